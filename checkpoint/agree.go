@@ -1,0 +1,70 @@
+package checkpoint
+
+import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+)
+
+// Identity is what two nodes say about the network they are on.
+type Identity struct {
+	GwatChainID uint64
+	Spec        Spec
+	// SlotInfo is gwat's answer to dag_syncSlotInfo with the beacon's genesis
+	// time, seconds per slot and slots per epoch.
+	SlotInfo bool
+}
+
+// Conflict tells why two nodes cannot be a pair; "" if they can. gwat's chain
+// id must equal the beacon's deposit chain id, and its slot clock the beacon's.
+func (i Identity) Conflict() string {
+	switch {
+	case i.GwatChainID != i.Spec.DepositChainID:
+		return fmt.Sprintf("wrong network: gwat's chain id is %d, the beacon node's DEPOSIT_CHAIN_ID is %d: point both endpoints at nodes of one network",
+			i.GwatChainID, i.Spec.DepositChainID)
+	case !i.SlotInfo:
+		return fmt.Sprintf("wrong network: gwat does not accept the beacon node's genesis time %d, %d s a slot, %d slots an epoch (dag_syncSlotInfo false): point both endpoints at nodes of one network",
+			i.Spec.GenesisTime, i.Spec.SecondsPerSlot, i.Spec.SlotsPerEpoch)
+	}
+	return ""
+}
+
+// SpineState is what gwat has of one spine.
+type SpineState int
+
+// The states of a spine.
+const (
+	SpineUnknown  SpineState = iota // gwat has no such block
+	SpineOpen                       // the block is there, not finalized
+	SpineFinal                      // finalized with number equal to height
+	SpineMisplace                   // finalized, but number is not its height: finalized in another order
+)
+
+func (s SpineState) String() string {
+	return [...]string{"unknown to gwat", "not finalized by gwat", "finalized", "finalized by gwat with a number that is not its height"}[s]
+}
+
+// BlockState gives the state of a spine from gwat's block: present tells whether
+// gwat has it; number is nil if it is not finalized.
+func BlockState(present bool, number *uint64, height uint64) SpineState {
+	switch {
+	case !present:
+		return SpineUnknown
+	case number == nil:
+		return SpineOpen
+	case *number != height:
+		return SpineMisplace
+	}
+	return SpineFinal
+}
+
+// FinalizedConflict tells that gwat and the beacon node disagree below the
+// beacon's finalized checkpoint, where nothing can be undone; "" if they agree.
+func FinalizedConflict(spine common.Hash, slot primitives.Slot, state SpineState) string {
+	if state != SpineMisplace {
+		return ""
+	}
+	return fmt.Sprintf("gwat finalized another history: spine %s of the beacon's finalized checkpoint (slot %d) is %s: let gwat sync again from an empty data directory",
+		spine, slot, state)
+}

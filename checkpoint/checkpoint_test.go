@@ -1,0 +1,135 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+var spec = Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 4, DepositChainID: 337733, GenesisTime: 1795209409}
+
+func TestSpecValidate(t *testing.T) {
+	require.NoError(t, spec.Validate())
+	for name, breakIt := range map[string]func(*Spec){
+		"SLOTS_PER_EPOCH is 0":          func(s *Spec) { s.SlotsPerEpoch = 0 },
+		"SLOTS_PER_EPOCH is 1844674407": func(s *Spec) { s.SlotsPerEpoch = math.MaxUint64 },
+		"SECONDS_PER_SLOT is 0":         func(s *Spec) { s.SecondsPerSlot = 0 },
+		"SECONDS_PER_SLOT is 86400":     func(s *Spec) { s.SecondsPerSlot = 86400 },
+		"CREATORS_PER_SLOT is 0":        func(s *Spec) { s.CreatorsPerSlot = 0 },
+		"genesis_time is 1844674407":    func(s *Spec) { s.GenesisTime = math.MaxUint64 },
+	} {
+		s := spec
+		breakIt(&s)
+		err := s.Validate()
+		require.ErrorIs(t, err, ErrBadSpec)
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestSlotArithmetic(t *testing.T) {
+	genesis := time.Unix(int64(spec.GenesisTime), 0)
+	require.Equal(t, primitives.Slot(0), spec.SlotAt(genesis.Add(-time.Hour)))
+	require.Equal(t, primitives.Slot(0), spec.SlotAt(genesis.Add(3*time.Second)))
+	require.Equal(t, primitives.Slot(246), spec.SlotAt(genesis.Add(246*4*time.Second)))
+	require.Equal(t, genesis.Add(984*time.Second).Unix(), spec.SlotStart(246).Unix())
+	require.Equal(t, primitives.Epoch(7), spec.Epoch(246))
+	require.Equal(t, primitives.Slot(96), spec.StartSlot(3))
+	require.Equal(t, primitives.Slot(math.MaxUint64), spec.StartSlot(math.MaxUint64))
+	require.Equal(t, 4*time.Second, spec.SlotDuration())
+	require.Equal(t, uint64(5), Lag(5, 10))
+	require.Equal(t, uint64(0), Lag(10, 5))
+	rapid.Check(t, func(t *rapid.T) {
+		slot := primitives.Slot(rapid.Uint64Range(0, 1<<40).Draw(t, "slot"))
+		start := spec.StartSlot(spec.Epoch(slot))
+		require.LessOrEqual(t, start, slot)
+		require.Less(t, uint64(slot-start), spec.SlotsPerEpoch)
+		require.Equal(t, slot, spec.SlotAt(spec.SlotStart(slot)))
+	})
+}
+
+func TestConsensusInfoWireForm(t *testing.T) {
+	const wire = `{"slot":"0x60","creators":["0x06cf0469f9a256a5b557ce079b9f5f88cf08e5a6"],"finalizing":["0x2b837e570a0d2707664965009a2733eea94508105702540ae6341c065ba20ef9"]}`
+	var info ConsensusInfo
+	require.NoError(t, json.Unmarshal([]byte(wire), &info))
+	require.Equal(t, primitives.Slot(96), info.Slot)
+	spine, ok := info.LastSpine()
+	require.True(t, ok)
+	require.Equal(t, common.HexToHash("0x2b837e570a0d2707664965009a2733eea94508105702540ae6341c065ba20ef9"), spine)
+	back, err := json.Marshal(info)
+	require.NoError(t, err)
+	require.JSONEq(t, wire, string(back))
+
+	genesis, err := json.Marshal(Genesis())
+	require.NoError(t, err)
+	require.Equal(t, `{"slot":"0x0","creators":[],"finalizing":[]}`, string(genesis))
+	_, ok = Genesis().LastSpine()
+	require.False(t, ok)
+
+	require.ErrorIs(t, json.Unmarshal([]byte(`{}`), &info), ErrNoSlot)
+	for _, bad := range []string{`{"slot":5}`, `{"slot":"0x05"}`, `{"slot":"0x5","finalizing":["0x12"]}`, `{"slot":"0x5","creators":["0x12"]}`, `[]`} {
+		require.Error(t, json.Unmarshal([]byte(bad), &info), bad)
+	}
+}
+
+func TestIdentityConflict(t *testing.T) {
+	ok := Identity{GwatChainID: 337733, Spec: spec, SlotInfo: true}
+	require.Empty(t, ok.Conflict())
+	chain := ok
+	chain.GwatChainID = 1337
+	require.Contains(t, chain.Conflict(), "chain id is 1337, the beacon node's DEPOSIT_CHAIN_ID is 337733")
+	slots := ok
+	slots.SlotInfo = false
+	require.Contains(t, slots.Conflict(), "genesis time 1795209409")
+}
+
+func TestSpineState(t *testing.T) {
+	n := func(v uint64) *uint64 { return &v }
+	require.Equal(t, SpineUnknown, BlockState(false, nil, 0))
+	require.Equal(t, SpineOpen, BlockState(true, nil, 7))
+	require.Equal(t, SpineFinal, BlockState(true, n(7), 7))
+	require.Equal(t, SpineMisplace, BlockState(true, n(0xef), 0xee))
+	spine := common.HexToHash("0x01")
+	for _, s := range []SpineState{SpineUnknown, SpineOpen, SpineFinal} {
+		require.Empty(t, FinalizedConflict(spine, 96, s), s)
+	}
+	require.Contains(t, FinalizedConflict(spine, 96, SpineMisplace), "slot 96")
+}
+
+func TestCheckpointIsGenesis(t *testing.T) {
+	require.True(t, Checkpoint{}.IsGenesis())
+	require.False(t, Checkpoint{Epoch: 2, Root: common.HexToHash("0x1")}.IsGenesis())
+}
+
+func TestReach(t *testing.T) {
+	require.Equal(t, primitives.Slot(0), spec.ExpectedSlot(40))
+	require.Equal(t, primitives.Slot(160), spec.ExpectedSlot(246))
+	for _, tc := range []struct {
+		b        BeaconProgress
+		at, near bool
+	}{
+		{BeaconProgress{Head: 159, Distance: 87, Now: 246}, false, false},
+		{BeaconProgress{Head: 160, Distance: 86, Now: 246}, true, false},
+		{BeaconProgress{Head: 242, Distance: 4, Now: 246}, true, true},
+		{BeaconProgress{Head: 100, Distance: 2, Now: 246}, true, true}, // the distance has come down, though the clock says otherwise
+		{BeaconProgress{Head: 250, Distance: 99, Now: 246}, true, true},
+	} {
+		at, why := tc.b.AtCheckpoint(spec)
+		require.Equal(t, tc.at, at, "%+v", tc.b)
+		require.NotEmpty(t, why)
+		require.Equal(t, tc.near, tc.b.NearHead(), "%+v", tc.b)
+	}
+}
+
+func TestResyncRule(t *testing.T) {
+	// synced epoch < current epoch - 1
+	require.False(t, spec.Behind(6*32, 7*32+5), "one epoch behind")
+	require.True(t, spec.Behind(6*32-1, 7*32+5), "two epochs behind")
+	require.False(t, spec.Behind(0, 31))
+	require.False(t, spec.Behind(300, 246))
+}
