@@ -1,0 +1,183 @@
+// Package gwatclient speaks to one gwat node over HTTP, WebSocket or IPC in
+// the wire forms of the head-sync generation. It knows forms, errors and
+// limits, and nothing of stages: what a call is for is the caller's matter.
+package gwatclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// Defaults of Config.
+const (
+	DefaultTimeout = 5 * time.Second
+	DefaultMaxBody = 16 << 20
+)
+
+// Config says where a gwat node is and how long and how large an answer may be.
+type Config struct {
+	Endpoint  string        // http(s)://, ws(s)://, or the path of an IPC socket
+	JWTSecret []byte        // 32 bytes or nil; a fresh token for each HTTP request and each WebSocket dial; IPC has none
+	Timeout   time.Duration // of a dial and of every call but HeadSyncReady and HeadSync; 0 is DefaultTimeout
+	MaxBody   int64         // bytes of an answer; 0 is DefaultMaxBody
+}
+
+// Client is a connection to one gwat node. It is safe for concurrent use.
+type Client struct {
+	masked  string
+	timeout time.Duration
+	// A state-changing call has a connection of its own: another call's bad
+	// answer or an idle connection that the node has dropped must not lose it.
+	reads, changes wire
+}
+
+// wire carries calls; do runs fn with a client that is connected.
+type wire interface {
+	// do returns a *wireError, an rpc.HTTPError, an rpc.Error or nil. After it
+	// returned an error, fn may still run: what fn writes must not be read then.
+	do(ctx context.Context, fn func(context.Context, *rpc.Client) error) error
+	close()
+}
+
+// New checks cfg; it does not connect. Errors are of kind NeedsHuman.
+func New(cfg Config) (*Client, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	switch {
+	case cfg.Timeout < 0:
+		return nil, failure.Newf(failure.NeedsHuman, "gwat timeout %s is negative", cfg.Timeout)
+	case cfg.MaxBody < 0:
+		return nil, failure.Newf(failure.NeedsHuman, "gwat answer limit %d is negative", cfg.MaxBody)
+	case len(cfg.JWTSecret) != 0 && len(cfg.JWTSecret) != jwtSecretLen:
+		return nil, failure.Newf(failure.NeedsHuman, "JWT secret has %d bytes, want %d", len(cfg.JWTSecret), jwtSecretLen)
+	}
+	scheme, masked, err := parseEndpoint(cfg.Endpoint)
+	if err != nil {
+		return nil, failure.As(failure.NeedsHuman, err)
+	}
+	c := &Client{masked: masked, timeout: cfg.Timeout}
+	switch scheme {
+	case "http", "https":
+		c.reads, c.changes = newHTTPWire(cfg, true), newHTTPWire(cfg, false)
+	case "ws", "wss":
+		c.reads, c.changes = newStreamWire(cfg.Timeout, websocketDialer(cfg)), newStreamWire(cfg.Timeout, websocketDialer(cfg))
+	default:
+		c.reads, c.changes = newStreamWire(cfg.Timeout, ipcDialer(cfg)), newStreamWire(cfg.Timeout, ipcDialer(cfg))
+	}
+	return c, nil
+}
+
+// Close ends the connections and every call in flight.
+func (c *Client) Close() {
+	c.reads.close()
+	c.changes.close()
+}
+
+// Endpoint is the configured endpoint without user, password and query values.
+func (c *Client) Endpoint() string { return c.masked }
+
+// parseEndpoint gives the scheme ("" for IPC) and a form fit for logs. Its
+// errors never repeat the endpoint whole: it may hold a password.
+func parseEndpoint(endpoint string) (scheme, masked string, err error) {
+	if strings.TrimSpace(endpoint) == "" {
+		return "", "", errors.New("gwat endpoint is empty: want http(s)://, ws(s):// or the path of an IPC socket")
+	}
+	if !strings.Contains(endpoint, "://") {
+		if _, _, err := net.SplitHostPort(endpoint); err == nil && !strings.Contains(endpoint, "/") {
+			return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint %q has no scheme: write http://%s", endpoint, endpoint)
+		}
+		return "", endpoint, nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err
+		}
+		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint is no URL: %w", err)
+	}
+	switch u.Scheme {
+	case "http", "https", "ws", "wss":
+	default:
+		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint has the scheme %q: want http, https, ws, wss or the path of an IPC socket", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint %s:// names no host", u.Scheme)
+	}
+	scheme = u.Scheme
+	if u.User != nil {
+		u.User = url.User("***")
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "***"
+	}
+	u.Fragment = ""
+	return scheme, strings.ReplaceAll(u.String(), "%2A%2A%2A", "***"), nil
+}
+
+// read makes a call with the client's own timeout.
+func (c *Client) read(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return call(ctx, c.reads, method, args...)
+}
+
+// change makes a state-changing call that only ctx ends: gwat goes on with it
+// anyway, so giving up early would only lose the answer.
+func (c *Client) change(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
+	return call(ctx, c.changes, method, args...)
+}
+
+func call(ctx context.Context, w wire, method string, args ...any) (json.RawMessage, error) {
+	if ctx.Err() != nil {
+		return nil, cancelled(method, ctx)
+	}
+	var raw json.RawMessage
+	err := w.do(ctx, func(ctx context.Context, client *rpc.Client) error {
+		return client.CallContext(ctx, &raw, method, args...)
+	})
+	if err != nil {
+		return nil, classify(method, err)
+	}
+	return raw, nil
+}
+
+// batch makes one call of several requests of the same method, with the
+// client's own timeout; the first error of an element is the error of all.
+func (c *Client) batch(ctx context.Context, method string, args [][]any) ([]json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if ctx.Err() != nil {
+		return nil, cancelled(method, ctx)
+	}
+	answers := make([]json.RawMessage, len(args))
+	elems := make([]rpc.BatchElem, len(args))
+	for i := range args {
+		elems[i] = rpc.BatchElem{Method: method, Args: args[i], Result: &answers[i]}
+	}
+	err := c.reads.do(ctx, func(ctx context.Context, client *rpc.Client) error {
+		return client.BatchCallContext(ctx, elems)
+	})
+	if err != nil {
+		return nil, classify(method, err)
+	}
+	for _, elem := range elems {
+		if elem.Error != nil {
+			return nil, classify(method, elem.Error)
+		}
+	}
+	return answers, nil
+}

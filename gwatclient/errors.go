@@ -1,0 +1,201 @@
+package gwatclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/gorilla/websocket"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// What gwat answered, word for word, as recorded; told by errors.Is.
+var (
+	ErrLocked        = errors.New("procedure is locked")        // RetryLater: a sync runs or the head lock is held
+	ErrNotReady      = errors.New("not ready")                  // RestartAttempt: headSync without a live ready
+	ErrBadParams     = errors.New("bad params")                 // RestartAttempt
+	ErrUnknownSpine  = errors.New("unknown spine hash")         // RetryLater
+	ErrNotFinalized  = errors.New("checkpoint not finalized")   // RetryLater
+	ErrBadNumber     = errors.New("checkpoint bad number")      // RestartAttempt: finalized, but no spine
+	ErrStateNotFound = errors.New("checkpoint state not found") // RetryLater
+	// ErrSpineNotFound tells that gwat's DAG sync is not done: RetryLater.
+	ErrSpineNotFound = errors.New("spine not found")
+	// ErrSynchronization is result.error "synchronization": RetryLater.
+	ErrSynchronization = errors.New("synchronization")
+)
+
+// What else can come of a call; told by errors.Is.
+var (
+	// ErrResult is any other text in result.error: RetryLater.
+	ErrResult = errors.New("error in the result")
+	// ErrMethod (-32601): the endpoint does not serve the method: NeedsHuman.
+	ErrMethod = errors.New("method not served by the endpoint")
+	// ErrInvalidParams (-32602): gwat cannot read the parameters: RestartAttempt.
+	ErrInvalidParams = errors.New("parameters refused")
+	// ErrRPC is any other JSON-RPC error, a crash of the handler included: RetryLater.
+	ErrRPC = errors.New("JSON-RPC error")
+	// ErrUnauthorized is HTTP 401 or 403: NeedsHuman.
+	ErrUnauthorized = errors.New("not authorized")
+	// ErrHTTPStatus is any other HTTP status but success, as of a proxy: RetryLater.
+	ErrHTTPStatus = errors.New("unexpected HTTP status")
+	// ErrDown: nothing was sent, the node cannot be reached: RetryLater.
+	ErrDown = errors.New("node not reachable")
+	// ErrLost: sent, and no answer came; a state-changing call is possibly done: RetryNow.
+	ErrLost = errors.New("no answer")
+	// ErrMalformed: an answer that is too large, does not decode or lacks fields: RetryLater.
+	ErrMalformed = errors.New("malformed answer")
+)
+
+// PossiblyDone tells of the error of a state-changing call that it does not
+// rule out that gwat did it or still will: no answer came, an unreadable one, or
+// one of a proxy in between.
+func PossiblyDone(err error) bool {
+	return errors.Is(err, ErrLost) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrHTTPStatus)
+}
+
+// verdicts gives the kind of each recorded text; the text is the sentinel's own.
+var verdicts = []struct{ sentinel, kind error }{
+	{ErrLocked, failure.RetryLater},
+	{ErrNotReady, failure.RestartAttempt},
+	{ErrBadParams, failure.RestartAttempt},
+	{ErrUnknownSpine, failure.RetryLater},
+	{ErrNotFinalized, failure.RetryLater},
+	{ErrBadNumber, failure.RestartAttempt},
+	{ErrStateNotFound, failure.RetryLater},
+	{ErrSpineNotFound, failure.RetryLater},
+	{ErrSynchronization, failure.RetryLater},
+}
+
+// Codes of JSON-RPC 2.0, and the one that go-ethereum's server gives when its
+// own write timeout ends a call that goes on inside.
+const (
+	codeMethodNotFound = -32601
+	codeInvalidParams  = -32602
+	codeTimedOut       = -32002
+)
+
+// nodeError turns what the node said into an error; other is the sentinel for a
+// text that is not known.
+func nodeError(method, text string, other error) error {
+	for _, v := range verdicts {
+		if strings.TrimSpace(text) == v.sentinel.Error() {
+			return failure.Newf(v.kind, "%s: %w", method, v.sentinel)
+		}
+	}
+	return failure.Newf(failure.RetryLater, "%s: %w: %s", method, other, clip(text))
+}
+
+func malformed(method, format string, args ...any) error {
+	return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, fmt.Errorf(format, args...))
+}
+
+// fate says how far a call came that has no readable answer.
+type fate int
+
+const (
+	notSent fate = iota
+	lost
+	garbled
+)
+
+// wireError is what a transport gives for such a call.
+type wireError struct {
+	fate fate
+	err  error
+}
+
+func (e *wireError) Error() string { return e.err.Error() }
+func (e *wireError) Unwrap() error { return e.err }
+
+// errTooLarge tells an answer over Config.MaxBody.
+var errTooLarge = errors.New("answer over the size limit")
+
+// unreadable tells the errors of the rpc library that mean "answered, but not
+// readable" from those that mean "not answered".
+func unreadable(err error) bool {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &typ) ||
+		errors.Is(err, errTooLarge) || errors.Is(err, websocket.ErrReadLimit) ||
+		errors.Is(err, rpc.ErrNoResult) || errors.Is(err, rpc.ErrMissingBatchResponse)
+}
+
+// classify gives the error of a call its sentinel and kind.
+func classify(method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var answered rpc.Error
+	var status rpc.HTTPError
+	var wire *wireError
+	switch {
+	case errors.As(err, &answered):
+		return rpcError(method, answered)
+	case errors.As(err, &status):
+		return statusError(method, status)
+	case errors.As(err, &wire) && wire.fate == notSent:
+		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, wire.err)
+	case wire != nil && wire.fate == lost:
+		return failure.Newf(failure.RetryNow, "%s: %w: %w", method, ErrLost, wire.err)
+	default:
+		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, err)
+	}
+}
+
+func rpcError(method string, err rpc.Error) error {
+	switch err.ErrorCode() {
+	case codeMethodNotFound:
+		return failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrMethod, clip(err.Error()))
+	case codeInvalidParams:
+		return failure.Newf(failure.RestartAttempt, "%s: %w: %s", method, ErrInvalidParams, clip(err.Error()))
+	case codeTimedOut:
+		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, clip(err.Error()))
+	case 0:
+		// "error":null or {} next to a result: the library takes it for an error.
+		return malformed(method, "an error without a code: %s", clip(err.Error()))
+	}
+	return nodeError(method, err.Error(), ErrRPC)
+}
+
+func statusError(method string, err rpc.HTTPError) error {
+	body := clip(string(err.Body))
+	if err.StatusCode != http.StatusUnauthorized && err.StatusCode != http.StatusForbidden {
+		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, ErrHTTPStatus, clip(err.Status), body)
+	}
+	// Older servers answer 403 for a token too, so the text decides first.
+	what := "the node refused the token: check the JWT secret"
+	if low := strings.ToLower(body); strings.Contains(low, "host") ||
+		err.StatusCode == http.StatusForbidden && !strings.Contains(low, "token") {
+		what = "the node refused the host name of the endpoint: check its list of virtual hosts"
+	}
+	return failure.Newf(failure.NeedsHuman, "%s: %w (HTTP %d): %s: %s", method, ErrUnauthorized, err.StatusCode, what, body)
+}
+
+// cancelled is the error of a call whose context ended before it was sent.
+func cancelled(method string, ctx context.Context) error {
+	return failure.Newf(failure.RetryNow, "%s: not sent: %w", method, ctx.Err())
+}
+
+// maxText bounds what a node can write into our log.
+const maxText = 512
+
+func clip(s string) string {
+	s = strings.TrimSpace(s)
+	cut := ""
+	if len(s) > maxText {
+		s, cut = s[:maxText], "…"
+	}
+	s = strings.ToValidUTF8(s, "?")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s) + cut
+}
