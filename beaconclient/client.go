@@ -1,0 +1,210 @@
+// Package beaconclient speaks to one beacon node over its REST API and event
+// stream, as recorded of the fork that carries spines in eth1_data. It knows
+// paths, forms, errors and limits, and nothing of stages or of the spec's rules.
+package beaconclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// Defaults of Config.
+const (
+	DefaultTimeout = 5 * time.Second
+	DefaultMaxBody = 32 << 20
+)
+
+const (
+	maxConns       = 32
+	maxHeaderBytes = 64 << 10
+	keepAlive      = 15 * time.Second
+	idleTimeout    = 30 * time.Second
+)
+
+// Config says where a beacon node is and how long and how large an answer may be.
+type Config struct {
+	URL     string        // http(s)://host:port; a base path is kept
+	Timeout time.Duration // of a REST call and of the dial of the event stream; 0 is DefaultTimeout
+	MaxBody int64         // bytes of a REST answer; 0 is DefaultMaxBody
+}
+
+// Client is a connection to one beacon node. It is safe for concurrent use.
+type Client struct {
+	base    *url.URL
+	masked  string
+	maxBody int64
+	timeout time.Duration
+	rest    *http.Client
+	stream  *http.Client
+	skipped atomic.Uint64
+	closed  context.Context // ends with Close, and every call and stream with it
+	shut    context.CancelFunc
+}
+
+// New checks cfg; it does not connect. Errors are of kind NeedsHuman.
+func New(cfg Config) (*Client, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	switch {
+	case cfg.Timeout < 0:
+		return nil, failure.Newf(failure.NeedsHuman, "beacon timeout %s is negative", cfg.Timeout)
+	case cfg.MaxBody < 0:
+		return nil, failure.Newf(failure.NeedsHuman, "beacon answer limit %d is negative", cfg.MaxBody)
+	}
+	base, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, failure.As(failure.NeedsHuman, err)
+	}
+	c := &Client{base: base, masked: mask(base), maxBody: cfg.MaxBody, timeout: cfg.Timeout}
+	c.closed, c.shut = context.WithCancel(context.Background())
+	c.rest = newHTTPClient(cfg.Timeout)
+	// The node sends the head of an event stream only with its first event, and
+	// the stream must not take a connection away from the calls.
+	c.stream = newHTTPClient(cfg.Timeout)
+	return c, nil
+}
+
+func newHTTPClient(dialTimeout time.Duration) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			// A node is reached without the environment's proxy.
+			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+			TLSHandshakeTimeout:    dialTimeout,
+			MaxConnsPerHost:        maxConns,
+			MaxIdleConnsPerHost:    maxConns,
+			IdleConnTimeout:        idleTimeout,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// parseURL never repeats the URL in an error: it may hold a password.
+func parseURL(raw string) (*url.URL, error) {
+	if strings.TrimSpace(raw) == "" {
+		return nil, errors.New("beacon URL is empty: want http(s)://host:port")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err
+		}
+		return nil, fmt.Errorf("beacon URL does not parse, want http(s)://host:port: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("beacon URL has the scheme %q: want http://host:port or https://host:port", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("beacon URL %s:// names no host", u.Scheme)
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("beacon URL has a query or a fragment: want http(s)://host:port and perhaps a path")
+	}
+	return u, nil
+}
+
+func mask(u *url.URL) string {
+	shown := *u
+	if shown.User != nil {
+		shown.User = url.User("***")
+	}
+	return strings.ReplaceAll(shown.String(), "%2A%2A%2A", "***")
+}
+
+// Close ends every call and stream.
+func (c *Client) Close() {
+	c.shut()
+	c.rest.CloseIdleConnections()
+	c.stream.CloseIdleConnections()
+}
+
+// URL is the configured URL without user and password.
+func (c *Client) URL() string { return c.masked }
+
+func (c *Client) address(path string, query url.Values) string {
+	u := c.base.JoinPath(path)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// get asks for path and decodes the member data of the answer into out.
+func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	body, err := c.fetch(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	var envelope struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return malformed(path, "%w", err)
+	}
+	if len(envelope.Data) == 0 || string(envelope.Data) == "null" {
+		return malformed(path, "no data in %s", clip(string(body)))
+	}
+	if err := json.Unmarshal(envelope.Data, out); err != nil {
+		return malformed(path, "data: %w", err)
+	}
+	return nil
+}
+
+// fetch gives the whole body of a 200.
+func (c *Client) fetch(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	defer context.AfterFunc(c.closed, cancel)()
+	if ctx.Err() != nil || c.closed.Err() != nil {
+		return nil, failure.Newf(failure.RetryNow, "GET %s: not sent: %w", path, context.Canceled)
+	}
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, c.address(path, query), nil)
+	if err != nil {
+		return nil, failure.Newf(failure.NeedsHuman, "GET %s: %w", path, withoutURL(err))
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.rest.Do(req)
+	switch {
+	case err != nil && connected.Load():
+		return nil, failure.Newf(failure.RetryNow, "GET %s: %w: %w", path, ErrLost, withoutURL(err))
+	case err != nil:
+		return nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, withoutURL(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
+	switch {
+	case err != nil:
+		return nil, failure.Newf(failure.RetryNow, "GET %s: %w: read the answer: %w", path, ErrLost, err)
+	case int64(len(body)) > c.maxBody:
+		return nil, failure.Newf(failure.RetryLater, "GET %s: %w of %d bytes", path, ErrTooLarge, c.maxBody)
+	case resp.StatusCode != http.StatusOK:
+		return nil, statusError(path, resp.StatusCode, body)
+	}
+	return body, nil
+}
+
+// withoutURL drops a url.Error around err: its text repeats the URL.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
