@@ -1,0 +1,51 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// version of the values below; one of another version is not guessed at.
+const version = 1
+
+// maxValue bounds what is decoded: no value of ours comes near it.
+const maxValue = 64 << 10
+
+// ErrBadValue is a stored value that cannot be used.
+var ErrBadValue = errors.New("unusable journal value")
+
+// envelope is the stored form: {"v":1,"data":{…}}.
+type envelope struct {
+	Version int             `json:"v"`
+	Data    json.RawMessage `json:"data"`
+}
+
+func encode(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode journal value: %w", err)
+	}
+	return json.Marshal(envelope{Version: version, Data: data})
+}
+
+func decode[T any](raw []byte) (*T, error) {
+	if len(raw) > maxValue {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrBadValue, len(raw), maxValue)
+	}
+	var e envelope
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return nil, fmt.Errorf("%w: no JSON envelope", ErrBadValue)
+	}
+	if e.Version != version {
+		return nil, fmt.Errorf("%w: version %d, want %d", ErrBadValue, e.Version, version)
+	}
+	var v *T
+	if err := json.Unmarshal(e.Data, &v); err != nil || v == nil {
+		return nil, fmt.Errorf("%w: not of the expected shape", ErrBadValue)
+	}
+	if p, ok := any(v).(*Pending); ok && p.Call != CallReady && p.Call != CallPush {
+		return nil, fmt.Errorf("%w: a pending call that is neither %q nor %q", ErrBadValue, CallReady, CallPush)
+	}
+	return v, nil
+}

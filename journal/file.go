@@ -1,0 +1,282 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// lockWait is long enough for a predecessor that is just stopping.
+const lockWait = 1500 * time.Millisecond
+
+// openTries bounds how often a file that is replaced under us is opened again.
+const openTries = 3
+
+var (
+	valuesBucket  = []byte("values")
+	historyBucket = []byte("history")
+)
+
+// errCorrupt is a file that is no journal, or no longer one.
+var errCorrupt = errors.New("not a readable journal")
+
+// Open opens or creates the journal file at path (directory 0700, file 0600).
+// While another syncd has it open the error is ErrInUse. A corrupt or foreign
+// file is moved to <path>.corrupt-<n>, a fresh one is started and Note says so.
+// Errors are of kind NeedsHuman.
+func Open(path string) (*Journal, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, failure.As(failure.NeedsHuman, fmt.Errorf("create the journal's directory: %w", err))
+	}
+	var note string
+	for range openTries {
+		store, err := openFile(path)
+		switch {
+		case err == nil:
+			j := newJournal(store)
+			if note != "" {
+				j.addNote(note)
+			}
+			return j, nil
+		case errors.Is(err, bolterrors.ErrTimeout):
+			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("%w: another syncd holds %s", ErrInUse, path))
+		case errors.Is(err, errReplaced):
+			continue
+		case !errors.Is(err, errCorrupt):
+			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("open journal %s: %w", path, err))
+		}
+		aside, moveErr := moveAside(path)
+		if moveErr != nil {
+			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("move the unreadable journal aside: %w", moveErr))
+		}
+		note = fmt.Sprintf("the journal %s could not be read (%v); it was moved to %s and a fresh one started", path, err, aside)
+	}
+	return nil, failure.Newf(failure.NeedsHuman, "open journal %s: it is replaced again and again", path)
+}
+
+// errReplaced: between open and lock the path came to name another file.
+var errReplaced = errors.New("journal file was replaced")
+
+// moveAside renames path to the first free <path>.corrupt-<n>.
+func moveAside(path string) (string, error) {
+	for n := 1; ; n++ {
+		aside := fmt.Sprintf("%s.corrupt-%d", path, n)
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			return aside, os.Rename(path, aside)
+		} else if err != nil {
+			return "", err
+		}
+	}
+}
+
+// fileStore is given up after a panic: bbolt may then hold locks of its own
+// for ever, so that only the file itself can still be closed.
+type fileStore struct {
+	db   *bbolt.DB
+	file *os.File
+	lost error // why it was given up
+}
+
+// openFile opens, locks and reads through the whole file once. The lock is
+// bbolt's, taken before anything is read, so a file in use is never judged.
+func openFile(path string) (_ *fileStore, err error) {
+	var opened fs.FileInfo
+	f := &fileStore{}
+	defer func() {
+		if err != nil {
+			_ = f.close()
+		}
+	}()
+	err = f.guard(func() (err error) {
+		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: lockWait,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				file, err := os.OpenFile(name, flag, mode)
+				if err != nil {
+					return nil, err
+				}
+				f.file = file
+				opened, err = file.Stat()
+				return file, err
+			},
+		})
+		return err
+	})
+	if isForeign(err) {
+		err = fmt.Errorf("%w: %v", errCorrupt, err)
+	}
+	if err == nil {
+		if damage := f.guard(func() error { return readThrough(f.db, f.file) }); damage != nil {
+			err = fmt.Errorf("%w: %v", errCorrupt, damage)
+		}
+	}
+	// Who waited for the lock may hold a file that the one before moved aside.
+	if (err == nil || errors.Is(err, errCorrupt)) && replaced(path, opened) {
+		return nil, errReplaced
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.guard(func() error { return f.db.Update(createBuckets) }); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func replaced(path string, opened fs.FileInfo) bool {
+	now, err := os.Stat(path)
+	return err != nil || !os.SameFile(opened, now)
+}
+
+// isForeign tells bbolt's words for a file that it did not write; a file too
+// short for two meta pages has no error value of its own there.
+func isForeign(err error) bool {
+	if err == nil || errors.Is(err, errCorrupt) {
+		return false
+	}
+	for _, known := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, bolterrors.ErrInvalidMapping} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	var path *fs.PathError
+	var errno syscall.Errno
+	return !errors.Is(err, bolterrors.ErrTimeout) && !errors.As(err, &path) && !errors.As(err, &errno)
+}
+
+// readThrough touches every key once, so that damage shows at the start.
+func readThrough(db *bbolt.DB, file *os.File) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("%d bytes of %d are there", info.Size(), tx.Size())
+		}
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(_, _ []byte) error { return nil })
+		})
+	})
+}
+
+func createBuckets(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{valuesBucket, historyBucket} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guard turns a panic of bbolt, or a fault of its memory map (a file cut while
+// it is open), into an error: neither may end the daemon.
+func (f *fileStore) guard(op func() error) (err error) {
+	if f.lost != nil {
+		return f.lost
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errCorrupt, r)
+			f.lost = err
+		}
+	}()
+	return op()
+}
+
+func (f *fileStore) get(key string) (out []byte, err error) {
+	err = f.guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			out = slices.Clone(tx.Bucket(valuesBucket).Get([]byte(key)))
+			return nil
+		})
+	})
+	return out, err
+}
+
+func (f *fileStore) set(values map[string][]byte) error {
+	return f.guard(func() error {
+		return f.db.Update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(valuesBucket)
+			for key, v := range values {
+				if v == nil {
+					if err := b.Delete([]byte(key)); err != nil {
+						return err
+					}
+				} else if err := b.Put([]byte(key), v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (f *fileStore) append(value []byte, keep int) error {
+	return f.guard(func() error {
+		return f.db.Update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(historyBucket)
+			seq, err := b.NextSequence()
+			if err != nil {
+				return err
+			}
+			if err := b.Put(binary.BigEndian.AppendUint64(nil, seq), value); err != nil {
+				return err
+			}
+			if seq <= uint64(keep) {
+				return nil
+			}
+			return trim(b, seq-uint64(keep))
+		})
+	})
+}
+
+// trim deletes the entries numbered up to last. Each round looks at the first
+// key anew, since a cursor skips entries after a delete.
+func trim(b *bbolt.Bucket, last uint64) error {
+	for {
+		k, _ := b.Cursor().First()
+		if k == nil || len(k) == 8 && binary.BigEndian.Uint64(k) > last {
+			return nil
+		}
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *fileStore) newest(limit int) (out [][]byte, err error) {
+	err = f.guard(func() error {
+		return f.db.View(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(historyBucket).Cursor()
+			for k, v := c.Last(); k != nil && len(out) < limit; k, v = c.Prev() {
+				out = append(out, slices.Clone(v))
+			}
+			return nil
+		})
+	})
+	return out, err
+}
+
+func (f *fileStore) close() error {
+	if f.lost == nil && f.db != nil {
+		return f.guard(f.db.Close)
+	}
+	if f.file == nil || f.lost == nil {
+		return nil // bbolt closed it on its own error
+	}
+	return f.file.Close()
+}

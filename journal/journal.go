@@ -1,0 +1,233 @@
+// Package journal keeps what syncd wants to remember over a restart of its
+// own: the call whose answer it does not have yet, the last entry that gwat
+// confirmed and the stage history. It is a hint that is always proved again
+// against the nodes, so losing it loses nothing.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/status"
+)
+
+// The calls that change gwat's state and so are journalled before they are sent.
+const (
+	CallReady = "ready" // dag_headSyncReady
+	CallPush  = "push"  // dag_headSync
+)
+
+// historyKept bounds the stage history; the oldest changes go first.
+const historyKept = 10_000
+
+// The kinds of Open's errors beside those of package failure.
+var (
+	// ErrInUse: another process has the journal open.
+	ErrInUse = errors.New("journal in use")
+	// ErrClosed: the journal was closed.
+	ErrClosed = errors.New("journal is closed")
+)
+
+// Pending is a state-changing call that was sent, or was about to be, and has
+// no answer yet. Its Call is CallReady or CallPush.
+type Pending struct {
+	Call      string          `json:"call"`
+	Attempt   uint64          `json:"attempt"`
+	Slot      primitives.Slot `json:"slot"`      // of the checkpoint
+	Root      common.Hash     `json:"root"`      // of the checkpoint's beacon block
+	Spine     common.Hash     `json:"spine"`     // last spine of the checkpoint
+	LastSpine common.Hash     `json:"lastSpine"` // last spine of a push; zero for a ready
+	SentAt    time.Time       `json:"sentAt"`
+}
+
+// Journal is safe for concurrent use. Errors of its methods are of kind
+// RetryLater (a full disk heals); a value that cannot be read is a note and
+// counts as absent.
+type Journal struct {
+	mu    sync.Mutex
+	store store
+	notes []string
+	noted map[string]bool
+}
+
+// store is what a journal is kept in: the file or memory. set with a nil value
+// deletes; append numbers the entries and keeps the newest ones.
+type store interface {
+	get(key string) ([]byte, error)
+	set(values map[string][]byte) error
+	append(value []byte, keep int) error
+	newest(limit int) ([][]byte, error)
+	close() error
+}
+
+// The keys of the single values.
+const (
+	keyPending   = "pending"
+	keyConfirmed = "confirmed"
+	keyNetwork   = "network"
+)
+
+// OpenMemory gives a journal that ends with the process.
+func OpenMemory() *Journal { return newJournal(&memoryStore{values: map[string][]byte{}}) }
+
+func newJournal(s store) *Journal { return &Journal{store: s, noted: map[string]bool{}} }
+
+// Close gives the file free for another syncd. It may be called twice.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.store == nil {
+		return nil
+	}
+	err := j.store.close()
+	j.store = nil
+	return failure.As(failure.RetryLater, err)
+}
+
+// Note tells an operator what was found unusable and left out, "" if nothing.
+func (j *Journal) Note() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.notes, "; ")
+}
+
+// addNote is called with mu held; a note is kept once, so that they stay few.
+func (j *Journal) addNote(note string) {
+	if !j.noted[note] {
+		j.noted[note] = true
+		j.notes = append(j.notes, note)
+	}
+}
+
+// SetPending is durable when it returns nil: only then may the call be sent.
+func (j *Journal) SetPending(p Pending) error { return setValue(j, keyPending, p) }
+
+// Pending is the call without an answer, nil if there is none.
+func (j *Journal) Pending() (*Pending, error) { return value[Pending](j, keyPending) }
+
+// ClearPending is called when the answer is there, or when what gwat did is known.
+func (j *Journal) ClearPending() error { return j.write(map[string][]byte{keyPending: nil}) }
+
+// SetConfirmed keeps the last entry whose spines gwat was seen to have finalized.
+func (j *Journal) SetConfirmed(c status.Confirmed) error { return setValue(j, keyConfirmed, c) }
+
+// Confirmed is the last confirmed entry, nil if there is none.
+func (j *Journal) Confirmed() (*status.Confirmed, error) {
+	return value[status.Confirmed](j, keyConfirmed)
+}
+
+// ClearConfirmed is called when gwat no longer has the entry.
+func (j *Journal) ClearConfirmed() error { return j.write(map[string][]byte{keyConfirmed: nil}) }
+
+// Network is the network that the journal was written for, nil if it is new.
+func (j *Journal) Network() (*status.Network, error) { return value[status.Network](j, keyNetwork) }
+
+// SetNetwork binds the journal to a network, told by chain id and genesis
+// time. What it held of another network is dropped in the same step, with a
+// note: it says nothing about this one. The history stays.
+func (j *Journal) SetNetwork(n status.Network) error {
+	was, err := j.Network()
+	if err != nil {
+		return err
+	}
+	data, err := encode(n)
+	if err != nil {
+		return err
+	}
+	values := map[string][]byte{keyNetwork: data}
+	if was != nil && (was.ChainID != n.ChainID || was.GenesisTime != n.GenesisTime) {
+		values[keyPending], values[keyConfirmed] = nil, nil
+		j.mu.Lock()
+		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d) and starts anew for chain id %d, genesis time %d",
+			was.ChainID, was.GenesisTime, n.ChainID, n.GenesisTime))
+		j.mu.Unlock()
+	}
+	return j.write(values)
+}
+
+// AppendChange adds a stage change; the newest 10,000 are kept.
+func (j *Journal) AppendChange(c status.Change) error {
+	data, err := encode(c)
+	if err != nil {
+		return err
+	}
+	return j.with("append", func(s store) error { return s.append(data, historyKept) })
+}
+
+// History gives the newest changes first, at most limit (all kept ones if
+// limit is not positive). An entry that cannot be read is left out, with a note.
+func (j *Journal) History(limit int) ([]status.Change, error) {
+	if limit <= 0 || limit > historyKept {
+		limit = historyKept
+	}
+	changes := []status.Change{}
+	err := j.with("read", func(s store) error {
+		raw, err := s.newest(limit)
+		if err != nil {
+			return err
+		}
+		for _, data := range raw {
+			c, err := decode[status.Change](data)
+			if err != nil {
+				j.addNote("the journal's history has an entry that cannot be read")
+				continue
+			}
+			changes = append(changes, *c)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changes, nil
+}
+
+func setValue[T any](j *Journal, key string, v T) error {
+	data, err := encode(v)
+	if err != nil {
+		return err
+	}
+	return j.write(map[string][]byte{key: data})
+}
+
+func (j *Journal) write(values map[string][]byte) error {
+	return j.with("write", func(s store) error { return s.set(values) })
+}
+
+func value[T any](j *Journal, key string) (*T, error) {
+	var out *T
+	err := j.with("read", func(s store) error {
+		data, err := s.get(key)
+		if err != nil || data == nil {
+			return err
+		}
+		if out, err = decode[T](data); err != nil {
+			j.addNote(fmt.Sprintf("the journal's %s cannot be read and is left out: %v", key, err))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// with runs one operation on the store and gives its error a kind.
+func (j *Journal) with(action string, op func(store) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.store == nil {
+		return failure.As(failure.RetryLater, ErrClosed)
+	}
+	if err := op(j.store); err != nil {
+		return failure.As(failure.RetryLater, fmt.Errorf("%s journal: %w", action, err))
+	}
+	return nil
+}
