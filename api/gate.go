@@ -1,0 +1,104 @@
+package api
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/rs/cors"
+)
+
+// anyone, as the only entry of a list, lets everything pass.
+const anyone = "*"
+
+// gate refuses what a web page of another site could send through the browser
+// of somebody on this machine: a name of its own that it points here (Host),
+// and requests that carry its origin.
+type gate struct {
+	hosts   []string // lower case, without port
+	anyIP   bool     // listening on every address: an IP literal cannot be a page's name
+	origins []string // lower case scheme://host[:port]
+}
+
+// newGate refuses entries that could never match.
+func newGate(listenHost string, hosts, origins []string) (*gate, error) {
+	g := &gate{hosts: []string{"localhost"}}
+	if ip, err := netip.ParseAddr(listenHost); listenHost == "" || err == nil && ip.IsUnspecified() {
+		g.anyIP = true
+	} else {
+		g.hosts = append(g.hosts, strings.ToLower(listenHost))
+	}
+	for _, h := range hosts {
+		if h == "" || strings.ContainsAny(h, "/ ") {
+			return nil, fmt.Errorf("allowed host %q is not a host name or %q", h, anyone)
+		}
+		if name, _, err := net.SplitHostPort(h); err == nil {
+			h = name // any port of an allowed host is allowed
+		}
+		g.hosts = append(g.hosts, strings.ToLower(strings.Trim(h, "[]")))
+	}
+	for _, o := range origins {
+		u, err := url.Parse(o)
+		if o != anyone && (err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "") {
+			return nil, fmt.Errorf("allowed origin %q is not scheme://host[:port] or %q", o, anyone)
+		}
+		g.origins = append(g.origins, strings.ToLower(strings.TrimSuffix(o, "/")))
+	}
+	return g, nil
+}
+
+func (g *gate) hostAllowed(hostport string) bool {
+	host := hostport
+	if name, _, err := net.SplitHostPort(hostport); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if slices.Contains(g.hosts, host) || slices.Contains(g.hosts, anyone) {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && (g.anyIP || ip.Unmap().IsLoopback())
+}
+
+// originAllowed takes what no browser sent, what is configured, and a page that
+// was served from the very address it asks.
+func (g *gate) originAllowed(r *http.Request) bool {
+	values := r.Header.Values("Origin")
+	if len(values) == 0 {
+		return true
+	}
+	if len(values) > 1 {
+		return false
+	}
+	origin := strings.ToLower(values[0])
+	if slices.Contains(g.origins, origin) || slices.Contains(g.origins, anyone) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && u.Host == strings.ToLower(r.Host)
+}
+
+func (g *gate) wrap(next http.Handler) http.Handler {
+	if len(g.origins) > 0 {
+		next = cors.New(cors.Options{
+			AllowedOrigins: g.origins,
+			AllowedMethods: []string{http.MethodGet, http.MethodPost},
+			AllowedHeaders: []string{"Content-Type"},
+			MaxAge:         600,
+		}).Handler(next)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !g.hostAllowed(r.Host):
+			writeText(w, http.StatusForbidden, fmt.Sprintf("Host %.100q is not allowed; add it to --api.allowed-hosts.\n", r.Host))
+		case !g.originAllowed(r):
+			writeText(w, http.StatusForbidden, fmt.Sprintf("Origin %.100q is not allowed; add it to --api.allowed-origins.\n", r.Header.Get("Origin")))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}

@@ -1,0 +1,282 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/status"
+)
+
+func TestReadyz(t *testing.T) {
+	src := &fakePair{}
+	url := "http://" + start(t, src, nil) + "/readyz"
+	get := func() (int, readiness) {
+		code, body, header := ask(t, http.MethodGet, url, "", nil)
+		require.Equal(t, "application/json", header.Get("Content-Type"))
+		var out readiness
+		require.NoError(t, json.Unmarshal([]byte(body), &out))
+		return code, out
+	}
+	code, out := get()
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, "nothing is known about the pair yet", out.Reason)
+
+	next := since.Add(time.Second)
+	src.snap.Store(&status.Snapshot{Stage: "head_sync_ready", Waiting: "gwat: procedure is locked", Reason: "r", Since: since, NextTry: &next})
+	code, out = get()
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, readiness{Stage: "head_sync_ready", Reason: "gwat: procedure is locked", Since: &since, NextTry: &next}, out)
+
+	for _, stage := range fsm.Stages() {
+		src.snap.Store(&status.Snapshot{Stage: string(stage), Reason: "why"})
+		code, out = get()
+		require.Equal(t, stage == fsm.Working, code == http.StatusOK, stage)
+		require.Equal(t, stage == fsm.Working, out.Ready)
+		require.NotEmpty(t, out.Reason)
+	}
+	src.snap.Store(&status.Snapshot{Stage: "paused"})
+	_, out = get()
+	require.Equal(t, "the pair is in stage paused", out.Reason)
+}
+
+func TestPaths(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "syncd_test", Help: "A gauge."})
+	registry.MustRegister(gauge)
+	base := "http://" + start(t, &fakePair{}, func(c *Config) { c.Gatherer = registry })
+	for _, c := range []struct {
+		method, path string
+		code         int
+		body         string
+	}{
+		{"GET", "/livez", 200, "ok"},
+		{"GET", "/metrics", 200, "syncd_test 0"},
+		{"GET", "/", 200, "POST / (JSON-RPC"},
+		{"GET", "/ready", 404, "GET /readyz"},
+		{"POST", "/rpc", 404, "POST / (JSON-RPC"},
+		{"PUT", "/", 405, "JSON-RPC is asked by POST"},
+		{"POST", "/livez", 404, "GET /livez"},
+	} {
+		code, body, header := ask(t, c.method, base+c.path, "", nil)
+		require.Equal(t, c.code, code, c.path)
+		require.Contains(t, body, c.body)
+		require.True(t, strings.HasPrefix(header.Get("Content-Type"), "text/plain"), c.path)
+	}
+}
+
+func TestHosts(t *testing.T) {
+	for name, c := range map[string]struct {
+		listen  string
+		allowed []string
+		good    []string
+		bad     []string
+	}{
+		"default": {
+			listen: "127.0.0.1:0",
+			good:   []string{"localhost", "LOCALHOST:1", "127.0.0.1:8650", "127.0.0.2", "[::1]:8650", "[::1]"},
+			bad:    []string{"evil.example", "evil.example:8650", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "127.0.0.1.evil.example"},
+		},
+		"all addresses": {
+			listen: "0.0.0.0:0",
+			good:   []string{"localhost", "10.0.0.1:8650", "[2001:db8::1]:8650"},
+			bad:    []string{"evil.example", "syncd:8650"},
+		},
+		"configured": {
+			listen: "127.0.0.1:0", allowed: []string{"Syncd", "status.example:443"},
+			good: []string{"syncd:8650", "syncd", "status.example"},
+			bad:  []string{"evil.example", "sub.status.example"},
+		},
+		"any": {listen: "127.0.0.1:0", allowed: []string{"*"}, good: []string{"evil.example"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr := start(t, &fakePair{}, func(cfg *Config) { cfg.Listen, cfg.AllowedHosts = c.listen, c.allowed })
+			_, port, err := net.SplitHostPort(addr)
+			require.NoError(t, err)
+			for want, hosts := range map[int][]string{http.StatusOK: c.good, http.StatusForbidden: c.bad} {
+				for _, host := range hosts {
+					code, body, _ := ask(t, http.MethodGet, "http://127.0.0.1:"+port+"/livez", "", func(r *http.Request) { r.Host = host })
+					require.Equal(t, want, code, host)
+					if want == http.StatusForbidden {
+						require.Contains(t, body, "--api.allowed-hosts")
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	src := &fakePair{order: func(context.Context, string) error { return nil }}
+	addr := start(t, src, func(c *Config) { c.AllowedOrigins = []string{"http://dash.example:3000"} })
+	for origin, allowed := range map[string]bool{
+		"":                               true,
+		"http://dash.example:3000":       true,
+		"HTTP://DASH.example:3000":       true,
+		"http://" + addr:                 true,
+		"http://dash.example":            false,
+		"https://dash.example:3000":      false,
+		"http://evil.example":            false,
+		"http://localhost":               false,
+		"null":                           false,
+		"file://":                        false,
+		"http://dash.example:3000.evil.": false,
+	} {
+		code, _, header := ask(t, http.MethodPost, "http://"+addr+"/", `{"jsonrpc":"2.0","id":1,"method":"syncd_resume"}`, func(r *http.Request) {
+			if origin != "" {
+				r.Header.Set("Origin", origin)
+			}
+		})
+		ws, res, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", headerIf("Origin", origin))
+		if allowed {
+			require.Equal(t, http.StatusOK, code, origin)
+			require.NoError(t, err, origin)
+			require.NoError(t, ws.Close())
+			continue
+		}
+		require.Equal(t, http.StatusForbidden, code, origin)
+		require.Empty(t, header.Get("Access-Control-Allow-Origin"))
+		require.Error(t, err, origin)
+		require.Equal(t, http.StatusForbidden, res.StatusCode)
+	}
+	code, _, header := ask(t, http.MethodOptions, "http://"+addr+"/", "", func(r *http.Request) {
+		r.Header.Set("Origin", "http://dash.example:3000")
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		r.Header.Set("Access-Control-Request-Headers", "content-type")
+	})
+	require.Equal(t, http.StatusNoContent, code)
+	require.Equal(t, "http://dash.example:3000", header.Get("Access-Control-Allow-Origin"))
+}
+
+func headerIf(name, value string) http.Header {
+	if value == "" {
+		return nil
+	}
+	return http.Header{name: {value}}
+}
+
+func TestWebSocketRefusesAnotherHost(t *testing.T) {
+	addr := start(t, &fakePair{}, nil)
+	_, res, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", http.Header{"Host": {"evil.example"}})
+	require.Error(t, err)
+	require.Equal(t, http.StatusForbidden, res.StatusCode)
+}
+
+func TestBodyLimit(t *testing.T) {
+	addr := start(t, &fakePair{}, nil)
+	big := `{"jsonrpc":"2.0","id":1,"method":"syncd_pause","params":["` + strings.Repeat("x", maxBody) + `"]}`
+	code, _, _ := ask(t, http.MethodPost, "http://"+addr+"/", big, nil)
+	require.Equal(t, http.StatusRequestEntityTooLarge, code)
+
+	code, body, _ := ask(t, http.MethodPost, "http://"+addr+"/", big, func(r *http.Request) {
+		r.ContentLength, r.Body = -1, io.NopCloser(strings.NewReader(big)) // chunked: the length is not told
+	})
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, `"code":-32700`)
+
+	ws, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", nil)
+	require.NoError(t, err)
+	defer ws.Close()
+	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(big)))
+	for err == nil { // an error answer may come first
+		_, _, err = ws.ReadMessage()
+	}
+	require.Error(t, err, "closed by the server")
+}
+
+func TestConnectionLimit(t *testing.T) {
+	addr := start(t, &fakePair{}, nil)
+	var sockets []*websocket.Conn
+	for range maxWebSockets {
+		ws, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", nil)
+		require.NoError(t, err)
+		sockets = append(sockets, ws)
+	}
+	_, res, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", nil)
+	require.Error(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	code, _, _ := ask(t, http.MethodGet, "http://"+addr+"/livez", "", nil)
+	require.Equal(t, http.StatusOK, code, "sockets leave room for the probes")
+	http.DefaultClient.CloseIdleConnections()
+
+	var idle []net.Conn
+	for range maxConnections {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		idle = append(idle, conn)
+	}
+	require.NoError(t, idle[maxConnections-1].SetDeadline(time.Now().Add(5*time.Second)))
+	_, err = idle[maxConnections-1].Read(make([]byte, 1))
+	require.ErrorContains(t, err, "EOF", "the one too many is closed at once")
+	for _, conn := range idle {
+		require.NoError(t, conn.Close())
+	}
+	for _, ws := range sockets {
+		require.NoError(t, ws.Close())
+	}
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		_, _ = conn.Write([]byte("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		return err == nil && strings.Contains(line, "200")
+	}, 5*time.Second, 20*time.Millisecond, "slots come back")
+}
+
+func TestStopEndsOpenSockets(t *testing.T) {
+	s, err := New(Config{Listen: "127.0.0.1:0", Log: quietLog()}, &fakePair{})
+	require.NoError(t, err)
+	require.NoError(t, s.Listen())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	ws, _, err := websocket.DefaultDialer.Dial("ws://"+s.Addr()+"/", nil)
+	require.NoError(t, err)
+	defer ws.Close()
+	code, _, _ := ask(t, http.MethodGet, "http://"+s.Addr()+"/metrics", "", nil)
+	require.Equal(t, http.StatusNotFound, code, "no gatherer, no metrics")
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	require.NoError(t, <-done)
+	_, _, err = ws.ReadMessage()
+	require.Error(t, err)
+}
+
+func TestBadConfig(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		`"8650" is not host:port`:            func(c *Config) { c.Listen = "8650" },
+		`allowed host "http://x" is not`:     func(c *Config) { c.AllowedHosts = []string{"http://x"} },
+		`allowed origin "dash.example" is`:   func(c *Config) { c.AllowedOrigins = []string{"dash.example"} },
+		`allowed origin "http://x/path" is `: func(c *Config) { c.AllowedOrigins = []string{"http://x/path"} },
+		"api needs a source and a log":       func(c *Config) { c.Log = nil },
+	} {
+		cfg := Config{Listen: "127.0.0.1:0", Log: quietLog()}
+		change(&cfg)
+		_, err := New(cfg, &fakePair{})
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestBusyAddress(t *testing.T) {
+	addr := start(t, &fakePair{}, nil)
+	s, err := New(Config{Listen: addr, Log: quietLog()}, &fakePair{})
+	require.NoError(t, err)
+	err = s.Run(t.Context())
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+	require.ErrorContains(t, err, addr)
+}

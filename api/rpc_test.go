@@ -1,0 +1,202 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/status"
+)
+
+// overBoth runs a test with a client over HTTP and one over WebSocket.
+func overBoth(t *testing.T, src Source, test func(t *testing.T, c *rpc.Client)) {
+	for _, scheme := range []string{"http", "ws"} {
+		t.Run(scheme, func(t *testing.T) {
+			c, err := rpc.DialContext(t.Context(), scheme+"://"+start(t, src, nil))
+			require.NoError(t, err)
+			t.Cleanup(c.Close)
+			test(t, c)
+		})
+	}
+}
+
+func requireCode(t *testing.T, err error, code int, kind string) {
+	t.Helper()
+	var coded rpc.Error
+	require.ErrorAs(t, err, &coded)
+	require.Equal(t, code, coded.ErrorCode(), err.Error())
+	if kind == "" {
+		return
+	}
+	var data rpc.DataError
+	require.ErrorAs(t, err, &data)
+	require.Equal(t, map[string]any{"kind": kind}, data.ErrorData())
+}
+
+func TestStatus(t *testing.T) {
+	src := &fakePair{}
+	src.snap.Store(&status.Snapshot{
+		Seq: 3, Pair: "main", Stage: "dag_sync", Since: since, Waiting: "gwat loads its DAG",
+		Gwat: status.Node{Endpoint: "http://127.0.0.1:8545", Reachable: true, Progress: &status.Progress{Unit: "slot", Target: 9}},
+	})
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		var got status.Snapshot
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_status"))
+		require.Equal(t, *src.snap.Load(), got)
+	})
+}
+
+func TestStatusBeforeAnythingIsKnown(t *testing.T) {
+	overBoth(t, &fakePair{}, func(t *testing.T, c *rpc.Client) {
+		requireCode(t, c.CallContext(t.Context(), nil, "syncd_status"), CodeRetryLater, "retry_later")
+	})
+}
+
+func TestHistory(t *testing.T) {
+	var limits []int
+	src := &fakePair{history: func(limit int) ([]status.Change, error) {
+		limits = append(limits, limit)
+		if limit == 3 {
+			return nil, nil
+		}
+		return []status.Change{{At: since, From: "connecting", To: "checkpoint_sync", Event: "nodes_reached"}}, nil
+	}}
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		limits = nil
+		var got []status.Change
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_history"))
+		require.Equal(t, "checkpoint_sync", got[0].To)
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_history", 7))
+		var raw json.RawMessage
+		require.NoError(t, c.CallContext(t.Context(), &raw, "syncd_history", 3))
+		require.JSONEq(t, "[]", string(raw), "never null")
+		for _, bad := range []any{0, -1, maxHistory + 1, "ten", 1.5} {
+			requireCode(t, c.CallContext(t.Context(), &got, "syncd_history", bad), codeInvalidParams, "")
+		}
+		requireCode(t, c.CallContext(t.Context(), &got, "syncd_history", 1, 2), codeInvalidParams, "")
+		require.Equal(t, []int{defaultHistory, 7, 3}, limits)
+	})
+}
+
+func TestPauseAndResume(t *testing.T) {
+	var orders []string
+	src := &fakePair{order: func(_ context.Context, what string) error { orders = append(orders, what); return nil }}
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		orders = nil
+		var ok bool
+		require.NoError(t, c.CallContext(t.Context(), &ok, "syncd_pause"))
+		require.True(t, ok)
+		require.NoError(t, c.CallContext(t.Context(), &ok, "syncd_pause", "upgrade of gwat"))
+		require.NoError(t, c.CallContext(t.Context(), &ok, "syncd_resume"))
+		require.True(t, ok)
+		requireCode(t, c.CallContext(t.Context(), &ok, "syncd_pause", strings.Repeat("x", maxReason+1)), codeInvalidParams, "")
+		require.Equal(t, []string{"pause: by the operator", "pause: upgrade of gwat", "resume"}, orders)
+	})
+}
+
+func TestErrorsHaveCodes(t *testing.T) {
+	var cause error
+	src := &fakePair{order: func(context.Context, string) error { return cause }}
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		for _, k := range []struct {
+			err  error
+			code int
+			kind string
+		}{
+			{failure.Newf(failure.RetryNow, "cut"), CodeRetryNow, "retry_now"},
+			{failure.Newf(failure.RetryLater, "busy"), CodeRetryLater, "retry_later"},
+			{failure.Newf(failure.RestartAttempt, "gone"), CodeRestartAttempt, "restart_attempt"},
+			{failure.Newf(failure.NeedsHuman, "wrong"), CodeNeedsHuman, "needs_human"},
+			{errors.New("of no kind"), CodeRetryLater, "retry_later"},
+		} {
+			cause = k.err
+			err := c.CallContext(t.Context(), nil, "syncd_resume")
+			require.EqualError(t, err, k.err.Error())
+			requireCode(t, err, k.code, k.kind)
+		}
+		requireCode(t, c.CallContext(t.Context(), nil, "syncd_dance"), -32601, "")
+		requireCode(t, c.CallContext(t.Context(), nil, "admin_peers"), -32601, "")
+	})
+}
+
+// panicking is a Source that crashes at every call.
+type panicking struct{}
+
+func (panicking) Snapshot() *status.Snapshot { panic("snapshot") }
+func (panicking) History(context.Context, int) ([]status.Change, error) {
+	panic("history")
+}
+func (panicking) Pause(context.Context, string) error { panic("pause") }
+func (panicking) Resume(context.Context) error        { panic("resume") }
+
+func TestPanicOfTheSourceIsAnError(t *testing.T) {
+	overBoth(t, panicking{}, func(t *testing.T, c *rpc.Client) {
+		for range 2 {
+			for _, method := range []string{"status", "history", "pause", "resume"} {
+				err := c.CallContext(t.Context(), nil, "syncd_"+method)
+				requireCode(t, err, codeInternal, "")
+				require.EqualError(t, err, method+" crashed; the log of syncd has the cause")
+			}
+		}
+	})
+	code, body, _ := ask(t, http.MethodGet, "http://"+start(t, panicking{}, nil)+"/readyz", "", nil)
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Contains(t, body, "status crashed")
+}
+
+func TestBatches(t *testing.T) {
+	src := &fakePair{}
+	src.snap.Store(&status.Snapshot{Stage: "working"})
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		batch := func(n int) []rpc.BatchElem {
+			out := make([]rpc.BatchElem, n)
+			for i := range out {
+				out[i] = rpc.BatchElem{Method: "syncd_status", Result: new(status.Snapshot)}
+			}
+			return out
+		}
+		good := batch(maxBatch)
+		require.NoError(t, c.BatchCallContext(t.Context(), good))
+		for _, e := range good {
+			require.NoError(t, e.Error)
+		}
+		bad := batch(maxBatch + 1)
+		require.NoError(t, c.BatchCallContext(t.Context(), bad))
+		require.ErrorContains(t, bad[0].Error, "batch too large")
+	})
+}
+
+func TestRawRequests(t *testing.T) {
+	src := &fakePair{}
+	src.snap.Store(&status.Snapshot{Stage: "working"})
+	url := "http://" + start(t, src, nil) + "/"
+	for name, c := range map[string]struct {
+		body string
+		code int
+	}{
+		"no JSON":         {`{`, -32700},
+		"no version":      {`{"id":1,"method":"syncd_status"}`, -32600},
+		"empty batch":     {`[]`, -32600},
+		"object params":   {`{"jsonrpc":"2.0","id":1,"method":"syncd_history","params":{"limit":1}}`, -32602},
+		"too many params": {`{"jsonrpc":"2.0","id":1,"method":"syncd_resume","params":[1]}`, -32602},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, body, header := ask(t, http.MethodPost, url, c.body, nil)
+			require.Equal(t, http.StatusOK, code)
+			require.Equal(t, "application/json", header.Get("Content-Type"))
+			require.Contains(t, body, fmt.Sprintf(`"code":%d`, c.code))
+		})
+	}
+	code, body, _ := ask(t, http.MethodPost, url, `{"jsonrpc":"2.0","id":"x","method":"syncd_status"}`, nil)
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, `"id":"x"`)
+	require.Contains(t, body, `"stage":"working"`)
+}
