@@ -1,11 +1,6 @@
 package checkpoint
 
-import (
-	"fmt"
-
-	"github.com/ethereum/go-ethereum/common"
-	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
-)
+import "fmt"
 
 // Identity is what two nodes say about the network they are on.
 type Identity struct {
@@ -57,14 +52,4 @@ func BlockState(present bool, number *uint64, height uint64) SpineState {
 		return SpineMisplace
 	}
 	return SpineFinal
-}
-
-// FinalizedConflict tells that gwat and the beacon node disagree below the
-// beacon's finalized checkpoint, where nothing can be undone; "" if they agree.
-func FinalizedConflict(spine common.Hash, slot primitives.Slot, state SpineState) string {
-	if state != SpineMisplace {
-		return ""
-	}
-	return fmt.Sprintf("gwat finalized another history: spine %s of the beacon's finalized checkpoint (slot %d) is %s: let gwat sync again from an empty data directory",
-		spine, slot, state)
 }

@@ -1,0 +1,76 @@
+// Package headsync takes gwat from the last checkpoint to the beacon's head:
+// it collects the canonical blocks, proves how far gwat has them already, asks
+// for readiness, pushes what follows, proves that it was applied, and verifies
+// that both nodes then work. What can be decided without I/O is pure.
+package headsync
+
+import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+)
+
+// Entry is one canonical beacon block and what gwat is told about its slot.
+type Entry struct {
+	Root   common.Hash
+	Parent common.Hash
+	Info   checkpoint.ConsensusInfo
+}
+
+// Slot of the beacon block.
+func (e Entry) Slot() primitives.Slot { return e.Info.Slot }
+
+// CheckLinked proves S2 on what is about to be pushed: each entry is the parent
+// of the next one and slots rise.
+func CheckLinked(entries []Entry) error {
+	for i := 1; i < len(entries); i++ {
+		prev, cur := entries[i-1], entries[i]
+		if cur.Parent != prev.Root || cur.Slot() <= prev.Slot() {
+			return fmt.Errorf("the block at slot %d (parent %s) does not follow the block at slot %d (root %s)",
+				cur.Slot(), cur.Parent, prev.Slot(), prev.Root)
+		}
+	}
+	return nil
+}
+
+// Infos gives the wire entries in order.
+func Infos(entries []Entry) []checkpoint.ConsensusInfo {
+	out := make([]checkpoint.ConsensusInfo, len(entries))
+	for i, e := range entries {
+		out[i] = e.Info
+	}
+	return out
+}
+
+// Spines lists every spine the entries name once, in order.
+func Spines(entries []Entry) []common.Hash {
+	var out []common.Hash
+	seen := map[common.Hash]bool{}
+	for _, e := range entries {
+		for _, s := range e.Info.Finalizing {
+			if !seen[s] {
+				seen[s] = true
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// CommonPrefix is how many of entries, from the first on, are in chain too.
+// Both are linked chains in slot order, so one shared root shares all before it.
+func CommonPrefix(entries, chain []Entry) int {
+	in := make(map[common.Hash]bool, len(chain))
+	for _, e := range chain {
+		in[e.Root] = true
+	}
+	for i := len(entries); i > 0; i-- {
+		if in[entries[i-1].Root] {
+			return i
+		}
+	}
+	return 0
+}

@@ -1,0 +1,138 @@
+package headsync
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// The rules of the switch.
+const (
+	// NewHeads is over how many new heads normal work must be seen (S5).
+	NewHeads = 2
+	// ResyncSlots is how long gwat may say resync before syncd completes the
+	// switch with a dag_sync of its own, once per attempt.
+	ResyncSlots = 2
+	// SwitchSlots is how long the verification may go without progress.
+	SwitchSlots = 12
+	// LateSlots is how long the spines of a head may stay open in working mode.
+	LateSlots = 2
+)
+
+// Look is one observation of a pair that should be working.
+type Look struct {
+	At       time.Time
+	Sync     gwatclient.SyncStatus
+	CallsErr error // of dag_getCandidates: a call of normal work
+	Head     Entry // the beacon's head; Creators are not needed
+	States   []checkpoint.SpineState
+}
+
+// Verifier decides whether a pair is working (S5): eth_syncing false, no
+// result.error, and over at least two new heads the spines that they carry are
+// finalized by calls that syncd did not make. A head that carries no spine of
+// its own is enough if the calls of normal work are answered.
+type Verifier struct {
+	slot     time.Duration
+	ours     map[common.Hash]bool
+	from     primitives.Slot // heads after it are new
+	started  time.Time
+	progress time.Time
+	synced   bool // our completing dag_sync was made
+	good     int
+	newest   primitives.Slot // of the newest head that was good
+	lateFrom time.Time       // since when the head is not good; zero if it is
+}
+
+// NewVerifier starts at a head; ours are the spines that syncd itself pushed.
+func NewVerifier(at time.Time, slot time.Duration, head primitives.Slot, ours []common.Hash) *Verifier {
+	v := &Verifier{slot: slot, ours: make(map[common.Hash]bool, len(ours)), from: head, newest: head, started: at, progress: at}
+	for _, s := range ours {
+		v.ours[s] = true
+	}
+	return v
+}
+
+// Covered is the slot of the newest head whose spines were seen finalized.
+func (v *Verifier) Covered() primitives.Slot { return v.newest }
+
+// Verdict is what a Verifier says.
+type Verdict struct {
+	Working bool
+	Why     string // what it stands on, or what is missing
+	// Over: not working, and it made no progress for too long.
+	Over bool
+	// Complete: syncd may now make the completing dag_sync call.
+	Complete bool
+}
+
+// Completed records that the completing call was made; it is made once.
+func (v *Verifier) Completed() { v.synced = true }
+
+// Observe takes a look and gives the verdict.
+func (v *Verifier) Observe(l Look) Verdict {
+	headWhy := v.head(l)
+	out := Verdict{Over: l.At.Sub(v.progress) >= SwitchSlots*v.slot}
+	switch {
+	case l.Sync.Syncing:
+		out.Why = fmt.Sprintf("eth_syncing false (it says stage %s, last coordinated slot %d)", l.Sync.Stage, l.Sync.LastCoordSlot)
+		out.Complete = l.Sync.Stage == gwatclient.StageResync && !v.synced &&
+			l.At.Sub(v.started) >= ResyncSlots*v.slot && l.Head.Slot() >= l.Sync.LastCoordSlot
+	case l.CallsErr != nil:
+		out.Why = fmt.Sprintf("gwat's calls of normal work to be answered: %v", l.CallsErr)
+	case v.good < NewHeads:
+		out.Why = fmt.Sprintf("%d of %d new heads whose spines gwat finalized by the beacon's calls", v.good, NewHeads)
+		if headWhy != "" {
+			out.Why += "; " + headWhy
+		}
+	case !v.lateFrom.IsZero() && l.At.Sub(v.lateFrom) > LateSlots*v.slot:
+		out.Why = headWhy
+	default:
+		out.Working = true
+		out.Why = fmt.Sprintf("eth_syncing is false and %d new heads up to slot %d were finalized by the beacon's calls", v.good, v.newest)
+	}
+	return out
+}
+
+// head judges the head of a look; "" if it is good or not new.
+func (v *Verifier) head(l Look) string {
+	if l.Head.Slot() <= v.newest {
+		v.lateFrom = time.Time{}
+		return ""
+	}
+	for i, s := range l.States {
+		if s == checkpoint.SpineFinal {
+			continue
+		}
+		if v.lateFrom.IsZero() {
+			v.lateFrom = l.At
+		}
+		return fmt.Sprintf("spine %s of the head at slot %d is %s", l.Head.Info.Finalizing[i], l.Head.Slot(), s)
+	}
+	v.lateFrom = time.Time{}
+	// A head that brings no spine of its own shows nothing unless calls are open.
+	if l.Sync.Syncing || l.CallsErr != nil {
+		if !v.brings(l.Head) {
+			return ""
+		}
+	}
+	v.good++
+	v.newest = l.Head.Slot()
+	v.progress = l.At
+	return ""
+}
+
+// brings tells whether a head carries a spine that syncd did not push itself.
+func (v *Verifier) brings(head Entry) bool {
+	for _, s := range head.Info.Finalizing {
+		if !v.ours[s] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,244 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/journal"
+)
+
+// worker is the one task in flight that may change gwat.
+type worker struct {
+	generation uint64
+	cancel     context.CancelFunc
+	done       chan struct{}
+}
+
+type report struct {
+	generation uint64
+	headsync.Report
+}
+
+type result struct {
+	generation uint64
+	attempt    bool // a head-sync attempt; else the completing dag_sync
+	headsync.Result
+	err error
+}
+
+// start runs a task as the worker. Its result carries the generation, so that
+// one that comes after its stage has gone is dropped.
+func (p *Pair) start(ctx context.Context, attempt bool, task func(ctx context.Context, generation uint64) (headsync.Result, error)) {
+	p.generation++
+	generation := p.generation
+	ctx, cancel := context.WithCancel(ctx)
+	w := &worker{generation: generation, cancel: cancel, done: make(chan struct{})}
+	p.worker = w
+	p.workers.Go(func() {
+		defer cancel()
+		res, err := task(ctx, generation)
+		close(w.done)
+		select {
+		case p.results <- result{generation: generation, attempt: attempt, Result: res, err: err}:
+		case <-p.stopped:
+		}
+	})
+}
+
+// cancelWorker ends the worker's waiting; its slot stays taken until it returns,
+// since only then no call of ours is in flight.
+func (p *Pair) cancelWorker() {
+	if p.worker != nil {
+		p.worker.cancel()
+		p.generation++
+	}
+}
+
+// act starts what the stage asks for.
+func (p *Pair) act(ctx context.Context) {
+	p.hands = p.handsOff()
+	if p.worker != nil || p.obs == nil || !p.obs.up() || p.identity == nil {
+		return
+	}
+	switch p.machine.Stage() {
+	case fsm.HeadSyncReady:
+		if time.Now().Before(p.nextAttempt) {
+			return
+		}
+		p.nextAttempt = time.Now().Add(p.cfg.ReadyInterval)
+		p.startAttempt(ctx)
+	case fsm.Switching:
+		if p.verdict.Complete && p.hands == "" {
+			p.verifier.Completed()
+			p.startCompleting(ctx)
+		}
+	}
+}
+
+// handsOff tells why nothing may be sent that changes gwat; "" if it may.
+func (p *Pair) handsOff() string {
+	now := time.Now()
+	if p.cfg.Observe {
+		return "syncd only observes (--observe)"
+	}
+	if p.identity != nil && p.rival.Active(now, p.identity.Spec.SlotDuration()) {
+		sign, _, last := p.rival.Told()
+		return fmt.Sprintf("another driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
+	}
+	if pending := p.ledger.Pending(); pending != nil && p.worker == nil && !p.takeover {
+		_, why := p.pendingState(pending)
+		return why
+	}
+	return ""
+}
+
+func (p *Pair) pendingState(pending *journal.Pending) (headsync.PendingState, string) {
+	seen := headsync.Seen{Now: time.Now(), LockTime: p.cfg.LockTime, Down: p.track.gwatDown.After(pending.SentAt)}
+	if o := p.obs; o != nil && o.gwat.err == nil {
+		seen.Stage, seen.Latest, seen.CheckedAt = o.gwat.sync.Stage, o.gwat.latest, o.start
+		seen.Last = o.blocks[pending.LastSpine]
+	}
+	return headsync.Judge(*pending, seen)
+}
+
+// judgePending finds out what became of a call whose answer was lost.
+func (p *Pair) judgePending() {
+	pending := p.ledger.Pending()
+	p.takeover = false
+	if pending == nil || p.worker != nil {
+		return
+	}
+	switch state, why := p.pendingState(pending); state {
+	case headsync.PendingOver:
+		p.log.WithField("call", pending.Call).Infof("The call without an answer is over: %s", why)
+		p.ledger.ClearPending()
+	case headsync.PendingAccepted:
+		p.takeover = true
+	}
+}
+
+// proveConfirmed drops the confirmed entry when gwat no longer has it (S4, S7).
+func (p *Pair) proveConfirmed(o *observation) {
+	c := p.ledger.Confirmed()
+	if c == nil || p.worker != nil || !o.up() {
+		return
+	}
+	b, read := o.blocks[c.Spine]
+	if !read {
+		return
+	}
+	if b == nil || !b.IsSpine() || *b.Number != c.Number {
+		p.log.WithField("slot", c.Slot).Warn("gwat no longer has the last confirmed entry")
+		p.ledger.ClearConfirmed()
+	}
+}
+
+func (p *Pair) startAttempt(ctx context.Context) {
+	p.attempts++
+	a := &headsync.Attempt{
+		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
+		Gwat: p.gwat, Driver: p.gwat, Ledger: p.ledger, Now: time.Now,
+		CallTimeout: p.cfg.PushTimeout, Refused: maps.Clone(p.refused), ReadOnly: p.hands,
+	}
+	if p.takeover {
+		a.Takeover = p.ledger.Pending()
+	}
+	p.start(ctx, true, func(ctx context.Context, generation uint64) (headsync.Result, error) {
+		a.Report = func(r headsync.Report) {
+			select {
+			case p.reports <- report{generation, r}:
+			case <-p.stopped:
+			}
+		}
+		return a.Run(ctx)
+	})
+}
+
+// startCompleting makes the dag_sync that ends gwat's resync: the head's slot
+// and no creators, for with one whose key gwat holds it would create a block.
+func (p *Pair) startCompleting(ctx context.Context) {
+	head := p.obs.beacon.head
+	info := checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
+	p.log.WithField("slot", info.Slot).Info("gwat still says resync: completing the switch with a dag_sync")
+	p.start(ctx, false, func(ctx context.Context, _ uint64) (headsync.Result, error) {
+		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
+		defer cancel()
+		_, err := p.gwat.Sync(ctx, info)
+		return headsync.Result{}, err
+	})
+}
+
+// ended takes the worker's result in.
+func (p *Pair) ended(ctx context.Context, r result) {
+	p.worker, p.workerEnd = nil, time.Now()
+	if r.err != nil && !failure.Canceled(r.err) {
+		p.failed(r.err)
+	}
+	if r.generation != p.generation {
+		return
+	}
+	if !r.attempt {
+		p.look(ctx)
+		return
+	}
+	p.metrics.ended(r.err, r.Level)
+	stage := p.machine.Stage()
+	switch {
+	case r.err != nil:
+		p.attemptFailed(ctx, stage, r.err)
+	case r.Level && stage == fsm.HeadSyncReady:
+		p.fire(ctx, fsm.AlreadyLevel, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
+	case stage == fsm.HeadSync:
+		p.ours = r.Spines
+		p.push.Phase = string(headsync.PhaseDone)
+		p.push.Progress.Current = p.push.Progress.Target
+		p.metrics.pushed.Add(float64(p.push.Progress.Target))
+		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, last number %d", p.push.To, r.Confirmed.Number))
+	}
+	p.look(ctx)
+}
+
+// failed records an error once it is new, so that a wait does not fill the log.
+func (p *Pair) failed(err error) {
+	if p.lastErr == nil || p.lastErr.Message != err.Error() {
+		p.log.WithField("kind", failure.Name(err)).Warnf("Attempt %d: %v", p.attempts, err)
+	}
+	p.lastErr = statusError(err, time.Now())
+	if errors.Is(err, failure.NeedsHuman) {
+		p.human = &human{why: err.Error(), until: time.Now().Add(humanPause)}
+	}
+	if errors.Is(err, gwatclient.ErrNotReady) {
+		p.rival.Sign("gwat answered not ready after it had accepted our ready", time.Now())
+	}
+}
+
+func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
+	var lacks *headsync.MissingSpine
+	if errors.As(err, &lacks) {
+		p.missing = &missing{spine: lacks.Spine, until: time.Now().Add(headsync.QuietSlots * p.identity.Spec.SlotDuration())}
+	}
+	var refused *headsync.RefusedCheckpoint
+	if errors.As(err, &refused) {
+		p.refused[refused.Root] = true
+	}
+	if stage == fsm.HeadSync {
+		p.push.Phase = string(headsync.PhaseFailed)
+		switch {
+		case errors.Is(err, headsync.ErrReorg):
+			p.fire(ctx, fsm.Reorged, err.Error())
+		case errors.Is(err, gwatclient.ErrSpineNotFound):
+			p.fire(ctx, fsm.DAGIncomplete, err.Error())
+		default:
+			p.fire(ctx, fsm.PushFailed, err.Error())
+		}
+	}
+	p.settle(ctx)
+}

@@ -1,0 +1,80 @@
+// Package pair is the control loop of one gwat–beacon pair. It observes both
+// nodes, lets fsm decide in which stage the pair is, has workers act, and
+// publishes a snapshot after every step. It acts on what both nodes are now;
+// what it remembers of its own doings are hints that are proved again.
+package pair
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+)
+
+// Config of a pair. Zero durations take their defaults.
+type Config struct {
+	Name    string // told in the status and in logs
+	Version string // of syncd
+	Observe bool   // never write to a node
+
+	Gwat   gwatclient.Config
+	Beacon beaconclient.Config
+
+	PollInterval  time.Duration // between two looks at both nodes; default 1 s
+	ReadyInterval time.Duration // between two head-sync attempts; default 1 s
+	CallTimeout   time.Duration // of one look at a node; default 5 s
+	PushTimeout   time.Duration // of dag_headSyncReady and of dag_headSync, each; default 110 s
+	LockTime      time.Duration // how long gwat holds its head-sync lock; default 120 s
+
+	Journal    *journal.Journal      // required
+	Log        logrus.FieldLogger    // required
+	Registerer prometheus.Registerer // optional
+}
+
+// Defaults of Config.
+const (
+	DefaultPollInterval  = time.Second
+	DefaultReadyInterval = time.Second
+	DefaultCallTimeout   = 5 * time.Second
+	DefaultPushTimeout   = 110 * time.Second
+	DefaultLockTime      = 120 * time.Second
+)
+
+// ErrConfig tells a Config that cannot be used.
+var ErrConfig = failure.As(failure.NeedsHuman, errors.New("unusable pair config"))
+
+func (c *Config) complete() error {
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		unset time.Duration
+	}{
+		{"poll interval", &c.PollInterval, DefaultPollInterval},
+		{"ready interval", &c.ReadyInterval, DefaultReadyInterval},
+		{"call timeout", &c.CallTimeout, DefaultCallTimeout},
+		{"push timeout", &c.PushTimeout, DefaultPushTimeout},
+		{"lock time", &c.LockTime, DefaultLockTime},
+	} {
+		if *d.value == 0 {
+			*d.value = d.unset
+		}
+		if *d.value < 0 {
+			return fmt.Errorf("%w: %s is %s, want a positive duration", ErrConfig, d.name, *d.value)
+		}
+	}
+	if c.Journal == nil {
+		return fmt.Errorf("%w: no journal", ErrConfig)
+	}
+	if c.Log == nil {
+		return fmt.Errorf("%w: no logger", ErrConfig)
+	}
+	c.Gwat.Timeout, c.Beacon.Timeout = c.CallTimeout, c.CallTimeout
+	return nil
+}

@@ -1,0 +1,165 @@
+package pair
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+)
+
+const (
+	// patience is how many looks may fail in a row while a push runs: the push
+	// itself tells more about gwat than a look beside it.
+	patience = 3
+	// humanPause is how long an error that needs a human keeps the pair halted
+	// before it is tried again, if nothing shows earlier that it is gone.
+	humanPause = 30 * time.Second
+)
+
+// track is what the loop keeps between two looks.
+type track struct {
+	fails      int       // looks failed in a row
+	gwatDown   time.Time // when gwat's process was last seen gone
+	number     uint64    // gwat's last finalized number
+	numberFrom time.Time // since when it is that
+	covered    primitives.Slot
+}
+
+func (t *track) observe(o *observation) {
+	if o.up() {
+		t.fails = 0
+	} else {
+		t.fails++
+	}
+	if errors.Is(o.gwat.err, gwatclient.ErrDown) {
+		t.gwatDown = o.at
+	}
+	if o.gwat.latest != nil && o.gwat.latest.Number != nil {
+		if n := *o.gwat.latest.Number; n != t.number || t.numberFrom.IsZero() {
+			t.number, t.numberFrom = n, o.at
+		}
+	}
+}
+
+// facts turns the newest look into what fsm decides on.
+func (p *Pair) facts() fsm.Facts {
+	f := fsm.Facts{Paused: p.paused}
+	o := p.obs
+	if o == nil {
+		f.UpWhy = "the first answer of both nodes"
+		return f
+	}
+	f.Judged, f.Conflict = p.judge(o)
+	f.Up, f.UpWhy = p.up(o)
+	if !o.up() && f.Up && p.good != nil {
+		kept := *p.good // a look failed beside a running call: what was last seen holds
+		kept.Paused = p.paused
+		return kept
+	}
+	if !o.up() || p.identity == nil {
+		return f
+	}
+	spec := p.identity.Spec
+	now := spec.SlotAt(o.at)
+	f.CheckpointReached, f.CheckpointWhy = p.checkpointReached(o, spec, now)
+	f.DAGSynced, f.DAGWhy = p.dagSynced(o, now)
+	f.FellBehind, f.FellBehindWhy = p.fellBehind(o, spec, now)
+	f.Verified, f.VerifyWhy, f.VerifyOver = p.verdict.Working, p.verdict.Why, p.verdict.Over
+	p.good = &f
+	return f
+}
+
+// judge tells whether the nodes said who they are, and why they are no pair.
+func (p *Pair) judge(o *observation) (bool, string) {
+	for _, err := range []error{o.gwat.err, o.beacon.err} {
+		if errors.Is(err, failure.NeedsHuman) {
+			return true, err.Error()
+		}
+	}
+	if p.human != nil {
+		return true, p.human.why
+	}
+	if p.identity == nil {
+		return false, ""
+	}
+	return true, p.identity.Conflict()
+}
+
+func (p *Pair) up(o *observation) (bool, string) {
+	if o.up() {
+		return true, ""
+	}
+	why := fmt.Sprintf("the beacon node at %s to answer: %v", p.beacon.URL(), o.beacon.err)
+	if o.gwat.err != nil {
+		why = fmt.Sprintf("gwat at %s to answer: %v", p.gwat.Endpoint(), o.gwat.err)
+	}
+	busy := p.worker != nil && p.track.fails < patience && !errors.Is(o.gwat.err, gwatclient.ErrDown)
+	stage := p.machine.Stage()
+	return busy && (stage == fsm.HeadSync || stage == fsm.HeadSyncReady), why
+}
+
+// checkpointReached tells whether both nodes stand at or past the last checkpoint.
+func (p *Pair) checkpointReached(o *observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
+	ok, why := o.beacon.progress(now).AtCheckpoint(spec)
+	if !ok {
+		return false, why
+	}
+	ok, gwatWhy := p.gwatAtCheckpoint(o, spec)
+	if !ok {
+		return false, gwatWhy
+	}
+	return true, why + "; " + gwatWhy
+}
+
+// gwatAtCheckpoint looks for one of the beacon's checkpoints in gwat. A gwat
+// that ended its own sync below all of them and moves no more is taken as it
+// is: the push then begins where gwat stands.
+func (p *Pair) gwatAtCheckpoint(o *observation, spec checkpoint.Spec) (bool, string) {
+	if o.gwat.sync.Stage == gwatclient.StageFinalized {
+		return false, fmt.Sprintf("gwat to finish its finalized-chain sync (block %d of %d)", o.gwat.sync.CurrentBlock, o.gwat.sync.HighestBlock)
+	}
+	if o.beacon.justified.IsGenesis() {
+		return true, "nothing is justified yet, the checkpoint is genesis"
+	}
+	for _, point := range o.beacon.points {
+		if spine, has := point.lastSpine(); has && o.state(spine) == checkpoint.SpineFinal {
+			return true, fmt.Sprintf("gwat has finalized the checkpoint at slot %d", point.header.Slot)
+		}
+	}
+	still := o.at.Sub(p.track.numberFrom)
+	if still >= headsync.QuietSlots*spec.SlotDuration() {
+		return true, fmt.Sprintf("gwat's own sync ended at block %d, below the last checkpoint", p.track.number)
+	}
+	return false, fmt.Sprintf("gwat to finalize the last checkpoint (epoch %d); it is at block %d", o.beacon.justified.Epoch, p.track.number)
+}
+
+func (p *Pair) dagSynced(o *observation, now primitives.Slot) (bool, string) {
+	if b := o.beacon.progress(now); !b.NearHead() {
+		return false, fmt.Sprintf("the beacon's head at slot %d to come near slot %d", b.Head, now)
+	}
+	switch o.gwat.sync.Stage {
+	case gwatclient.StageFinalized, gwatclient.StageDAG:
+		return false, fmt.Sprintf("gwat to finish its DAG sync (stage %s, newest slot %d)", o.gwat.sync.Stage, o.gwat.sync.MaxBlockSlot)
+	}
+	if m := p.missing; m != nil && o.state(m.spine) == checkpoint.SpineUnknown && o.at.Before(m.until) {
+		return false, fmt.Sprintf("gwat to load the block of spine %s", m.spine)
+	}
+	return true, "both nodes have what follows the checkpoint"
+}
+
+// fellBehind is the resync rule over what both nodes have: the beacon's head,
+// and the newest head whose spines gwat finalized.
+func (p *Pair) fellBehind(o *observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
+	synced := min(o.beacon.syncing.HeadSlot, p.track.covered)
+	if !spec.Behind(synced, now) {
+		return false, ""
+	}
+	return true, fmt.Sprintf("synced to slot %d (epoch %d), the clock is at slot %d (epoch %d)", synced, spec.Epoch(synced), now, spec.Epoch(now))
+}

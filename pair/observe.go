@@ -1,0 +1,276 @@
+package pair
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// slowEvery is every how many looks the things that hardly change are read again.
+const slowEvery = 30
+
+// question is what the loop wants to know beside what is always read.
+type question struct {
+	identity bool          // who the nodes are
+	calls    bool          // whether gwat answers the calls of normal work
+	spines   []common.Hash // further gwat blocks
+}
+
+// observation is one look at both nodes.
+type observation struct {
+	start    time.Time
+	at       time.Time // when it was complete
+	gwat     gwatLook
+	beacon   beaconLook
+	identity *checkpoint.Identity // nil if it was not asked for or not had
+	blocks   map[common.Hash]*gwatclient.Block
+	callsErr error
+}
+
+type gwatLook struct {
+	err     error
+	latency time.Duration
+	sync    gwatclient.SyncStatus
+	latest  *gwatclient.Block
+}
+
+type beaconLook struct {
+	err     error
+	latency time.Duration
+	syncing beaconclient.Syncing
+	head    beaconEntry
+	// The beacon's checkpoints, newest first: current justified, previous
+	// justified, finalized; empty before the first justification.
+	justified checkpoint.Checkpoint
+	points    []beaconEntry
+}
+
+// beaconEntry is a beacon block as far as a look needs it.
+type beaconEntry struct {
+	header beaconclient.Header
+	spines []common.Hash
+}
+
+func (e beaconEntry) lastSpine() (common.Hash, bool) {
+	if len(e.spines) == 0 {
+		return common.Hash{}, false
+	}
+	return e.spines[len(e.spines)-1], true
+}
+
+// up tells whether both nodes answered.
+func (o *observation) up() bool { return o.gwat.err == nil && o.beacon.err == nil }
+
+// state is what gwat has of a spine that was read.
+func (o *observation) state(spine common.Hash) checkpoint.SpineState {
+	b := o.blocks[spine]
+	if b == nil {
+		return checkpoint.SpineUnknown
+	}
+	return checkpoint.BlockState(true, b.Number, b.Height)
+}
+
+// extras are read seldom and shown only.
+type extras struct {
+	gwatVersion, beaconVersion string
+	gwatPeers, beaconPeers     *uint64
+}
+
+// observer looks at both nodes. One look runs at a time.
+type observer struct {
+	gwat    gwatNode
+	beacon  beaconNode
+	timeout time.Duration
+	looks   int
+
+	spec     *checkpoint.Spec
+	entries  map[common.Hash]beaconEntry // of the head and the checkpoints
+	finality beaconclient.Finality
+	finalAt  common.Hash // the head that finality belongs to
+
+	mu     sync.Mutex
+	extras extras
+}
+
+func (o *observer) look(ctx context.Context, q question) *observation {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	obs := &observation{start: time.Now(), blocks: map[common.Hash]*gwatclient.Block{}}
+	slow := o.looks%slowEvery == 0 || q.identity
+	o.looks++
+	var wg sync.WaitGroup
+	wg.Go(func() { obs.gwat = o.lookGwat(ctx, slow) })
+	wg.Go(func() { obs.beacon = o.lookBeacon(ctx, slow || o.spec == nil) })
+	wg.Wait()
+	if obs.up() {
+		o.lookAcross(ctx, q, obs)
+	}
+	obs.at = time.Now()
+	return obs
+}
+
+func (o *observer) lookGwat(ctx context.Context, slow bool) (g gwatLook) {
+	start := time.Now()
+	if g.sync, g.err = o.gwat.Syncing(ctx); g.err != nil {
+		return g
+	}
+	g.latency = time.Since(start)
+	if g.latest, g.err = o.gwat.Latest(ctx); g.err != nil || !slow {
+		return g
+	}
+	version, _ := o.gwat.ClientVersion(ctx)
+	peers, err := o.gwat.PeerCount(ctx)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.extras.gwatVersion, o.extras.gwatPeers = version, known(peers, err)
+	return g
+}
+
+func (o *observer) lookBeacon(ctx context.Context, slow bool) (b beaconLook) {
+	start := time.Now()
+	if b.syncing, b.err = o.beacon.Syncing(ctx); b.err != nil {
+		return b
+	}
+	b.latency = time.Since(start)
+	if slow {
+		if b.err = o.lookBeaconSlow(ctx); b.err != nil {
+			return b
+		}
+	}
+	head, err := o.beacon.Header(ctx, beaconclient.Head)
+	if err != nil {
+		b.err = fmt.Errorf("read the head: %w", err)
+		return b
+	}
+	if b.head, b.err = o.entry(ctx, head); b.err != nil {
+		return b
+	}
+	b.err = o.lookCheckpoints(ctx, head, &b)
+	return b
+}
+
+func (o *observer) lookBeaconSlow(ctx context.Context) error {
+	spec, err := o.beacon.Spec(ctx)
+	if err != nil {
+		return fmt.Errorf("read the network's constants: %w", err)
+	}
+	version, _ := o.beacon.Version(ctx)
+	peers, err := o.beacon.PeerCount(ctx)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.spec = &spec
+	o.extras.beaconVersion, o.extras.beaconPeers = version, known(peers, err)
+	return nil
+}
+
+// lookCheckpoints reads the checkpoints; they change only with the head.
+func (o *observer) lookCheckpoints(ctx context.Context, head beaconclient.Header, b *beaconLook) error {
+	if o.finalAt != head.Root {
+		finality, err := o.beacon.Finality(ctx, beaconclient.StateHead)
+		if err != nil {
+			return fmt.Errorf("read the last checkpoint: %w", err)
+		}
+		o.finality, o.finalAt = finality, head.Root
+	}
+	b.justified = o.finality.CurrentJustified
+	kept := map[common.Hash]beaconEntry{b.head.header.Root: b.head}
+	for _, cp := range []checkpoint.Checkpoint{o.finality.CurrentJustified, o.finality.PreviousJustified, o.finality.Finalized} {
+		if cp.IsGenesis() {
+			continue
+		}
+		e, ok := o.entries[cp.Root]
+		if !ok {
+			h, err := o.beacon.Header(ctx, beaconclient.AtRoot(cp.Root))
+			if err != nil {
+				return fmt.Errorf("read the block of the checkpoint of epoch %d: %w", cp.Epoch, err)
+			}
+			if e, err = o.entry(ctx, h); err != nil {
+				return err
+			}
+		}
+		kept[cp.Root] = e
+		b.points = append(b.points, e)
+	}
+	o.entries = kept
+	return nil
+}
+
+// entry reads the body of a block, unless it was read for the look before.
+func (o *observer) entry(ctx context.Context, h beaconclient.Header) (beaconEntry, error) {
+	if e, ok := o.entries[h.Root]; ok {
+		return e, nil
+	}
+	b, err := o.beacon.Block(ctx, beaconclient.AtRoot(h.Root))
+	if err != nil {
+		return beaconEntry{}, fmt.Errorf("read the block at slot %d: %w", h.Slot, err)
+	}
+	return beaconEntry{header: h, spines: b.Finalization}, nil
+}
+
+// lookAcross reads from gwat what the beacon named.
+func (o *observer) lookAcross(ctx context.Context, q question, obs *observation) {
+	if q.identity {
+		obs.identity, obs.gwat.err = o.identify(ctx)
+		if obs.gwat.err != nil {
+			return
+		}
+	}
+	spines := append([]common.Hash{}, q.spines...)
+	spines = append(spines, obs.beacon.head.spines...)
+	for _, p := range obs.beacon.points {
+		if s, ok := p.lastSpine(); ok {
+			spines = append(spines, s)
+		}
+	}
+	blocks, err := o.gwat.BlocksByHash(ctx, spines)
+	if err != nil {
+		obs.gwat.err = fmt.Errorf("read spines: %w", err)
+		return
+	}
+	for i, b := range blocks {
+		obs.blocks[spines[i]] = b
+	}
+	if q.calls {
+		_, obs.callsErr = o.gwat.Candidates(ctx, obs.beacon.head.header.Slot)
+	}
+}
+
+func (o *observer) identify(ctx context.Context) (*checkpoint.Identity, error) {
+	chainID, err := o.gwat.ChainID(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the chain id: %w", err)
+	}
+	ok, err := o.gwat.SyncSlotInfo(ctx, gwatclient.SlotInfo{
+		GenesisTime: o.spec.GenesisTime, SecondsPerSlot: o.spec.SecondsPerSlot, SlotsPerEpoch: o.spec.SlotsPerEpoch,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compare slot info: %w", err)
+	}
+	return &checkpoint.Identity{GwatChainID: chainID, Spec: *o.spec, SlotInfo: ok}, nil
+}
+
+func (o *observer) shown() extras {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.extras
+}
+
+func known(v uint64, err error) *uint64 {
+	if err != nil {
+		return nil
+	}
+	return &v
+}
+
+// progress gives the beacon's sync in the words of the checkpoint package.
+func (b *beaconLook) progress(now primitives.Slot) checkpoint.BeaconProgress {
+	return checkpoint.BeaconProgress{Head: b.syncing.HeadSlot, Distance: b.syncing.Distance, Now: now}
+}

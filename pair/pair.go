@@ -1,0 +1,383 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/status"
+)
+
+// stopGrace is how long a call in flight may still take when syncd is stopped:
+// an answer that is waited for need not be guessed after the next start.
+const stopGrace = 5 * time.Second
+
+// ErrStopped: the pair's loop has ended.
+var ErrStopped = failure.As(failure.RetryLater, errors.New("syncd is stopping"))
+
+// Pair runs one pair. All fields below "owned" belong to the loop's goroutine.
+type Pair struct {
+	cfg      Config
+	log      logrus.FieldLogger
+	gwat     gwatNode
+	beacon   beaconNode
+	ledger   *ledger
+	metrics  *metrics
+	observer *observer
+
+	snapshot atomic.Pointer[status.Snapshot]
+	commands chan command
+	looks    chan *observation
+	reports  chan report
+	results  chan result
+	stopped  chan struct{}
+	workers  sync.WaitGroup
+
+	subMu sync.Mutex
+	subs  map[chan status.Change]struct{}
+
+	// owned
+	machine     *fsm.Machine
+	since       time.Time
+	reason      string
+	obs         *observation
+	good        *fsm.Facts // of the last look at which both nodes answered
+	looking     bool
+	lookAgain   bool
+	paused      bool
+	identity    *checkpoint.Identity
+	identityAt  time.Time
+	human       *human
+	track       track
+	rival       headsync.RivalWatch
+	collector   *headsync.Collector
+	refused     map[common.Hash]bool
+	missing     *missing
+	ours        []common.Hash // spines of the last push
+	verifier    *headsync.Verifier
+	verdict     headsync.Verdict
+	worker      *worker
+	workerEnd   time.Time
+	generation  uint64
+	attempts    uint64
+	nextAttempt time.Time
+	takeover    bool   // a ready that was pending is in force
+	hands       string // why syncd keeps its hands off; "" if it does not
+	push        *status.Push
+	pushIndex   map[common.Hash]int
+	lastErr     *status.Error
+	rates       rates
+	seq         uint64
+	told        time.Time // of the last reassurance line
+}
+
+type human struct {
+	why   string
+	until time.Time
+}
+
+type missing struct {
+	spine common.Hash
+	until time.Time
+}
+
+type command struct {
+	pause  bool
+	reason string
+	done   chan error
+}
+
+// New checks the config and builds a pair; it needs neither node to be up.
+func New(cfg Config) (*Pair, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	gwat, err := gwatclient.New(cfg.Gwat)
+	if err != nil {
+		return nil, fmt.Errorf("gwat endpoint: %w", err)
+	}
+	beacon, err := beaconclient.New(cfg.Beacon)
+	if err != nil {
+		gwat.Close()
+		return nil, fmt.Errorf("beacon endpoint: %w", err)
+	}
+	p, err := newPair(cfg, gwat, beacon)
+	if err != nil {
+		gwat.Close()
+		beacon.Close()
+	}
+	return p, err
+}
+
+func newPair(cfg Config, gwat gwatNode, beacon beaconNode) (*Pair, error) {
+	m, err := newMetrics(cfg.Registerer, cfg.Name)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	log := cfg.Log.WithField("pair", cfg.Name)
+	now := time.Now()
+	p := &Pair{
+		cfg: cfg, log: log, gwat: gwat, beacon: beacon, metrics: m,
+		ledger:   openLedger(cfg.Journal, log),
+		observer: &observer{gwat: gwat, beacon: beacon, timeout: cfg.CallTimeout, entries: map[common.Hash]beaconEntry{}},
+		commands: make(chan command), looks: make(chan *observation),
+		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
+		subs:  map[chan status.Change]struct{}{},
+		since: now, told: now, reason: "syncd started", refused: map[common.Hash]bool{},
+	}
+	p.machine = fsm.New(p.changed)
+	p.metrics.entered(fsm.Connecting)
+	if note := cfg.Journal.Note(); note != "" {
+		log.Warn(note)
+	}
+	p.publish()
+	return p, nil
+}
+
+// Run drives the pair until ctx ends. It is called once.
+func (p *Pair) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer p.shutdown(cancel)
+	events := p.beacon.Events(inner, beaconclient.StreamOptions{})
+	tick := time.NewTicker(p.cfg.PollInterval)
+	defer tick.Stop()
+	attempt := time.NewTimer(0)
+	defer attempt.Stop()
+	p.look(inner)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			p.look(inner)
+		case _, ok := <-events:
+			if !ok {
+				events = nil
+			}
+			p.look(inner) // what changed is read from the node, not from the event
+		case obs := <-p.looks:
+			p.looked(inner, obs)
+		case r := <-p.reports:
+			p.reported(inner, r)
+		case r := <-p.results:
+			p.ended(inner, r)
+		case c := <-p.commands:
+			c.done <- p.obey(inner, c)
+		case <-attempt.C:
+		}
+		p.act(inner)
+		if wait := time.Until(p.nextAttempt); wait > 0 {
+			attempt.Reset(wait)
+		}
+		p.publish()
+	}
+}
+
+// shutdown ends what the loop owns: a call in flight gets a short grace.
+func (p *Pair) shutdown(cancel context.CancelFunc) {
+	close(p.stopped)
+	if p.worker != nil {
+		select {
+		case <-p.worker.done:
+		case <-time.After(stopGrace):
+		}
+	}
+	cancel()
+	p.workers.Wait()
+	p.gwat.Close()
+	p.beacon.Close()
+	p.subMu.Lock()
+	defer p.subMu.Unlock()
+	for ch := range p.subs {
+		delete(p.subs, ch)
+		close(ch)
+	}
+}
+
+// look starts a look at both nodes, or has one follow the one that runs.
+func (p *Pair) look(ctx context.Context) {
+	if p.looking {
+		p.lookAgain = true
+		return
+	}
+	p.looking, p.lookAgain = true, false
+	q := p.question()
+	p.workers.Go(func() {
+		obs := p.observer.look(ctx, q)
+		select {
+		case p.looks <- obs:
+		case <-p.stopped:
+		}
+	})
+}
+
+func (p *Pair) question() question {
+	stage := p.machine.Stage()
+	q := question{
+		identity: p.identity == nil || stage == fsm.Halted || time.Since(p.identityAt) > slowEvery*p.cfg.PollInterval,
+		calls:    stage == fsm.Switching || stage == fsm.Working,
+	}
+	if p.missing != nil {
+		q.spines = append(q.spines, p.missing.spine)
+	}
+	if pending := p.ledger.Pending(); pending != nil {
+		q.spines = append(q.spines, pending.LastSpine)
+	}
+	if confirmed := p.ledger.Confirmed(); confirmed != nil {
+		q.spines = append(q.spines, confirmed.Spine)
+	}
+	return q
+}
+
+// looked takes a look in and lets fsm decide.
+func (p *Pair) looked(ctx context.Context, o *observation) {
+	p.looking = false
+	previous := p.obs
+	p.obs = o
+	p.track.observe(o)
+	p.metrics.looked(o)
+	if o.identity != nil {
+		p.identified(o)
+	}
+	if p.human != nil && o.at.After(p.human.until) {
+		p.human = nil
+	}
+	if o.gwat.err == nil {
+		p.watchRival(o, previous)
+		p.judgePending()
+		p.proveConfirmed(o)
+	}
+	p.verify(o)
+	p.settle(ctx)
+	if p.lookAgain {
+		p.look(ctx)
+	}
+}
+
+func (p *Pair) identified(o *observation) {
+	fresh := p.identity == nil
+	if !fresh && p.identity.Spec != o.identity.Spec {
+		p.collector = nil
+	}
+	p.identity, p.identityAt = o.identity, o.at
+	if p.collector == nil {
+		p.collector = headsync.NewCollector(p.beacon, p.identity.Spec)
+	}
+	if fresh && p.identity.Conflict() == "" {
+		if err := p.cfg.Journal.SetNetwork(*p.network(o.at)); err != nil {
+			p.log.WithError(err).Warn("The journal does not take the network; going on without it")
+		}
+	}
+}
+
+// watchRival compares what is seen with what calls of ours can explain. A look
+// spans some time, so a call that ended after the look before began counts too.
+func (p *Pair) watchRival(o, previous *observation) {
+	since := o.start
+	if previous != nil {
+		since = previous.start
+	}
+	s := headsync.Sample{
+		At: o.at, Stage: o.gwat.sync.Stage, Number: p.track.number,
+		Ours:      p.worker != nil || p.ledger.Pending() != nil || p.workerEnd.After(since),
+		Restarted: previous == nil || previous.gwat.err != nil,
+	}
+	before, _, _ := p.rival.Told()
+	p.rival.Observe(s)
+	if sign, _, _ := p.rival.Told(); sign != "" && before == "" {
+		p.log.WithField("sign", sign).Warn("Something else drives gwat; syncd watches")
+	}
+}
+
+// settle fires what the facts ask for until the stage rests.
+func (p *Pair) settle(ctx context.Context) {
+	for {
+		ev, why, ok := fsm.Decide(p.machine.Stage(), p.facts())
+		if !ok {
+			return
+		}
+		if !p.fire(ctx, ev, why) {
+			return
+		}
+	}
+}
+
+// fire takes a step; a refused one is a defect and is logged as such.
+func (p *Pair) fire(ctx context.Context, ev fsm.Event, why string) bool {
+	err := p.machine.Fire(ctx, ev, why)
+	if err != nil && ctx.Err() == nil {
+		p.log.WithError(err).Error("The machine refused an event")
+	}
+	return err == nil
+}
+
+// changed is called by the machine after each step.
+func (p *Pair) changed(c fsm.Change) {
+	now := time.Now()
+	took := now.Sub(p.since)
+	p.since, p.reason = now, c.Reason
+	p.metrics.entered(c.To)
+	p.metrics.changes.WithLabelValues(string(c.Event)).Inc()
+	change := status.Change{At: now, From: string(c.From), To: string(c.To), Event: string(c.Event), Reason: c.Reason}
+	p.log.WithFields(logrus.Fields{"from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
+		Infof("Stage %s: %s", c.To, c.Reason)
+	if err := p.cfg.Journal.AppendChange(change); err != nil {
+		p.log.WithError(err).Warn("The journal does not take the stage change; going on without it")
+	}
+	p.entered(c)
+	p.publish()
+	p.tell(change)
+}
+
+// entered prepares what belongs to a stage.
+func (p *Pair) entered(c fsm.Change) {
+	if c.To != fsm.HeadSyncReady && c.To != fsm.HeadSync && c.To != fsm.Switching {
+		p.cancelWorker()
+	}
+	switch c.To {
+	case fsm.Connecting:
+		p.identity, p.good = nil, nil
+		p.rates.reset()
+	case fsm.HeadSyncReady:
+		p.missing = nil
+		p.nextAttempt = time.Time{}
+		if c.From != fsm.HeadSync {
+			clear(p.refused)
+		}
+	case fsm.Switching:
+		head := p.obs.beacon.head.header.Slot
+		p.verifier = headsync.NewVerifier(time.Now(), p.identity.Spec.SlotDuration(), head, p.ours)
+		p.verdict = headsync.Verdict{Why: "two new heads"}
+		p.track.covered = head
+	case fsm.Working:
+		p.lastErr = nil
+	}
+}
+
+// verify has the verifier judge the look.
+func (p *Pair) verify(o *observation) {
+	stage := p.machine.Stage()
+	if (stage != fsm.Switching && stage != fsm.Working) || !o.up() {
+		return
+	}
+	head := o.beacon.head
+	look := headsync.Look{At: o.at, Sync: o.gwat.sync, CallsErr: o.callsErr}
+	look.Head.Info = checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
+	for _, s := range head.spines {
+		look.States = append(look.States, o.state(s))
+	}
+	p.verdict = p.verifier.Observe(look)
+	p.track.covered = max(p.track.covered, p.verifier.Covered())
+}

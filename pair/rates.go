@@ -1,0 +1,68 @@
+package pair
+
+import (
+	"time"
+
+	"github.com/VividCortex/ewma"
+
+	"github.com/gwatsync/syncd/status"
+)
+
+// rateAge is over about how many samples a rate is smoothed.
+const rateAge = 10
+
+// rates keeps what the progress of a pair is measured with.
+type rates struct {
+	gwat, gwatDAG, beacon, push meter
+	gwatUp, beaconUp            upSince
+}
+
+func (r *rates) reset() {
+	r.gwat.reset()
+	r.gwatDAG.reset()
+	r.beacon.reset()
+}
+
+type upSince struct {
+	known bool
+	up    bool
+	since time.Time
+}
+
+// reachable gives since when a node is (not) reachable.
+func (r *rates) reachable(u *upSince, up bool, now time.Time) time.Time {
+	if !u.known || u.up != up {
+		u.known, u.up, u.since = true, up, now
+	}
+	return u.since
+}
+
+// meter measures one progress.
+type meter struct {
+	from, last uint64
+	at         time.Time
+	average    ewma.MovingAverage
+}
+
+func (m *meter) reset() { *m = meter{} }
+
+// progress takes a sample; one taken at the time of the last changes nothing.
+// The estimate is left out while nothing moves.
+func (m *meter) progress(unit string, current, target uint64, at time.Time) *status.Progress {
+	switch {
+	case m.average == nil || current < m.last:
+		*m = meter{from: current, last: current, at: at, average: ewma.NewMovingAverage(rateAge)}
+	case at.After(m.at):
+		m.average.Add(float64(current-m.last) / at.Sub(m.at).Seconds())
+		m.last, m.at = current, at
+	}
+	p := &status.Progress{Unit: unit, From: m.from, Current: current, Target: target, Rate: m.average.Value()}
+	if target > current && p.Rate > 0 {
+		left := float64(target-current) / p.Rate
+		if left < (1000 * time.Hour).Seconds() {
+			eta := at.Add(time.Duration(left * float64(time.Second)))
+			p.ETA = &eta
+		}
+	}
+	return p
+}

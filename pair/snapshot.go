@@ -1,0 +1,220 @@
+package pair
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/status"
+)
+
+// Units of progress.
+const (
+	unitBlock = "block"
+	unitSlot  = "slot"
+	unitEntry = "entry"
+)
+
+// reassurance is how often a log line says that the loop is alive and what it waits for.
+const reassurance = time.Minute
+
+// Snapshot is the newest one; it must not be changed.
+func (p *Pair) Snapshot() *status.Snapshot { return p.snapshot.Load() }
+
+// publish builds a snapshot from what the loop knows.
+func (p *Pair) publish() {
+	now := time.Now()
+	stage := p.machine.Stage()
+	p.seq++
+	s := &status.Snapshot{
+		Seq: p.seq, At: now, Pair: p.cfg.Name, Version: p.cfg.Version, Observe: p.cfg.Observe,
+		Stage: string(stage), Since: p.since, Reason: p.reason, Waiting: p.waiting(stage),
+		Network: p.network(now), Push: p.pushShown(), LastError: p.lastErr, Attempts: p.attempts,
+		Confirmed: p.ledger.Confirmed(), Lock: p.lock(stage),
+	}
+	s.NextTry = p.nextTry(stage, now)
+	s.Gwat, s.Beacon = p.nodes(now)
+	if sign, first, last := p.rival.Told(); sign != "" {
+		s.Rival = &status.Rival{Sign: sign, Seen: first, LastProgress: last}
+	}
+	if o := p.obs; o != nil && o.beacon.err == nil {
+		s.Checkpoint = checkpointShown(o)
+	}
+	p.snapshot.Store(s)
+	if now.Sub(p.told) >= reassurance {
+		p.told = now
+		p.log.WithField("stage", stage).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.since).Round(time.Second), forWhat(s.Waiting))
+	}
+}
+
+func forWhat(waiting string) string {
+	if waiting == "" {
+		return ""
+	}
+	return ", waiting for " + waiting
+}
+
+func (p *Pair) waiting(stage fsm.Stage) string {
+	if p.obs == nil {
+		return "the first answer of both nodes"
+	}
+	if stage != fsm.HeadSyncReady {
+		return fsm.Waiting(stage, p.facts())
+	}
+	switch {
+	case p.hands != "":
+		return p.hands
+	case p.worker == nil && p.lastErr != nil && p.lastErr.At.After(p.since):
+		return p.lastErr.Message
+	}
+	return "gwat to be ready"
+}
+
+func (p *Pair) nextTry(stage fsm.Stage, now time.Time) *time.Time {
+	next := now.Add(p.cfg.PollInterval)
+	switch stage {
+	case fsm.Working, fsm.Paused, fsm.HeadSync:
+		return nil
+	case fsm.HeadSyncReady:
+		if p.worker != nil {
+			return nil
+		}
+		if p.nextAttempt.After(now) {
+			next = p.nextAttempt
+		}
+	}
+	return &next
+}
+
+func (p *Pair) network(now time.Time) *status.Network {
+	if p.identity == nil {
+		return nil
+	}
+	spec := p.identity.Spec
+	return &status.Network{
+		Name: spec.ConfigName, ChainID: spec.DepositChainID, GenesisTime: spec.GenesisTime,
+		SecondsPerSlot: spec.SecondsPerSlot, SlotsPerEpoch: spec.SlotsPerEpoch, CurrentSlot: spec.SlotAt(now),
+	}
+}
+
+func checkpointShown(o *observation) *status.Checkpoint {
+	out := &status.Checkpoint{Checkpoint: o.beacon.justified}
+	if len(o.beacon.points) > 0 {
+		out.Slot = o.beacon.points[0].header.Slot
+		if spine, ok := o.beacon.points[0].lastSpine(); ok {
+			out.Spine = &spine
+		}
+	}
+	return out
+}
+
+// lock tells of gwat's head-sync lock: how long it is held at the latest.
+func (p *Pair) lock(stage fsm.Stage) *status.Lock {
+	o := p.obs
+	pending := p.ledger.Pending()
+	if o == nil || o.gwat.err != nil || o.gwat.sync.Stage != gwatclient.StageHead {
+		return nil
+	}
+	if pending != nil {
+		return &status.Lock{Ours: true, Until: pending.SentAt.Add(p.cfg.LockTime)}
+	}
+	if _, first, _ := p.rival.Told(); !first.IsZero() && stage != fsm.HeadSync {
+		return &status.Lock{Until: first.Add(p.cfg.LockTime)}
+	}
+	return nil
+}
+
+func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
+	gwat.Endpoint, beacon.Endpoint = p.gwat.Endpoint(), p.beacon.URL()
+	shown := p.observer.shown()
+	gwat.Version, gwat.Peers = shown.gwatVersion, shown.gwatPeers
+	beacon.Version, beacon.Peers = shown.beaconVersion, shown.beaconPeers
+	o := p.obs
+	if o == nil {
+		gwat.Since, beacon.Since = p.since, p.since
+		return gwat, beacon
+	}
+	gwat.Reachable, beacon.Reachable = o.gwat.err == nil, o.beacon.err == nil
+	gwat.Since, beacon.Since = p.rates.reachable(&p.rates.gwatUp, gwat.Reachable, now), p.rates.reachable(&p.rates.beaconUp, beacon.Reachable, now)
+	gwat.Error, beacon.Error = statusError(o.gwat.err, o.at), statusError(o.beacon.err, o.at)
+	gwat.LatencyMS, beacon.LatencyMS = milliseconds(o.gwat.latency), milliseconds(o.beacon.latency)
+	if gwat.Reachable {
+		gwat.SyncStage = string(o.gwat.sync.Stage)
+		gwat.Progress = p.gwatProgress(o)
+	}
+	if beacon.Reachable && p.identity != nil {
+		wall := p.identity.Spec.SlotAt(o.at)
+		beacon.SyncStage = "synced"
+		if !o.beacon.progress(wall).NearHead() {
+			beacon.SyncStage = "syncing"
+		}
+		head := uint64(o.beacon.syncing.HeadSlot)
+		p.metrics.lag.Set(float64(checkpoint.Lag(o.beacon.syncing.HeadSlot, wall)))
+		beacon.Progress = p.rates.beacon.progress(unitSlot, head, max(head, uint64(wall)), o.at)
+	}
+	return gwat, beacon
+}
+
+// gwatProgress counts finalized blocks, and slots while gwat loads its DAG.
+func (p *Pair) gwatProgress(o *observation) *status.Progress {
+	sync := o.gwat.sync
+	if sync.Stage == gwatclient.StageDAG && p.identity != nil {
+		wall := uint64(p.identity.Spec.SlotAt(o.at))
+		return p.rates.gwatDAG.progress(unitSlot, uint64(sync.MaxBlockSlot), max(wall, uint64(sync.MaxBlockSlot)), o.at)
+	}
+	return p.rates.gwat.progress(unitBlock, p.track.number, max(p.track.number, sync.HighestBlock), o.at)
+}
+
+// reported takes a worker's report in.
+func (p *Pair) reported(ctx context.Context, r report) {
+	if r.generation != p.generation {
+		return
+	}
+	if p.push == nil || r.Phase == headsync.PhaseCollecting && p.push.Phase != string(r.Phase) {
+		p.push = &status.Push{Started: time.Now()}
+		p.rates.push.reset()
+		p.pushIndex = nil
+	}
+	p.push.Phase, p.push.From, p.push.To = string(r.Phase), r.From, r.To
+	p.push.Progress = *p.rates.push.progress(unitEntry, uint64(r.Done), uint64(r.Total), time.Now())
+	if !r.Accepted {
+		return
+	}
+	p.push.Progress.Current = 0
+	p.pushIndex = map[common.Hash]int{}
+	for i, e := range r.Push {
+		if spine, ok := e.Info.LastSpine(); ok {
+			p.pushIndex[spine] = i + 1
+		}
+	}
+	if p.machine.Can(fsm.ReadyAccepted) {
+		p.fire(ctx, fsm.ReadyAccepted, readyReason(r.From, r.To, len(r.Push)))
+	}
+}
+
+// pushShown is a copy of the push with how far gwat is, by its last finalized block.
+func (p *Pair) pushShown() *status.Push {
+	if p.push == nil {
+		return nil
+	}
+	out := *p.push
+	if o := p.obs; out.Phase == string(headsync.PhasePushing) && o != nil && o.gwat.latest != nil {
+		if i, ok := p.pushIndex[o.gwat.latest.Hash]; ok {
+			out.Progress = *p.rates.push.progress(unitEntry, uint64(i), out.Progress.Target, o.at)
+		}
+	}
+	return &out
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func readyReason(from, to primitives.Slot, n int) string {
+	return fmt.Sprintf("gwat is ready for %d entries, slots %d to %d", n, from, to)
+}
