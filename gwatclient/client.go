@@ -141,6 +141,13 @@ func (c *Client) change(ctx context.Context, method string, args ...any) (json.R
 	return call(ctx, c.changes, method, args...)
 }
 
+// work makes a state-changing call of normal work, with the client's own timeout.
+func (c *Client) work(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return call(ctx, c.changes, method, args...)
+}
+
 func call(ctx context.Context, w wire, method string, args ...any) (json.RawMessage, error) {
 	if ctx.Err() != nil {
 		return nil, cancelled(method, ctx)

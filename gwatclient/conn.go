@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,73 +12,44 @@ import (
 // unlimited is a budget that no connection uses up.
 const unlimited = math.MaxInt64
 
-// watchedConn is a connection that says when it is gone: closed by anybody, or
-// failed in a read or a write.
-type watchedConn struct {
+// budgetConn bounds what is read of a WebSocket handshake, which the library
+// reads without end.
+type budgetConn struct {
 	net.Conn
-	budget atomic.Int64 // bytes that may still be read; bounds a WebSocket handshake
-	once   sync.Once
-	gone   chan struct{}
+	budget atomic.Int64 // bytes that may still be read
 }
 
-func watch(conn net.Conn) *watchedConn {
-	c := &watchedConn{Conn: conn, gone: make(chan struct{})}
-	c.budget.Store(unlimited)
-	return c
-}
-
-func (c *watchedConn) lost() bool {
-	select {
-	case <-c.gone:
-		return true
-	default:
-		return false
-	}
-}
-
-func (c *watchedConn) Read(p []byte) (int, error) {
+func (c *budgetConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.budget.Load() != unlimited && c.budget.Add(-int64(n)) < 0 {
-		err = fmt.Errorf("handshake: %w of %d bytes", errTooLarge, maxHeaderBytes)
-	}
-	if err != nil {
-		c.Close()
+		return 0, fmt.Errorf("handshake: %w of %d bytes", errTooLarge, maxHeaderBytes)
 	}
 	return n, err
 }
 
-func (c *watchedConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if err != nil {
-		c.Close()
+// messageWriter writes whole messages, each with a deadline, and ends the
+// connection when one fails: what follows half a message is no message.
+type messageWriter struct {
+	conn net.Conn
+	send func([]byte) error
+}
+
+func (w messageWriter) Write(message []byte) (int, error) {
+	err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err == nil {
+		err = w.send(message)
 	}
-	return n, err
-}
-
-func (c *watchedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() { close(c.gone) })
-	return err
-}
-
-// writeTimeout ends a write to a node that has stopped reading.
-const writeTimeout = 30 * time.Second
-
-// deadlineWriter gives each write a deadline; the rpc library sets none on a
-// pair of reader and writer.
-type deadlineWriter struct{ conn *watchedConn }
-
-func (w deadlineWriter) Write(p []byte) (int, error) {
-	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err != nil {
+		w.conn.Close()
 		return 0, err
 	}
-	return w.conn.Write(p)
+	return len(message), nil
 }
 
 // messageLimiter ends a stream of JSON values when one of them grows over the
-// limit; the rpc library would collect it in memory without end.
+// limit; a decoder would collect it in memory without end.
 type messageLimiter struct {
-	from     *watchedConn
+	from     io.Reader
 	limit    int64
 	size     int64
 	depth    int
@@ -87,13 +57,10 @@ type messageLimiter struct {
 	escaped  bool
 }
 
-var _ io.Reader = (*messageLimiter)(nil)
-
 func (l *messageLimiter) Read(p []byte) (int, error) {
 	n, err := l.from.Read(p)
 	for _, b := range p[:n] {
 		if l.next(b); l.size > l.limit {
-			l.from.Close()
 			return 0, fmt.Errorf("%w of %d bytes", errTooLarge, l.limit)
 		}
 	}

@@ -35,7 +35,7 @@ var (
 	// ErrResult is any other text in result.error: RetryLater.
 	ErrResult = errors.New("error in the result")
 	// ErrMethod (-32601): the endpoint does not serve the method: NeedsHuman.
-	ErrMethod = errors.New("method not served by the endpoint")
+	ErrMethod = errors.New("method not served by the endpoint (is its API enabled there, and is it a gwat of this generation?)")
 	// ErrInvalidParams (-32602): gwat cannot read the parameters: RestartAttempt.
 	ErrInvalidParams = errors.New("parameters refused")
 	// ErrRPC is any other JSON-RPC error, a crash of the handler included: RetryLater.
@@ -122,7 +122,7 @@ func unreadable(err error) bool {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
 	return errors.As(err, &syntax) || errors.As(err, &typ) ||
-		errors.Is(err, errTooLarge) || errors.Is(err, websocket.ErrReadLimit) ||
+		errors.Is(err, errTooLarge) || errors.Is(err, errNotJSON) || errors.Is(err, websocket.ErrReadLimit) ||
 		errors.Is(err, rpc.ErrNoResult) || errors.Is(err, rpc.ErrMissingBatchResponse)
 }
 

@@ -52,7 +52,7 @@ func (c *Client) SyncSlotInfo(ctx context.Context, info SlotInfo) (bool, error) 
 // Sync makes a dag_sync call of normal work and returns the candidates.
 func (c *Client) Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error) {
 	const method = "dag_sync"
-	raw, err := c.read(ctx, method, info)
+	raw, err := c.work(ctx, method, info)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (c *Client) Candidates(ctx context.Context, slot primitives.Slot) ([]common
 // Finalize makes a dag_finalize call of normal work.
 func (c *Client) Finalize(ctx context.Context, spines []common.Hash) error {
 	const method = "dag_finalize"
-	raw, err := c.read(ctx, method, hashes(spines))
+	raw, err := c.work(ctx, method, hashes(spines))
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -34,11 +33,10 @@ type httpWire struct {
 
 // newHTTPWire makes a wire that keeps idle connections for the next call or not.
 func newHTTPWire(cfg Config, keep bool) *httpWire {
-	dialer := &net.Dialer{Timeout: cfg.Timeout, KeepAlive: keepAlive}
 	w := &httpWire{
 		endpoint: cfg.Endpoint,
 		transport: &http.Transport{
-			DialContext:            dialer.DialContext, // a node is reached without the environment's proxy
+			DialContext:            netDialer(cfg.Timeout).DialContext, // a node is reached without the environment's proxy
 			TLSHandshakeTimeout:    cfg.Timeout,
 			DisableKeepAlives:      !keep,
 			MaxIdleConnsPerHost:    idleConns,

@@ -3,29 +3,20 @@ package gwatclient
 import (
 	"context"
 	"errors"
-	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
-	"github.com/gorilla/websocket"
 )
 
-var (
-	errClosed  = errors.New("client is closed")
-	errGone    = errors.New("connection lost")
-	errOneDial = errors.New("one connection a session")
-)
+var errClosed = errors.New("client is closed")
 
 // answerGrace is how long a call still waits for an answer that was read
 // before the connection ended.
-const answerGrace = 500 * time.Millisecond
+const answerGrace = 250 * time.Millisecond
 
 // streamWire keeps one connection (WebSocket or IPC), dialled at the first
-// call and again after it was lost. The rpc library's own redial is not used: it
-// leaves a call without an answer if the connection ends while it is being sent.
+// call and again after it was lost.
 type streamWire struct {
 	dial    func(context.Context) (*session, error)
 	timeout time.Duration
@@ -36,18 +27,6 @@ type streamWire struct {
 	mu      sync.Mutex
 	current *session
 	calls   sync.WaitGroup
-}
-
-// session is one connection and the rpc client on it.
-type session struct {
-	conn   *watchedConn
-	client *rpc.Client
-}
-
-// close ends the connection first: the library's own close waits for writers.
-func (s *session) close() {
-	s.conn.Close()
-	s.client.Close()
 }
 
 func newStreamWire(timeout time.Duration, dial func(context.Context) (*session, error)) *streamWire {
@@ -70,29 +49,34 @@ func (w *streamWire) do(ctx context.Context, fn func(context.Context, *rpc.Clien
 	w.calls.Add(1)
 	w.mu.Unlock()
 	// The library blocks in a write for as long as the node does not read; the
-	// goroutine ends with the write's deadline or with the connection.
+	// goroutine ends with this call, or with the write's deadline or connection.
+	callCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go func() {
 		defer w.calls.Done()
-		done <- fn(ctx, s.client)
+		done <- fn(callCtx, s.client)
 	}()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-s.conn.gone:
+	case <-s.over:
 		select {
 		case err = <-done:
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-time.After(answerGrace):
-			err = errGone
+			err = s.cause
 		}
 	}
 	var answered rpc.Error
-	switch {
-	case err == nil, errors.As(err, &answered):
+	if err == nil || errors.As(err, &answered) {
 		return err
-	case unreadable(err):
+	}
+	if s.lost() && unreadable(s.cause) {
+		err = s.cause // the call itself may know only that its connection is gone
+	}
+	if unreadable(err) {
 		return &wireError{garbled, err}
 	}
 	return &wireError{lost, err}
@@ -113,7 +97,7 @@ func (w *streamWire) session(ctx context.Context) (*session, error) {
 	current := w.current
 	w.mu.Unlock()
 	if current != nil {
-		if !current.conn.lost() {
+		if !current.lost() {
 			return current, nil
 		}
 		current.close()
@@ -123,7 +107,14 @@ func (w *streamWire) session(ctx context.Context) (*session, error) {
 	defer context.AfterFunc(w.closed, cancel)()
 	next, err := w.dial(dialCtx)
 	if err != nil {
-		return nil, dialError(ctx, err)
+		var status rpc.HTTPError
+		switch {
+		case errors.As(err, &status):
+			return nil, status
+		case ctx.Err() != nil:
+			err = ctx.Err()
+		}
+		return nil, &wireError{notSent, err}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -145,74 +136,4 @@ func (w *streamWire) close() {
 		current.close()
 	}
 	w.calls.Wait()
-}
-
-// dialError tells a refused WebSocket handshake, of which the library leaves
-// only the text, from a node that is not there.
-func dialError(ctx context.Context, err error) error {
-	if errors.Is(err, websocket.ErrBadHandshake) {
-		if _, text, ok := strings.Cut(err.Error(), "(HTTP status "); ok {
-			status := strings.TrimSuffix(text, ")")
-			number, _, _ := strings.Cut(status, " ")
-			if code, convErr := strconv.Atoi(number); convErr == nil {
-				return rpc.HTTPError{StatusCode: code, Status: status}
-			}
-		}
-	}
-	if ctx.Err() != nil {
-		return &wireError{notSent, ctx.Err()}
-	}
-	return &wireError{notSent, err}
-}
-
-// websocketDialer dials a WebSocket, with a fresh token.
-func websocketDialer(cfg Config) func(context.Context) (*session, error) {
-	return func(ctx context.Context) (*session, error) {
-		var conn *watchedConn
-		dialer := websocket.Dialer{
-			HandshakeTimeout: cfg.Timeout,
-			NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if conn != nil {
-					return nil, errOneDial
-				}
-				raw, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, network, addr)
-				if err != nil {
-					return nil, err
-				}
-				conn = watch(raw)
-				conn.budget.Store(maxHeaderBytes)
-				return conn, nil
-			},
-		}
-		options := []rpc.ClientOption{
-			rpc.WithWebsocketDialer(dialer),
-			rpc.WithWebsocketMessageSizeLimit(cfg.MaxBody),
-		}
-		if cfg.JWTSecret != nil {
-			options = append(options, rpc.WithHTTPAuth(jwtAuth(cfg.JWTSecret)))
-		}
-		client, err := rpc.DialOptions(ctx, cfg.Endpoint, options...)
-		if err != nil {
-			return nil, err
-		}
-		conn.budget.Store(unlimited)
-		return &session{conn, client}, nil
-	}
-}
-
-// ipcDialer dials a Unix socket.
-func ipcDialer(cfg Config) func(context.Context) (*session, error) {
-	return func(ctx context.Context) (*session, error) {
-		raw, err := new(net.Dialer).DialContext(ctx, "unix", cfg.Endpoint)
-		if err != nil {
-			return nil, err
-		}
-		conn := watch(raw)
-		client, err := rpc.DialIO(ctx, &messageLimiter{from: conn, limit: cfg.MaxBody}, deadlineWriter{conn})
-		if err != nil {
-			conn.Close()
-			return nil, err
-		}
-		return &session{conn, client}, nil
-	}
 }
