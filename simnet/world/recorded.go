@@ -106,7 +106,7 @@ func (r *Recorded) Finality(head *BeaconBlock) Finality {
 // NextFinalization implements Chain: what the next recorded body carries, and
 // after the last one the next recorded gwat block.
 func (r *Recorded) NextFinalization(head *BeaconBlock) []common.Hash {
-	i := slices.Index(r.data.blocks, head)
+	i := slices.IndexFunc(r.data.blocks, func(b *BeaconBlock) bool { return b.Root == head.Root })
 	switch {
 	case i < 0:
 		return nil

@@ -1,0 +1,58 @@
+package beaconsim
+
+import (
+	"context"
+	"time"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/simnet/world"
+)
+
+const (
+	readyEvery    = time.Second // HEAD_SYNC_READY_INTERVAL
+	driverTimeout = 30 * time.Second
+)
+
+// drive is the built-in head sync with its recorded faults: the first ready
+// names the last slot of the checkpoint's epoch, the head stands still while
+// it waits, all is pushed in one call up to that stale head, and whatever gwat
+// answers to the push counts as success.
+func (n *Node) drive(ctx context.Context) {
+	for !n.State().Synced {
+		if !wait(ctx, syncTick, nil) {
+			return
+		}
+	}
+	head := n.State().Head
+	from := n.checkpointBlock(head)
+	ready := n.consensusInfo(from.Slot, n.chain.NextFinalization(from))
+	first := ready
+	first.Slot = n.spec.StartSlot(n.spec.Epoch(from.Slot)+1) - 1
+	for next := first; ; next = ready {
+		var ok bool
+		if err := n.gwat.call(ctx, driverTimeout, &ok, "dag_headSyncReady", next); err == nil && ok {
+			break
+		}
+		if !wait(ctx, readyEvery, nil) {
+			return
+		}
+	}
+	var answer bool
+	_ = n.gwat.call(ctx, driverTimeout, &answer, "dag_headSync", n.pushed(from, head))
+
+	n.mu.Lock()
+	n.driving = false
+	n.mu.Unlock()
+	n.signal()
+}
+
+// pushed are the entries from a block to head, both included.
+func (n *Node) pushed(from, head *world.BeaconBlock) []checkpoint.ConsensusInfo {
+	out := []checkpoint.ConsensusInfo{}
+	for slot := from.Slot; slot <= head.Slot; slot++ {
+		if block, ok := n.chain.Ancestor(head, slot); ok {
+			out = append(out, n.consensusInfo(slot, block.Finalization))
+		}
+	}
+	return out
+}

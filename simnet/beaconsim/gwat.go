@@ -1,0 +1,69 @@
+package beaconsim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	gethnode "github.com/ethereum/go-ethereum/node"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// gwat is the node's connection to its execution node.
+type gwat struct {
+	endpoint string
+	options  []rpc.ClientOption
+	log      *callLog
+
+	mu     sync.Mutex
+	client *rpc.Client // nil until the first successful dial
+}
+
+func newGwat(endpoint string, secret []byte, log *callLog) *gwat {
+	g := &gwat{endpoint: endpoint, log: log}
+	if len(secret) > 0 {
+		g.options = append(g.options, rpc.WithHTTPAuth(gethnode.NewJWTAuth([32]byte(secret))))
+	}
+	return g
+}
+
+// call makes one call, within timeout, and logs it.
+func (g *gwat) call(ctx context.Context, timeout time.Duration, result any, method string, params ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	entry := Call{At: time.Now(), Method: method}
+	entry.Params, _ = json.Marshal(params)
+	client, err := g.dial(ctx)
+	if err == nil {
+		err = client.CallContext(ctx, &entry.Answer, method, params...)
+	}
+	entry.Elapsed, entry.Err = time.Since(entry.At), err
+	g.log.add(entry)
+	if err != nil {
+		return fmt.Errorf("%s: %w", method, err)
+	}
+	return json.Unmarshal(entry.Answer, result)
+}
+
+func (g *gwat) dial(ctx context.Context) (*rpc.Client, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.client == nil {
+		client, err := rpc.DialOptions(ctx, g.endpoint, g.options...)
+		if err != nil {
+			return nil, err
+		}
+		g.client = client
+	}
+	return g.client, nil
+}
+
+func (g *gwat) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.client != nil {
+		g.client.Close()
+	}
+}
