@@ -289,11 +289,10 @@ func (a *Attempt) pending(call string, plan Plan, push []Entry) journal.Pending 
 func (a *Attempt) push(ctx context.Context, plan Plan) ([]Entry, error) {
 	a.Report(Report{Phase: PhasePushing, From: plan.Push[0].Slot(), To: plan.Push[len(plan.Push)-1].Slot(),
 		Total: len(plan.Push), Accepted: true, Push: plan.Push})
-	push, cause := a.stillCanonical(ctx, plan.Push)
+	push, cause := a.freshest(ctx, plan)
 	if err := CheckLinked(push); err != nil {
 		return nil, failure.As(failure.RestartAttempt, err)
 	}
-	a.Ledger.SetPending(a.pending("push", plan, push))
 	callCtx, cancel := context.WithTimeout(ctx, a.CallTimeout)
 	defer cancel()
 	// With nothing left to push the empty call gives the lock back at once.
@@ -309,36 +308,47 @@ func (a *Attempt) push(ctx context.Context, plan Plan) ([]Entry, error) {
 	return push, cause
 }
 
-// stillCanonical cuts the push at the fork if the beacon left its chain; the
-// error tells why something, or all, was cut off.
-func (a *Attempt) stillCanonical(ctx context.Context, push []Entry) ([]Entry, error) {
+// freshest gives what of the plan may be sent at once: it was canonical by a
+// head answer at most headAge old, and the call is in the ledger. The error
+// tells why something, or all, was cut off.
+func (a *Attempt) freshest(ctx context.Context, plan Plan) ([]Entry, error) {
 	var last error
 	for range 3 {
-		head, err := a.Beacon.Header(ctx, beaconclient.Head)
-		if err != nil {
+		push, answered, err := a.stillCanonical(ctx, plan.Push)
+		if answered.IsZero() {
 			last = err
 			continue
 		}
-		asked := a.Now()
-		if head.Root == push[len(push)-1].Root {
-			return push, nil
+		a.Ledger.SetPending(a.pending("push", plan, push))
+		if a.Now().Sub(answered) <= headAge { // a slow disk takes its time, too
+			return push, err
 		}
-		chain, err := a.Collector.Collect(ctx, head, push[0].Slot(), nil)
-		if err != nil {
-			last = err
-			continue
-		}
-		if a.Now().Sub(asked) > headAge {
-			last = errors.New("its answer was too old")
-			continue
-		}
-		n := CommonPrefix(push, chain)
-		if n < len(push) {
-			return push[:n], fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(push))
-		}
-		return push, nil
+		last = errors.New("the answer was too old when the push could be sent")
 	}
+	a.Ledger.SetPending(a.pending("push", plan, nil))
 	return nil, fmt.Errorf("%w: %w", ErrHeadUnknown, last)
+}
+
+// stillCanonical cuts the push at the fork if the beacon left its chain, and
+// tells when the head's answer was there; zero if it could not be had.
+func (a *Attempt) stillCanonical(ctx context.Context, push []Entry) ([]Entry, time.Time, error) {
+	head, err := a.Beacon.Header(ctx, beaconclient.Head)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	answered := a.Now()
+	if head.Root == push[len(push)-1].Root {
+		return push, answered, nil
+	}
+	chain, err := a.Collector.Collect(ctx, head, push[0].Slot(), nil)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	n := CommonPrefix(push, chain)
+	if n < len(push) {
+		return push[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(push))
+	}
+	return push, answered, nil
 }
 
 // confirm proves by block reads that gwat finalized what was pushed, in order.

@@ -179,7 +179,7 @@ func (p *Pair) startCompleting(ctx context.Context) {
 // ended takes the worker's result in.
 func (p *Pair) ended(ctx context.Context, r result) {
 	p.worker, p.workerEnd = nil, time.Now()
-	if r.err != nil && !failure.Canceled(r.err) {
+	if r.err != nil && !failure.Canceled(r.err) && !errors.Is(r.err, headsync.ErrReadOnly) {
 		p.failed(r.err)
 	}
 	if r.generation != p.generation {

@@ -55,6 +55,7 @@ type Pair struct {
 	obs         *observation
 	good        *fsm.Facts // of the last look at which both nodes answered
 	looking     bool
+	lookStart   time.Time
 	lookAgain   bool
 	paused      bool
 	identity    *checkpoint.Identity
@@ -166,7 +167,11 @@ func (p *Pair) Run(ctx context.Context) error {
 			if !ok {
 				events = nil
 			}
-			p.look(inner) // what changed is read from the node, not from the event
+			// What changed is read from the node, not from the event; a flood of
+			// events wakes no more looks than this.
+			if time.Since(p.lookStart) >= p.cfg.PollInterval/5 {
+				p.look(inner)
+			}
 		case obs := <-p.looks:
 			p.looked(inner, obs)
 		case r := <-p.reports:
@@ -212,7 +217,7 @@ func (p *Pair) look(ctx context.Context) {
 		p.lookAgain = true
 		return
 	}
-	p.looking, p.lookAgain = true, false
+	p.looking, p.lookAgain, p.lookStart = true, false, time.Now()
 	q := p.question()
 	p.workers.Go(func() {
 		obs := p.observer.look(ctx, q)
