@@ -4,6 +4,7 @@
 package beaconclient
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -153,6 +154,10 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	var envelope struct {
 		Data json.RawMessage `json:"data"`
 	}
+	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] == '<' {
+		// A web page, or the empty answer of gwat's own HTTP server to a GET.
+		return malformed(path, "%w: %q", ErrWrongEndpoint, clip(string(trimmed)))
+	}
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return malformed(path, "%w", err)
 	}
@@ -170,8 +175,11 @@ func (c *Client) fetch(ctx context.Context, path string, query url.Values) ([]by
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)()
-	if ctx.Err() != nil || c.closed.Err() != nil {
-		return nil, failure.Newf(failure.RetryNow, "GET %s: not sent: %w", path, context.Canceled)
+	switch {
+	case c.closed.Err() != nil:
+		return nil, failure.Newf(failure.RetryLater, "GET %s: %w: client is closed", path, ErrDown)
+	case ctx.Err() != nil:
+		return nil, failure.Newf(failure.RetryNow, "GET %s: not sent: %w", path, ctx.Err())
 	}
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}

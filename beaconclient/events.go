@@ -86,63 +86,78 @@ func (c *Client) follow(ctx context.Context, silence time.Duration, out chan<- E
 
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = firstReconnect, lastReconnect
-	var pending []Event
+	box := mailbox{out: out}
 	for ctx.Err() == nil {
-		connCtx, hangUp := context.WithCancel(ctx)
-		events := make(chan Event)
-		go func() {
-			defer close(events)
-			c.readStream(connCtx, events)
-		}()
-		watchdog := time.NewTimer(silence)
-		for open := true; open; {
-			var send chan<- Event
-			var next Event
-			if len(pending) > 0 {
-				send, next = out, pending[0]
-			}
-			select {
-			case send <- next:
-				pending = pending[1:]
-			case event, ok := <-events:
-				if open = ok; !ok {
-					break
-				}
-				pending = coalesce(pending, event)
-				watchdog.Reset(silence)
-				if !event.Gap {
-					wait.Reset() // a stream that only opens is no success
-				}
-			case <-watchdog.C:
-				hangUp()
-			}
+		if c.connection(ctx, silence, &box) {
+			wait.Reset()
 		}
-		watchdog.Stop()
-		hangUp()
 		pause := time.NewTimer(wait.NextBackOff())
-		for waiting := true; waiting && ctx.Err() == nil; {
-			var send chan<- Event
-			var next Event
-			if len(pending) > 0 {
-				send, next = out, pending[0]
-			}
+		for waiting := true; waiting; {
+			send, next := box.first()
 			select {
 			case send <- next:
-				pending = pending[1:]
+				box.sent()
 			case <-pause.C:
 				waiting = false
 			case <-ctx.Done():
+				waiting = false
 			}
 		}
 		pause.Stop()
 	}
 }
 
-// coalesce puts event last and drops what it makes stale, so that at most one
-// of each sort waits.
-func coalesce(pending []Event, event Event) []Event {
-	return append(slices.DeleteFunc(pending, func(old Event) bool {
-		if old.Gap != event.Gap || old.Type != event.Type {
+// connection follows one connection to its end and tells whether an event came
+// of it; one that only opens is no success.
+func (c *Client) connection(ctx context.Context, silence time.Duration, box *mailbox) (success bool) {
+	ctx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	events := make(chan Event)
+	go func() {
+		defer close(events)
+		c.readStream(ctx, events)
+	}()
+	watchdog := time.NewTimer(silence)
+	defer watchdog.Stop()
+	for {
+		send, next := box.first()
+		select {
+		case send <- next:
+			box.sent()
+		case event, open := <-events:
+			if !open {
+				return success
+			}
+			box.put(event)
+			watchdog.Reset(silence)
+			success = success || !event.Gap
+		case <-watchdog.C:
+			hangUp()
+		}
+	}
+}
+
+// mailbox holds what the reader of the channel has not taken yet: at most one
+// event of each sort.
+type mailbox struct {
+	out     chan<- Event
+	pending []Event
+}
+
+// first gives the next event and the channel to send it on, nil if there is none.
+func (m *mailbox) first() (chan<- Event, Event) {
+	if len(m.pending) == 0 {
+		return nil, Event{}
+	}
+	return m.out, m.pending[0]
+}
+
+func (m *mailbox) sent() { m.pending = m.pending[1:] }
+
+// put adds event last and drops what it makes stale.
+func (m *mailbox) put(event Event) {
+	m.pending = append(slices.DeleteFunc(m.pending, func(old Event) bool {
+		if old.Type != event.Type {
 			return false
 		}
 		if old.Head != nil && old.Head.EpochTransition {
@@ -234,4 +249,3 @@ func decodeEvent(name EventType, data []byte) (Event, error) {
 	}
 	return Event{}, fmt.Errorf("event %q was not asked for", clip(string(name)))
 }
-
