@@ -45,9 +45,10 @@ func newSession(ctx context.Context, conn net.Conn, next func() ([]byte, error),
 				_, s.cause = to.Write(message)
 			}
 		}
+		// First of all: who gets the error from the library must find it over.
+		close(s.over)
 		conn.Close()
 		to.CloseWithError(s.cause)
-		close(s.over)
 	})
 	return s, nil
 }

@@ -73,6 +73,11 @@ func (w *streamWire) do(ctx context.Context, fn func(context.Context, *rpc.Clien
 	if err == nil || errors.As(err, &answered) {
 		return err
 	}
+	if ctx.Err() == nil {
+		// Whatever it was, the next call must not meet this connection again.
+		s.conn.Close()
+		<-s.over
+	}
 	if s.lost() && unreadable(s.cause) {
 		err = s.cause // the call itself may know only that its connection is gone
 	}

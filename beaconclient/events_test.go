@@ -1,0 +1,285 @@
+package beaconclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+)
+
+func headFrame(slot uint64, transition bool) string {
+	root := common.BytesToHash([]byte{byte(slot)}).Hex()
+	return fmt.Sprintf("event: head\ndata: {\"slot\":\"%d\",\"block\":%q,\"state\":%q,\"epoch_transition\":%v,\"execution_optimistic\":true}\n\n", slot, root, root, transition)
+}
+
+func finalizedFrame(epoch uint64) string {
+	return fmt.Sprintf("event: finalized_checkpoint\ndata: {\"block\":%q,\"state\":%q,\"epoch\":\"%d\"}\n\n",
+		common.Hash{7}.Hex(), common.Hash{8}.Hex(), epoch)
+}
+
+// streamNode serves one script a connection; the last one again and again. It
+// stands in for the network, so that time can be faked.
+type streamNode struct {
+	scripts []func(ctx context.Context, w io.Writer)
+	dials   atomic.Int32
+}
+
+func (n *streamNode) RoundTrip(req *http.Request) (*http.Response, error) {
+	i := min(int(n.dials.Add(1)), len(n.scripts)) - 1
+	if n.scripts[i] == nil {
+		return nil, errors.New("connection refused")
+	}
+	r, w := io.Pipe()
+	go func() {
+		n.scripts[i](req.Context(), w)
+		w.Close()
+	}()
+	stop := context.AfterFunc(req.Context(), func() { r.CloseWithError(req.Context().Err()) })
+	return &http.Response{StatusCode: http.StatusOK, Body: bodyOf{r, stop}, Request: req}, nil
+}
+
+type bodyOf struct {
+	*io.PipeReader
+	stop func() bool
+}
+
+func (b bodyOf) Close() error { b.stop(); return b.PipeReader.Close() }
+
+// say writes text and then is silent until the client hangs up.
+func say(text string) func(context.Context, io.Writer) {
+	return func(ctx context.Context, w io.Writer) {
+		_, _ = io.WriteString(w, text)
+		<-ctx.Done()
+	}
+}
+
+// follow runs fn with the events of a client whose node is n, in fake time.
+func follow(t *testing.T, n *streamNode, opts StreamOptions, fn func(*Client, <-chan Event)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		client, err := New(Config{URL: "http://node"})
+		require.NoError(t, err)
+		client.stream.Transport = n
+		ctx, cancel := context.WithCancel(t.Context())
+		events := client.Events(ctx, opts)
+		fn(client, events)
+		cancel()
+		for range events { // closed once ctx ends
+		}
+		client.Close()
+	})
+}
+
+func wantGap(t *testing.T, events <-chan Event) {
+	t.Helper()
+	require.Equal(t, Event{Gap: true}, <-events)
+}
+
+func wantHead(t *testing.T, events <-chan Event, slot primitives.Slot) {
+	t.Helper()
+	event := <-events
+	require.Equal(t, EventHead, event.Type)
+	require.False(t, event.Gap)
+	require.Equal(t, slot, event.Head.Slot)
+	require.Equal(t, common.BytesToHash([]byte{byte(slot)}), event.Head.Block)
+}
+
+func TestEvents(t *testing.T) {
+	n := &streamNode{scripts: []func(context.Context, io.Writer){
+		say(headFrame(1, true) + headFrame(2, false) + headFrame(2, false) + finalizedFrame(3)),
+	}}
+	follow(t, n, StreamOptions{}, func(_ *Client, events <-chan Event) {
+		wantGap(t, events)
+		first := <-events
+		require.True(t, first.Head.EpochTransition)
+		wantHead(t, events, 2)
+		// The second one is a duplicate: passed on, unless the reader was slow.
+		event := <-events
+		if event.Type == EventHead {
+			event = <-events
+		}
+		require.Equal(t, EventFinalized, event.Type)
+		require.EqualValues(t, 3, event.Finalized.Epoch)
+		require.Equal(t, common.Hash{7}, event.Finalized.Root)
+	})
+}
+
+func TestEventsReconnect(t *testing.T) {
+	errorFrame := "event: error\ndata: {\"message\":\"context deadline exceeded\",\"code\":504}\n\n"
+	for name, first := range map[string]func(context.Context, io.Writer){
+		"clean end":   func(_ context.Context, w io.Writer) { _, _ = io.WriteString(w, headFrame(1, false)) },
+		"error event": say(headFrame(1, false) + errorFrame),
+		"cut line": func(_ context.Context, w io.Writer) {
+			_, _ = io.WriteString(w, headFrame(1, false)+"event: head\ndata: {")
+		},
+		"silence": say(headFrame(1, false)),
+		"comments only": func(ctx context.Context, w io.Writer) {
+			_, err := io.WriteString(w, headFrame(1, false))
+			for err == nil && ctx.Err() == nil {
+				time.Sleep(time.Second) // fake time
+				_, err = io.WriteString(w, ":keep-alive\n\n")
+			}
+		},
+		"one line without end": func(ctx context.Context, w io.Writer) {
+			_, err := io.WriteString(w, headFrame(1, false))
+			for err == nil && ctx.Err() == nil {
+				time.Sleep(time.Second) // fake time
+				_, err = io.WriteString(w, strings.Repeat("x", 40<<10))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &streamNode{scripts: []func(context.Context, io.Writer){first, say(headFrame(2, false))}}
+			follow(t, n, StreamOptions{Silence: 20 * time.Second}, func(_ *Client, events <-chan Event) {
+				start := time.Now()
+				wantGap(t, events)
+				wantHead(t, events, 1)
+				wantGap(t, events)
+				wantHead(t, events, 2)
+				require.Less(t, time.Since(start), 25*time.Second)
+				require.EqualValues(t, 2, n.dials.Load())
+			})
+		})
+	}
+}
+
+// TestEventsBackoff: a node that is down, or opens streams and ends them at
+// once, is not hammered.
+func TestEventsBackoff(t *testing.T) {
+	empty := func(context.Context, io.Writer) {}
+	for name, script := range map[string]func(context.Context, io.Writer){"down": nil, "ends at once": empty} {
+		t.Run(name, func(t *testing.T) {
+			n := &streamNode{scripts: []func(context.Context, io.Writer){script}}
+			follow(t, n, StreamOptions{}, func(_ *Client, _ <-chan Event) {
+				time.Sleep(10 * time.Minute) // fake time
+				require.Less(t, n.dials.Load(), int32(150))
+				require.Greater(t, n.dials.Load(), int32(30))
+			})
+		})
+	}
+}
+
+// TestEventsSlowReader: the reader comes back after a long time and finds the
+// newest of each sort; the stream was never held up.
+func TestEventsSlowReader(t *testing.T) {
+	n := &streamNode{scripts: []func(context.Context, io.Writer){func(ctx context.Context, w io.Writer) {
+		for slot := range uint64(200) {
+			_, _ = io.WriteString(w, headFrame(slot+1, slot == 100))
+			if slot == 50 || slot == 60 {
+				_, _ = io.WriteString(w, finalizedFrame(slot))
+			}
+			time.Sleep(time.Second) // fake time
+		}
+		<-ctx.Done()
+	}}}
+	follow(t, n, StreamOptions{}, func(_ *Client, events <-chan Event) {
+		time.Sleep(210 * time.Second) // fake time
+		wantGap(t, events)
+		event := <-events
+		require.EqualValues(t, 60, event.Finalized.Epoch)
+		event = <-events
+		require.EqualValues(t, 200, event.Head.Slot)
+		require.True(t, event.Head.EpochTransition, "of a head that the reader never saw")
+		require.EqualValues(t, 1, n.dials.Load())
+	})
+}
+
+func TestEventsGarbage(t *testing.T) {
+	garbage := strings.Join([]string{
+		"event: head\ndata: not json\n\n",
+		"event: head\ndata: {\"slot\":5}\n\n",
+		"event: head\ndata: {}\n\n",
+		"event: head\n\n",
+		"event: finalized_checkpoint\ndata: []\n\n",
+		"event: finalized_checkpoint\ndata: {\"epoch\":\"1\"}\n\n",
+		"event: block\ndata: {}\n\n",
+		"data: {}\n\n",
+		"event: head\ndata: " + strings.Repeat("x", 200<<10) + "\n\n",
+		"event: head\n" + strings.Repeat("data: "+strings.Repeat("y", 1000)+"\n", 100) + "\n",
+	}, "")
+	silent := ":comment\n\n\n\nid: 5\nretry: 10\nnocolon\n\n"
+	multi := "event:head\r\ndata:{\"slot\":\"9\",\r\ndata: \"block\":\"" + common.BytesToHash([]byte{9}).Hex() +
+		"\",\r\ndata:\"state\":\"" + common.Hash{}.Hex() + "\",\"epoch_transition\":false}\r\n\r\n"
+	n := &streamNode{scripts: []func(context.Context, io.Writer){say(garbage + silent + multi)}}
+	follow(t, n, StreamOptions{}, func(client *Client, events <-chan Event) {
+		wantGap(t, events)
+		wantHead(t, events, 9)
+		require.EqualValues(t, 10, client.SkippedEvents())
+		require.EqualValues(t, 1, n.dials.Load())
+	})
+}
+
+// TestEventsOverHTTP runs the whole way over a real connection.
+func TestEventsOverHTTP(t *testing.T) {
+	var dials atomic.Int32
+	client := serve(t, Config{Timeout: time.Second}, func(w http.ResponseWriter, r *http.Request) {
+		topics := r.URL.Query()["topics"]
+		if r.URL.Path != "/eth/v1/events" || len(topics) != 2 || topics[0] != "head" || topics[1] != "finalized_checkpoint" {
+			t.Errorf("asked %s", r.URL)
+		}
+		if dials.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, headFrame(5, false))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	events := client.Events(ctx, StreamOptions{})
+	wantGap(t, events)
+	wantHead(t, events, 5)
+	require.EqualValues(t, 2, dials.Load(), "a 503 is no stream")
+	cancel()
+	for range events { // closed once ctx ends
+	}
+
+	events = client.Events(t.Context(), StreamOptions{})
+	wantGap(t, events)
+	client.Close()
+	for range events { // closed with the client
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte(headFrame(1, true)))
+	f.Add([]byte("event: error\r\ndata: x\r\n\r\n"))
+	f.Add([]byte("data\n\n:c\n\nevent\n\n"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		frames := newFrameReader(strings.NewReader(string(stream)))
+		for {
+			name, data, err := frames.next()
+			if err != nil && !errors.Is(err, errFrame) {
+				return
+			}
+			if len(data) > maxLine {
+				t.Fatalf("%d bytes of data", len(data))
+			}
+			if event, err := decodeEvent(EventType(name), data); err == nil && (event.Head == nil) == (event.Finalized == nil) {
+				t.Fatalf("%+v", event)
+			}
+		}
+	})
+}
+
+func FuzzBlock(f *testing.F) {
+	f.Add([]byte(`{"message":{"slot":"9","parent_root":"0x00","body":{"eth1_data":{"candidates":"","finalization":"0x"}}}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		block, err := decodeBlock(raw)
+		if len(block.Candidates) > maxHashes || len(block.Finalization) > maxHashes || err != nil && block.Finalization != nil {
+			t.Fatalf("%+v, %v", block, err)
+		}
+	})
+}
