@@ -1,0 +1,100 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/journal"
+)
+
+// checkArgs has settings without a warning, but for the endpoint's scheme.
+func checkArgs(t *testing.T, f *fakeNodes, more ...string) []string {
+	return append([]string{
+		"check", "--gwat.endpoint", f.gwat, "--beacon.endpoint", f.beacon, "--push-timeout", "30s",
+		"--data-dir", filepath.Join(t.TempDir(), "data"), "--api.listen", "127.0.0.1:0",
+	}, more...)
+}
+
+func TestCheckOfAGoodPair(t *testing.T) {
+	f := startNodes(t)
+	out := syncd(t, nil, checkArgs(t, f)...)
+	require.Equal(t, exitOK, out.code, out.stdout+out.stderr)
+	require.Empty(t, out.stderr)
+	for line := range strings.Lines(out.stdout) {
+		require.True(t, strings.HasPrefix(line, "ok "), line)
+	}
+	require.Contains(t, out.stdout, "GWAT/v0.1")
+	require.Contains(t, out.stdout, "Prysm/v0.1, network testnet")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, method := range f.asked {
+		require.NotContains(t, []string{"dag_headSyncReady", "dag_headSync", "dag_sync", "dag_finalize"}, method)
+	}
+}
+
+func TestCheckFindings(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(f *fakeNodes)
+		args  []string
+		code  int
+		parts []string
+	}{
+		"gwat down": {
+			func(f *fakeNodes) { f.gwat = "http://127.0.0.1:1" }, nil, exitUnreachable,
+			[]string{"fail  gwat", "http://127.0.0.1:1", "start gwat or correct --gwat.endpoint", "warn  network"},
+		},
+		"beacon down": {
+			func(f *fakeNodes) { f.beacon = "http://127.0.0.1:1" }, nil, exitUnreachable,
+			[]string{"fail  beacon", "http://127.0.0.1:1", "start the beacon node or correct --beacon.endpoint"},
+		},
+		"beacon is something else": {
+			func(f *fakeNodes) { f.beacon = f.gwat }, nil, exitUnreachable, []string{"fail  beacon", "correct --beacon.endpoint"},
+		},
+		"other chain id": {
+			func(f *fakeNodes) { f.answers["eth_chainId"] = "0x539" }, nil, exitHalted,
+			[]string{"fail  network", "1337", "337733", "point both endpoints at nodes of one network"},
+		},
+		"other genesis time": {
+			func(f *fakeNodes) { f.answers["dag_syncSlotInfo"] = false }, nil, exitHalted,
+			[]string{"fail  network", "1700000000", "point both endpoints at nodes of one network"},
+		},
+		"dag API off": {
+			func(f *fakeNodes) { delete(f.answers, "dag_validateSpines"); delete(f.answers, "dag_syncSlotInfo") }, nil, exitUnreachable,
+			[]string{"fail  gwat", "dag namespace", "--http.api"},
+		},
+		"HTTP with a long push": {
+			func(*fakeNodes) {}, []string{"--push-timeout", "100s"}, exitOK,
+			[]string{"warn  settings", "30s", "ws:// URL"},
+		},
+		"slow intervals": {
+			func(*fakeNodes) {}, []string{"--poll-interval", "5s", "--ready-interval", "6s"}, exitOK,
+			[]string{"warn  pace", "--poll-interval is 5s", "--ready-interval is 6s", "make it 4s or less"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := startNodes(t)
+			c.spoil(f)
+			out := syncd(t, nil, checkArgs(t, f, c.args...)...)
+			require.Equal(t, c.code, out.code, out.stdout+out.stderr)
+			require.Empty(t, out.stderr)
+			for _, p := range c.parts {
+				require.Contains(t, out.stdout, p)
+			}
+		})
+	}
+}
+
+func TestCheckBesideARunningSyncd(t *testing.T) {
+	f := startNodes(t)
+	args := checkArgs(t, f)
+	dir := args[8]
+	j, err := journal.Open(filepath.Join(dir, "main.journal"))
+	require.NoError(t, err)
+	defer j.Close()
+	out := syncd(t, nil, args...)
+	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Contains(t, out.stdout, "warn  journal   a syncd is running with")
+}

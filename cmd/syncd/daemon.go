@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair"
+)
+
+// daemon is one pair and the API that tells about it: what run and demo share.
+type daemon struct {
+	pair *pair.Pair
+	api  *api.Server
+	log  logrus.FieldLogger
+}
+
+// newDaemon takes the API's address, so that a busy one is known before a node
+// is touched. The journal stays the caller's.
+func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon, error) {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "syncd_build_info", Help: "1, labelled with the version of syncd.",
+		ConstLabels: prometheus.Labels{"version": versionText()},
+	})
+	build.Set(1)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
+
+	p, err := pair.New(pair.Config{
+		Name: cfg.Pair, Version: versionText(), Observe: cfg.Observe,
+		Gwat:         gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecret: cfg.jwt},
+		Beacon:       beaconclient.Config{URL: cfg.Beacon.Endpoint},
+		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
+		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
+		Journal: j, Log: log, Registerer: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server, err := api.New(api.Config{
+		Listen: cfg.API.Listen, AllowedHosts: cfg.API.AllowedHosts, AllowedOrigins: cfg.API.AllowedOrigins,
+		Gatherer: registry, Log: log,
+	}, p)
+	if err != nil {
+		return nil, fail(exitUsage, "%w", err)
+	}
+	if err := server.Listen(); err != nil {
+		if codeOf(err) == exitBusy {
+			return nil, fail(exitBusy, "--api.listen: %w; stop what listens there or give another address", err)
+		}
+		return nil, fail(exitUsage, "--api.listen: %w; give an address of this machine", err)
+	}
+	return &daemon{pair: p, api: server, log: log}, nil
+}
+
+// url is where the API is served.
+func (d *daemon) url() string { return "http://" + d.api.Addr() }
+
+// run ends with ctx (then without an error) or when a part fails.
+func (d *daemon) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.api.Run(ctx) })
+	group.Go(func() error {
+		err := d.pair.Run(ctx)
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("the pair's loop ended by itself")
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("run the pair: %w", err)
+		}
+		return nil
+	})
+	return group.Wait()
+}

@@ -1,0 +1,30 @@
+// Command syncd takes a gwat node and a beacon node from any state to working
+// mode; see the README and docs/configuration.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		fmt.Fprintln(os.Stderr, "syncd: stopped by force")
+		os.Exit(exitForced)
+	}()
+	os.Exit(execute(ctx, console{
+		args: os.Args, environ: os.Environ, stdout: os.Stdout, stderr: os.Stderr,
+		terminal: term.IsTerminal(int(os.Stdout.Fd())),
+	}))
+}
