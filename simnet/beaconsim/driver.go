@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/simnet/world"
 )
@@ -25,7 +27,7 @@ func (n *Node) drive(ctx context.Context) {
 	}
 	head := n.State().Head
 	from := n.checkpointBlock(head)
-	ready := n.consensusInfo(from.Slot, n.chain.NextFinalization(from))
+	ready := n.consensusInfo(from.Slot, n.stateFinalization(from))
 	first := ready
 	first.Slot = n.spec.StartSlot(n.spec.Epoch(from.Slot)+1) - 1
 	for next := first; ; next = ready {
@@ -44,6 +46,22 @@ func (n *Node) drive(ctx context.Context) {
 	n.driving = false
 	n.mu.Unlock()
 	n.signal()
+}
+
+// stateFinalization is what the state after a block finalizes; where a network
+// has nothing new and leaves it empty, the last spines before. gwat would refuse
+// an empty checkpoint for ever, and no recorded state was empty.
+func (n *Node) stateFinalization(block *world.BeaconBlock) []common.Hash {
+	list := n.chain.NextFinalization(block)
+	for len(list) == 0 {
+		list = block.Finalization
+		parent, ok := n.chain.Block(block.ParentRoot)
+		if !ok {
+			break
+		}
+		block = parent
+	}
+	return list
 }
 
 // pushed are the entries from a block to head, both included.
