@@ -94,8 +94,8 @@ type Attempt struct {
 	Refused map[common.Hash]bool
 }
 
-// Run makes the attempt. Errors are of a kind; gwatclient.ErrLost among them
-// means that a state-changing call may still be carried out by gwat.
+// Run makes the attempt. Errors are of a kind; a state-changing call that may still
+// be carried out by gwat stays in the ledger.
 func (a *Attempt) Run(ctx context.Context) (Result, error) {
 	head, plan, err := a.prepare(ctx)
 	if err != nil {
@@ -270,7 +270,7 @@ func refusesCheckpoint(err error) bool {
 
 // settle clears what is pending unless the call may still be carried out.
 func (a *Attempt) settle(err error) {
-	if errors.Is(err, gwatclient.ErrLost) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if gwatclient.PossiblyDone(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
 	a.Ledger.ClearPending()

@@ -387,6 +387,10 @@ func TestVerifier(t *testing.T) {
 		require.False(t, v.Observe(locked).Working)
 		require.False(t, v.Observe(look(5, 101, checkpoint.SpineFinal, spine(1))).Working)
 		require.True(t, v.Observe(look(8, 102, checkpoint.SpineFinal)).Working)
+		doubted := NewVerifier(start, slot, 100, []common.Hash{spine(1)})
+		doubted.Doubt()
+		doubted.Observe(look(4, 101, checkpoint.SpineFinal, spine(1)))
+		require.False(t, doubted.Observe(look(8, 102, checkpoint.SpineFinal)).Working)
 	})
 	t.Run("the completing call is asked for once", func(t *testing.T) {
 		v := NewVerifier(start, slot, 100, nil)
@@ -399,8 +403,14 @@ func TestVerifier(t *testing.T) {
 		older.Head = entry(4)
 		older.States = nil
 		require.False(t, v.Observe(older).Complete, "never below the last coordinated slot")
-		v.Completed()
+		v.Completed(101, []common.Hash{spine(1)})
 		require.False(t, v.Observe(l).Complete)
+		quiet := look(12, 102, checkpoint.SpineFinal, spine(1))
+		v.Observe(quiet)
+		quiet.Head = entry(103)
+		require.False(t, v.Observe(quiet).Working, "what our own call did is no evidence")
+		require.False(t, v.Observe(look(20, 104, checkpoint.SpineFinal, spine(2))).Working)
+		require.True(t, v.Observe(look(24, 105, checkpoint.SpineFinal, spine(3))).Working)
 	})
 }
 

@@ -40,10 +40,10 @@ type Look struct {
 type Verifier struct {
 	slot     time.Duration
 	ours     map[common.Hash]bool
-	from     primitives.Slot // heads after it are new
 	started  time.Time
 	progress time.Time
 	synced   bool // our completing dag_sync was made
+	doubt    bool // eth_syncing is false by our call, so quiet heads show nothing
 	good     int
 	newest   primitives.Slot // of the newest head that was good
 	lateFrom time.Time       // since when the head is not good; zero if it is
@@ -51,7 +51,7 @@ type Verifier struct {
 
 // NewVerifier starts at a head; ours are the spines that syncd itself pushed.
 func NewVerifier(at time.Time, slot time.Duration, head primitives.Slot, ours []common.Hash) *Verifier {
-	v := &Verifier{slot: slot, ours: make(map[common.Hash]bool, len(ours)), from: head, newest: head, started: at, progress: at}
+	v := &Verifier{slot: slot, ours: make(map[common.Hash]bool, len(ours)), newest: head, started: at, progress: at}
 	for _, s := range ours {
 		v.ours[s] = true
 	}
@@ -71,8 +71,20 @@ type Verdict struct {
 	Complete bool
 }
 
-// Completed records that the completing call was made; it is made once.
-func (v *Verifier) Completed() { v.synced = true }
+// Completed records that the completing call was made, with these spines. What
+// it finalized is no evidence, nor is the eth_syncing false that follows, so from
+// now on a head counts only if it brings a spine that the beacon's calls finalized.
+func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
+	v.synced, v.doubt = true, true
+	v.good, v.newest = 0, max(v.newest, head)
+	for _, s := range spines {
+		v.ours[s] = true
+	}
+}
+
+// Doubt carries over from a verification before that a completing call of ours,
+// and none of the beacon's, has turned eth_syncing false.
+func (v *Verifier) Doubt() { v.doubt = true }
 
 // Observe takes a look and gives the verdict.
 func (v *Verifier) Observe(l Look) Verdict {
@@ -116,10 +128,8 @@ func (v *Verifier) head(l Look) string {
 	}
 	v.lateFrom = time.Time{}
 	// A head that brings no spine of its own shows nothing unless calls are open.
-	if l.Sync.Syncing || l.CallsErr != nil {
-		if !v.brings(l.Head) {
-			return ""
-		}
+	if (l.Sync.Syncing || l.CallsErr != nil || v.doubt) && !v.brings(l.Head) {
+		return ""
 	}
 	v.good++
 	v.newest = l.Head.Slot()

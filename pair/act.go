@@ -77,7 +77,6 @@ func (p *Pair) act(ctx context.Context) {
 		p.startAttempt(ctx)
 	case fsm.Switching:
 		if p.verdict.Complete && p.hands == "" {
-			p.verifier.Completed()
 			p.startCompleting(ctx)
 		}
 	}
@@ -167,6 +166,8 @@ func (p *Pair) startAttempt(ctx context.Context) {
 func (p *Pair) startCompleting(ctx context.Context) {
 	head := p.obs.beacon.head
 	info := checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
+	p.verifier.Completed(info.Slot, info.Finalizing)
+	p.verdict.Complete, p.completed = false, true
 	p.log.WithField("slot", info.Slot).Info("gwat still says resync: completing the switch with a dag_sync")
 	p.start(ctx, false, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)

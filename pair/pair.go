@@ -69,6 +69,7 @@ type Pair struct {
 	ours        []common.Hash // spines of the last push
 	verifier    *headsync.Verifier
 	verdict     headsync.Verdict
+	completed   bool // eth_syncing is false by our completing call
 	worker      *worker
 	workerEnd   time.Time
 	generation  uint64
@@ -260,6 +261,8 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 		p.human = nil
 	}
 	if o.gwat.err == nil {
+		fresh := p.worker == nil && o.start.After(p.workerEnd)
+		p.completed = p.completed && !(fresh && o.gwat.sync.Syncing)
 		p.watchRival(o, previous)
 		p.judgePending()
 		p.proveConfirmed(o)
@@ -364,10 +367,13 @@ func (p *Pair) entered(c fsm.Change) {
 	case fsm.Switching:
 		head := p.obs.beacon.head.header.Slot
 		p.verifier = headsync.NewVerifier(time.Now(), p.identity.Spec.SlotDuration(), head, p.ours)
+		if p.completed {
+			p.verifier.Doubt()
+		}
 		p.verdict = headsync.Verdict{Why: "two new heads"}
 		p.track.covered = head
 	case fsm.Working:
-		p.lastErr = nil
+		p.lastErr, p.completed = nil, false
 	}
 }
 

@@ -1,0 +1,277 @@
+package pair
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/status"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon is how long a test waits for what must come.
+const soon = 60 * time.Second
+
+// host serves a handler at an address that stays the same over restarts.
+type host struct {
+	t       *testing.T
+	address string
+	server  *http.Server
+	handler atomic.Value // of http.HandlerFunc
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	h := &host{t: t, address: l.Addr().String()}
+	h.serve(l)
+	t.Cleanup(h.down)
+	return h
+}
+
+func (h *host) serve(l net.Listener) {
+	h.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f, ok := h.handler.Load().(http.HandlerFunc); ok {
+			f(w, r)
+			return
+		}
+		http.Error(w, "nobody home", http.StatusBadGateway)
+	})}
+	go func(s *http.Server) { _ = s.Serve(l) }(h.server)
+}
+
+// down cuts every connection and refuses new ones.
+func (h *host) down() { _ = h.server.Close() }
+
+func (h *host) up() {
+	h.t.Helper()
+	var l net.Listener
+	require.Eventually(h.t, func() (ok bool) {
+		var err error
+		l, err = net.Listen("tcp", h.address)
+		return err == nil
+	}, soon, 10*time.Millisecond)
+	h.serve(l)
+}
+
+func (h *host) url() string { return "http://" + h.address }
+
+// bench is a simulated pair with a daemon's loop beside it.
+type bench struct {
+	t          *testing.T
+	world      world.Chain
+	gwatHost   *host
+	beaconHost *host
+	gwat       *gwatsim.Node
+	beacon     *beaconsim.Node
+	stopGwat   func()
+	stopBeacon func()
+	journal    *journal.Journal
+}
+
+// quickWorld is a network with slots of a second, some slots old.
+func quickWorld(t *testing.T, change func(*world.Config)) world.Chain {
+	t.Helper()
+	cfg := world.Config{
+		Seed: 7, GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8,
+		MaxBlocksPerSlot: 3,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	w, err := world.New(cfg)
+	require.NoError(t, err)
+	return w
+}
+
+func newBench(t *testing.T, chain world.Chain, gwat func(*gwatsim.Config), beacon func(*beaconsim.Config)) *bench {
+	t.Helper()
+	b := &bench{t: t, world: chain, gwatHost: newHost(t), beaconHost: newHost(t), journal: journal.OpenMemory()}
+	b.startGwat(gwat)
+	b.startBeacon(beacon)
+	t.Cleanup(func() { b.stopGwat(); b.stopBeacon() })
+	return b
+}
+
+func (b *bench) startGwat(change func(*gwatsim.Config)) {
+	b.t.Helper()
+	cfg := gwatsim.Config{Chain: b.world, Peers: 3, Lock: 6 * time.Second}
+	if change != nil {
+		change(&cfg)
+	}
+	node, err := gwatsim.New(cfg)
+	require.NoError(b.t, err)
+	b.gwat, b.stopGwat = node, runNode(node.Run)
+	b.gwatHost.handler.Store(http.HandlerFunc(node.Handler().ServeHTTP))
+}
+
+func (b *bench) startBeacon(change func(*beaconsim.Config)) {
+	b.t.Helper()
+	cfg := beaconsim.Config{Chain: b.world, Peers: 3, Gwat: b.gwatHost.url()}
+	if change != nil {
+		change(&cfg)
+	}
+	node, err := beaconsim.New(cfg)
+	require.NoError(b.t, err)
+	b.beacon, b.stopBeacon = node, runNode(node.Run)
+	b.beaconHost.handler.Store(http.HandlerFunc(node.Handler().ServeHTTP))
+}
+
+func runNode(run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = run(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// daemon is a running Pair.
+type daemon struct {
+	*Pair
+	t       *testing.T
+	changes <-chan status.Change
+	stop    func()
+}
+
+func (b *bench) start(change func(*Config)) *daemon {
+	b.t.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	if testing.Verbose() {
+		log.SetOutput(testWriter{b.t})
+		log.SetLevel(logrus.DebugLevel)
+	}
+	cfg := Config{
+		Name: "test", Version: "test", Journal: b.journal, Log: log,
+		Gwat: gwatclient.Config{Endpoint: b.gwatHost.url()}, Beacon: beaconclient.Config{URL: b.beaconHost.url()},
+		PollInterval: 200 * time.Millisecond, ReadyInterval: 200 * time.Millisecond,
+		CallTimeout: 2 * time.Second, PushTimeout: 5 * time.Second, LockTime: 6 * time.Second,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	p, err := New(cfg)
+	require.NoError(b.t, err)
+	changes, _ := p.Subscribe()
+	d := &daemon{Pair: p, t: b.t, changes: changes, stop: runNode(p.Run)}
+	b.t.Cleanup(d.stop)
+	return d
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) { w.t.Logf("%s", p); return len(p), nil }
+
+// reaches waits for a stage and gives the stages that were entered on the way.
+func (d *daemon) reaches(stage fsm.Stage) []fsm.Stage {
+	d.t.Helper()
+	var seen []fsm.Stage
+	timeout := time.After(soon)
+	for {
+		select {
+		case c, ok := <-d.changes:
+			require.True(d.t, ok, "the loop ended on the way to %s, seen %v", stage, seen)
+			seen = append(seen, fsm.Stage(c.To))
+			if fsm.Stage(c.To) == stage {
+				return seen
+			}
+		case <-timeout:
+			s := d.Snapshot()
+			require.Failf(d.t, "not reached", "%s after %v; in %s waiting for %q, last error %+v", stage, seen, s.Stage, s.Waiting, s.LastError)
+		}
+	}
+}
+
+// eventually waits until the snapshot is as asked.
+func (d *daemon) eventually(what string, ok func(*status.Snapshot) bool) {
+	d.t.Helper()
+	require.Eventually(d.t, func() bool { return ok(d.Snapshot()) }, soon, 20*time.Millisecond, what)
+}
+
+// calls counts the calls of a method that gwat has logged from number from on.
+func (b *bench) calls(method string) int {
+	n := 0
+	for _, c := range b.gwat.Calls() {
+		if c.Method == method {
+			n++
+		}
+	}
+	return n
+}
+
+func quietLog() *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return log
+}
+
+func beaconConfig(url string) beaconclient.Config { return beaconclient.Config{URL: url} }
+
+func (b *bench) mustPending() *journal.Pending {
+	p, err := b.journal.Pending()
+	require.NoError(b.t, err)
+	return p
+}
+
+// once is a fault of the first call of a method.
+func once(method string, f gwatsim.Fault) func(string) gwatsim.Fault {
+	var done atomic.Bool
+	return func(m string) gwatsim.Fault {
+		if m == method && done.CompareAndSwap(false, true) {
+			return f
+		}
+		return gwatsim.Fault{}
+	}
+}
+
+// requireCanonicalOrder proves from the simulated nodes alone that gwat
+// finalized what the canonical bodies say, in that order.
+func requireCanonicalOrder(t *testing.T, b *bench) {
+	t.Helper()
+	head := b.world.HeadAt(b.world.Spec().SlotAt(time.Now()))
+	position := map[common.Hash]int{}
+	for i, h := range b.gwat.FinalizedOrder() {
+		position[h] = i
+	}
+	last, checked := -1, 0
+	for slot := primitives.Slot(0); slot <= head.Slot; slot++ {
+		block, ok := b.world.Ancestor(head, slot)
+		if !ok {
+			continue
+		}
+		for _, spine := range block.Finalization {
+			at, ok := position[spine]
+			if !ok {
+				require.GreaterOrEqual(t, slot+3, head.Slot, "spine %s of slot %d is not finalized", spine, slot)
+				continue
+			}
+			require.GreaterOrEqual(t, at, last, "spine %s of slot %d is out of order", spine, slot)
+			dag, _ := b.world.DAGBlock(spine)
+			require.Equal(t, dag.Height, uint64(at), "number of spine %s of slot %d", spine, slot)
+			last = at
+			checked++
+		}
+	}
+	require.Positive(t, checked)
+}

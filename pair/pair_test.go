@@ -1,0 +1,274 @@
+package pair
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/status"
+)
+
+var wholeWay = []fsm.Stage{
+	fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady, fsm.HeadSync, fsm.Switching, fsm.Working,
+}
+
+func fromZero(c *gwatsim.Config)         { c.SyncSpeed, c.DAGSpeed = 60, 20 }
+func beaconFromZero(c *beaconsim.Config) { c.SyncSpeed = 20 }
+
+func TestFromNothingToWorking(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, func(c *world.Config) { c.MissRate = 0.1 }), fromZero, beaconFromZero)
+	d := b.start(nil)
+	require.Equal(t, wholeWay, d.reaches(fsm.Working))
+
+	s := d.Snapshot()
+	require.Equal(t, "working", s.Stage)
+	require.True(t, s.Gwat.Reachable)
+	require.True(t, s.Beacon.Reachable)
+	require.Equal(t, uint64(3), *s.Gwat.Peers)
+	require.NotEmpty(t, s.Gwat.Version)
+	require.NotEmpty(t, s.Beacon.Version)
+	require.NotNil(t, s.Checkpoint.Spine)
+	require.NotNil(t, s.Confirmed)
+	require.Equal(t, "done", s.Push.Phase)
+	require.Equal(t, s.Push.Progress.Target, s.Push.Progress.Current)
+	require.Equal(t, uint64(1), s.Network.SecondsPerSlot)
+	require.Nil(t, s.LastError)
+	require.Nil(t, s.Rival)
+	require.Equal(t, 1, b.calls("dag_headSync"))
+	require.Nil(t, b.mustPending())
+	requireCanonicalOrder(t, b)
+
+	history, err := d.History(context.Background(), 100)
+	require.NoError(t, err)
+	require.Len(t, history, len(wholeWay))
+	require.Equal(t, "working", history[0].To)
+}
+
+// A daemon that starts beside a healthy pair changes nothing in it.
+func TestHealthyPairIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, nil)
+	first := b.start(nil)
+	first.reaches(fsm.Working)
+	first.stop()
+	ready, push := b.calls("dag_headSyncReady"), b.calls("dag_headSync")
+
+	second := b.start(nil)
+	seen := second.reaches(fsm.Working)
+	require.NotContains(t, seen, fsm.HeadSync)
+	require.Equal(t, ready, b.calls("dag_headSyncReady"))
+	require.Equal(t, push, b.calls("dag_headSync"))
+}
+
+func TestObserveNeverWrites(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	d := b.start(func(c *Config) { c.Observe = true })
+	d.reaches(fsm.HeadSyncReady)
+	d.eventually("says that it only observes", func(s *status.Snapshot) bool {
+		return s.Observe && s.Attempts > 3 && s.Waiting == "syncd only observes (--observe)"
+	})
+	require.Nil(t, d.Snapshot().LastError)
+	for _, method := range []string{"dag_headSyncReady", "dag_headSync", "dag_sync", "dag_finalize"} {
+		require.Zero(t, b.calls(method), method)
+	}
+}
+
+func TestNodeLossAndReturn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, nil)
+	d := b.start(nil)
+	d.reaches(fsm.Working)
+
+	b.gwatHost.down()
+	d.reaches(fsm.Connecting)
+	require.Contains(t, d.Snapshot().Waiting, "gwat at http://127.0.0.1")
+	require.NotNil(t, d.Snapshot().Gwat.Error)
+	b.gwatHost.up()
+	d.reaches(fsm.Working)
+
+	b.beaconHost.down()
+	d.reaches(fsm.Connecting)
+	require.Contains(t, d.Snapshot().Waiting, "the beacon node at http://127.0.0.1")
+	b.beaconHost.up()
+	d.reaches(fsm.Working)
+}
+
+func TestWrongNetworkHaltsAndLeavesByItself(t *testing.T) {
+	t.Parallel()
+	chain := quickWorld(t, nil)
+	b := newBench(t, chain, nil, nil)
+	b.stopGwat()
+	good := b.world
+	b.world = quickWorld(t, func(c *world.Config) { c.ChainID = 4711 })
+	b.startGwat(nil)
+
+	d := b.start(nil)
+	d.reaches(fsm.Halted)
+	require.Contains(t, d.Snapshot().Waiting, "gwat's chain id is 4711")
+	require.Zero(t, b.calls("dag_headSyncReady"))
+
+	b.stopGwat()
+	b.world = good
+	b.startGwat(nil)
+	d.reaches(fsm.Working)
+}
+
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, nil)
+	d := b.start(nil)
+	d.reaches(fsm.Working)
+	ctx := context.Background()
+	require.NoError(t, d.Pause(ctx, "maintenance"))
+	require.Equal(t, "paused", d.Snapshot().Stage)
+	require.Equal(t, "asked by the operator: maintenance", d.Snapshot().Reason)
+	require.NoError(t, d.Pause(ctx, "again"), "a second pause changes nothing")
+	require.Equal(t, "paused", d.Snapshot().Stage)
+	require.NoError(t, d.Resume(ctx))
+	d.reaches(fsm.Working)
+	d.stop()
+	require.ErrorIs(t, d.Resume(ctx), ErrStopped)
+	_, open := <-d.changes
+	for open {
+		_, open = <-d.changes
+	}
+}
+
+// The answer to ready is lost: the next attempt takes it over without a second one (S1).
+func TestLostReadyIsTakenOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b.gwat.SetFault(once("dag_headSyncReady", gwatsim.Fault{Drop: true}))
+	d := b.start(nil)
+	d.reaches(fsm.HeadSync)
+	d.reaches(fsm.Switching)
+	require.Equal(t, 1, b.calls("dag_headSyncReady"))
+	require.Equal(t, 1, b.calls("dag_headSync"))
+	require.Nil(t, b.mustPending())
+}
+
+// The answer to the push is lost: what gwat has decides, nothing is pushed again.
+func TestLostPushIsProvedAfterwards(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, nil)
+	b.gwat.SetFault(once("dag_headSync", gwatsim.Fault{Drop: true}))
+	d := b.start(nil)
+	seen := d.reaches(fsm.Working)
+	require.Contains(t, seen, fsm.HeadSync)
+	require.LessOrEqual(t, b.calls("dag_headSync"), 2)
+	require.Nil(t, b.mustPending())
+	requireCanonicalOrder(t, b)
+}
+
+// A syncd that died between ready and push is followed by one that finishes it.
+func TestNextDaemonTakesOverFromTheJournal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b.gwat.SetFault(once("dag_headSyncReady", gwatsim.Fault{Drop: true}))
+	first := b.start(func(c *Config) { c.ReadyInterval = time.Hour })
+	first.eventually("ready was sent", func(*status.Snapshot) bool { return b.mustPending() != nil && b.calls("dag_headSyncReady") == 1 })
+	first.stop()
+	second := b.start(nil)
+	second.reaches(fsm.Switching)
+	require.Equal(t, 1, b.calls("dag_headSyncReady"), "no second ready")
+}
+
+// Another driver holds the lock: syncd watches, and takes over when it is silent (S6).
+func TestRivalIsWatchedAndFollowed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	client, err := gwatclient.New(gwatclient.Config{Endpoint: b.gwatHost.url()})
+	require.NoError(t, err)
+	defer client.Close()
+	ok, err := client.HeadSyncReady(context.Background(), checkpoint.Genesis())
+	require.NoError(t, err)
+	require.True(t, ok)
+
+	d := b.start(nil)
+	d.eventually("a rival is told", func(s *status.Snapshot) bool { return s.Rival != nil && s.Lock != nil && !s.Lock.Ours })
+	require.Contains(t, d.Snapshot().Rival.Sign, "stage head")
+	require.Equal(t, 1, b.calls("dag_headSyncReady"), "only the rival's")
+	d.reaches(fsm.HeadSync)
+	require.Equal(t, 2, b.calls("dag_headSyncReady"))
+}
+
+// The built-in driver is on: it and syncd do not fight, and the pair comes to work.
+func TestBuiltInDriver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), fromZero, func(c *beaconsim.Config) { c.SyncSpeed = 20; c.Driver = beaconsim.DriverOn })
+	d := b.start(nil)
+	d.reaches(fsm.Working)
+}
+
+// No beacon calls gwat: syncd completes the switch once, and does not say working.
+func TestNoWorkingWithoutTheBeaconsCalls(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	d := b.start(nil)
+	d.reaches(fsm.Switching)
+	seen := d.reaches(fsm.HeadSyncReady)
+	require.NotContains(t, seen, fsm.Working)
+	require.Equal(t, 1, b.calls("dag_sync"))
+	b.beacon.SetIdle(false)
+	d.reaches(fsm.Working)
+}
+
+// gwat stopped at a checkpoint, and the network went on for epochs.
+func TestGwatStoppedEpochsAgo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), func(c *gwatsim.Config) { c.StartSlot = 20 }, func(c *beaconsim.Config) { c.IdleWork = true })
+	d := b.start(nil)
+	d.reaches(fsm.HeadSync)
+	b.beacon.SetIdle(false)
+	d.reaches(fsm.Working)
+	requireCanonicalOrder(t, b)
+}
+
+func TestReorgsOnTheWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, func(c *world.Config) { c.ForkRate, c.MaxForkDepth, c.MissRate = 0.3, 3, 0.1 }), fromZero, beaconFromZero)
+	d := b.start(nil)
+	d.reaches(fsm.Working)
+}
+
+// A quiet network brings no spines: answered calls are enough.
+func TestQuietNetwork(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, func(c *world.Config) { c.QuietRate = 0.9 }), nil, nil)
+	b.start(nil).reaches(fsm.Working)
+}
+
+func TestYoungChain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 3 }), nil, nil)
+	b.start(nil).reaches(fsm.Working)
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no journal":           func(c *Config) { c.Journal = nil },
+		"no logger":            func(c *Config) { c.Log = nil },
+		"poll interval is -1s": func(c *Config) { c.PollInterval = -time.Second },
+		"gwat endpoint":        func(c *Config) { c.Gwat.Endpoint = "ftp://x" },
+		"beacon endpoint":      func(c *Config) { c.Beacon.URL = "::" },
+	} {
+		cfg := Config{
+			Name: "test", Journal: journal.OpenMemory(), Log: quietLog(),
+			Gwat: gwatclient.Config{Endpoint: "http://127.0.0.1:1"}, Beacon: beaconConfig("http://127.0.0.1:2"),
+		}
+		change(&cfg)
+		_, err := New(cfg)
+		require.ErrorContains(t, err, name)
+	}
+}
