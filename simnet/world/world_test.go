@@ -140,7 +140,7 @@ func TestEverySpineGetsItsHeightAsNumber(t *testing.T) {
 			FinalizationDelay: rapid.Uint64Range(2, 12).Draw(t, "delay"),
 		})
 		require.NoError(t, err)
-		const slots = 250
+		const slots = 120
 		for slot := primitives.Slot(1); slot < slots; slot++ {
 			before, head := w.HeadAt(slot-1), w.HeadAt(slot)
 			if before.Root != head.Root && before.Root != head.ParentRoot {

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gwatsync/syncd/simnet"
+	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/world"
+)
+
+// node is what both simulated nodes have in common.
+type node interface {
+	Run(ctx context.Context) error
+	Handler() http.Handler
+}
+
+func runGwat(ctx context.Context, c *cli.Command) error {
+	chain, err := network(c)
+	if err != nil {
+		return err
+	}
+	secret, err := readSecret(c.String("jwt-secret"))
+	if err != nil {
+		return err
+	}
+	n, err := gwatsim.New(gwatsim.Config{
+		Chain:         chain,
+		DataDir:       c.String("data-dir"),
+		StartSlot:     primitives.Slot(c.Uint64("start-slot")),
+		Lock:          c.Duration("lock"),
+		RollbackCost:  c.Duration("rollback-cost"),
+		EntryCost:     c.Duration("entry-cost"),
+		SyncSpeed:     c.Float("sync-speed"),
+		DAGSpeed:      c.Float("dag-speed"),
+		GoOn:          c.Bool("go-on"),
+		FallbackSlots: c.Uint64("fallback-slots"),
+		Peers:         c.Uint64("peers"),
+		Version:       c.String("node-version"),
+		JWTSecret:     secret,
+		VirtualHosts:  c.StringSlice("vhosts"),
+	})
+	if errors.Is(err, gwatsim.ErrBadConfig) {
+		return usageError(err)
+	}
+	if err != nil {
+		return err
+	}
+	var extra []func(context.Context) error
+	if path := c.String("ipc"); path != "" {
+		extra = append(extra, func(ctx context.Context) error { return n.ServeIPC(ctx, path) })
+	}
+	return serve(ctx, c, chain, n, extra...)
+}
+
+func runBeacon(ctx context.Context, c *cli.Command) error {
+	chain, err := network(c)
+	if err != nil {
+		return err
+	}
+	secret, err := readSecret(c.String("jwt-secret"))
+	if err != nil {
+		return err
+	}
+	cfg := beaconsim.Config{
+		Chain:      chain,
+		DataDir:    c.String("data-dir"),
+		SyncSpeed:  c.Float("sync-speed"),
+		StartSlot:  primitives.Slot(c.Uint64("start-slot")),
+		Peers:      c.Uint64("peers"),
+		Version:    c.String("node-version"),
+		Gwat:       c.String("gwat"),
+		JWTSecret:  secret,
+		IdleWork:   c.Bool("idle-work"),
+		AnswerCost: c.Duration("answer-cost"),
+		SSETimeout: c.Duration("sse-timeout"),
+	}
+	if c.Bool("driver") {
+		cfg.Driver = beaconsim.DriverOn
+	}
+	n, err := beaconsim.New(cfg)
+	if errors.Is(err, beaconsim.ErrBadConfig) {
+		return usageError(err)
+	}
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, chain, n)
+}
+
+// serve runs a node until ctx ends, which is no failure.
+func serve(ctx context.Context, c *cli.Command, chain world.Chain, n node, extra ...func(context.Context) error) error {
+	listener, err := net.Listen("tcp", c.String("listen"))
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", c.String("listen"), err)
+	}
+	spec := chain.Spec()
+	fmt.Fprintf(c.Root().Writer, "simnet %s: serving %s, chain %d, genesis %d, %d s a slot, %d slots an epoch\n",
+		c.Name, listener.Addr(), spec.DepositChainID, spec.GenesisTime, spec.SecondsPerSlot, spec.SlotsPerEpoch)
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.Run(inner) })
+	group.Go(func() error { return simnet.Serve(inner, listener, n.Handler()) })
+	for _, part := range extra {
+		group.Go(func() error { return part(inner) })
+	}
+	if err := group.Wait(); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// readSecret reads 32 bytes in hex, with or without 0x; "" gives none.
+func readSecret(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("--jwt-secret: %w", err))
+	}
+	secret, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(string(raw)), "0x"))
+	if err != nil || len(secret) != 32 {
+		return nil, usageError(fmt.Errorf("--jwt-secret %s: want 32 bytes in hex", file))
+	}
+	return secret, nil
+}
