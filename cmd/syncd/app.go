@@ -27,7 +27,7 @@ func newApp(con console) *cli.Command {
 		Name:  "syncd",
 		Usage: "take a gwat node and a beacon node from any state to working mode",
 		Commands: []*cli.Command{
-			runCommand(con), statusCommand(con), checkCommand(con), graphCommand(con), versionCommand(con),
+			runCommand(con), demoCommand(con), statusCommand(con), checkCommand(con), graphCommand(con), versionCommand(con),
 		},
 		Writer:      con.stdout,
 		ErrWriter:   con.stderr,

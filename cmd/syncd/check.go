@@ -20,9 +20,9 @@ func checkCommand(con console) *cli.Command {
 	return &cli.Command{
 		Name:  "check",
 		Usage: "tell before the start what does not fit: endpoints, network, settings; changes nothing on a node",
-		Flags: flagsOf(),
+		Flags: flagsOf(nil),
 		Action: noArguments(func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := load(cmd, con)
+			cfg, err := load(cmd, con, nil)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,13 +16,15 @@ import (
 )
 
 // load reads the configuration: flags win over the environment, that over the
-// file, that over the defaults. Errors have the exit code of usage.
-func load(cmd *cli.Command, con console) (*Config, error) {
+// file, that over the defaults. other holds the defaults in which the command
+// differs. Errors have the exit code of usage.
+func load(cmd *cli.Command, con console, other map[string]any) (*Config, error) {
 	merged := koanf.New(".")
 	defaults := map[string]any{}
 	for _, s := range settings {
 		defaults[s.key] = s.value
 	}
+	maps.Copy(defaults, other)
 	if err := merged.Load(confmap.Provider(defaults, "."), nil); err != nil {
 		return nil, fmt.Errorf("load the defaults: %w", err)
 	}

@@ -15,10 +15,10 @@ func loaded(t *testing.T, env []string, args ...string) (*Config, error) {
 	var cfg *Config
 	con := testConsole(env, &buffer{}, &buffer{}, args...)
 	cmd := &cli.Command{
-		Name: "syncd", Flags: flagsOf(), Writer: con.stdout, ErrWriter: con.stderr, OnUsageError: usageError,
+		Name: "syncd", Flags: flagsOf(nil), Writer: con.stdout, ErrWriter: con.stderr, OnUsageError: usageError,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		Action: func(_ context.Context, cmd *cli.Command) (err error) {
-			cfg, err = load(cmd, con)
+			cfg, err = load(cmd, con, nil)
 			return err
 		},
 	}

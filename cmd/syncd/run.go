@@ -14,9 +14,9 @@ func runCommand(con console) *cli.Command {
 	return &cli.Command{
 		Name:  "run",
 		Usage: "drive a pair until stopped; a node that is down is waited for",
-		Flags: flagsOf(),
+		Flags: flagsOf(nil),
 		Action: noArguments(func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := load(cmd, con)
+			cfg, err := load(cmd, con, nil)
 			if err != nil {
 				return err
 			}

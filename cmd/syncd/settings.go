@@ -65,10 +65,14 @@ func settingKeys() []string {
 	return keys
 }
 
-// flagsOf gives the command-line flags of the settings that a command has; all if none is named.
-func flagsOf(keys ...string) []cli.Flag {
+// flagsOf gives the command-line flags of the settings that a command has; all
+// if none is named. other holds the defaults in which the command differs.
+func flagsOf(other map[string]any, keys ...string) []cli.Flag {
 	var flags []cli.Flag
 	for _, s := range settings {
+		if v, ok := other[s.key]; ok {
+			s.value = v
+		}
 		if len(keys) == 0 || slices.Contains(keys, s.key) {
 			flags = append(flags, s.flag())
 		}

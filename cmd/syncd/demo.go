@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/simnet"
+	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/status"
+)
+
+// The simulated pair: short slots, and speeds with which each of the two syncs
+// takes a few seconds. It starts early in an epoch, so that the checkpoint
+// seldom moves on the way.
+const (
+	demoSecondsPerSlot = 1
+	demoSlotsPerEpoch  = 16
+	demoAge            = 20*demoSlotsPerEpoch + 2 // slots since genesis at the start
+	demoGwatSpeed      = 120                      // finalized blocks a second
+	demoDAGSpeed       = 8                        // slots a second
+	demoBeaconSpeed    = 75                       // slots a second
+	demoRollbackCost   = 5 * time.Millisecond
+	demoEntryCost      = 40 * time.Millisecond // slow enough to see a push
+)
+
+// demoTimeout is the default of --timeout, which counts only with --until.
+const demoTimeout = 2 * time.Minute
+
+// demoDefaults: what the demo tells by itself needs no log beside it.
+var demoDefaults = map[string]any{"log.level": "warn"}
+
+func demoCommand(con console) *cli.Command {
+	return &cli.Command{
+		Name:  "demo",
+		Usage: "run a simulated pair and syncd in one process",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "until", Usage: "end with 0 as soon as this `STAGE` is reached; without it the demo stays up", HideDefault: true},
+			&cli.DurationFlag{Name: "timeout", Value: demoTimeout, Usage: "how long to wait for the stage of --until"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the simulated network is made from"},
+			outputFlag(),
+		}, flagsOf(demoDefaults, "api.listen", "api.allowed-hosts", "api.allowed-origins", "log.level", "log.format")...),
+		Action: noArguments(func(ctx context.Context, cmd *cli.Command) error {
+			cfg, err := load(cmd, con, demoDefaults)
+			if err != nil {
+				return err
+			}
+			if err := cfg.checkServing(); err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			asJSON, err := wantsJSON(cmd)
+			if err != nil {
+				return err
+			}
+			until := fsm.Stage(cmd.String("until"))
+			if stages := fsm.Stages(); until != "" && !slices.Contains(stages, until) {
+				return fail(exitUsage, "--until is %q: want one of %s", until, stageNames(stages))
+			}
+			if cmd.Duration("timeout") <= 0 {
+				return fail(exitUsage, "--timeout is %s: want a duration above zero, such as 2m", cmd.Duration("timeout"))
+			}
+			d := &demo{
+				cfg: cfg, con: con, json: asJSON, until: until, timeout: cmd.Duration("timeout"), seed: cmd.Uint64("seed"),
+				anyPort: !cmd.IsSet("api.listen") && cfg.API.Listen == defaultListen(),
+			}
+			return d.run(ctx)
+		}),
+	}
+}
+
+func stageNames(stages []fsm.Stage) string {
+	var names []string
+	for _, s := range stages {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+func defaultListen() string {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.key == "api.listen" })
+	return settings[i].defaultText()
+}
+
+// demo is one run of the command.
+type demo struct {
+	cfg     *Config
+	con     console
+	json    bool
+	until   fsm.Stage
+	timeout time.Duration
+	seed    uint64
+	anyPort bool // nobody asked for an address: a busy one is no error
+}
+
+func (d *demo) run(ctx context.Context) (err error) {
+	nodes, err := simnet.Start(ctx, d.options(time.Now()))
+	if err != nil {
+		return fmt.Errorf("start the simulated pair: %w", err)
+	}
+	defer func() {
+		if closeErr := nodes.Close(); closeErr != nil && err == nil {
+			err = fmt.Errorf("stop the simulated pair: %w", closeErr)
+		}
+	}()
+	d.cfg.Gwat.Endpoint, d.cfg.Beacon.Endpoint = nodes.GwatWS, nodes.BeaconURL
+
+	view := d.newView()
+	defer view.close()
+	quiet := d.con
+	quiet.stderr = view.logs()
+	log := d.cfg.newLog(quiet)
+	memory := journal.OpenMemory()
+	daemon, err := newDaemon(d.cfg, memory, log)
+	if codeOf(err) == exitBusy && d.anyPort {
+		fmt.Fprintf(view.logs(), "syncd: %s is in use, so the API takes a free port\n", d.cfg.API.Listen)
+		d.cfg.API.Listen = "127.0.0.1:0"
+		daemon, err = newDaemon(d.cfg, memory, log)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(view.logs(), "syncd: the API is at %s (syncd status --api %s)\n", daemon.url(), daemon.url())
+	return d.follow(ctx, daemon, view)
+}
+
+func (d *demo) options(now time.Time) simnet.Options {
+	return simnet.Options{
+		World: world.Config{
+			Seed: d.seed, GenesisTime: uint64(now.Unix()) - demoAge*demoSecondsPerSlot,
+			SecondsPerSlot: demoSecondsPerSlot, SlotsPerEpoch: demoSlotsPerEpoch,
+			MissRate: 0.05, ForkRate: 0.02,
+		},
+		Gwat: gwatsim.Config{
+			SyncSpeed: demoGwatSpeed, DAGSpeed: demoDAGSpeed,
+			RollbackCost: demoRollbackCost, EntryCost: demoEntryCost,
+		},
+		Beacon: beaconsim.Config{SyncSpeed: demoBeaconSpeed},
+	}
+}
+
+// viewInterval is how often the progress is looked at.
+const viewInterval = 250 * time.Millisecond
+
+// follow runs the daemon and shows its stages until one of the ends is reached.
+func (d *demo) follow(ctx context.Context, daemon *daemon, view demoView) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes, unsubscribe := daemon.pair.Subscribe()
+	defer unsubscribe()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer cancel() // a daemon that fails ends the demo
+		return daemon.run(ctx)
+	})
+	err := d.watch(ctx, daemon, view, changes)
+	cancel()
+	if runErr := group.Wait(); runErr != nil {
+		return runErr
+	}
+	return err
+}
+
+func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes <-chan status.Change) error {
+	tick := time.NewTicker(viewInterval)
+	defer tick.Stop()
+	var late <-chan time.Time
+	if d.until != "" {
+		timer := time.NewTimer(d.timeout)
+		defer timer.Stop()
+		late = timer.C
+	}
+	first := daemon.pair.Snapshot()
+	view.change(status.Change{At: first.Since, To: first.Stage, Reason: first.Reason})
+	if d.until == fsm.Stage(first.Stage) {
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c, ok := <-changes:
+			if !ok {
+				return nil
+			}
+			view.change(c)
+			view.progress(daemon.pair.Snapshot())
+			if fsm.Stage(c.To) == d.until {
+				return nil
+			}
+		case <-tick.C:
+			view.progress(daemon.pair.Snapshot())
+		case <-late:
+			snap := daemon.pair.Snapshot()
+			return fail(exitTimeout, "--until %s was not reached within --timeout %s: the pair is in %s (%s)",
+				d.until, shortDuration(d.timeout), snap.Stage, orDash(snap.Waiting))
+		}
+	}
+}

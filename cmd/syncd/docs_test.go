@@ -1,0 +1,138 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
+)
+
+var update = flag.Bool("update", false, "write the generated documents and golden files anew")
+
+const configDoc = "../../docs/configuration.md"
+
+// TestConfigurationDocument holds docs/configuration.md to the flags and exit codes.
+func TestConfigurationDocument(t *testing.T) {
+	got := configurationDocument()
+	if *update {
+		require.NoError(t, os.WriteFile(configDoc, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(configDoc)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "run `make docs`")
+}
+
+// TestReadmeListsTheExitCodes: the README has the same table.
+func TestReadmeListsTheExitCodes(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), exitTable())
+}
+
+func exitTable() string {
+	var out strings.Builder
+	out.WriteString("| code | meaning |\n|---|---|\n")
+	for _, e := range exitCodes {
+		fmt.Fprintf(&out, "| %d | %s |\n", e.code, e.meaning)
+	}
+	return out.String()
+}
+
+func configurationDocument() string {
+	var out strings.Builder
+	out.WriteString(`# Configuration
+
+<!-- Generated from cmd/syncd by ` + "`make docs`" + `; a test holds it to the code. -->
+
+` + "`syncd run` and `syncd check`" + ` take every setting below; the other commands theirs, further down.
+A flag wins over the environment, that over the file, that over the default. The
+file is YAML and is named by ` + "`--config`" + ` or ` + "`SYNCD_CONFIG`" + `; the dots of a key are its
+sections. An unknown key in it is an error. An environment variable that is set to
+nothing counts as not set. Durations are written as in ` + "`500ms`, `1s`, `2m`" + `, lists with commas.
+
+| flag and key | environment | form | default | meaning |
+|---|---|---|---|---|
+`)
+	for _, s := range settings {
+		value := s.defaultText()
+		if value != "" {
+			value = "`" + value + "`"
+		}
+		fmt.Fprintf(&out, "| `--%s` | `%s` | %s | %s | %s |\n", s.key, envName(s.key), s.kind, value, plain(s.usage))
+	}
+	out.WriteString("\nSettings that only work together: `push-timeout` and `ready-interval` are shorter than\n`gwat.lock`; both intervals are at most a slot; with `http://` gwat cuts an answer off after\n30 s, so that a longer `push-timeout` wants `ws://` or IPC. `syncd check` tells.\n")
+	out.WriteString("\n## The same as a file\n\n```yaml\n" + exampleFile() + "```\n")
+	app := newApp(console{environ: func() []string { return nil }})
+	out.WriteString("\n## Flags of the other commands\n")
+	for _, cmd := range app.Commands {
+		if cmd.Name == "run" || cmd.Name == "check" {
+			continue
+		}
+		fmt.Fprintf(&out, "\n### syncd %s\n\n%s.\n", cmd.Name, strings.ToUpper(cmd.Usage[:1])+cmd.Usage[1:])
+		if len(cmd.Flags) > 0 {
+			out.WriteString("\n| flag | default | meaning |\n|---|---|---|\n")
+		}
+		for _, f := range cmd.Flags {
+			doc := f.(cli.DocGenerationFlag)
+			usage, _, _ := strings.Cut(doc.GetUsage(), " [$")
+			value := strings.Trim(doc.GetValue(), `"`)
+			if value != "" {
+				value = "`" + value + "`"
+			}
+			fmt.Fprintf(&out, "| `--%s` | %s | %s |\n", f.Names()[0], value, plain(usage))
+		}
+	}
+	out.WriteString("\n## Exit codes\n\n" + exitTable())
+	return out.String()
+}
+
+// plain drops the marks around a placeholder in a flag's usage.
+func plain(usage string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(usage, "`", ""), "|", `\|`)
+}
+
+// exampleFile writes the defaults as YAML, sections as in the keys.
+func exampleFile() string {
+	var out strings.Builder
+	done := map[string]bool{}
+	for _, s := range settings {
+		section, _, nested := strings.Cut(s.key, ".")
+		if !nested {
+			fmt.Fprintf(&out, "%s: %s\n", s.key, yamlValue(s))
+			continue
+		}
+		if done[section] {
+			continue
+		}
+		done[section] = true
+		out.WriteString(section + ":\n")
+		for _, e := range settings {
+			if name, ok := strings.CutPrefix(e.key, section+"."); ok {
+				fmt.Fprintf(&out, "  %s: %s\n", name, yamlValue(e))
+			}
+		}
+	}
+	return out.String()
+}
+
+func yamlValue(s setting) string {
+	switch {
+	case s.kind == list:
+		return "[" + s.defaultText() + "]"
+	case s.defaultText() == "":
+		return `""`
+	}
+	return s.defaultText()
+}
+
+func TestExampleFileIsTheDefaults(t *testing.T) {
+	fromFile, err := loaded(t, nil, "--config", writeFile(t, "syncd.yaml", exampleFile()))
+	require.NoError(t, err)
+	defaults, err := loaded(t, nil)
+	require.NoError(t, err)
+	require.Equal(t, defaults, fromFile)
+}
