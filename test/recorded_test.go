@@ -13,9 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
 	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/status"
 )
 
 // recordedChain serves the recorded chain as it stands at its head, with epoch
@@ -103,3 +107,64 @@ func creatorsOf(t *testing.T, client *beaconclient.Client, committees []beaconcl
 	}
 	return headsync.SortCreators(out)
 }
+
+// A simulated gwat that has the recorded DAG and stands at slot 96's checkpoint
+// is taken to the head; it then has the numbers of the recorded gwat. The bodies
+// end one spine before its last block, 242.
+func TestRecordedChainIsPushed(t *testing.T) {
+	chain, client := recordedChain(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	truth, err := world.RecordedTruth()
+	require.NoError(t, err)
+	node, err := gwatsim.New(gwatsim.Config{Chain: chain, Peers: 1})
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- node.Run(ctx) }()
+	server := httptest.NewServer(node.Handler())
+	defer func() { server.Close(); cancel(); <-done }()
+	gwat, err := gwatclient.New(gwatclient.Config{Endpoint: server.URL})
+	require.NoError(t, err)
+	defer gwat.Close()
+
+	before, err := gwat.Latest(ctx)
+	require.NoError(t, err)
+	require.Equal(t, uint64(91), *before.Number, "the body of slot 96 finalizes block 91")
+	spec, err := client.Spec(ctx)
+	require.NoError(t, err)
+	var pushed []headsync.Entry
+	attempt := &headsync.Attempt{
+		Number: 1, Spec: spec, Beacon: client, Collector: headsync.NewCollector(client, spec),
+		Gwat: gwat, Driver: gwat, Ledger: noLedger{}, Now: time.Now, CallTimeout: 10 * time.Second,
+		Report: func(r headsync.Report) {
+			if r.Accepted {
+				pushed = r.Push
+			}
+		},
+	}
+	result, err := attempt.Run(ctx)
+	require.NoError(t, err)
+	require.Equal(t, primitives.Slot(96), pushed[0].Slot())
+	require.Equal(t, primitives.Slot(246), pushed[len(pushed)-1].Slot())
+	require.Equal(t, uint64(241), result.Confirmed.Number)
+
+	order := node.FinalizedOrder()
+	require.Len(t, order, 242)
+	for number, hash := range order {
+		require.Equal(t, truth.Numbers[hash], uint64(number), "block %s", hash)
+	}
+	calls := map[string]int{}
+	for _, c := range node.Calls() {
+		calls[c.Method]++
+	}
+	require.Equal(t, 1, calls["dag_headSyncReady"])
+	require.Equal(t, 1, calls["dag_headSync"])
+	t.Logf("pushed %d entries, slots 96 to 246; numbers 0 to 241 as recorded", len(pushed))
+}
+
+// noLedger forgets: one attempt needs no memory.
+type noLedger struct{}
+
+func (noLedger) SetPending(journal.Pending)    {}
+func (noLedger) ClearPending()                 {}
+func (noLedger) SetConfirmed(status.Confirmed) {}
