@@ -16,15 +16,20 @@ func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
+	go obeySignals(signals, cancel, func() {
 		fmt.Fprintln(os.Stderr, "syncd: stopped by force")
 		os.Exit(exitForced)
-	}()
+	})
 	os.Exit(execute(ctx, console{
 		args: os.Args, environ: os.Environ, stdout: os.Stdout, stderr: os.Stderr,
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}))
+}
+
+// obeySignals stops gracefully on the first signal and by force on the second.
+func obeySignals(signals <-chan os.Signal, stop, force func()) {
+	<-signals
+	stop()
+	<-signals
+	force()
 }
