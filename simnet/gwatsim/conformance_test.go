@@ -1,6 +1,7 @@
 package gwatsim
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -129,7 +130,7 @@ func (p *player) start() {
 	node, err := New(p.cfg)
 	require.NoError(p.t, err)
 	p.node, p.done = node, make(chan error, 1)
-	go func() { p.done <- node.Run(p.t.Context()) }()
+	go func() { p.done <- node.Run(context.Background()) }()
 }
 
 // stop ends the node; its stored state is what kill -9 would leave.
