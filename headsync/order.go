@@ -30,7 +30,8 @@ type View struct {
 }
 
 // Proven tells how many of entries, from the first on, gwat has finalized
-// exactly as they say, given that everything up to number base is right: each
+// exactly as they say, given that everything up to number base is right (with
+// base 0 the hash, gwat's genesis, may be left zero): each
 // spine is finalized with number equal to height, numbers do not fall and are
 // equal only for the same hash, and the blocks numbered between two neighbouring
 // spines are ancestors of the later one and stand in the order rule.
@@ -42,7 +43,8 @@ func Proven(base uint64, baseHash common.Hash, entries []Entry, view View) int {
 			if b == nil || !b.IsSpine() {
 				return i
 			}
-			if *b.Number == number && b.Hash == hash {
+			if *b.Number == number && (b.Hash == hash || hash == common.Hash{}) {
+				hash = b.Hash
 				continue
 			}
 			if *b.Number <= number || !intervalInOrder(number, b, view.ByNumber) {

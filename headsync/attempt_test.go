@@ -1,0 +1,402 @@
+package headsync_test
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/status"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a simulated pair whose beacon makes no calls, and an attempt's parts.
+type rig struct {
+	t      *testing.T
+	chain  world.Chain
+	node   *gwatsim.Node
+	gwat   *gwatclient.Client
+	beacon *beaconclient.Client
+	spec   checkpoint.Spec
+	ledger *memory
+}
+
+func newRig(t *testing.T, change func(*world.Config), gwat gwatsim.Config) *rig {
+	t.Helper()
+	cfg := world.Config{
+		Seed: 12, GenesisTime: uint64(time.Now().Unix()) - 400, SecondsPerSlot: 4, SlotsPerEpoch: 8,
+		MaxBlocksPerSlot: 4, Validators: 256, CommitteesPerSlot: 2, MissRate: 0.1,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	chain, err := world.New(cfg)
+	require.NoError(t, err)
+	r := &rig{t: t, chain: chain, ledger: &memory{}}
+	gwat.Chain, gwat.Peers = chain, 1
+	r.node, err = gwatsim.New(gwat)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = r.node.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	beacon, err := beaconsim.New(beaconsim.Config{Chain: chain, Peers: 1, IdleWork: true})
+	require.NoError(t, err)
+	gwatServer, beaconServer := httptest.NewServer(r.node.Handler()), httptest.NewServer(beacon.Handler())
+	t.Cleanup(gwatServer.Close)
+	t.Cleanup(beaconServer.Close)
+	r.gwat, err = gwatclient.New(gwatclient.Config{Endpoint: gwatServer.URL})
+	require.NoError(t, err)
+	t.Cleanup(r.gwat.Close)
+	r.beacon, err = beaconclient.New(beaconclient.Config{URL: beaconServer.URL})
+	require.NoError(t, err)
+	t.Cleanup(r.beacon.Close)
+	r.spec, err = r.beacon.Spec(ctx)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		s := r.node.State()
+		return s.Stage != gwatsim.StageDAG && s.DAGSlot+1 >= r.spec.SlotAt(time.Now())
+	}, 10*time.Second, 5*time.Millisecond, "gwat's own sync")
+	return r
+}
+
+func (r *rig) attempt() *headsync.Attempt {
+	return &headsync.Attempt{
+		Number: 1, Spec: r.spec, Beacon: r.beacon, Collector: headsync.NewCollector(r.beacon, r.spec),
+		Gwat: r.gwat, Driver: r.gwat, Ledger: r.ledger, Now: time.Now, CallTimeout: 5 * time.Second,
+		Report: func(headsync.Report) {}, Refused: map[common.Hash]bool{},
+	}
+}
+
+func (r *rig) run(a *headsync.Attempt) (headsync.Result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return a.Run(ctx)
+}
+
+func (r *rig) calls(method string) int {
+	n := 0
+	for _, c := range r.node.Calls() {
+		if c.Method == method {
+			n++
+		}
+	}
+	return n
+}
+
+// requireCanonical proves from the simulated gwat that every canonical spine up
+// to slot stands where the order rule, applied here from the spec, puts it.
+func (r *rig) requireCanonical(upTo primitives.Slot) {
+	r.t.Helper()
+	require.Equal(r.t, -1, r.wrongNumber(upTo), "the first number at which gwat has another block")
+}
+
+// wrongNumber is the first number at which gwat does not have the block that
+// the canonical spines up to a slot put there; -1 if there is none.
+func (r *rig) wrongNumber(upTo primitives.Slot) int {
+	head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+	var spines []common.Hash
+	for slot := primitives.Slot(0); slot <= upTo; slot++ {
+		if b, ok := r.chain.Ancestor(head, slot); ok {
+			spines = append(spines, b.Finalization...)
+		}
+	}
+	got := r.node.FinalizedOrder()
+	for number, want := range finalizeInOrder(r.t, r.chain, spines) {
+		if number >= len(got) || got[number] != want {
+			return number
+		}
+	}
+	return -1
+}
+
+// memory is a ledger that can be asked.
+type memory struct {
+	mu        sync.Mutex
+	pending   *journal.Pending
+	sent      []string
+	confirmed *status.Confirmed
+	slow      time.Duration
+}
+
+func (m *memory) SetPending(p journal.Pending) {
+	time.Sleep(m.slow)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending, m.sent = &p, append(m.sent, p.Call)
+}
+func (m *memory) ClearPending() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending = nil
+}
+func (m *memory) SetConfirmed(c status.Confirmed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.confirmed = &c
+}
+
+func TestAttemptOnADAGWithForks(t *testing.T) {
+	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MaxForkDepth = 0.2, 3 }, gwatsim.Config{})
+	var phases []headsync.Phase
+	a := r.attempt()
+	a.Report = func(rep headsync.Report) {
+		if len(phases) == 0 || phases[len(phases)-1] != rep.Phase {
+			phases = append(phases, rep.Phase)
+		}
+	}
+	result, err := r.run(a)
+	require.NoError(t, err)
+	require.Equal(t, []headsync.Phase{"collecting", "proving", "ready", "pushing", "confirming"}, phases)
+	require.Equal(t, []string{"ready", "push"}, r.ledger.sent)
+	require.Nil(t, r.ledger.pending)
+	require.Equal(t, *result.Confirmed, *r.ledger.confirmed)
+	r.requireCanonical(result.Confirmed.Slot)
+
+	again, err := r.run(r.attempt())
+	require.NoError(t, err)
+	require.True(t, again.Level || again.Head.Slot > result.Head.Slot, "nothing is left to do")
+}
+
+// gwat finalized the right blocks in one go, as a beacon that hammers after a
+// gap makes it; only where the order came out right is it left as it is.
+func TestAttemptRepairsAWrongOrder(t *testing.T) {
+	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate = 0, 0 }, gwatsim.Config{StartSlot: 88})
+	head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+	late, ok := r.chain.Ancestor(head, head.Slot-2)
+	require.True(t, ok)
+	require.NoError(t, r.gwat.Finalize(context.Background(), late.Finalization))
+	require.NotEqual(t, -1, r.wrongNumber(late.Slot), "this network does not show the case")
+	result, err := r.run(r.attempt())
+	require.NoError(t, err)
+	require.False(t, result.Level)
+	r.requireCanonical(result.Confirmed.Slot)
+}
+
+func TestAttemptBeginsWhereGwatStands(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{StartSlot: 20}) // the last checkpoint is some 80 slots later
+	result, err := r.run(r.attempt())
+	require.NoError(t, err)
+	r.requireCanonical(result.Confirmed.Slot)
+}
+
+func TestAttemptFromGenesis(t *testing.T) {
+	r := newRig(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 60 }, gwatsim.Config{})
+	result, err := r.run(r.attempt())
+	require.NoError(t, err)
+	r.requireCanonical(result.Confirmed.Slot)
+}
+
+func TestAttemptWaitsForMissingBlocks(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	r.node.DropDAG(r.spec.SlotAt(time.Now())-8, time.Hour)
+	_, err := r.run(r.attempt())
+	var missing *headsync.MissingSpine
+	require.ErrorAs(t, err, &missing)
+	require.Zero(t, r.calls("dag_headSyncReady"), "a ready that could only waste the lock is not sent")
+}
+
+func TestReadOnlyAttemptSendsNothing(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	a := r.attempt()
+	a.ReadOnly = "only looking"
+	_, err := r.run(a)
+	require.ErrorIs(t, err, headsync.ErrReadOnly)
+	require.ErrorContains(t, err, "only looking")
+	require.Zero(t, r.calls("dag_headSyncReady"))
+}
+
+func TestAttemptDoesNotAskABusyGwat(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	ok, err := r.gwat.HeadSyncReady(context.Background(), checkpoint.Genesis())
+	require.NoError(t, err)
+	require.True(t, ok)
+	_, err = r.run(r.attempt())
+	require.ErrorIs(t, err, headsync.ErrBusy)
+	require.Equal(t, 1, r.calls("dag_headSyncReady"))
+}
+
+func TestTakeoverNeedsNoSecondReady(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	fin, err := r.beacon.Finality(context.Background(), beaconclient.StateHead)
+	require.NoError(t, err)
+	block, ok := r.chain.Block(fin.CurrentJustified.Root)
+	require.True(t, ok)
+	require.NotEmpty(t, block.Finalization)
+	cp := checkpoint.ConsensusInfo{Slot: block.Slot, Finalizing: block.Finalization}
+	accepted, err := r.gwat.HeadSyncReady(context.Background(), cp)
+	require.NoError(t, err)
+	require.True(t, accepted)
+	a := r.attempt()
+	a.Takeover = &journal.Pending{Call: "ready", Slot: block.Slot, Root: block.Root, Spine: block.Finalization[len(block.Finalization)-1]}
+	result, err := r.run(a)
+	require.NoError(t, err)
+	require.Equal(t, 1, r.calls("dag_headSyncReady"))
+	r.requireCanonical(result.Confirmed.Slot)
+}
+
+// chainAt answers the head as told.
+type chainAt struct {
+	*beaconclient.Client
+	heads []func() (beaconclient.Header, error) // one for each question; the last one stays
+	asked int
+}
+
+func (c *chainAt) Header(ctx context.Context, id beaconclient.BlockID) (beaconclient.Header, error) {
+	if id != beaconclient.Head {
+		return c.Client.Header(ctx, id)
+	}
+	f := c.heads[min(c.asked, len(c.heads)-1)]
+	c.asked++
+	return f()
+}
+
+// The beacon leaves the chain between ready and push: the shared part is pushed,
+// nothing of the left one, and the lock is free.
+func TestReorgBetweenReadyAndPush(t *testing.T) {
+	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate = 0, 0; c.Reorgs = []world.Reorg{{Slot: 90, Depth: 3}} }, gwatsim.Config{StartSlot: 70})
+	left, stays := r.chain.HeadAt(89), r.chain.HeadAt(90)
+	header := func(b *world.BeaconBlock) func() (beaconclient.Header, error) {
+		return func() (beaconclient.Header, error) {
+			return beaconclient.Header{Root: b.Root, ParentRoot: b.ParentRoot, Slot: b.Slot}, nil
+		}
+	}
+	a := r.attempt()
+	a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){header(left), header(stays)}}
+	_, err := r.run(a)
+	require.ErrorIs(t, err, headsync.ErrReorg)
+	require.Equal(t, "restart_attempt", failure.Name(err))
+	require.Equal(t, 1, r.calls("dag_headSync"))
+	require.True(t, r.node.State().LockedUntil.IsZero(), "the lock is free")
+	for _, c := range r.node.Calls() {
+		for _, info := range c.Infos {
+			b, ok := r.chain.Ancestor(stays, info.Slot)
+			require.True(t, ok, "slot %d of the left branch was pushed", info.Slot)
+			require.Equal(t, len(b.Finalization), len(info.Finalizing))
+		}
+	}
+}
+
+// No head answer after ready: nothing may be pushed, and the lock is given back.
+func TestNoHeadBeforeThePush(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+	gone := errors.New("the beacon is gone")
+	a := r.attempt()
+	a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){
+		func() (beaconclient.Header, error) {
+			return beaconclient.Header{Root: head.Root, ParentRoot: head.ParentRoot, Slot: head.Slot}, nil
+		},
+		func() (beaconclient.Header, error) { return beaconclient.Header{}, gone },
+	}}
+	_, err := r.run(a)
+	require.ErrorIs(t, err, headsync.ErrHeadUnknown)
+	require.ErrorIs(t, err, gone)
+	require.True(t, r.node.State().LockedUntil.IsZero(), "the lock is free")
+	require.Nil(t, r.ledger.pending)
+}
+
+// A disk so slow that the head answer is too old when the push could go out (S3).
+func TestSlowDiskSendsNothingStale(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	r.ledger.slow = 1100 * time.Millisecond
+	_, err := r.run(r.attempt())
+	require.ErrorIs(t, err, headsync.ErrHeadUnknown)
+	for _, c := range r.node.Calls() {
+		if c.Method == "dag_headSync" {
+			require.Empty(t, c.Infos)
+		}
+	}
+}
+
+// driver answers as told.
+type driver struct {
+	headsync.Driver
+	ready func() (bool, error)
+	push  func() (bool, error)
+}
+
+func (d driver) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+	if d.ready != nil {
+		return d.ready()
+	}
+	return d.Driver.HeadSyncReady(ctx, cp)
+}
+
+func (d driver) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+	if d.push != nil {
+		return d.push()
+	}
+	return d.Driver.HeadSync(ctx, infos)
+}
+
+func TestAnswersOfGwat(t *testing.T) {
+	answer := func(ok bool, err error) func() (bool, error) { return func() (bool, error) { return ok, err } }
+	for name, tc := range map[string]struct {
+		ready, push func() (bool, error)
+		want        error
+		kind        string
+		open        bool // the call may still be carried out
+	}{
+		"ready is false":              {ready: answer(false, nil), want: headsync.ErrRefused, kind: "retry_later"},
+		"ready is locked":             {ready: answer(false, failure.As(failure.RetryLater, gwatclient.ErrLocked)), want: gwatclient.ErrLocked, kind: "retry_later"},
+		"ready is lost":               {ready: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
+		"ready was never sent":        {ready: answer(false, gwatclient.ErrDown), want: gwatclient.ErrDown, kind: "retry_later"},
+		"push is false":               {push: answer(false, nil), want: headsync.ErrRefused, kind: "restart_attempt"},
+		"push is lost":                {push: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
+		"push finds a spine absent":   {push: answer(false, gwatclient.ErrSpineNotFound), want: gwatclient.ErrSpineNotFound, kind: "retry_later"},
+		"push says true, did nothing": {push: answer(true, nil), want: headsync.ErrNotConfirmed, kind: "restart_attempt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil, gwatsim.Config{Lock: time.Second})
+			a := r.attempt()
+			a.Driver = driver{Driver: r.gwat, ready: tc.ready, push: tc.push}
+			_, err := r.run(a)
+			require.ErrorIs(t, err, tc.want)
+			require.Equal(t, tc.kind, failure.Name(err))
+			require.Equal(t, tc.open, r.ledger.pending != nil)
+			require.Nil(t, r.ledger.confirmed)
+		})
+	}
+}
+
+func TestARefusedCheckpointIsNamed(t *testing.T) {
+	r := newRig(t, nil, gwatsim.Config{})
+	a := r.attempt()
+	var asked []common.Hash
+	a.Driver = driver{Driver: r.gwat, ready: func() (bool, error) { return false, gwatclient.ErrStateNotFound }}
+	for range 3 {
+		_, err := r.run(a)
+		var refused *headsync.RefusedCheckpoint
+		require.ErrorAs(t, err, &refused)
+		require.ErrorIs(t, err, gwatclient.ErrStateNotFound)
+		require.NotContains(t, asked, refused.Root, "the next attempt takes the one before")
+		asked = append(asked, refused.Root)
+		a.Refused[refused.Root] = true
+	}
+}
+
+func TestTooFarForOnePush(t *testing.T) {
+	r := newRig(t, func(c *world.Config) {
+		c.GenesisTime, c.SecondsPerSlot = uint64(time.Now().Unix())-(headsync.MaxEntries+100), 1
+	}, gwatsim.Config{StartSlot: 10})
+	_, err := r.run(r.attempt())
+	require.ErrorIs(t, err, headsync.ErrTooFar)
+}
