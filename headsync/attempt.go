@@ -82,7 +82,8 @@ type Attempt struct {
 	Driver    Driver
 	Ledger    Ledger
 	Now       func() time.Time
-	Report    func(Report)
+	// Report is told how far the attempt is; while it collects, concurrently.
+	Report func(Report)
 	// CallTimeout bounds ready and push, each.
 	CallTimeout time.Duration
 	// ReadOnly says why nothing may be sent that changes gwat; "" if it may. The

@@ -155,9 +155,12 @@ func (m *memory) SetConfirmed(c status.Confirmed) {
 
 func TestAttemptOnADAGWithForks(t *testing.T) {
 	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MaxForkDepth = 0.2, 3 }, gwatsim.Config{})
+	var mu sync.Mutex
 	var phases []headsync.Phase
 	a := r.attempt()
 	a.Report = func(rep headsync.Report) {
+		mu.Lock()
+		defer mu.Unlock()
 		if len(phases) == 0 || phases[len(phases)-1] != rep.Phase {
 			phases = append(phases, rep.Phase)
 		}
