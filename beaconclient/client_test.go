@@ -101,7 +101,7 @@ func TestFaults(t *testing.T) {
 		{"reset", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, ErrLost, failure.RetryNow},
 		{"bad gateway", body(502, "<html>"), ErrHTTPStatus, failure.RetryLater},
 		{"no content", body(204, ""), ErrHTTPStatus, failure.RetryLater},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, ErrHTTPStatus, failure.RetryLater},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, ErrHTTPStatus, failure.RetryLater},
 		{"bad request", body(400, `{"message":"bad id","code":400}`), ErrBadRequest, failure.RetryLater},
 		{"not found", body(404, `{"message":"State not found","code":404}`), ErrNotFound, failure.RetryNow},
 		{"no such page", body(404, "404 page not found\n"), ErrWrongEndpoint, failure.RetryLater},
@@ -162,7 +162,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	var reached atomic.Bool
 	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
 	defer target.Close()
-	client := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target.URL, 307) })
+	client := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target.URL, http.StatusTemporaryRedirect) })
 	_, err := client.Version(t.Context())
 	require.ErrorIs(t, err, ErrHTTPStatus)
 	require.False(t, reached.Load())

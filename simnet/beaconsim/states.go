@@ -120,12 +120,12 @@ func (n *Node) serveCommittees(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var bad error
+	bad := ""
 	filter := func(name string, value uint64) uint64 {
 		if text := r.URL.Query().Get(name); text != "" {
 			number, err := strconv.ParseUint(text, 10, 64)
 			if err != nil {
-				bad = fmt.Errorf("Invalid %s: %w", name, err)
+				bad = fmt.Sprintf("Invalid %s: %v", name, err)
 			}
 			return number
 		}
@@ -136,8 +136,8 @@ func (n *Node) serveCommittees(w http.ResponseWriter, r *http.Request) {
 	own := n.spec.Epoch(st.slot)
 	epoch := primitives.Epoch(filter("epoch", uint64(own)))
 	switch {
-	case bad != nil:
-		fail(w, http.StatusBadRequest, bad.Error())
+	case bad != "":
+		fail(w, http.StatusBadRequest, bad)
 		return
 	case epoch > own+1:
 		fail(w, http.StatusBadRequest, fmt.Sprintf("Could not get committees: epoch %d is too far from the state's epoch %d", epoch, own))

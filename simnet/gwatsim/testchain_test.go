@@ -16,12 +16,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testChain is a network written down block by block, with one beacon branch.
 type testChain struct {
-	spec      checkpoint.Spec
-	justified checkpoint.Checkpoint
-	beacon    []*world.BeaconBlock // in slot order, genesis first
-	genesis   *world.DAGBlock
-	slots     map[primitives.Slot][]*world.DAGBlock
-	blocks    map[common.Hash]*world.DAGBlock
+	spec    checkpoint.Spec
+	beacon  []*world.BeaconBlock // in slot order, genesis first
+	genesis *world.DAGBlock
+	slots   map[primitives.Slot][]*world.DAGBlock
+	blocks  map[common.Hash]*world.DAGBlock
 }
 
 func newTestChain(genesisTime uint64, genesis common.Hash) *testChain {
@@ -63,12 +62,6 @@ func (c *testChain) body(slot primitives.Slot, finalizing ...common.Hash) {
 	})
 }
 
-// justify makes the newest body the checkpoint that every head justifies.
-func (c *testChain) justify() {
-	last := c.beacon[len(c.beacon)-1]
-	c.justified = checkpoint.Checkpoint{Epoch: c.spec.Epoch(last.Slot), Root: last.Root}
-}
-
 func (c *testChain) Spec() checkpoint.Spec { return c.spec }
 
 func (c *testChain) HeadAt(slot primitives.Slot) *world.BeaconBlock {
@@ -96,7 +89,7 @@ func (c *testChain) Ancestor(head *world.BeaconBlock, slot primitives.Slot) (*wo
 }
 
 func (c *testChain) Finality(*world.BeaconBlock) world.Finality {
-	return world.Finality{CurrentJustified: c.justified}
+	return world.Finality{}
 }
 
 func (c *testChain) NextFinalization(*world.BeaconBlock) []common.Hash { return nil }
