@@ -162,7 +162,9 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	var reached atomic.Bool
 	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
 	defer target.Close()
-	client := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target.URL, http.StatusTemporaryRedirect) })
+	client := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, target.URL, http.StatusTemporaryRedirect)
+	})
 	_, err := client.Version(t.Context())
 	require.ErrorIs(t, err, ErrHTTPStatus)
 	require.False(t, reached.Load())

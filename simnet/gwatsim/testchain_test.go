@@ -16,11 +16,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testChain is a network written down block by block, with one beacon branch.
 type testChain struct {
-	spec    checkpoint.Spec
-	beacon  []*world.BeaconBlock // in slot order, genesis first
-	genesis *world.DAGBlock
-	slots   map[primitives.Slot][]*world.DAGBlock
-	blocks  map[common.Hash]*world.DAGBlock
+	justified checkpoint.Checkpoint // of every head
+	spec      checkpoint.Spec
+	beacon    []*world.BeaconBlock // in slot order, genesis first
+	genesis   *world.DAGBlock
+	slots     map[primitives.Slot][]*world.DAGBlock
+	blocks    map[common.Hash]*world.DAGBlock
 }
 
 func newTestChain(genesisTime uint64, genesis common.Hash) *testChain {
@@ -89,7 +90,7 @@ func (c *testChain) Ancestor(head *world.BeaconBlock, slot primitives.Slot) (*wo
 }
 
 func (c *testChain) Finality(*world.BeaconBlock) world.Finality {
-	return world.Finality{}
+	return world.Finality{CurrentJustified: c.justified}
 }
 
 func (c *testChain) NextFinalization(*world.BeaconBlock) []common.Hash { return nil }
