@@ -102,7 +102,10 @@ func spaced(frames ...string) func(context.Context, io.Writer) {
 			if _, err := io.WriteString(w, f); err != nil {
 				return
 			}
-			time.Sleep(time.Second)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
 		}
 		<-ctx.Done()
 	}
