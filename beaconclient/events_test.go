@@ -102,12 +102,17 @@ func spaced(frames ...string) func(context.Context, io.Writer) {
 			if _, err := io.WriteString(w, f); err != nil {
 				return
 			}
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			second(ctx)
 		}
 		<-ctx.Done()
+	}
+}
+
+// second waits a second of fake time, or until the client hangs up.
+func second(ctx context.Context) {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
 	}
 }
 
@@ -140,14 +145,14 @@ func TestEventsReconnect(t *testing.T) {
 		"comments only": func(ctx context.Context, w io.Writer) {
 			_, err := io.WriteString(w, headFrame(1, false))
 			for err == nil && ctx.Err() == nil {
-				time.Sleep(time.Second) // fake time
+				second(ctx)
 				_, err = io.WriteString(w, ":keep-alive\n\n")
 			}
 		},
 		"one line without end": func(ctx context.Context, w io.Writer) {
 			_, err := io.WriteString(w, headFrame(1, false))
 			for err == nil && ctx.Err() == nil {
-				time.Sleep(time.Second) // fake time
+				second(ctx)
 				_, err = io.WriteString(w, strings.Repeat("x", 40<<10))
 			}
 		},
@@ -192,7 +197,7 @@ func TestEventsSlowReader(t *testing.T) {
 			if slot == 50 || slot == 60 {
 				_, _ = io.WriteString(w, finalizedFrame(slot))
 			}
-			time.Sleep(time.Second) // fake time
+			second(ctx)
 		}
 		<-ctx.Done()
 	}}}
