@@ -10,7 +10,7 @@ FLOOR       := 85
 COVERED     := fsm checkpoint headsync pair
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test race cover lint integration docs docs-check demo image up down compose-test
+.PHONY: help build test race cover lint integration docs docs-check demo image up down compose-test bench
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -50,6 +50,9 @@ docs-check: ## refuse generated documents that are not those of the code
 	$(GO) test -count=1 ./cmd/syncd -run 'TestConfigurationDocument|TestReadmeListsTheExitCodes|TestExampleFile'
 	$(GO) run ./cmd/syncd graph | diff docs/fsm.mmd -
 	$(GO) run ./cmd/syncd graph --format dot | diff docs/fsm.dot -
+
+bench: ## the figures of head sync beside the built-in driver's, in a table and bench.json
+	$(GO) run ./bench
 
 demo: ## a simulated pair until it works
 	$(GO) run ./cmd/syncd demo --until working

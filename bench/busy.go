@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+const (
+	longPush   = 20_000
+	busyRounds = 3 // a push takes its twenty seconds
+)
+
+var busyRows = []rowName{{"share of time gwat is busy with headSync, 20,000 entries", atLeast(0.97, "")}}
+
+var busy = subject{name: "busy", rows: busyRows, measure: measureBusy}
+
+// measureBusy reads from gwat's own log how much of the time from the first
+// dag_headSync's begin to the last one's end such a call ran.
+func measureBusy(ctx context.Context, b *bench) ([]row, error) {
+	var shares []float64
+	var wrong error
+	var pushes, largest, total int
+	for seed := range uint64(busyRounds) {
+		chain, err := stalledNetwork(300+seed, b.size(longPush), true)
+		if err != nil {
+			return nil, err
+		}
+		err = on(ctx, plan{chain: chain, costs: statedCosts, at: chain.atCheckpoint}, func(r *rig) error {
+			_, err := ourSync(ctx, r)
+			calls := r.calls.all()
+			shares, pushes = append(shares, busyShare(calls)), len(calls)
+			largest, total = segments(calls)
+			wrong = errors.Join(wrong, r.check(chain.now()))
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("seed %d: %w", seed, err)
+		}
+	}
+	r := figure(busyRows[0].name, busyRows[0].want, median(shares), wrong)
+	r.Spread, r.Costs = spreadOf(shares), statedCosts.String()
+	r.Note = fmt.Sprintf("%d entries in %d pushes of at most %d, by HTTP; by gwat's log, ready, confirmation and transport count as idle", total, pushes, largest)
+	return []row{r}, nil
+}
