@@ -35,19 +35,24 @@ func TestReadyz(t *testing.T) {
 	require.Equal(t, "nothing is known about the pair yet", out.Reason)
 
 	next := since.Add(time.Second)
-	src.snap.Store(&status.Snapshot{Stage: "head_sync_ready", Waiting: "gwat: procedure is locked", Reason: "r", Since: since, NextTry: &next})
+	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "head_sync_ready", Waiting: "gwat: procedure is locked", Reason: "r", Since: since, NextTry: &next})
 	code, out = get()
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Equal(t, readiness{Stage: "head_sync_ready", Reason: "gwat: procedure is locked", Since: &since, NextTry: &next}, out)
 
 	for _, stage := range fsm.Stages() {
-		src.snap.Store(&status.Snapshot{Stage: string(stage), Reason: "why"})
+		src.snap.Store(&status.Snapshot{At: time.Now(), Stage: string(stage), Reason: "why"})
 		code, out = get()
 		require.Equal(t, stage == fsm.Working, code == http.StatusOK, stage)
 		require.Equal(t, stage == fsm.Working, out.Ready)
 		require.NotEmpty(t, out.Reason)
 	}
-	src.snap.Store(&status.Snapshot{Stage: "paused"})
+	src.snap.Store(&status.Snapshot{At: time.Now().Add(-time.Minute), Stage: string(fsm.Working)})
+	code, out = get()
+	require.Equal(t, http.StatusServiceUnavailable, code, "a loop that hangs is not working")
+	require.Contains(t, out.Reason, "1m0s old")
+
+	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "paused"})
 	_, out = get()
 	require.Equal(t, "the pair is in stage paused", out.Reason)
 }

@@ -2,11 +2,16 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/gwatsync/syncd/fsm"
 )
+
+// maxAge is how old a snapshot may be: the loop publishes one with each look, at
+// the latest after a poll interval and a call's timeout.
+const maxAge = 30 * time.Second
 
 // readiness is the answer of /readyz.
 type readiness struct {
@@ -34,7 +39,10 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		if out.Reason == "" {
 			out.Reason = snap.Reason
 		}
-		if out.Ready {
+		if age := time.Since(snap.At); age > maxAge {
+			out.Ready = false
+			out.Reason = fmt.Sprintf("what syncd knows is %s old: its loop hangs", age.Round(time.Second))
+		} else if out.Ready {
 			out.Reason = "working"
 		} else if out.Reason == "" {
 			out.Reason = "the pair is in stage " + snap.Stage

@@ -106,8 +106,8 @@ func (s *service) History(ctx context.Context, limit *int) ([]status.Change, err
 
 // Pause is syncd_pause: syncd makes no call that changes a node until resumed.
 func (s *service) Pause(ctx context.Context, reason *string) (bool, error) {
-	text := "by the operator"
-	if reason != nil && *reason != "" {
+	text := ""
+	if reason != nil {
 		text = *reason
 	}
 	if len(text) > maxReason {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -12,7 +13,6 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 )
@@ -25,19 +25,21 @@ var (
 	ErrNotConfirmed = failure.As(failure.RestartAttempt, errors.New("gwat did not finalize what was pushed"))
 	// ErrBusy: gwat is in a synchronization of its own or holds a lock.
 	ErrBusy = failure.As(failure.RetryLater, errors.New("gwat is busy"))
-	// ErrReadOnly: a push is due, and syncd keeps its hands off.
-	ErrReadOnly = failure.As(failure.RetryLater, errors.New("hands off"))
-	// ErrTooFar: more lies between gwat and the head than one push can carry.
-	ErrTooFar = failure.As(failure.RetryLater, errors.New("gwat is too far behind for a push"))
+	// ErrLockHeld: gwat is in stage head, and not by a call of this attempt.
+	ErrLockHeld = failure.As(failure.RetryLater, errors.New("gwat's head-sync lock is held"))
+	// ErrHandsOff: a push is due, and syncd keeps its hands off.
+	ErrHandsOff = failure.As(failure.RetryLater, errors.New("hands off"))
 	// ErrHeadUnknown: no head answer young enough was had before the push.
 	ErrHeadUnknown = failure.As(failure.RestartAttempt, errors.New("the beacon's head could not be read before the push"))
 )
 
-// MaxEntries bounds the slots of one push.
-const MaxEntries = 8192
-
-// headAge is how old the head answer may be when a push is sent (S3).
-const headAge = time.Second
+const (
+	// proveChunk is how many entries are proved in one go.
+	proveChunk = 256
+	// tailRounds bounds how often an attempt follows a head that moves on; what
+	// then is left, normal work supplies.
+	tailRounds = 4
+)
 
 // Phase of an attempt.
 type Phase string
@@ -57,22 +59,26 @@ const (
 type Report struct {
 	Phase       Phase
 	From, To    primitives.Slot
-	Done, Total int
+	Done, Total int     // entries, of those after the position where it began
 	Accepted    bool    // with PhasePushing: a ready answered true or was taken over
 	Push        []Entry // with PhasePushing: what is pushed
 }
 
-// Result of an attempt that ended well.
+// Result of an attempt, whether it ended well or not.
 type Result struct {
-	Level     bool // nothing was to be done
+	Level     bool // nothing had to be pushed
 	Head      beaconclient.Header
-	Spines    []common.Hash // that this attempt pushed
+	Pushed    int           // entries that were pushed and confirmed
+	Spines    []common.Hash // of the last push
 	Confirmed *status.Confirmed
 }
 
-// Attempt is one head sync: collect, prove, ready, push, confirm. Everything
-// slow is done before ready, so that an accepted ready is followed by its push
-// at once. It makes one state-changing call at a time.
+// Attempt is one head sync: prove how far gwat has the beacon's chain, then
+// push what follows in segments, each with its own ready and each confirmed by
+// block reads, until gwat is level with a head that moves on. While gwat works
+// on a segment the next ones are collected. Everything slow is done before a
+// ready, so that an accepted one is followed by its push at once. It makes one
+// state-changing call at a time.
 type Attempt struct {
 	Number    uint64
 	Spec      checkpoint.Spec
@@ -82,121 +88,147 @@ type Attempt struct {
 	Driver    Driver
 	Ledger    Ledger
 	Now       func() time.Time
-	// Report is told how far the attempt is; while it collects, concurrently.
+	// Report is told how far the attempt is, in its own goroutine.
 	Report func(Report)
-	// CallTimeout bounds ready and push, each.
-	CallTimeout time.Duration
-	// ReadOnly says why nothing may be sent that changes gwat; "" if it may. The
-	// attempt then only finds out whether gwat is level.
-	ReadOnly string
+	Limits Limits
+	// Pace is gwat's speed as earlier attempts measured it; may be nil.
+	Pace *Pace
+	// FullPush begins at the last checkpoint whatever gwat has beyond it.
+	FullPush bool
+	// HandsOff says why nothing may be sent that changes gwat, now; "" if it may.
+	// It is asked before each ready. An attempt that may not send still finds out
+	// whether gwat is level.
+	HandsOff func() string
 	// Takeover is a ready of an earlier attempt that gwat has accepted (S1).
 	Takeover *journal.Pending
 	// Refused holds roots of checkpoints that gwat refused before.
 	Refused map[common.Hash]bool
+
+	trail   Trail
+	next    int // index in the trail of the first entry after the position
+	pos     Position
+	start   int              // of next, when the round began
+	inForce *journal.Pending // the ready that gwat has accepted
+	result  Result
 }
 
 // Run makes the attempt. Errors are of a kind; a state-changing call that may still
 // be carried out by gwat stays in the ledger.
 func (a *Attempt) Run(ctx context.Context) (Result, error) {
-	head, plan, err := a.prepare(ctx)
-	if err != nil {
-		return Result{}, err
+	a.Limits = a.Limits.complete()
+	if a.Pace == nil {
+		a.Pace = &Pace{}
 	}
-	if plan.Level && a.Takeover == nil {
-		return Result{Level: true, Head: head}, nil
+	a.inForce = a.Takeover
+	if err := a.open(ctx); err != nil {
+		return a.result, err
 	}
-	if plan.Missing != nil {
-		return Result{}, &MissingSpine{Spine: *plan.Missing}
-	}
-	if a.ReadOnly != "" {
-		return Result{}, fmt.Errorf("%w: %s", ErrReadOnly, a.ReadOnly)
-	}
-	if a.Takeover == nil {
-		if err := a.ready(ctx, plan); err != nil {
-			return Result{}, err
+	for round := 0; ; round++ {
+		if err := a.round(ctx); err != nil {
+			return a.result, err
+		}
+		a.FullPush = false
+		moved, err := a.follow(ctx)
+		if err != nil || !moved || round == tailRounds {
+			a.result.Level = a.result.Pushed == 0
+			return a.result, err
 		}
 	}
-	push, err := a.push(ctx, plan)
-	if err != nil {
-		return Result{}, err
-	}
-	a.report(PhaseConfirming, push, 0)
-	confirmed, err := a.confirm(ctx, push)
-	if err != nil {
-		return Result{}, err
-	}
-	return Result{Head: head, Spines: Spines(push), Confirmed: confirmed}, nil
 }
 
-// prepare collects and plans. The chain begins at the last checkpoint, or
-// earlier if gwat stands earlier.
-func (a *Attempt) prepare(ctx context.Context) (beaconclient.Header, Plan, error) {
+// open reads the head, names the chain up to it, and finds where to begin.
+func (a *Attempt) open(ctx context.Context) error {
 	head, err := a.Beacon.Header(ctx, beaconclient.Head)
 	if err != nil {
-		return head, Plan{}, fmt.Errorf("read the beacon's head: %w", err)
+		return fmt.Errorf("read the beacon's head: %w", err)
 	}
+	a.result.Head = head
 	justified, err := a.justified(ctx)
 	if err != nil {
-		return head, Plan{}, err
+		return err
 	}
+	if a.Takeover != nil {
+		return a.openTakeover(ctx, head)
+	}
+	err = a.openAt(ctx, head, min(justified, head.Slot), justified)
+	if !errors.Is(err, ErrNoAnchor) {
+		return err
+	}
+	// gwat does not stand at the last checkpoint: look below it, from where its
+	// last finalized block is.
 	latest, err := a.Gwat.Latest(ctx)
 	if err != nil {
-		return head, Plan{}, fmt.Errorf("read gwat's last finalized block: %w", err)
+		return fmt.Errorf("read gwat's last finalized block: %w", err)
 	}
+	epoch := primitives.Slot(a.Spec.SlotsPerEpoch)
 	from := min(justified, latest.Slot, head.Slot)
-	if a.Takeover != nil {
-		from = min(from, a.Takeover.Slot)
-	}
 	for {
-		if uint64(head.Slot-from) > MaxEntries {
-			return head, Plan{}, fmt.Errorf("%w: from slot %d to head at slot %d, at most %d", ErrTooFar, from, head.Slot, MaxEntries)
+		upTo := min(justified, from+2*epoch)
+		err := a.openAt(ctx, head, from, upTo)
+		if !errors.Is(err, ErrNoAnchor) || from == 0 {
+			return err
 		}
-		plan, err := a.planFrom(ctx, head, from, justified)
-		if err == nil || !errors.Is(err, ErrNoAnchor) || from == 0 {
-			return head, plan, err
-		}
-		if step := primitives.Slot(a.Spec.SlotsPerEpoch); from > step {
-			from -= step
-		} else {
-			from = 0
-		}
+		from -= min(from, epoch)
 	}
 }
 
-func (a *Attempt) planFrom(ctx context.Context, head beaconclient.Header, from, justified primitives.Slot) (Plan, error) {
-	report := func(done, total int) {
-		a.Report(Report{Phase: PhaseCollecting, From: from, To: head.Slot, Done: done, Total: total})
+// openTakeover begins at the checkpoint of the ready that is in force. If the
+// beacon has left it nothing can follow it, and the lock is given back.
+func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) error {
+	err := a.openAt(ctx, head, a.Takeover.Slot, a.Takeover.Slot)
+	if errors.Is(err, ErrNoAnchor) {
+		a.release(ctx)
+		return fmt.Errorf("%w: the checkpoint at slot %d of the ready in force", ErrReorg, a.Takeover.Slot)
 	}
-	entries, err := a.Collector.Collect(ctx, head, from, report)
+	return err
+}
+
+// openAt makes the newest usable block of the slots from to upTo the position.
+func (a *Attempt) openAt(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot) error {
+	trail, err := a.Collector.Trail(ctx, head, from)
 	if err != nil {
-		return Plan{}, fmt.Errorf("collect slots %d to %d: %w", from, head.Slot, err)
+		return fmt.Errorf("name the blocks from slot %d to %d: %w", from, head.Slot, err)
 	}
-	a.Report(Report{Phase: PhaseProving, From: from, To: head.Slot, Total: len(entries)})
-	view, err := ReadView(ctx, a.Gwat, entries)
+	a.trail = trail
+	end := trail.From(upTo + 1)
+	if end == 0 {
+		return ErrNoAnchor
+	}
+	entries, err := a.read(ctx, Trail{Parent: trail.Parent, Refs: trail.Refs[:end]}, 0)
 	if err != nil {
-		return Plan{}, err
+		return err
 	}
+	view, err := ReadSpines(ctx, a.Gwat, entries)
+	if err != nil {
+		return err
+	}
+	pos, ok := Anchor(entries, upTo, view)
 	if a.Takeover != nil {
-		return takeoverPlan(entries, *a.Takeover, view)
+		ok = ok && pos.Checkpoint.Root == a.Takeover.Root
 	}
-	return MakePlan(entries, justified, view, a.Refused)
+	if !ok {
+		return fmt.Errorf("%w from slot %d to %d", ErrNoAnchor, from, upTo)
+	}
+	a.pos = pos
+	a.next = trail.From(pos.Last.Slot() + 1)
+	return nil
 }
 
-// takeoverPlan pushes from the checkpoint of the ready that is in force.
-func takeoverPlan(entries []Entry, pending journal.Pending, view View) (Plan, error) {
-	for i, e := range entries {
-		if e.Root == pending.Root {
-			plan := Plan{Checkpoint: e.Info, CheckpointRoot: e.Root, Push: entries[i:], Proven: e.Slot()}
-			for _, spine := range Spines(plan.Push) {
-				if view.ByHash[spine] == nil {
-					plan.Missing = &spine
-					break
-				}
-			}
-			return plan, nil
+// read collects all of a short trail.
+func (a *Attempt) read(ctx context.Context, t Trail, from int) ([]Entry, error) {
+	feed := a.Collector.Feed(ctx, t, from)
+	defer feed.Close()
+	var out []Entry
+	for {
+		e, err := feed.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
 		}
+		if err != nil {
+			return nil, fmt.Errorf("collect slots %d to %d: %w", t.Refs[from].Slot, t.Tip().Slot, err)
+		}
+		out = append(out, e)
 	}
-	return Plan{}, fmt.Errorf("%w: the checkpoint %s of the ready in force (slot %d)", ErrNoAnchor, pending.Root, pending.Slot)
 }
 
 // justified is the slot of the beacon's last checkpoint; 0 before there is one.
@@ -215,171 +247,91 @@ func (a *Attempt) justified(ctx context.Context) (primitives.Slot, error) {
 	return h.Slot, nil
 }
 
-// ready asks gwat to stand at the plan's checkpoint.
-func (a *Attempt) ready(ctx context.Context, plan Plan) error {
-	sync, err := a.Gwat.Syncing(ctx)
-	if err != nil {
-		return fmt.Errorf("read eth_syncing: %w", err)
-	}
-	switch sync.Stage {
-	case gwatclient.StageFinalized, gwatclient.StageDAG, gwatclient.StageHead:
-		return fmt.Errorf("%w: eth_syncing says stage %s", ErrBusy, sync.Stage)
-	}
-	a.report(PhaseReady, plan.Push, 0)
-	a.Ledger.SetPending(a.pending("ready", plan, plan.Push))
-	callCtx, cancel := context.WithTimeout(ctx, a.CallTimeout)
-	defer cancel()
-	ok, err := a.Driver.HeadSyncReady(callCtx, plan.Checkpoint)
-	if err != nil {
-		a.settle(err)
-		err = fmt.Errorf("dag_headSyncReady at slot %d: %w", plan.Checkpoint.Slot, err)
-		if refusesCheckpoint(err) {
-			return &RefusedCheckpoint{Root: plan.CheckpointRoot, Err: err}
-		}
+// round goes from the position to the end of the trail: it passes what gwat has
+// already and pushes the rest.
+func (a *Attempt) round(ctx context.Context) error {
+	feed := a.Collector.Feed(ctx, a.trail, a.next)
+	defer feed.Close()
+	a.start = a.next
+	unproven, err := a.prove(ctx, feed)
+	if err != nil || len(unproven) == 0 {
 		return err
 	}
-	if !ok {
-		a.Ledger.ClearPending()
-		return fmt.Errorf("dag_headSyncReady at slot %d: %w", plan.Checkpoint.Slot, ErrRefused)
+	if why := a.HandsOff(); why != "" {
+		return fmt.Errorf("%w: %s", ErrHandsOff, why)
 	}
-	return nil
+	return a.pushAll(ctx, feed, unproven)
 }
 
-// RefusedCheckpoint tells that gwat does not take a block as checkpoint though
-// reads show it finalized; the next attempt takes the one before.
-type RefusedCheckpoint struct {
-	Root common.Hash
-	Err  error
-}
-
-func (r *RefusedCheckpoint) Error() string { return r.Err.Error() }
-
-// Unwrap gives gwat's answer.
-func (r *RefusedCheckpoint) Unwrap() error { return r.Err }
-
-func refusesCheckpoint(err error) bool {
-	for _, e := range []error{
-		gwatclient.ErrUnknownSpine, gwatclient.ErrNotFinalized, gwatclient.ErrBadNumber,
-		gwatclient.ErrStateNotFound, gwatclient.ErrBadParams,
-	} {
-		if errors.Is(err, e) {
-			return true
+// prove moves the position over what gwat has, and gives the first entries that
+// it does not have; none if it has all.
+func (a *Attempt) prove(ctx context.Context, feed *Feed) ([]Entry, error) {
+	for {
+		chunk, err := a.chunk(feed)
+		if err != nil || len(chunk) == 0 {
+			return nil, err
+		}
+		if a.FullPush || a.Takeover != nil {
+			return chunk, nil
+		}
+		view, err := ReadView(ctx, a.Gwat, chunk, a.pos.Number)
+		if err != nil {
+			return nil, err
+		}
+		n := a.pos.Advance(chunk, view, a.Refused)
+		a.next += n
+		a.tell(PhaseProving, nil)
+		if n < len(chunk) {
+			return chunk[n:], nil
 		}
 	}
-	return false
 }
 
-// settle clears what is pending unless the call may still be carried out.
-func (a *Attempt) settle(err error) {
-	if gwatclient.PossiblyDone(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return
-	}
-	a.Ledger.ClearPending()
-}
-
-func (a *Attempt) pending(call string, plan Plan, push []Entry) journal.Pending {
-	p := journal.Pending{Call: call, Attempt: a.Number, Slot: plan.Checkpoint.Slot, Root: plan.CheckpointRoot, SentAt: a.Now()}
-	p.Spine, _ = plan.Checkpoint.LastSpine()
-	if spines := Spines(push); len(spines) > 0 {
-		p.LastSpine = spines[len(spines)-1]
-	}
-	return p
-}
-
-// push sends what of the plan is still canonical (S3) and gives back what was sent.
-func (a *Attempt) push(ctx context.Context, plan Plan) ([]Entry, error) {
-	a.Report(Report{Phase: PhasePushing, From: plan.Push[0].Slot(), To: plan.Push[len(plan.Push)-1].Slot(),
-		Total: len(plan.Push), Accepted: true, Push: plan.Push})
-	push, cause := a.freshest(ctx, plan)
-	if err := CheckLinked(push); err != nil {
-		return nil, failure.As(failure.RestartAttempt, err)
-	}
-	callCtx, cancel := context.WithTimeout(ctx, a.CallTimeout)
-	defer cancel()
-	// With nothing left to push the empty call gives the lock back at once.
-	ok, err := a.Driver.HeadSync(callCtx, Infos(push))
-	if err != nil {
-		a.settle(err)
-		return nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), err)
-	}
-	a.Ledger.ClearPending()
-	if !ok {
-		return nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), failure.As(failure.RestartAttempt, ErrRefused))
-	}
-	return push, cause
-}
-
-// freshest gives what of the plan may be sent at once: it was canonical by a
-// head answer at most headAge old, and the call is in the ledger. The error
-// tells why something, or all, was cut off.
-func (a *Attempt) freshest(ctx context.Context, plan Plan) ([]Entry, error) {
-	var last error
-	for range 3 {
-		push, answered, err := a.stillCanonical(ctx, plan.Push)
-		if answered.IsZero() {
-			last = err
-			continue
+func (a *Attempt) chunk(feed *Feed) ([]Entry, error) {
+	var out []Entry
+	for len(out) < proveChunk {
+		e, err := feed.Next()
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		a.Ledger.SetPending(a.pending("push", plan, push))
-		if a.Now().Sub(answered) <= headAge { // a slow disk takes its time, too
-			return push, err
+		if err != nil {
+			return nil, fmt.Errorf("collect from slot %d on: %w", a.trail.Refs[a.start].Slot, err)
 		}
-		last = errors.New("the answer was too old when the push could be sent")
+		out = append(out, e)
 	}
-	a.Ledger.SetPending(a.pending("push", plan, nil))
-	return nil, fmt.Errorf("%w: %w", ErrHeadUnknown, last)
+	a.tell(PhaseCollecting, out)
+	return out, nil
 }
 
-// stillCanonical cuts the push at the fork if the beacon left its chain, and
-// tells when the head's answer was there; zero if it could not be had.
-func (a *Attempt) stillCanonical(ctx context.Context, push []Entry) ([]Entry, time.Time, error) {
+// follow reads the head again; true if there is more to go over now.
+func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	head, err := a.Beacon.Header(ctx, beaconclient.Head)
 	if err != nil {
-		return nil, time.Time{}, err
+		return false, fmt.Errorf("read the beacon's head: %w", err)
 	}
-	answered := a.Now()
-	if head.Root == push[len(push)-1].Root {
-		return push, answered, nil
-	}
-	chain, err := a.Collector.Collect(ctx, head, push[0].Slot(), nil)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	n := CommonPrefix(push, chain)
-	if n < len(push) {
-		return push[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(push))
-	}
-	return push, answered, nil
+	return a.extend(ctx, head)
 }
 
-// confirm proves by block reads that gwat finalized what was pushed, in order.
-func (a *Attempt) confirm(ctx context.Context, push []Entry) (*status.Confirmed, error) {
-	view, err := ReadView(ctx, a.Gwat, push)
+// extend names the chain up to a newer head; ErrReorg if the position is not on it.
+func (a *Attempt) extend(ctx context.Context, head beaconclient.Header) (bool, error) {
+	trail, err := a.Collector.Trail(ctx, head, a.trail.Refs[0].Slot)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	var number uint64
-	var hash common.Hash
-	if spine, ok := push[0].Info.LastSpine(); ok {
-		b := view.ByHash[spine]
-		if b == nil || !b.IsSpine() {
-			return nil, fmt.Errorf("%w: the checkpoint's spine %s", ErrNotConfirmed, spine)
-		}
-		number, hash = *b.Number, spine
+	if !trail.Has(a.pos.Last.Slot(), a.pos.Last.Root) {
+		return false, fmt.Errorf("%w: slot %d, which gwat has, is not on the chain of the head at slot %d", ErrReorg, a.pos.Last.Slot(), head.Slot)
 	}
-	if n := 1 + Proven(number, hash, push[1:], view); n < len(push) {
-		return nil, fmt.Errorf("%w: proved up to slot %d, not at slot %d", ErrNotConfirmed, push[n-1].Slot(), push[n].Slot())
-	}
-	confirmed := &status.Confirmed{At: a.Now()}
-	for _, e := range push {
-		if spine, ok := e.Info.LastSpine(); ok {
-			confirmed.Slot, confirmed.Root, confirmed.Spine, confirmed.Number = e.Slot(), e.Root, spine, *view.ByHash[spine].Number
-		}
-	}
-	a.Ledger.SetConfirmed(*confirmed)
-	return confirmed, nil
+	a.trail, a.result.Head = trail, head
+	a.next = trail.From(a.pos.Last.Slot() + 1)
+	return a.next < len(trail.Refs), nil
 }
 
-func (a *Attempt) report(phase Phase, push []Entry, done int) {
-	a.Report(Report{Phase: phase, From: push[0].Slot(), To: push[len(push)-1].Slot(), Done: done, Total: len(push)})
+// tell reports how far the attempt is beyond the position where it began.
+func (a *Attempt) tell(phase Phase, push []Entry) {
+	total := len(a.trail.Refs) - a.start
+	r := Report{Phase: phase, From: a.pos.Last.Slot(), To: a.trail.Tip().Slot, Done: a.next - a.start, Total: total}
+	if phase == PhasePushing {
+		r.Accepted, r.Push = true, push
+	}
+	a.Report(r)
 }

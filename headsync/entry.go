@@ -59,18 +59,3 @@ func Spines(entries []Entry) []common.Hash {
 	}
 	return out
 }
-
-// CommonPrefix is how many of entries, from the first on, are in chain too.
-// Both are linked chains in slot order, so one shared root shares all before it.
-func CommonPrefix(entries, chain []Entry) int {
-	in := make(map[common.Hash]bool, len(chain))
-	for _, e := range chain {
-		in[e.Root] = true
-	}
-	for i := len(entries); i > 0; i-- {
-		if in[entries[i-1].Root] {
-			return i
-		}
-	}
-	return 0
-}

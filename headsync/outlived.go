@@ -26,7 +26,8 @@ type Seen struct {
 	Last      *gwatclient.Block // block of the pushed list's last spine, if it was a push
 	Down      bool              // gwat's process was seen gone after the call was sent
 	LockTime  time.Duration     // how long gwat holds its head-sync lock
-	CheckedAt time.Time         // when Stage and Latest were read
+	GiveUp    time.Duration     // how long a caller waits for the answer
+	CheckedAt time.Time         // from when on Stage, Latest and Last were read
 }
 
 // Judge tells what became of a pending call, and why. gwat carries out a call
@@ -36,17 +37,20 @@ func Judge(p journal.Pending, s Seen) (PendingState, string) {
 	if s.Down {
 		return PendingOver, "gwat was restarted"
 	}
-	held := s.Stage == gwatclient.StageHead && s.CheckedAt.After(p.SentAt)
+	since := s.CheckedAt.After(p.SentAt)
+	held := since && s.Stage == gwatclient.StageHead
 	switch {
-	case p.Call == "ready" && held && s.Latest != nil && s.Latest.Hash == p.Spine:
+	case p.Call == journal.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:
 		return PendingAccepted, "gwat stands at its checkpoint"
-	case p.Call == "push" && !held && s.Last != nil && s.Last.IsSpine():
+	case p.Call == journal.CallPush && since && !held && s.Last != nil && s.Last.IsSpine():
 		return PendingOver, "gwat has finalized all of it"
 	}
-	until := p.SentAt.Add(s.LockTime)
+	// It may be begun as late as its caller gave up, and hold the lock from then on.
+	until := p.SentAt.Add(s.GiveUp + s.LockTime)
 	if s.Now.Before(until) || held {
-		return PendingOpen, fmt.Sprintf("a dag_head%s sent at %s had no answer and may still be carried out; it is over at %s at the latest",
-			map[string]string{"ready": "SyncReady", "push": "Sync"}[p.Call], p.SentAt.Format(time.TimeOnly), until.Format(time.TimeOnly))
+		return PendingOpen, fmt.Sprintf("the %s sent at %s, which had no answer, to be over: gwat may still carry it out until about %s",
+			map[string]string{journal.CallReady: "dag_headSyncReady", journal.CallPush: "dag_headSync"}[p.Call],
+			p.SentAt.Format(time.TimeOnly), until.Format(time.TimeOnly))
 	}
-	return PendingOver, "gwat's lock time has passed"
+	return PendingOver, "the time has passed in which gwat could hold its lock for it"
 }

@@ -2,6 +2,7 @@ package headsync
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"math/rand"
 	"sort"
@@ -40,13 +41,21 @@ func TestCheckLinked(t *testing.T) {
 	require.Error(t, CheckLinked([]Entry{entry(6), backwards}), "a slot that falls")
 }
 
-func TestCommonPrefix(t *testing.T) {
+func trailOf(entries ...Entry) Trail {
+	t := Trail{Parent: entries[0].Parent}
+	for _, e := range entries {
+		t.Refs = append(t.Refs, Ref{Root: e.Root, Slot: e.Slot()})
+	}
+	return t
+}
+
+func TestCanonical(t *testing.T) {
 	push := []Entry{entry(5), entry(6), entry(7)}
-	require.Equal(t, 3, CommonPrefix(push, append(push[:3:3], entry(8))))
+	require.Equal(t, 3, trailOf(append(push[:3:3], entry(8))...).Canonical(push))
 	fork := entry(6)
 	fork.Root = root(600)
-	require.Equal(t, 1, CommonPrefix(push, []Entry{entry(5), fork}))
-	require.Equal(t, 0, CommonPrefix(push, []Entry{fork}))
+	require.Equal(t, 1, trailOf(entry(5), fork).Canonical(push))
+	require.Equal(t, 0, trailOf(fork).Canonical(push))
 }
 
 func TestSpinesAreNamedOnce(t *testing.T) {
@@ -199,75 +208,98 @@ func planChain() ([]Entry, []*gwatclient.Block) {
 	return entries, blocks
 }
 
-func TestPlanPushesFromTheLastProvenEntry(t *testing.T) {
+func TestPositionMovesOverWhatIsProven(t *testing.T) {
 	entries, blocks := planChain() // gwat has finalized what the slots 5 to 10 say, the head is at 14
-	plan, err := MakePlan(entries, 8, viewOf(blocks...), nil)
-	require.NoError(t, err)
-	require.False(t, plan.Level)
-	require.Equal(t, primitives.Slot(10), plan.Proven)
-	require.Equal(t, entries[5].Info, plan.Checkpoint)
-	require.Equal(t, root(10), plan.CheckpointRoot)
-	require.Equal(t, entries[5:], plan.Push)
-	require.Nil(t, plan.Missing)
+	view := viewOf(blocks...)
+	pos, ok := Anchor(entries, 8, view)
+	require.True(t, ok)
+	require.Equal(t, entries[3], pos.Checkpoint, "the newest one at or before the slot")
+	require.Equal(t, 2, pos.Advance(entries[4:], view, nil))
+	require.Equal(t, entries[5], pos.Checkpoint)
+	require.Equal(t, entries[5], pos.Last)
+	require.Equal(t, uint64(6), pos.Number)
+	info, at := pos.Info()
+	require.Equal(t, entries[5].Info, info)
+	require.Equal(t, root(10), at)
 
-	plan, err = MakePlan(entries, 8, viewOf(blocks...), map[common.Hash]bool{root(10): true, root(9): true})
-	require.NoError(t, err)
-	require.Equal(t, root(8), plan.CheckpointRoot, "refused ones are stepped over")
+	refused := map[common.Hash]bool{root(10): true, root(9): true}
+	pos, ok = Anchor(entries, 8, view)
+	require.True(t, ok)
+	require.Equal(t, 2, pos.Advance(entries[4:], view, refused))
+	require.Equal(t, entries[3], pos.Checkpoint, "refused ones are not asked with")
+	require.Equal(t, entries[4:6], pos.Rest, "and would be rolled back by a ready at the one before")
+	require.Equal(t, Position{Checkpoint: entries[3], At: 4, Last: entries[3], Number: 4, Spine: spine(4)}, pos.RolledBack())
 
-	plan, err = MakePlan(entries, 5, viewOf(blocks[:8]...), nil)
-	require.NoError(t, err)
-	require.Equal(t, spine(9), *plan.Missing)
-
-	for i := range blocks {
-		blocks[i].Number = number(uint64(i + 1))
-	}
-	plan, err = MakePlan(entries, 8, viewOf(blocks...), nil)
-	require.NoError(t, err)
-	require.True(t, plan.Level)
-}
-
-func TestPlanWithoutAnchorAsksForAnEarlierChain(t *testing.T) {
-	entries, blocks := planChain()
 	for _, b := range blocks {
 		b.Number = nil
 	}
-	_, err := MakePlan(entries, 8, viewOf(blocks...), nil)
-	require.ErrorIs(t, err, ErrNoAnchor)
-	entries, blocks = planChain()
-	all := map[common.Hash]bool{}
-	for _, e := range entries {
-		all[e.Root] = true
-	}
-	_, err = MakePlan(entries, 8, viewOf(blocks...), all)
-	require.ErrorIs(t, err, ErrNoAnchor)
+	_, ok = Anchor(entries, 8, view)
+	require.False(t, ok)
 }
 
-func TestPlanFromGenesis(t *testing.T) {
-	_, blocks := planChain()
-	entries := []Entry{{Root: root(0)}}
-	for i := 1; i <= 3; i++ {
-		entries = append(entries, entry(i))
-	}
-	entries = append(entries, entry(4, spine(1)))
-	blocks[0].Number = nil
-	plan, err := MakePlan(entries, 0, viewOf(blocks...), nil)
-	require.NoError(t, err)
-	require.Equal(t, checkpoint.Genesis(), plan.Checkpoint)
-	require.Equal(t, common.Hash{}, plan.CheckpointRoot)
-	require.Equal(t, primitives.Slot(0), plan.Push[0].Slot())
+func TestPositionAtGenesis(t *testing.T) {
+	entries := []Entry{{Root: root(0)}, entry(1), entry(2, spine(0)), entry(3, spine(1))}
+	genesis := &gwatclient.Block{Hash: spine(0), Number: number(0)}
+	first := &gwatclient.Block{Hash: spine(1), Height: 1, Slot: 1, Parents: []common.Hash{spine(0)}}
+	view := viewOf(genesis, first)
+	pos, ok := Anchor(entries[:1], 0, view)
+	require.True(t, ok)
+	info, at := pos.Info()
+	require.Equal(t, checkpoint.Genesis(), info)
+	require.Equal(t, common.Hash{}, at)
+	require.Equal(t, 2, pos.Advance(entries[1:], view, nil), "gwat's genesis is final from the start")
+	require.Equal(t, root(2), pos.Checkpoint.Root)
 }
 
-func TestTakeoverPlan(t *testing.T) {
+func TestFirstMissing(t *testing.T) {
 	entries, blocks := planChain()
-	plan, err := takeoverPlan(entries, journal.Pending{Root: root(8), Slot: 8}, viewOf(blocks...))
+	n, _ := firstMissing(entries, viewOf(blocks...))
+	require.Equal(t, len(entries), n)
+	n, missing := firstMissing(entries, viewOf(blocks[:8]...))
+	require.Equal(t, 8, n)
+	require.Equal(t, spine(9), missing)
+}
+
+func TestSegmentIsCutByBytesAndEntries(t *testing.T) {
+	size := entrySize(entry(5, spine(1)))
+	var s Segment
+	require.True(t, s.Add(entry(5, spine(1)), 1, 1), "a first entry always fits")
+	require.False(t, s.Add(entry(6, spine(2)), 2*size-1, 10))
+	require.True(t, s.Add(entry(6, spine(2)), 2*size, 10))
+	require.False(t, s.Add(entry(7, spine(3)), 100*size, 2))
+	require.Len(t, s.Entries, 2)
+	raw, err := json.Marshal(Infos(s.Entries))
 	require.NoError(t, err)
-	require.Equal(t, entries[3:], plan.Push)
-	require.Nil(t, plan.Missing)
-	plan, err = takeoverPlan(entries, journal.Pending{Root: root(8), Slot: 8}, viewOf(blocks[:9]...))
-	require.NoError(t, err)
-	require.Equal(t, spine(10), *plan.Missing)
-	_, err = takeoverPlan(entries, journal.Pending{Root: root(900), Slot: 8}, viewOf(blocks...))
-	require.ErrorIs(t, err, ErrNoAnchor)
+	require.LessOrEqual(t, len(raw), s.bytes+1, "the count is no less than what is sent")
+}
+
+func TestPace(t *testing.T) {
+	var p Pace
+	require.Equal(t, firstEntries, p.Entries(8*time.Second), "nothing is measured yet")
+	p.Observe(256, 256*time.Millisecond)
+	require.Equal(t, 1024, p.Entries(8*time.Second), "8,000 would fit, but only 256 were tried")
+	p.Observe(1024, 1024*time.Millisecond)
+	p.Observe(4096, 4096*time.Millisecond)
+	require.Equal(t, 8000, p.Entries(8*time.Second))
+	p.Observe(1000, 10*time.Second)
+	require.Equal(t, 800, p.Entries(8*time.Second), "slower counts at once")
+	p.Observe(800, 800*time.Millisecond)
+	require.Less(t, p.Entries(8*time.Second), 1100, "faster by and by")
+	p.Observe(0, time.Hour)
+	p.Failed(0, time.Hour)
+	p.Failed(800, 20*time.Second)
+	require.Equal(t, 80, p.Entries(8*time.Second))
+	var stuck Pace
+	stuck.Observe(1, time.Hour)
+	require.Equal(t, 1, stuck.Entries(8*time.Second))
+}
+
+func TestLimitsTakeDefaults(t *testing.T) {
+	l := Limits{Capacity: 1}.complete()
+	require.Equal(t, DefaultSegmentBytes, l.Bytes)
+	require.Equal(t, DefaultSoft, l.Soft)
+	require.Equal(t, 2, l.Capacity)
+	require.Equal(t, DefaultCapacity, Limits{}.complete().Capacity)
 }
 
 func TestJudgePending(t *testing.T) {
@@ -276,7 +308,7 @@ func TestJudgePending(t *testing.T) {
 	last := &gwatclient.Block{Hash: spine(9), Number: number(9), Height: 9}
 	ready := journal.Pending{Call: "ready", Spine: spine(1), SentAt: sent}
 	push := journal.Pending{Call: "push", Spine: spine(1), LastSpine: spine(9), SentAt: sent}
-	base := Seen{Now: sent.Add(10 * time.Second), CheckedAt: sent.Add(9 * time.Second), LockTime: 120 * time.Second, Latest: cp}
+	base := Seen{Now: sent.Add(10 * time.Second), CheckedAt: sent.Add(9 * time.Second), LockTime: 100 * time.Second, GiveUp: 20 * time.Second, Latest: cp}
 	with := func(f func(*Seen)) Seen { s := base; f(&s); return s }
 	for name, tc := range map[string]struct {
 		p    journal.Pending
@@ -292,6 +324,7 @@ func TestJudgePending(t *testing.T) {
 		"push still runs":                 {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead }), PendingOpen},
 		"push runs beyond the lock":       {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Now = sent.Add(200 * time.Second) }), PendingOpen},
 		"push done":                       {push, with(func(s *Seen) { s.Last = last }), PendingOver},
+		"push done, by an older look":     {push, with(func(s *Seen) { s.Last = last; s.CheckedAt = sent.Add(-1) }), PendingOpen},
 		"push half done, still in time":   {push, with(func(s *Seen) { s.Last = &gwatclient.Block{Hash: spine(9)} }), PendingOpen},
 		"push failed, lock time over too": {push, with(func(s *Seen) { s.Now = sent.Add(121 * time.Second) }), PendingOver},
 	} {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
@@ -14,6 +15,10 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 )
+
+// refusals is how often in a row gwat must refuse a checkpoint before the one
+// before it is taken.
+const refusals = 3
 
 // worker is the one task in flight that may change gwat.
 type worker struct {
@@ -64,7 +69,9 @@ func (p *Pair) cancelWorker() {
 
 // act starts what the stage asks for.
 func (p *Pair) act(ctx context.Context) {
-	p.hands = p.handsOff()
+	hands := p.mayNot()
+	p.hands = hands
+	p.handsOff.Store(&hands)
 	if p.worker != nil || p.obs == nil || !p.obs.up() || p.identity == nil {
 		return
 	}
@@ -82,8 +89,8 @@ func (p *Pair) act(ctx context.Context) {
 	}
 }
 
-// handsOff tells why nothing may be sent that changes gwat; "" if it may.
-func (p *Pair) handsOff() string {
+// mayNot tells why nothing may be sent that changes gwat; "" if it may.
+func (p *Pair) mayNot() string {
 	now := time.Now()
 	if p.cfg.Observe {
 		return "syncd only observes (--observe)"
@@ -100,7 +107,7 @@ func (p *Pair) handsOff() string {
 }
 
 func (p *Pair) pendingState(pending *journal.Pending) (headsync.PendingState, string) {
-	seen := headsync.Seen{Now: time.Now(), LockTime: p.cfg.LockTime, Down: p.track.gwatDown.After(pending.SentAt)}
+	seen := headsync.Seen{Now: time.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.track.gwatDown.After(pending.SentAt)}
 	if o := p.obs; o != nil && o.gwat.err == nil {
 		seen.Stage, seen.Latest, seen.CheckedAt = o.gwat.sync.Stage, o.gwat.latest, o.start
 		seen.Last = o.blocks[pending.LastSpine]
@@ -120,14 +127,14 @@ func (p *Pair) judgePending() {
 		p.log.WithField("call", pending.Call).Infof("The call without an answer is over: %s", why)
 		p.ledger.ClearPending()
 	case headsync.PendingAccepted:
-		p.takeover = true
+		p.takeover = p.ledger.Takeable() != nil
 	}
 }
 
 // proveConfirmed drops the confirmed entry when gwat no longer has it (S4, S7).
 func (p *Pair) proveConfirmed(o *observation) {
 	c := p.ledger.Confirmed()
-	if c == nil || p.worker != nil || !o.up() {
+	if c == nil {
 		return
 	}
 	b, read := o.blocks[c.Spine]
@@ -145,10 +152,11 @@ func (p *Pair) startAttempt(ctx context.Context) {
 	a := &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
 		Gwat: p.gwat, Driver: p.gwat, Ledger: p.ledger, Now: time.Now,
-		CallTimeout: p.cfg.PushTimeout, Refused: maps.Clone(p.refused), ReadOnly: p.hands,
+		Limits: p.limits(), Pace: &p.pace, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, FullPush: p.cfg.FullPush,
 	}
 	if p.takeover {
-		a.Takeover = p.ledger.Pending()
+		a.Takeover = p.ledger.Takeable()
+		p.takeover = false // once: what comes of it is judged anew
 	}
 	p.start(ctx, true, func(ctx context.Context, generation uint64) (headsync.Result, error) {
 		a.Report = func(r headsync.Report) {
@@ -159,6 +167,12 @@ func (p *Pair) startAttempt(ctx context.Context) {
 		}
 		return a.Run(ctx)
 	})
+}
+
+func (p *Pair) limits() headsync.Limits {
+	return headsync.Limits{
+		Bytes: p.cfg.SegmentBytes, Soft: p.cfg.SegmentTime, Hard: p.cfg.PushTimeout, Capacity: p.cfg.Capacity,
+	}
 }
 
 // startCompleting makes the dag_sync that ends gwat's resync: the head's slot
@@ -180,7 +194,7 @@ func (p *Pair) startCompleting(ctx context.Context) {
 // ended takes the worker's result in.
 func (p *Pair) ended(ctx context.Context, r result) {
 	p.worker, p.workerEnd = nil, time.Now()
-	if r.err != nil && !failure.Canceled(r.err) && !errors.Is(r.err, headsync.ErrReadOnly) {
+	if r.err != nil && !failure.Canceled(r.err) && !errors.Is(r.err, headsync.ErrHandsOff) {
 		p.failed(r.err)
 	}
 	if r.generation != p.generation {
@@ -191,18 +205,23 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		return
 	}
 	p.metrics.ended(r.err, r.Level)
+	if r.Pushed > 0 {
+		clear(p.refused)
+		p.ours = r.Spines
+		p.metrics.pushed.Add(float64(r.Pushed))
+	}
 	stage := p.machine.Stage()
 	switch {
 	case r.err != nil:
 		p.attemptFailed(ctx, stage, r.err)
 	case r.Level && stage == fsm.HeadSyncReady:
+		p.push = p.lastPush // this attempt pushed nothing
 		p.fire(ctx, fsm.AlreadyLevel, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
 	case stage == fsm.HeadSync:
-		p.ours = r.Spines
 		p.push.Phase = string(headsync.PhaseDone)
 		p.push.Progress.Current = p.push.Progress.Target
-		p.metrics.pushed.Add(float64(p.push.Progress.Target))
-		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, last number %d", p.push.To, r.Confirmed.Number))
+		p.lastPush = p.push
+		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, %d entries by our push", r.Head.Slot, r.Pushed))
 	}
 	p.look(ctx)
 }
@@ -216,9 +235,22 @@ func (p *Pair) failed(err error) {
 	if errors.Is(err, failure.NeedsHuman) {
 		p.human = &human{why: err.Error(), until: time.Now().Add(humanPause)}
 	}
+	if errors.Is(err, headsync.ErrLockHeld) && p.ledger.Pending() == nil {
+		p.rival.Sign("gwat's head-sync lock is held without a call of ours", time.Now())
+	}
 	if errors.Is(err, gwatclient.ErrNotReady) {
 		p.rival.Sign("gwat answered not ready after it had accepted our ready", time.Now())
 	}
+}
+
+// refusedRoots are the checkpoints that gwat refused again and again: one refusal
+// may be of the moment.
+func (p *Pair) refusedRoots() map[common.Hash]bool {
+	out := map[common.Hash]bool{}
+	for root, times := range p.refused {
+		out[root] = times >= refusals
+	}
+	return out
 }
 
 func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
@@ -228,10 +260,12 @@ func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
 	}
 	var refused *headsync.RefusedCheckpoint
 	if errors.As(err, &refused) {
-		p.refused[refused.Root] = true
+		p.refused[refused.Root]++
+	}
+	if p.push != nil {
+		p.push.Phase = string(headsync.PhaseFailed)
 	}
 	if stage == fsm.HeadSync {
-		p.push.Phase = string(headsync.PhaseFailed)
 		switch {
 		case errors.Is(err, headsync.ErrReorg):
 			p.fire(ctx, fsm.Reorged, err.Error())

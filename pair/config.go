@@ -33,6 +33,13 @@ type Config struct {
 	PushTimeout   time.Duration // of dag_headSyncReady and of dag_headSync, each; default 110 s
 	LockTime      time.Duration // how long gwat holds its head-sync lock; default 120 s
 
+	// How a push is cut; zero values take headsync's defaults.
+	SegmentBytes int           // most bytes of one dag_headSync
+	SegmentTime  time.Duration // how long gwat should take for one, by its measured speed
+	Capacity     int           // most segments that are unconfirmed at a time
+	// FullPush begins a push at the last checkpoint whatever gwat has beyond it.
+	FullPush bool
+
 	Journal    *journal.Journal      // required
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional

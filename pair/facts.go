@@ -3,6 +3,7 @@ package pair
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
@@ -38,8 +39,9 @@ func (t *track) observe(o *observation) {
 	} else {
 		t.fails++
 	}
-	if errors.Is(o.gwat.err, gwatclient.ErrDown) {
-		t.gwatDown = o.at
+	// Only a refused connection shows that the process is gone.
+	if errors.Is(o.gwat.err, syscall.ECONNREFUSED) || errors.Is(o.gwat.err, syscall.ENOENT) {
+		t.gwatDown = o.start
 	}
 	if o.gwat.latest != nil && o.gwat.latest.Number != nil {
 		if n := *o.gwat.latest.Number; n != t.number || t.numberFrom.IsZero() {
@@ -48,23 +50,24 @@ func (t *track) observe(o *observation) {
 	}
 }
 
-// facts turns the newest look into what fsm decides on.
-func (p *Pair) facts() fsm.Facts {
+// facts turns the newest look into what fsm decides on; whole tells that both
+// nodes answered.
+func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f := fsm.Facts{Paused: p.paused}
 	o := p.obs
 	if o == nil {
 		f.UpWhy = "the first answer of both nodes"
-		return f
+		return f, false
 	}
 	f.Judged, f.Conflict = p.judge(o)
 	f.Up, f.UpWhy = p.up(o)
 	if !o.up() && f.Up && p.good != nil {
 		kept := *p.good // a look failed beside a running call: what was last seen holds
 		kept.Paused = p.paused
-		return kept
+		return kept, false
 	}
 	if !o.up() || p.identity == nil {
-		return f
+		return f, false
 	}
 	spec := p.identity.Spec
 	now := spec.SlotAt(o.at)
@@ -72,8 +75,7 @@ func (p *Pair) facts() fsm.Facts {
 	f.DAGSynced, f.DAGWhy = p.dagSynced(o, now)
 	f.FellBehind, f.FellBehindWhy = p.fellBehind(o, spec, now)
 	f.Verified, f.VerifyWhy, f.VerifyOver = p.verdict.Working, p.verdict.Why, p.verdict.Over
-	p.good = &f
-	return f
+	return f, true
 }
 
 // judge tells whether the nodes said who they are, and why they are no pair.
@@ -129,7 +131,9 @@ func (p *Pair) gwatAtCheckpoint(o *observation, spec checkpoint.Spec) (bool, str
 		return true, "nothing is justified yet, the checkpoint is genesis"
 	}
 	for _, point := range o.beacon.points {
-		if spine, has := point.lastSpine(); has && o.state(spine) == checkpoint.SpineFinal {
+		spine, has := point.lastSpine()
+		// A body without spines shows nothing but its slot.
+		if has && o.state(spine) == checkpoint.SpineFinal || !has && o.gwat.latest.Slot >= point.header.Slot {
 			return true, fmt.Sprintf("gwat has finalized the checkpoint at slot %d", point.header.Slot)
 		}
 	}

@@ -2,6 +2,7 @@ package pair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ type observation struct {
 	beacon   beaconLook
 	identity *checkpoint.Identity // nil if it was not asked for or not had
 	blocks   map[common.Hash]*gwatclient.Block
+	calls    bool // the calls of normal work were tried
 	callsErr error
 }
 
@@ -189,6 +191,9 @@ func (o *observer) lookCheckpoints(ctx context.Context, head beaconclient.Header
 		e, ok := o.entries[cp.Root]
 		if !ok {
 			h, err := o.beacon.Header(ctx, beaconclient.AtRoot(cp.Root))
+			if errors.Is(err, beaconclient.ErrNotFound) {
+				continue // a node that was started from a checkpoint may lack older ones
+			}
 			if err != nil {
 				return fmt.Errorf("read the block of the checkpoint of epoch %d: %w", cp.Epoch, err)
 			}
@@ -239,6 +244,7 @@ func (o *observer) lookAcross(ctx context.Context, q question, obs *observation)
 		obs.blocks[spines[i]] = b
 	}
 	if q.calls {
+		obs.calls = true
 		_, obs.callsErr = o.gwat.Candidates(ctx, obs.beacon.head.header.Slot)
 	}
 }

@@ -54,6 +54,12 @@ func (p *Pair) Subscribe() (changes <-chan status.Change, cancel func()) {
 	ch := make(chan status.Change, subscriberBuffer)
 	p.subMu.Lock()
 	defer p.subMu.Unlock()
+	select {
+	case <-p.stopped:
+		close(ch)
+		return ch, func() {}
+	default:
+	}
 	p.subs[ch] = struct{}{}
 	return ch, func() {
 		p.subMu.Lock()

@@ -38,6 +38,7 @@ type Pair struct {
 	observer *observer
 
 	snapshot atomic.Pointer[status.Snapshot]
+	handsOff atomic.Pointer[string] // hands, for the worker
 	commands chan command
 	looks    chan *observation
 	reports  chan report
@@ -64,7 +65,8 @@ type Pair struct {
 	track       track
 	rival       headsync.RivalWatch
 	collector   *headsync.Collector
-	refused     map[common.Hash]bool
+	refused     map[common.Hash]int // how often in a row gwat refused a checkpoint
+	pace        headsync.Pace       // gwat's measured speed; the worker's while one runs
 	missing     *missing
 	ours        []common.Hash // spines of the last push
 	verifier    *headsync.Verifier
@@ -77,7 +79,8 @@ type Pair struct {
 	nextAttempt time.Time
 	takeover    bool   // a ready that was pending is in force
 	hands       string // why syncd keeps its hands off; "" if it does not
-	push        *status.Push
+	push        *status.Push // of the running or last attempt
+	lastPush    *status.Push // that ended well
 	pushIndex   map[common.Hash]int
 	lastErr     *status.Error
 	rates       rates
@@ -137,7 +140,7 @@ func newPair(cfg Config, gwat gwatNode, beacon beaconNode) (*Pair, error) {
 		commands: make(chan command), looks: make(chan *observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
 		subs:  map[chan status.Change]struct{}{},
-		since: now, told: now, reason: "syncd started", refused: map[common.Hash]bool{},
+		since: now, told: now, reason: "syncd started", refused: map[common.Hash]int{},
 	}
 	p.machine = fsm.New(p.changed)
 	p.metrics.entered(fsm.Connecting)
@@ -193,6 +196,8 @@ func (p *Pair) Run(ctx context.Context) error {
 
 // shutdown ends what the loop owns: a call in flight gets a short grace.
 func (p *Pair) shutdown(cancel context.CancelFunc) {
+	stopping := "syncd is stopping"
+	p.handsOff.Store(&stopping)
 	close(p.stopped)
 	if p.worker != nil {
 		select {
@@ -262,13 +267,17 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	}
 	if o.gwat.err == nil {
 		fresh := p.worker == nil && o.start.After(p.workerEnd)
-		p.completed = p.completed && !(fresh && o.gwat.sync.Syncing)
 		p.watchRival(o, previous)
-		p.judgePending()
-		p.proveConfirmed(o)
+		if fresh { // a look from before a call of ours ended tells nothing of it
+			p.completed = p.completed && !o.gwat.sync.Syncing
+			p.judgePending()
+		}
 	}
 	p.verify(o)
 	p.settle(ctx)
+	if o.up() && p.worker == nil && o.start.After(p.workerEnd) {
+		p.proveConfirmed(o)
+	}
 	if p.lookAgain {
 		p.look(ctx)
 	}
@@ -284,9 +293,7 @@ func (p *Pair) identified(o *observation) {
 		p.collector = headsync.NewCollector(p.beacon, p.identity.Spec)
 	}
 	if fresh && p.identity.Conflict() == "" {
-		if err := p.cfg.Journal.SetNetwork(*p.network(o.at)); err != nil {
-			p.log.WithError(err).Warn("The journal does not take the network; going on without it")
-		}
+		p.ledger.SetNetwork(*p.network(o.at))
 	}
 }
 
@@ -299,7 +306,7 @@ func (p *Pair) watchRival(o, previous *observation) {
 	}
 	s := headsync.Sample{
 		At: o.at, Stage: o.gwat.sync.Stage, Number: p.track.number,
-		Ours:      p.worker != nil || p.ledger.Pending() != nil || p.workerEnd.After(since),
+		Ours:      p.ledger.Busy(since),
 		Restarted: previous == nil || previous.gwat.err != nil,
 	}
 	before, _, _ := p.rival.Told()
@@ -312,7 +319,11 @@ func (p *Pair) watchRival(o, previous *observation) {
 // settle fires what the facts ask for until the stage rests.
 func (p *Pair) settle(ctx context.Context) {
 	for {
-		ev, why, ok := fsm.Decide(p.machine.Stage(), p.facts())
+		facts, whole := p.facts()
+		if whole {
+			p.good = &facts
+		}
+		ev, why, ok := fsm.Decide(p.machine.Stage(), facts)
 		if !ok {
 			return
 		}
@@ -341,12 +352,12 @@ func (p *Pair) changed(c fsm.Change) {
 	change := status.Change{At: now, From: string(c.From), To: string(c.To), Event: string(c.Event), Reason: c.Reason}
 	p.log.WithFields(logrus.Fields{"from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
 		Infof("Stage %s: %s", c.To, c.Reason)
+	p.entered(c)
+	p.publish() // before the disk: who asks must not see "working" while it is slow
+	p.tell(change)
 	if err := p.cfg.Journal.AppendChange(change); err != nil {
 		p.log.WithError(err).Warn("The journal does not take the stage change; going on without it")
 	}
-	p.entered(c)
-	p.publish()
-	p.tell(change)
 }
 
 // entered prepares what belongs to a stage.
@@ -360,10 +371,6 @@ func (p *Pair) entered(c fsm.Change) {
 		p.rates.reset()
 	case fsm.HeadSyncReady:
 		p.missing = nil
-		p.nextAttempt = time.Time{}
-		if c.From != fsm.HeadSync {
-			clear(p.refused)
-		}
 	case fsm.Switching:
 		head := p.obs.beacon.head.header.Slot
 		p.verifier = headsync.NewVerifier(time.Now(), p.identity.Spec.SlotDuration(), head, p.ours)
@@ -380,8 +387,11 @@ func (p *Pair) entered(c fsm.Change) {
 // verify has the verifier judge the look.
 func (p *Pair) verify(o *observation) {
 	stage := p.machine.Stage()
-	if (stage != fsm.Switching && stage != fsm.Working) || !o.up() {
+	if (stage != fsm.Switching && stage != fsm.Working) || !o.up() || !o.calls {
 		return
+	}
+	if stage == fsm.Switching && o.start.Before(p.since) {
+		return // it shows what was before the switch
 	}
 	head := o.beacon.head
 	look := headsync.Look{At: o.at, Sync: o.gwat.sync, CallsErr: o.callsErr}

@@ -66,13 +66,16 @@ func (p *Pair) waiting(stage fsm.Stage) string {
 		return "the first answer of both nodes"
 	}
 	if stage != fsm.HeadSyncReady {
-		return fsm.Waiting(stage, p.facts())
+		facts, _ := p.facts()
+		return fsm.Waiting(stage, facts)
 	}
 	switch {
 	case p.hands != "":
 		return p.hands
-	case p.worker == nil && p.lastErr != nil && p.lastErr.At.After(p.since):
+	case p.lastErr != nil && p.lastErr.At.After(p.since):
 		return p.lastErr.Message
+	case p.push != nil && p.worker != nil && p.push.Phase == string(headsync.PhaseCollecting):
+		return fmt.Sprintf("the beacon's blocks up to slot %d to be collected", p.push.To)
 	}
 	return "gwat to be ready"
 }
@@ -106,9 +109,12 @@ func (p *Pair) network(now time.Time) *status.Network {
 
 func checkpointShown(o *observation) *status.Checkpoint {
 	out := &status.Checkpoint{Checkpoint: o.beacon.justified}
-	if len(o.beacon.points) > 0 {
-		out.Slot = o.beacon.points[0].header.Slot
-		if spine, ok := o.beacon.points[0].lastSpine(); ok {
+	for _, point := range o.beacon.points {
+		if point.header.Root != o.beacon.justified.Root {
+			continue
+		}
+		out.Slot = point.header.Slot
+		if spine, ok := point.lastSpine(); ok {
 			out.Spine = &spine
 		}
 	}
@@ -125,8 +131,8 @@ func (p *Pair) lock(stage fsm.Stage) *status.Lock {
 	if pending != nil {
 		return &status.Lock{Ours: true, Until: pending.SentAt.Add(p.cfg.LockTime)}
 	}
-	if _, first, _ := p.rival.Told(); !first.IsZero() && stage != fsm.HeadSync {
-		return &status.Lock{Until: first.Add(p.cfg.LockTime)}
+	if _, _, last := p.rival.Told(); !last.IsZero() && stage != fsm.HeadSync {
+		return &status.Lock{Until: last.Add(p.cfg.LockTime)}
 	}
 	return nil
 }

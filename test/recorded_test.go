@@ -135,7 +135,7 @@ func TestRecordedChainIsPushed(t *testing.T) {
 	var pushed []headsync.Entry
 	attempt := &headsync.Attempt{
 		Number: 1, Spec: spec, Beacon: client, Collector: headsync.NewCollector(client, spec),
-		Gwat: gwat, Driver: gwat, Ledger: noLedger{}, Now: time.Now, CallTimeout: 10 * time.Second,
+		Gwat: gwat, Driver: gwat, Ledger: noLedger{}, Now: time.Now, HandsOff: func() string { return "" },
 		Report: func(r headsync.Report) {
 			if r.Accepted {
 				pushed = r.Push
@@ -144,7 +144,7 @@ func TestRecordedChainIsPushed(t *testing.T) {
 	}
 	result, err := attempt.Run(ctx)
 	require.NoError(t, err)
-	require.Equal(t, primitives.Slot(96), pushed[0].Slot())
+	require.Equal(t, primitives.Slot(97), pushed[0].Slot(), "what follows slot 96's checkpoint")
 	require.Equal(t, primitives.Slot(246), pushed[len(pushed)-1].Slot())
 	require.Equal(t, uint64(241), result.Confirmed.Number)
 
@@ -159,7 +159,7 @@ func TestRecordedChainIsPushed(t *testing.T) {
 	}
 	require.Equal(t, 1, calls["dag_headSyncReady"])
 	require.Equal(t, 1, calls["dag_headSync"])
-	t.Logf("pushed %d entries, slots 96 to 246; numbers 0 to 241 as recorded", len(pushed))
+	t.Logf("pushed %d entries, slots 97 to 246; numbers 0 to 241 as recorded", len(pushed))
 }
 
 // noLedger forgets: one attempt needs no memory.

@@ -33,7 +33,13 @@ type Config struct {
 	ReadyInterval time.Duration `koanf:"ready-interval"`
 	CallTimeout   time.Duration `koanf:"call-timeout"`
 	PushTimeout   time.Duration `koanf:"push-timeout"`
-	API           struct {
+	Push          struct {
+		SegmentBytes int           `koanf:"segment-bytes"`
+		SegmentTime  time.Duration `koanf:"segment-time"`
+		Capacity     int           `koanf:"capacity"`
+	} `koanf:"push"`
+	Anchor string `koanf:"anchor"`
+	API    struct {
 		Listen         string   `koanf:"listen"`
 		AllowedHosts   []string `koanf:"allowed-hosts"`
 		AllowedOrigins []string `koanf:"allowed-origins"`
@@ -50,6 +56,7 @@ type Config struct {
 // nothing is told in time.
 const (
 	minInterval = 50 * time.Millisecond
+	maxPoll     = 10 * time.Second
 	maxInterval = time.Minute
 	minTimeout  = 100 * time.Millisecond
 	maxTimeout  = 10 * time.Minute
@@ -61,7 +68,7 @@ var pairName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 // Check refuses what cannot work. Its error is one line that names the setting,
 // its value and the remedy; a value that may hold a password is not repeated.
 func (c *Config) Check() error {
-	for _, check := range []func() error{c.checkNodes, c.checkTimes, c.checkOwn} {
+	for _, check := range []func() error{c.checkNodes, c.checkTimes, c.checkPush, c.checkOwn} {
 		if err := check(); err != nil {
 			return &exitError{code: exitUsage, err: err}
 		}
@@ -97,11 +104,12 @@ func (c *Config) checkTimes() error {
 		value    time.Duration
 		min, max time.Duration
 	}{
-		{"poll-interval", c.PollInterval, minInterval, maxInterval},
+		{"poll-interval", c.PollInterval, minInterval, maxPoll},
 		{"ready-interval", c.ReadyInterval, minInterval, maxInterval},
 		{"call-timeout", c.CallTimeout, minTimeout, maxTimeout},
 		{"push-timeout", c.PushTimeout, minTimeout, maxTimeout},
 		{"gwat.lock", c.Gwat.Lock, minTimeout, maxLock},
+		{"push.segment-time", c.Push.SegmentTime, minTimeout, maxTimeout},
 	} {
 		if d.value < d.min || d.value > d.max {
 			return fmt.Errorf("--%s is %s: want %s to %s", d.key, shortDuration(d.value), shortDuration(d.min), shortDuration(d.max))
@@ -114,6 +122,36 @@ func (c *Config) checkTimes() error {
 	if c.ReadyInterval >= c.Gwat.Lock {
 		return fmt.Errorf("--ready-interval is %s and --gwat.lock %s: the lock would run out between two asks; make --ready-interval the shorter one",
 			shortDuration(c.ReadyInterval), shortDuration(c.Gwat.Lock))
+	}
+	return nil
+}
+
+// The bounds of a push: a segment below them is all overhead, one above them
+// does not get through to gwat or fills the memory.
+const (
+	minSegment  = 4 << 10
+	maxSegment  = 4 << 20
+	minCapacity = 2
+	maxCapacity = 64
+
+	anchorProven    = "proven"
+	anchorJustified = "justified"
+)
+
+func (c *Config) checkPush() error {
+	for _, n := range []struct {
+		key             string
+		value, min, max int
+	}{
+		{"push.segment-bytes", c.Push.SegmentBytes, minSegment, maxSegment},
+		{"push.capacity", c.Push.Capacity, minCapacity, maxCapacity},
+	} {
+		if n.value < n.min || n.value > n.max {
+			return fmt.Errorf("--%s is %d: want %d to %d", n.key, n.value, n.min, n.max)
+		}
+	}
+	if c.Anchor != anchorProven && c.Anchor != anchorJustified {
+		return fmt.Errorf("--anchor is %q: want %s or %s", c.Anchor, anchorProven, anchorJustified)
 	}
 	return nil
 }

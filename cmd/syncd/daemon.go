@@ -41,7 +41,9 @@ func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon
 		Beacon:       beaconclient.Config{URL: cfg.Beacon.Endpoint},
 		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
 		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
-		Journal: j, Log: log, Registerer: registry,
+		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
+		FullPush: cfg.Anchor == anchorJustified,
+		Journal:  j, Log: log, Registerer: registry,
 	})
 	if err != nil {
 		return nil, err

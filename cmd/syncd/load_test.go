@@ -67,7 +67,7 @@ log.level: warn
 }
 
 func TestEveryFlagCanBeSetEverywhere(t *testing.T) {
-	sample := map[kind]string{text: "info", duration: "42s", toggle: "true", list: "a,b"}
+	sample := map[kind]string{text: "info", number: "42", duration: "42s", toggle: "true", list: "a,b"}
 	for _, s := range settings {
 		want, err := s.parse(sample[s.kind])
 		require.NoError(t, err)
@@ -90,7 +90,8 @@ func valueOf(c *Config, key string) any {
 		"gwat.endpoint": c.Gwat.Endpoint, "gwat.jwt-secret": c.Gwat.JWTSecret, "gwat.lock": c.Gwat.Lock,
 		"beacon.endpoint": c.Beacon.Endpoint, "data-dir": c.DataDir, "pair": c.Pair, "observe": c.Observe,
 		"poll-interval": c.PollInterval, "ready-interval": c.ReadyInterval, "call-timeout": c.CallTimeout,
-		"push-timeout": c.PushTimeout, "api.listen": c.API.Listen, "api.allowed-hosts": c.API.AllowedHosts,
+		"push-timeout": c.PushTimeout, "push.segment-bytes": c.Push.SegmentBytes, "push.segment-time": c.Push.SegmentTime,
+		"push.capacity": c.Push.Capacity, "anchor": c.Anchor, "api.listen": c.API.Listen, "api.allowed-hosts": c.API.AllowedHosts,
 		"api.allowed-origins": c.API.AllowedOrigins, "log.level": c.Log.Level, "log.format": c.Log.Format,
 	}[key]
 }

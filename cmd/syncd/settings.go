@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"github.com/xrash/smetrics"
 
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair"
 )
 
@@ -19,6 +20,7 @@ type kind string
 const (
 	text     kind = "text"
 	duration kind = "duration"
+	number   kind = "number"
 	toggle   kind = "true or false"
 	list     kind = "list"
 )
@@ -45,6 +47,10 @@ var settings = []setting{
 	{"ready-interval", duration, pair.DefaultReadyInterval, "time between two asks for readiness (dag_headSyncReady)"},
 	{"call-timeout", duration, pair.DefaultCallTimeout, "how long a node may take to answer a read"},
 	{"push-timeout", duration, pair.DefaultPushTimeout, "how long gwat may take to answer dag_headSyncReady and dag_headSync, each; less than gwat.lock"},
+	{"push.segment-bytes", number, headsync.DefaultSegmentBytes, "most bytes of one dag_headSync; gwat takes 5 MiB over HTTP"},
+	{"push.segment-time", duration, headsync.DefaultSoft, "how long gwat should take for one dag_headSync, by its measured speed; at most half of push-timeout counts"},
+	{"push.capacity", number, headsync.DefaultCapacity, "most pieces of a push that are collected or pushed and not confirmed; bounds the memory of a push"},
+	{"anchor", text, anchorProven, "where a push begins: proven (behind the last entry that gwat was proved to have) or justified (at the last checkpoint, whatever gwat has; rolls it back)"},
 	{"api.listen", text, "127.0.0.1:8650", "`HOST:PORT` of the API, the probes and the metrics; port 0 takes a free one"},
 	{"api.allowed-hosts", list, []string{}, "host names under which the API may be asked, beside localhost and the listen host; * for any"},
 	{"api.allowed-origins", list, []string{}, "origins of web pages that may ask the API, such as http://localhost:3000; * for any"},
@@ -135,6 +141,10 @@ func (s setting) parse(raw any) (any, error) {
 			}
 		}
 		return nil, fmt.Errorf("is %q: want a duration such as 500ms, 1s or 2m", fmt.Sprint(raw))
+	case number:
+		if v, err := strconv.Atoi(strings.TrimSpace(fmt.Sprint(raw))); err == nil {
+			return v, nil
+		}
 	case toggle:
 		if v, err := strconv.ParseBool(fmt.Sprint(raw)); err == nil {
 			return v, nil
@@ -152,7 +162,7 @@ func (s setting) parse(raw any) (any, error) {
 		}
 	}
 	return nil, fmt.Errorf("is %q: want %s", fmt.Sprint(raw), map[kind]string{
-		text: "a text", toggle: "true or false", list: "a list, or texts with commas between them",
+		text: "a text", number: "a whole number", toggle: "true or false", list: "a list, or texts with commas between them",
 	}[s.kind])
 }
 

@@ -1,0 +1,122 @@
+package headsync
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+)
+
+// Errors about where gwat stands.
+var (
+	// ErrSpineMissing: gwat lacks the block of a spine, so its DAG sync is not done.
+	ErrSpineMissing = failure.As(failure.RetryLater, errors.New("gwat lacks the block of a spine"))
+	// ErrNoAnchor: no block of the chain has spines that gwat has finalized.
+	ErrNoAnchor = failure.As(failure.RetryLater, errors.New("gwat has finalized no spine of the beacon's chain"))
+)
+
+// MissingSpine is ErrSpineMissing with the spine.
+type MissingSpine struct{ Spine common.Hash }
+
+func (m *MissingSpine) Error() string { return fmt.Sprintf("%v: %s", ErrSpineMissing, m.Spine) }
+
+// Unwrap gives ErrSpineMissing.
+func (m *MissingSpine) Unwrap() error { return ErrSpineMissing }
+
+// Position is how far gwat was proved or confirmed to have the beacon's chain.
+type Position struct {
+	// Checkpoint is the newest entry that ready can be asked with; Rest are the
+	// proven entries after it that a ready at it would roll back.
+	Checkpoint Entry
+	At         uint64 // number of the checkpoint's last spine; 0 for genesis
+	Rest       []Entry
+	// Last is the newest entry that is proven, with spines or without.
+	Last Entry
+	// Number and Spine are of gwat's newest proven spine; the zero hash stands
+	// for gwat's genesis.
+	Number uint64
+	Spine  common.Hash
+}
+
+// usable tells whether ready can be asked with an entry: gwat has finalized its
+// last spine with number equal to height. The genesis block needs no spine.
+func usable(e Entry, view View) bool {
+	spine, has := e.Info.LastSpine()
+	if !has {
+		return e.Slot() == 0
+	}
+	b := view.ByHash[spine]
+	return b != nil && b.IsSpine()
+}
+
+// Anchor is the newest of entries at or before a slot that gwat can be asked
+// with; it is where a proof begins. False if there is none. A refusal does not
+// move it back, since whatever lies beyond it would be rolled back (S4).
+func Anchor(entries []Entry, upTo primitives.Slot, view View) (Position, bool) {
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := entries[i]
+		if e.Slot() > upTo || !usable(e, view) {
+			continue
+		}
+		p := Position{Checkpoint: e, Last: e}
+		if spine, has := e.Info.LastSpine(); has {
+			p.At, p.Number, p.Spine = *view.ByHash[spine].Number, *view.ByHash[spine].Number, spine
+		}
+		return p, true
+	}
+	return Position{}, false
+}
+
+// Advance proves entries, which follow the position, and moves it over those
+// that gwat has exactly as they say; it gives their number. Refused checkpoints
+// are passed, but not asked with again.
+func (p *Position) Advance(entries []Entry, view View, refused map[common.Hash]bool) int {
+	n := Proven(p.Number, p.Spine, entries, view)
+	for _, e := range entries[:n] {
+		p.Last = e
+		spine, has := e.Info.LastSpine()
+		if has {
+			p.Number, p.Spine = *view.ByHash[spine].Number, spine
+		}
+		switch {
+		case has && !refused[e.Root]:
+			p.Checkpoint, p.At, p.Rest = e, p.Number, nil
+		case has || len(p.Rest) > 0:
+			p.Rest = append(p.Rest, e)
+		}
+	}
+	return n
+}
+
+// RolledBack is the position after a ready at its checkpoint.
+func (p *Position) RolledBack() Position {
+	back := Position{Checkpoint: p.Checkpoint, At: p.At, Last: p.Checkpoint, Number: p.At}
+	back.Spine, _ = p.Checkpoint.Info.LastSpine()
+	return back
+}
+
+// Info is what ready is asked with: the checkpoint's entry, or genesis. A root
+// is given for the former only.
+func (p *Position) Info() (checkpoint.ConsensusInfo, common.Hash) {
+	if _, has := p.Checkpoint.Info.LastSpine(); has {
+		return p.Checkpoint.Info, p.Checkpoint.Root
+	}
+	return checkpoint.Genesis(), common.Hash{}
+}
+
+// firstMissing is the index of the first entry that names a spine whose block
+// gwat lacks; len(entries) if it has all.
+func firstMissing(entries []Entry, view View) (int, common.Hash) {
+	for i, e := range entries {
+		for _, s := range e.Info.Finalizing {
+			if view.ByHash[s] == nil {
+				return i, s
+			}
+		}
+	}
+	return len(entries), common.Hash{}
+}

@@ -1,0 +1,376 @@
+package headsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/status"
+)
+
+// headAge is how old the head answer may be when a push is sent (S3).
+const headAge = time.Second
+
+// releaseTime is how long the empty push that gives the lock back may take.
+const releaseTime = 2 * time.Second
+
+// cut is a segment with what gwat was read to lack of it, or why none came.
+type cut struct {
+	entries []Entry
+	missing *MissingSpine // what comes after entries cannot be pushed
+	err     error
+}
+
+// pushAll pushes first and what the feed still has, segment by segment. The
+// next segments are cut while gwat works on one: with the one that is cut and
+// the one that is pushed, Capacity of them are in memory.
+func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var cutter sync.WaitGroup
+	defer cutter.Wait()
+	defer cancel()
+	cuts := make(chan cut, max(0, a.Limits.Capacity-2))
+	var pace sync.Mutex // the cutter reads the pace that the pusher measures
+	size := func() int { pace.Lock(); defer pace.Unlock(); return a.Pace.Entries(a.Limits.Soft) }
+	cutter.Go(func() {
+		defer close(cuts)
+		a.cut(ctx, feed, first, size, cuts)
+	})
+	for c := range cuts {
+		if a.Takeover != nil && (c.err != nil || c.missing != nil) {
+			a.release(ctx) // nothing can follow the ready in force
+		}
+		if c.err != nil {
+			return c.err
+		}
+		if len(c.entries) > 0 {
+			took, n, err := a.segment(ctx, c.entries)
+			pace.Lock()
+			if err == nil {
+				a.Pace.Observe(n, took)
+			} else if took >= a.Limits.Hard && a.Limits.Hard > 0 {
+				a.Pace.Failed(n, took)
+			}
+			pace.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+		if c.missing != nil {
+			return c.missing
+		}
+	}
+	return ctx.Err()
+}
+
+// cut makes segments of first and what follows, and reads ahead whether gwat
+// has their blocks. A short one that gwat cannot take whole is left for later.
+func (a *Attempt) cut(ctx context.Context, feed *Feed, first []Entry, size func() int, out chan<- cut) {
+	var seg Segment
+	send := func(last bool) bool {
+		c := a.checked(ctx, seg.Entries, !last)
+		seg = Segment{}
+		select {
+		case out <- c:
+			return c.err == nil && c.missing == nil
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for {
+		var e Entry
+		var err error
+		if len(first) > 0 {
+			e, first = first[0], first[1:]
+		} else if e, err = feed.Next(); errors.Is(err, io.EOF) {
+			send(true)
+			return
+		} else if err != nil {
+			if len(seg.Entries) > 0 && !send(true) { // nothing after it, but what is before it (S2)
+				return
+			}
+			select {
+			case out <- cut{err: fmt.Errorf("collect after slot %d: %w", a.trail.Refs[0].Slot, err)}:
+			case <-ctx.Done():
+			}
+			return
+		}
+		if !seg.Add(e, a.Limits.Bytes, size()) {
+			if !send(false) {
+				return
+			}
+			seg.Add(e, a.Limits.Bytes, 1)
+		}
+	}
+}
+
+// checked reads whether gwat has the spines of a segment. What comes before a
+// missing one is pushed if the segment was a full one; a short one waits whole.
+func (a *Attempt) checked(ctx context.Context, entries []Entry, full bool) cut {
+	view, err := ReadSpines(ctx, a.Gwat, entries)
+	if err != nil {
+		return cut{err: err}
+	}
+	n, spine := firstMissing(entries, view)
+	if n == len(entries) {
+		return cut{entries: entries}
+	}
+	c := cut{missing: &MissingSpine{Spine: spine}}
+	if full {
+		c.entries = entries[:n]
+	}
+	return c
+}
+
+// segment makes gwat ready at the position, pushes entries, proves that they
+// were applied and moves the position. It gives how long gwat took for how many.
+func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, int, error) {
+	if a.result.Pushed > 0 { // the first one was proved a moment ago
+		rest, err := a.skipFinal(ctx, entries)
+		if err != nil || len(rest) == 0 {
+			return 0, 0, err
+		}
+		entries = rest
+	}
+	push := append(a.pos.Rest[:len(a.pos.Rest):len(a.pos.Rest)], entries...)
+	if a.Takeover == nil {
+		if err := a.ready(ctx, push); err != nil {
+			return 0, 0, err
+		}
+	}
+	took, push, err := a.push(ctx, push)
+	if err != nil && len(push) == 0 {
+		return took, len(entries), err
+	}
+	a.Takeover = nil
+	a.tell(PhaseConfirming, nil)
+	if confirmErr := a.confirm(ctx, push); confirmErr != nil {
+		return took, len(push), confirmErr
+	}
+	return took, len(push), err
+}
+
+// skipFinal passes what the beacon's own calls have finalized since: between
+// two segments the lock is free, and that is progress.
+func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, error) {
+	latest, err := a.Gwat.Latest(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read gwat's last finalized block: %w", err)
+	}
+	if latest.Number == nil || *latest.Number <= a.pos.Number {
+		return entries, nil
+	}
+	view, err := ReadView(ctx, a.Gwat, entries, a.pos.Number)
+	if err != nil {
+		return nil, err
+	}
+	n := a.pos.Advance(entries, view, a.Refused)
+	a.next += n
+	return entries[n:], nil
+}
+
+// ready asks gwat to stand at the position's checkpoint.
+func (a *Attempt) ready(ctx context.Context, push []Entry) error {
+	if a.result.Pushed == 0 {
+		sync, err := a.Gwat.Syncing(ctx)
+		if err != nil {
+			return fmt.Errorf("read eth_syncing: %w", err)
+		}
+		switch sync.Stage {
+		case gwatclient.StageHead:
+			return ErrLockHeld
+		case gwatclient.StageFinalized, gwatclient.StageDAG:
+			return fmt.Errorf("%w: eth_syncing says stage %s", ErrBusy, sync.Stage)
+		}
+	}
+	if why := a.HandsOff(); why != "" {
+		return fmt.Errorf("%w: %s", ErrHandsOff, why)
+	}
+	info, root := a.pos.Info()
+	a.tell(PhaseReady, nil)
+	pending := a.pending(journal.CallReady, push)
+	a.Ledger.SetPending(pending)
+	callCtx, cancel := a.callContext(ctx)
+	defer cancel()
+	ok, err := a.Driver.HeadSyncReady(callCtx, info)
+	if err != nil {
+		a.settle(err)
+		err = fmt.Errorf("dag_headSyncReady at slot %d: %w", info.Slot, err)
+		if refusesCheckpoint(err) {
+			return &RefusedCheckpoint{Root: root, Err: err}
+		}
+		return err
+	}
+	if !ok {
+		a.Ledger.ClearPending()
+		return fmt.Errorf("dag_headSyncReady at slot %d: %w", info.Slot, ErrRefused)
+	}
+	a.inForce = &pending
+	return nil
+}
+
+// release gives the lock back by an empty push, so that gwat's normal calls are
+// not refused until it runs out. It outlives a cancelled attempt for a moment.
+func (a *Attempt) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	if _, err := a.Driver.HeadSync(ctx, nil); err == nil || !gwatclient.PossiblyDone(err) {
+		a.Ledger.ClearPending()
+	}
+}
+
+func (a *Attempt) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.Limits.Hard <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, a.Limits.Hard)
+}
+
+// RefusedCheckpoint tells that gwat does not take a block as checkpoint though
+// reads show it finalized; the next attempt takes the one before.
+type RefusedCheckpoint struct {
+	Root common.Hash
+	Err  error
+}
+
+func (r *RefusedCheckpoint) Error() string { return r.Err.Error() }
+
+// Unwrap gives gwat's answer.
+func (r *RefusedCheckpoint) Unwrap() error { return r.Err }
+
+func refusesCheckpoint(err error) bool {
+	return errors.Is(err, gwatclient.ErrBadNumber) || errors.Is(err, gwatclient.ErrStateNotFound)
+}
+
+// settle clears what is pending unless the call may still be carried out.
+func (a *Attempt) settle(err error) {
+	if gwatclient.PossiblyDone(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	a.Ledger.ClearPending()
+}
+
+func (a *Attempt) pending(call string, push []Entry) journal.Pending {
+	info, root := a.pos.Info()
+	p := journal.Pending{Call: call, Attempt: a.Number, Slot: info.Slot, Root: root, SentAt: a.Now()}
+	p.Spine, _ = info.LastSpine()
+	for _, e := range push {
+		if spine, has := e.Info.LastSpine(); has {
+			p.LastSpine = spine
+		}
+	}
+	return p
+}
+
+// push sends what is still canonical (S3). It gives what gwat applied, and an
+// error if that is not all: the attempt then ends.
+func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []Entry, error) {
+	if err := ctx.Err(); err != nil {
+		a.release(ctx)
+		return 0, nil, err
+	}
+	a.tell(PhasePushing, entries)
+	// Written down first, so that no disk lies between the head's answer and the call.
+	a.Ledger.SetPending(a.pending(journal.CallPush, entries))
+	push, cause := a.freshest(ctx, entries)
+	if cause != nil && len(push) == 0 {
+		a.release(ctx)
+		return 0, nil, cause
+	}
+	if err := CheckLinked(push); err != nil {
+		a.release(ctx)
+		return 0, nil, failure.As(failure.RestartAttempt, err)
+	}
+	callCtx, cancel := a.callContext(ctx)
+	defer cancel()
+	begin := a.Now()
+	ok, err := a.Driver.HeadSync(callCtx, Infos(push))
+	took := a.Now().Sub(begin)
+	if err != nil {
+		a.settle(err)
+		if errors.Is(err, gwatclient.ErrDown) && a.inForce != nil {
+			a.Ledger.SetPending(*a.inForce) // not sent, so the ready is in force still
+		}
+		return took, nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), err)
+	}
+	a.Ledger.ClearPending()
+	if !ok {
+		return took, nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), failure.As(failure.RestartAttempt, ErrRefused))
+	}
+	return took, push, cause
+}
+
+// freshest gives what of entries is canonical by a head answer at most headAge
+// old. The error tells why something, or all, was cut off.
+func (a *Attempt) freshest(ctx context.Context, entries []Entry) ([]Entry, error) {
+	var last error
+	for range 3 {
+		push, answered, err := a.stillCanonical(ctx, entries)
+		if answered.IsZero() {
+			last = err
+			continue
+		}
+		if a.Now().Sub(answered) <= headAge {
+			return push, err
+		}
+		last = errors.New("the answer was too old when the push could be sent")
+	}
+	return nil, fmt.Errorf("%w: %w", ErrHeadUnknown, last)
+}
+
+// stillCanonical cuts entries at the fork if the beacon left their chain, and
+// tells when the head's answer was there; zero if it could not be had.
+func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry) ([]Entry, time.Time, error) {
+	head, err := a.Beacon.Header(ctx, beaconclient.Head)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	answered := a.Now()
+	if head.Root == a.trail.Tip().Root {
+		return entries, answered, nil
+	}
+	trail, err := a.Collector.Trail(ctx, head, a.trail.Refs[0].Slot)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if n := trail.Canonical(entries); n < len(entries) {
+		return entries[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(entries))
+	}
+	return entries, answered, nil
+}
+
+// confirm proves by block reads that gwat finalized what was pushed, in order,
+// and moves the position over it.
+func (a *Attempt) confirm(ctx context.Context, push []Entry) error {
+	if len(push) == 0 {
+		return nil
+	}
+	view, err := ReadView(ctx, a.Gwat, push, a.pos.At)
+	if err != nil {
+		return err
+	}
+	pos := a.pos.RolledBack()
+	if n := pos.Advance(push, view, nil); n < len(push) {
+		return fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
+	}
+	a.next += len(push) - len(a.pos.Rest)
+	a.pos = pos
+	a.result.Pushed += len(push)
+	a.result.Spines = Spines(push)
+	if spine, has := pos.Checkpoint.Info.LastSpine(); has {
+		a.result.Confirmed = &status.Confirmed{
+			Slot: pos.Checkpoint.Slot(), Root: pos.Checkpoint.Root, Spine: spine, Number: pos.Number, At: a.Now(),
+		}
+		a.Ledger.SetConfirmed(*a.result.Confirmed)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package headsync
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Limits of what is pushed in one call.
+type Limits struct {
+	// Bytes of the entries' JSON; always below the transport's limit.
+	Bytes int
+	// Soft is how long gwat should take for a segment, by the measured speed; at
+	// most half of Hard.
+	Soft time.Duration
+	// Hard bounds ready and push, each; past it the attempt ends, and what gwat
+	// really has decides where the next one starts.
+	Hard time.Duration
+	// Capacity is how many segments may be unconfirmed at a time, at least 2: one
+	// being pushed, the others collected ahead. It bounds the memory of a push.
+	Capacity int
+}
+
+// Defaults of Limits. gwat takes 5 MiB a request over HTTP.
+const (
+	DefaultSegmentBytes = 1 << 20
+	DefaultSoft         = 8 * time.Second
+	DefaultCapacity     = 3
+)
+
+func (l Limits) complete() Limits {
+	if l.Bytes <= 0 {
+		l.Bytes = DefaultSegmentBytes
+	}
+	if l.Soft <= 0 {
+		l.Soft = DefaultSoft
+	}
+	if l.Capacity == 0 {
+		l.Capacity = DefaultCapacity
+	}
+	l.Capacity = max(l.Capacity, 2)
+	if l.Hard > 0 {
+		l.Soft = min(l.Soft, l.Hard/2) // half of it is left for slippage
+	}
+	return l
+}
+
+const (
+	// firstEntries is pushed before any speed was measured: some three minutes
+	// of slots, which is what a restart leaves behind.
+	firstEntries = 256
+	// growth bounds how much longer a segment may be than what was measured.
+	growth = 4
+)
+
+// Pace is gwat's measured speed. It is kept over the attempts of a pair.
+type Pace struct {
+	perEntry time.Duration
+	largest  int
+}
+
+// Observe takes in that a push of n entries took so long.
+func (p *Pace) Observe(n int, took time.Duration) {
+	if n <= 0 {
+		return
+	}
+	each := took / time.Duration(n)
+	if p.perEntry == 0 || each > p.perEntry {
+		p.perEntry = each // slower at once, faster by and by
+	} else {
+		p.perEntry = (3*p.perEntry + each) / 4
+	}
+	p.largest = max(p.largest, n)
+}
+
+// Failed takes in that a push of n entries did not end in the time it had.
+func (p *Pace) Failed(n int, had time.Duration) {
+	if n > 0 {
+		p.perEntry = max(p.perEntry, growth*had/time.Duration(n))
+	}
+}
+
+// Entries is how many entries gwat can be given so that it ends within soft.
+func (p *Pace) Entries(soft time.Duration) int {
+	if p.perEntry == 0 {
+		return max(firstEntries, p.largest*growth)
+	}
+	n := int(soft / p.perEntry)
+	return max(1, min(n, max(firstEntries, p.largest*growth)))
+}
+
+// Segment is a run of linked entries that follows what was confirmed.
+type Segment struct {
+	Entries []Entry
+	bytes   int
+}
+
+// entrySize is what an entry adds to the call, its comma included.
+func entrySize(e Entry) int {
+	raw, err := json.Marshal(e.Info)
+	if err != nil {
+		return 0 // a ConsensusInfo always marshals
+	}
+	return len(raw) + 1
+}
+
+// Add takes an entry in if the segment stays within bytes and entries; a first
+// entry always fits.
+func (s *Segment) Add(e Entry, bytes, entries int) bool {
+	size := entrySize(e)
+	if len(s.Entries) > 0 && (s.bytes+size > bytes || len(s.Entries) >= entries) {
+		return false
+	}
+	s.Entries = append(s.Entries, e)
+	s.bytes += size
+	return true
+}

@@ -1,0 +1,202 @@
+package headsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gwatsync/syncd/beaconclient"
+)
+
+// maxWindow bounds the headers that are asked by slot ahead of the walk.
+const maxWindow = 256
+
+// keptBelow is how many refs below the slot asked for are kept for later calls.
+const keptBelow = 4096
+
+// Ref names a canonical beacon block.
+type Ref struct {
+	Root common.Hash
+	Slot primitives.Slot
+}
+
+// Trail is the canonical chain up to a head as names only, so that a long one
+// costs 40 bytes a slot. Refs rise in slot; each is the parent of the next one,
+// and Parent is the parent of the first.
+type Trail struct {
+	Parent common.Hash
+	Refs   []Ref
+}
+
+// Tip is the head the trail leads to.
+func (t Trail) Tip() Ref { return t.Refs[len(t.Refs)-1] }
+
+// From is the index of the first block at or after a slot.
+func (t Trail) From(slot primitives.Slot) int {
+	return sort.Search(len(t.Refs), func(i int) bool { return t.Refs[i].Slot >= slot })
+}
+
+// Has tells whether a block is on the trail.
+func (t Trail) Has(slot primitives.Slot, root common.Hash) bool {
+	i := t.From(slot)
+	return i < len(t.Refs) && t.Refs[i] == Ref{Root: root, Slot: slot}
+}
+
+func (t Trail) parentOf(i int) common.Hash {
+	if i == 0 {
+		return t.Parent
+	}
+	return t.Refs[i-1].Root
+}
+
+// Canonical is how many of entries, from the first on, are on the trail. They
+// are linked, so one that is on it has all before it on it too.
+func (t Trail) Canonical(entries []Entry) int {
+	for i := len(entries); i > 0; i-- {
+		if t.Has(entries[i-1].Slot(), entries[i-1].Root) {
+			return i
+		}
+	}
+	return 0
+}
+
+// Trail gives the chain from the first block at or after slot from up to head.
+// Only what is new since the last call is read. Errors: ErrReorg if a block is no
+// longer to be had, ErrInconsistent, and the client's.
+func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from primitives.Slot) (Trail, error) {
+	known := c.trail
+	if c.trailFrom > from {
+		known = Trail{} // it begins too late, and splicing below it is not worth the code
+	}
+	newer := []Ref{{head.Root, head.Slot}}
+	parent := head.ParentRoot
+	w := walk{c: c, from: from, window: 1}
+	for slot := head.Slot; slot > from; {
+		if i, ok := known.endsAt(parent, slot); ok {
+			return c.join(known, i+1, newer, from), nil
+		}
+		h, err := w.header(ctx, parent, slot, known.below(slot))
+		if err != nil {
+			return Trail{}, err
+		}
+		if h.Slot >= slot {
+			return Trail{}, fmt.Errorf("%w: the parent %s of the block at slot %d says slot %d", ErrInconsistent, h.Root, slot, h.Slot)
+		}
+		if h.Slot < from {
+			break
+		}
+		newer = append(newer, Ref{h.Root, h.Slot})
+		parent, slot = h.ParentRoot, h.Slot
+	}
+	slices.Reverse(newer)
+	c.trail, c.trailFrom = Trail{Parent: parent, Refs: newer}, from
+	return c.trail, nil
+}
+
+// join appends what was walked, newest first, to the first n refs of the known
+// trail. A trail that somebody reads is never written to.
+func (c *Collector) join(known Trail, n int, newer []Ref, from primitives.Slot) Trail {
+	slices.Reverse(newer)
+	refs := known.Refs
+	if n < len(refs) {
+		refs = slices.Clip(refs[:n])
+	}
+	c.trail = Trail{Parent: known.Parent, Refs: append(refs, newer...)}
+	i := c.trail.From(from)
+	asked := Trail{Parent: c.trail.parentOf(i), Refs: c.trail.Refs[i:]}
+	if i > keptBelow {
+		c.trail, c.trailFrom = Trail{Parent: asked.Parent, Refs: slices.Clone(asked.Refs)}, from
+	}
+	return asked
+}
+
+// endsAt finds the ref with a root among those below a slot: if it is on the
+// trail it is the last of them.
+func (t Trail) endsAt(root common.Hash, slot primitives.Slot) (int, bool) {
+	i := t.From(slot) - 1
+	return i, i >= 0 && t.Refs[i].Root == root
+}
+
+// below is the slot of the newest ref below a slot: the walk can end there.
+func (t Trail) below(slot primitives.Slot) primitives.Slot {
+	if i := t.From(slot) - 1; i >= 0 {
+		return t.Refs[i].Slot
+	}
+	return 0
+}
+
+// walk reads headers: by slot ahead as guesses, by root where they do not fit.
+type walk struct {
+	c      *Collector
+	from   primitives.Slot
+	window primitives.Slot
+	ahead  map[common.Hash]beaconclient.Header
+}
+
+// header finds the header of a root below a slot. Each miss widens what is read
+// ahead, down to the slot where the walk can end.
+func (w *walk) header(ctx context.Context, root common.Hash, slot, end primitives.Slot) (beaconclient.Header, error) {
+	if h, ok := w.ahead[root]; ok {
+		return h, nil
+	}
+	low := max(w.from, end)
+	if slot > low+w.window {
+		low = slot - w.window
+	}
+	if low+1 < slot {
+		if err := w.readAhead(ctx, low, slot); err != nil {
+			return beaconclient.Header{}, err
+		}
+	}
+	w.window = min(max(w.window*8, 16), maxWindow)
+	if h, ok := w.ahead[root]; ok {
+		return h, nil
+	}
+	h, err := w.c.beacon.Header(ctx, beaconclient.AtRoot(root))
+	switch {
+	case errors.Is(err, beaconclient.ErrNotFound):
+		return h, fmt.Errorf("%w: the parent %s of the block at slot %d is gone", ErrReorg, root, slot)
+	case err != nil:
+		return h, fmt.Errorf("read header %s: %w", root, err)
+	case h.Root != root:
+		return h, fmt.Errorf("%w: asked for header %s, got %s", ErrInconsistent, root, h.Root)
+	}
+	return h, nil
+}
+
+// readAhead asks for the headers of slots [low, high). What it finds is a guess:
+// only the walk along parent roots decides what is canonical.
+func (w *walk) readAhead(ctx context.Context, low, high primitives.Slot) error {
+	found := make([]*beaconclient.Header, high-low)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(Concurrency)
+	for slot := low; slot < high; slot++ {
+		g.Go(func() error {
+			h, err := w.c.beacon.Header(ctx, beaconclient.AtSlot(slot))
+			if errors.Is(err, beaconclient.ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("read header at slot %d: %w", slot, err)
+			}
+			found[slot-low] = &h
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	w.ahead = make(map[common.Hash]beaconclient.Header, len(found))
+	for _, h := range found {
+		if h != nil {
+			w.ahead[h.Root] = *h
+		}
+	}
+	return nil
+}
