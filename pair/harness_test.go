@@ -108,7 +108,7 @@ func newBench(t *testing.T, chain world.Chain, gwat func(*gwatsim.Config), beaco
 	b := &bench{t: t, world: chain, gwatHost: newHost(t), beaconHost: newHost(t), journal: journal.OpenMemory()}
 	b.startGwat(gwat)
 	b.startBeacon(beacon)
-	t.Cleanup(func() { b.stopGwat(); b.stopBeacon() })
+	t.Cleanup(func() { b.stopGwat(); b.stopBeacon(); b.requireSafety() })
 	return b
 }
 
@@ -232,6 +232,27 @@ func (b *bench) mustPending() *journal.Pending {
 	p, err := b.journal.Pending()
 	require.NoError(b.t, err)
 	return p
+}
+
+// requireSafety proves from gwat's own log that no push came without a ready
+// that had answered true since the push before (S1), and that no two calls that
+// change it ran at a time. Calls of the beacon's built-in driver are in it too.
+func (b *bench) requireSafety() {
+	ready := false
+	var end time.Time
+	for _, c := range b.gwat.Calls() {
+		if c.Method != "dag_headSyncReady" && c.Method != "dag_headSync" {
+			continue
+		}
+		require.False(b.t, c.Begin.Before(end), "%s (%d) began before the call before it had ended", c.Method, c.Seq)
+		end = c.End
+		if c.Method == "dag_headSyncReady" {
+			ready = ready || c.Answer == "true"
+			continue
+		}
+		require.True(b.t, ready, "push %d without a ready", c.Seq)
+		ready = false
+	}
 }
 
 // once is a fault of the first call of a method.

@@ -77,8 +77,8 @@ type Pair struct {
 	generation  uint64
 	attempts    uint64
 	nextAttempt time.Time
-	takeover    bool   // a ready that was pending is in force
-	hands       string // why syncd keeps its hands off; "" if it does not
+	takeover    bool         // a ready that was pending is in force
+	hands       string       // why syncd keeps its hands off; "" if it does not
 	push        *status.Push // of the running or last attempt
 	lastPush    *status.Push // that ended well
 	pushIndex   map[common.Hash]int

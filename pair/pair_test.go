@@ -2,6 +2,7 @@ package pair
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,6 +171,83 @@ func TestLostPushIsProvedAfterwards(t *testing.T) {
 	require.LessOrEqual(t, b.calls("dag_headSync"), 2)
 	require.Nil(t, b.mustPending())
 	requireCanonicalOrder(t, b)
+}
+
+// Both answers are lost: the push of a takeover is not sent again without a ready.
+func TestLostReadyAndLostPush(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	ready, push := once("dag_headSyncReady", gwatsim.Fault{Drop: true}), once("dag_headSync", gwatsim.Fault{Drop: true})
+	b.gwat.SetFault(func(m string) gwatsim.Fault {
+		if m == "dag_headSync" {
+			return push(m)
+		}
+		return ready(m)
+	})
+	d := b.start(nil)
+	d.reaches(fsm.Switching)
+	requireCanonicalOrder(t, b)
+}
+
+// gwat refuses every push: it is asked again once an interval, and no faster.
+func TestFailingPushIsNotHammered(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b.gwat.SetFault(func(m string) gwatsim.Fault {
+		if m == "dag_headSync" {
+			return gwatsim.Fault{Error: "state is broken"}
+		}
+		return gwatsim.Fault{}
+	})
+	d := b.start(func(c *Config) { c.ReadyInterval = 500 * time.Millisecond })
+	begin := time.Now()
+	require.Eventually(t, func() bool { return b.calls("dag_headSync") >= 5 }, soon, 10*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(begin), 2*time.Second)
+	require.Contains(t, d.Snapshot().LastError.Message, "state is broken")
+}
+
+// A pause between ready and push gives the lock back.
+func TestPauseGivesTheLockBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b.gwat.SetFault(once("dag_headSyncReady", gwatsim.Fault{Delay: 500 * time.Millisecond}))
+	d := b.start(nil)
+	require.Eventually(t, func() bool { return b.mustPending() != nil }, soon, time.Millisecond)
+	require.NoError(t, d.Pause(context.Background(), "now"))
+	require.Equal(t, "paused", d.Snapshot().Stage)
+	require.NoError(t, d.Resume(context.Background()))
+	d.reaches(fsm.Switching)
+}
+
+// A checkpoint that gwat refuses for a while is asked with again, and nothing
+// below the last checkpoint is.
+func TestRefusalOfTheMoment(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	var heal atomic.Bool
+	b.gwat.SetFault(func(m string) gwatsim.Fault {
+		if m == "dag_headSyncReady" && !heal.Load() {
+			return gwatsim.Fault{Error: "checkpoint state not found"}
+		}
+		return gwatsim.Fault{}
+	})
+	before := b.gwat.State().Finalized
+	d := b.start(nil)
+	d.eventually("many attempts", func(s *status.Snapshot) bool { return s.Attempts > 12 })
+	heal.Store(true)
+	d.reaches(fsm.Switching)
+	for _, c := range b.gwat.Calls() {
+		require.GreaterOrEqual(t, c.After.Finalized, before, "gwat is rolled back by %s", c.Method)
+	}
+}
+
+// A node that was started from a checkpoint lacks the blocks of older ones.
+func TestBeaconWithoutOlderCheckpoints(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, nil)
+	fin := b.world.Finality(b.world.HeadAt(b.world.Spec().SlotAt(time.Now())))
+	b.beacon.SetFault("/eth/v1/beacon/headers/"+fin.PreviousJustified.Root.Hex(), beaconsim.Fault{Status: 404})
+	b.start(nil).reaches(fsm.Working)
 }
 
 // A syncd that died between ready and push is followed by one that finishes it.
