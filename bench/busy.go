@@ -18,7 +18,7 @@ var busy = subject{name: "busy", rows: busyRows, measure: measureBusy}
 // measureBusy reads from gwat's own log how much of the time from the first
 // dag_headSync's begin to the last one's end such a call ran.
 func measureBusy(ctx context.Context, b *bench) ([]row, error) {
-	var shares []float64
+	var shares, between, ready []float64
 	var wrong error
 	var pushes, largest, total int
 	for seed := range uint64(busyRounds) {
@@ -28,8 +28,10 @@ func measureBusy(ctx context.Context, b *bench) ([]row, error) {
 		}
 		err = on(ctx, plan{chain: chain, costs: statedCosts, at: chain.atCheckpoint}, func(r *rig) error {
 			_, err := ourSync(ctx, r)
-			calls := r.calls.all()
+			calls, readies := r.calls.all()
 			shares, pushes = append(shares, busyShare(calls)), len(calls)
+			all, inReady := gaps(calls, readies)
+			between, ready = append(between, all...), append(ready, inReady...)
 			largest, total = segments(calls)
 			wrong = errors.Join(wrong, r.check(chain.now()))
 			return err
@@ -40,6 +42,7 @@ func measureBusy(ctx context.Context, b *bench) ([]row, error) {
 	}
 	r := figure(busyRows[0].name, busyRows[0].want, median(shares), wrong)
 	r.Spread, r.Costs = spreadOf(shares), statedCosts.String()
-	r.Note = fmt.Sprintf("%d entries in %d pushes of at most %d, by HTTP; by gwat's log, ready, confirmation and transport count as idle", total, pushes, largest)
+	r.Note = fmt.Sprintf("%d entries in %d pushes of at most %d, by HTTP; by gwat's log, ready, confirmation and transport count as idle; between two pushes %s ms, of it %s ms in ready (medians)",
+		total, pushes, largest, short(median(between)), short(median(ready)))
 	return []row{r}, nil
 }

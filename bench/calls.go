@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,16 +16,17 @@ import (
 // least the last 32768.
 const harvestEvery = 8192
 
-// headCalls takes the dag_headSync calls out of gwat's log before block reads
+// headCalls takes the calls of head sync out of gwat's log before block reads
 // push them out of it.
 type headCalls struct {
 	node  *gwatsim.Node
 	count atomic.Uint64
 	due   chan struct{}
 
-	mu   sync.Mutex
-	seen map[uint64]bool
-	list []gwatsim.Call
+	mu      sync.Mutex
+	seen    map[uint64]bool
+	pushes  []gwatsim.Call
+	readies []gwatsim.Call
 }
 
 func newHeadCalls(node *gwatsim.Node) *headCalls {
@@ -56,19 +58,44 @@ func (h *headCalls) harvest() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.node.Calls() {
-		if c.Method == "dag_headSync" && !h.seen[c.Seq] {
-			h.seen[c.Seq] = true
-			h.list = append(h.list, c)
+		if h.seen[c.Seq] {
+			continue
 		}
+		switch c.Method {
+		case "dag_headSync":
+			h.pushes = append(h.pushes, c)
+		case "dag_headSyncReady":
+			h.readies = append(h.readies, c)
+		default:
+			continue
+		}
+		h.seen[c.Seq] = true
 	}
 }
 
-// all are the dag_headSync calls that ended until now.
-func (h *headCalls) all() []gwatsim.Call {
+// all are the dag_headSync and dag_headSyncReady calls that ended until now, each
+// in the order in which they did.
+func (h *headCalls) all() (pushes, readies []gwatsim.Call) {
 	h.harvest()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([]gwatsim.Call(nil), h.list...)
+	return slices.Clone(h.pushes), slices.Clone(h.readies)
+}
+
+// gaps are the milliseconds between a push's end and the next one's begin, and
+// those of them in which a ready ran.
+func gaps(pushes, readies []gwatsim.Call) (all, inReady []float64) {
+	for i := 1; i < len(pushes); i++ {
+		from, to := pushes[i-1].End, pushes[i].Begin
+		var ready time.Duration
+		for _, r := range readies {
+			if r.Begin.After(from) && r.End.Before(to) {
+				ready += r.End.Sub(r.Begin)
+			}
+		}
+		all, inReady = append(all, milliseconds(to.Sub(from))), append(inReady, milliseconds(ready))
+	}
+	return all, inReady
 }
 
 // busyShare is the part of the time from the first call's begin to the last

@@ -28,6 +28,12 @@ func TestBusyShare(t *testing.T) {
 	require.Zero(t, busyShare(nil))
 }
 
+func TestGaps(t *testing.T) {
+	all, inReady := gaps([]gwatsim.Call{pushed(2, 4), pushed(9, 10), pushed(11, 12)}, []gwatsim.Call{pushed(0, 1), pushed(5, 7)})
+	require.Equal(t, []float64{5000, 1000}, all)
+	require.Equal(t, []float64{2000, 0}, inReady)
+}
+
 func TestPushedAgain(t *testing.T) {
 	calls := []gwatsim.Call{pushed(0, 4, 1, 2, 3), pushed(5, 12, 3, 4, 5), pushed(13, 14, 5, 6), pushed(15, 16, 5, 6, 7)}
 	require.Equal(t, 1, pushedAgain(calls, time.Unix(10, 0)), "only slot 5 was pushed on both sides, and counts once")

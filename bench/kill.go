@@ -47,7 +47,7 @@ func measureKill(ctx context.Context, b *bench) ([]row, error) {
 			return second.explain(err)
 		}
 		again := time.Since(moment)
-		calls := r.calls.all()
+		calls, _ := r.calls.all()
 		largest, total := segments(calls)
 		repeated := pushedAgain(calls, moment)
 		w := atMost(float64(largest), "entries")

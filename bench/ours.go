@@ -64,8 +64,8 @@ func (o *ours) run(ctx context.Context) error {
 	spec := o.rig.chain.Spec()
 	a := &headsync.Attempt{
 		Number: 1, Spec: spec, Beacon: o.beacon, Collector: headsync.NewCollector(o.beacon, spec),
-		Gwat: o.gwat, Driver: o.gwat, Ledger: o.ledger, Now: time.Now, CallTimeout: pair.DefaultPushTimeout,
-		Report: func(headsync.Report) {}, Refused: map[common.Hash]bool{},
+		Gwat: o.gwat, Driver: o.gwat, Ledger: o.ledger, Now: time.Now, Limits: headsync.Limits{Hard: pair.DefaultPushTimeout},
+		Report: func(headsync.Report) {}, HandsOff: func() string { return "" }, Refused: map[common.Hash]bool{},
 	}
 	result, err := a.Run(ctx)
 	switch {

@@ -133,11 +133,12 @@ func (r *rig) check(least *world.BeaconBlock) error {
 	return checkOrder(r.gwat.FinalizedOrder(), canonical, int(r.chain.number(least))+1)
 }
 
-// finalized waits until gwat has finalized up to a head.
+// finalized waits until gwat has finalized up to a head and no push runs.
 func (r *rig) finalized(ctx context.Context, head *world.BeaconBlock, within time.Duration) error {
 	target := r.chain.number(head)
 	return waitFor(ctx, within, fmt.Sprintf("gwat to finalize number %d", target), func() bool {
-		return r.gwat.State().Finalized >= target
+		s := r.gwat.State()
+		return s.Finalized >= target && s.Stage != gwatsim.StageHead
 	})
 }
 
