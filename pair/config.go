@@ -33,6 +33,10 @@ type Config struct {
 	PushTimeout   time.Duration // of dag_headSyncReady and of dag_headSync, each; default 110 s
 	LockTime      time.Duration // how long gwat holds its head-sync lock; default 120 s
 
+	// FallbackSlots is for how many slots the beacon side must be silent, while
+	// gwat's DAG grows, before the pair goes back to its own sync; default 33.
+	FallbackSlots int
+
 	// How a push is cut; zero values take headsync's defaults.
 	SegmentBytes int           // most bytes of one dag_headSync
 	SegmentTime  time.Duration // how long gwat should take for one, by its measured speed
@@ -52,6 +56,7 @@ const (
 	DefaultCallTimeout   = 5 * time.Second
 	DefaultPushTimeout   = 110 * time.Second
 	DefaultLockTime      = 120 * time.Second
+	DefaultFallbackSlots = 33 // after so many gwat itself syncs with its peers again
 )
 
 // ErrConfig tells a Config that cannot be used.
@@ -75,6 +80,12 @@ func (c *Config) complete() error {
 		if *d.value < 0 {
 			return fmt.Errorf("%w: %s is %s, want a positive duration", ErrConfig, d.name, *d.value)
 		}
+	}
+	if c.FallbackSlots == 0 {
+		c.FallbackSlots = DefaultFallbackSlots
+	}
+	if c.FallbackSlots < 0 {
+		return fmt.Errorf("%w: fallback slots are %d, want a positive number", ErrConfig, c.FallbackSlots)
 	}
 	if c.Journal == nil {
 		return fmt.Errorf("%w: no journal", ErrConfig)

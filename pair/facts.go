@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -31,6 +32,11 @@ type track struct {
 	number     uint64    // gwat's last finalized number
 	numberFrom time.Time // since when it is that
 	covered    primitives.Slot
+
+	head     common.Hash     // the beacon's
+	headFrom time.Time       // since when it is that
+	dag      primitives.Slot // newest slot in gwat's tips, when last told
+	dagThen  primitives.Slot // at headFrom
 }
 
 func (t *track) observe(o *observation) {
@@ -43,11 +49,30 @@ func (t *track) observe(o *observation) {
 	if errors.Is(o.gwat.err, syscall.ECONNREFUSED) || errors.Is(o.gwat.err, syscall.ENOENT) {
 		t.gwatDown = o.start
 	}
+	if o.gwat.err == nil && o.gwat.sync.Syncing {
+		t.dag = o.gwat.sync.MaxBlockSlot
+	}
+	if o.beacon.err == nil && o.beacon.head.header.Root != t.head {
+		t.head, t.headFrom, t.dagThen = o.beacon.head.header.Root, o.at, t.dag
+	}
 	if o.gwat.latest != nil && o.gwat.latest.Number != nil {
 		if n := *o.gwat.latest.Number; n != t.number || t.numberFrom.IsZero() {
 			t.number, t.numberFrom = n, o.at
 		}
 	}
+}
+
+// silent tells that the beacon side has brought no head for so long, while
+// gwat's DAG went on growing, that gwat goes back to its own sync.
+func (p *Pair) silent(o *observation) string {
+	if p.spec == nil || p.track.headFrom.IsZero() || p.track.dag <= p.track.dagThen {
+		return ""
+	}
+	slots := int(o.at.Sub(p.track.headFrom) / p.spec.SlotDuration())
+	if slots < p.cfg.FallbackSlots {
+		return ""
+	}
+	return fmt.Sprintf("the beacon side, silent for %d slots while gwat's DAG grew to slot %d: gwat goes back to its own sync", slots, p.track.dag)
 }
 
 // facts turns the newest look into what fsm decides on; whole tells that both
@@ -72,6 +97,11 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	spec := p.identity.Spec
 	now := spec.SlotAt(o.at)
 	f.CheckpointReached, f.CheckpointWhy = p.checkpointReached(o, spec, now)
+	if why := p.silent(o); why != "" {
+		f.CheckpointReached, f.CheckpointWhy = false, why
+		f.DAGSynced, f.DAGWhy = false, why
+		return f, true
+	}
 	f.DAGSynced, f.DAGWhy = p.dagSynced(o, now)
 	f.FellBehind, f.FellBehindWhy = p.fellBehind(o, spec, now)
 	f.Verified, f.VerifyWhy, f.VerifyOver = p.verdict.Working, p.verdict.Why, p.verdict.Over
@@ -101,6 +131,9 @@ func (p *Pair) up(o *observation) (bool, string) {
 	why := fmt.Sprintf("the beacon node at %s to answer: %v", p.beacon.URL(), o.beacon.err)
 	if o.gwat.err != nil {
 		why = fmt.Sprintf("gwat at %s to answer: %v", p.gwat.Endpoint(), o.gwat.err)
+	}
+	if silent := p.silent(o); silent != "" {
+		why += "; " + silent
 	}
 	busy := p.worker != nil && p.track.fails < patience && !errors.Is(o.gwat.err, gwatclient.ErrDown)
 	stage := p.machine.Stage()

@@ -60,6 +60,7 @@ type Pair struct {
 	lookAgain   bool
 	paused      bool
 	identity    *checkpoint.Identity
+	spec        *checkpoint.Spec // of the identity last known
 	identityAt  time.Time
 	human       *human
 	track       track
@@ -289,6 +290,7 @@ func (p *Pair) identified(o *observation) {
 		p.collector = nil
 	}
 	p.identity, p.identityAt = o.identity, o.at
+	p.spec = &o.identity.Spec
 	if p.collector == nil {
 		p.collector = headsync.NewCollector(p.beacon, p.identity.Spec)
 	}

@@ -314,6 +314,22 @@ func TestGwatStoppedEpochsAgo(t *testing.T) {
 	requireCanonicalOrder(t, b)
 }
 
+// The beacon's head stands still while gwat's DAG grows: the pair goes back to
+// its own sync, says so, and comes back.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	d := b.start(func(c *Config) { c.FallbackSlots = 3 })
+	d.reaches(fsm.Switching)
+	b.beacon.SetFrozenHead(true)
+	d.reaches(fsm.CheckpointSync)
+	require.Contains(t, d.Snapshot().Waiting, "the beacon side, silent for")
+	require.Contains(t, d.Snapshot().Waiting, "gwat goes back to its own sync")
+	b.beacon.SetFrozenHead(false)
+	b.beacon.SetIdle(false)
+	d.reaches(fsm.Working)
+}
+
 func TestReorgsOnTheWay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, quickWorld(t, func(c *world.Config) { c.ForkRate, c.MaxForkDepth, c.MissRate = 0.3, 3, 0.1 }), fromZero, beaconFromZero)

@@ -38,8 +38,9 @@ type Config struct {
 		SegmentTime  time.Duration `koanf:"segment-time"`
 		Capacity     int           `koanf:"capacity"`
 	} `koanf:"push"`
-	Anchor string `koanf:"anchor"`
-	API    struct {
+	Anchor        string `koanf:"anchor"`
+	FallbackSlots int    `koanf:"fallback-slots"`
+	API           struct {
 		Listen         string   `koanf:"listen"`
 		AllowedHosts   []string `koanf:"allowed-hosts"`
 		AllowedOrigins []string `koanf:"allowed-origins"`
@@ -133,6 +134,8 @@ const (
 	maxSegment  = 4 << 20
 	minCapacity = 2
 	maxCapacity = 64
+	minFallback = 2
+	maxFallback = 10_000
 
 	anchorProven    = "proven"
 	anchorJustified = "justified"
@@ -145,6 +148,7 @@ func (c *Config) checkPush() error {
 	}{
 		{"push.segment-bytes", c.Push.SegmentBytes, minSegment, maxSegment},
 		{"push.capacity", c.Push.Capacity, minCapacity, maxCapacity},
+		{"fallback-slots", c.FallbackSlots, minFallback, maxFallback},
 	} {
 		if n.value < n.min || n.value > n.max {
 			return fmt.Errorf("--%s is %d: want %d to %d", n.key, n.value, n.min, n.max)

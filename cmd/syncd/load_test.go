@@ -91,7 +91,7 @@ func valueOf(c *Config, key string) any {
 		"beacon.endpoint": c.Beacon.Endpoint, "data-dir": c.DataDir, "pair": c.Pair, "observe": c.Observe,
 		"poll-interval": c.PollInterval, "ready-interval": c.ReadyInterval, "call-timeout": c.CallTimeout,
 		"push-timeout": c.PushTimeout, "push.segment-bytes": c.Push.SegmentBytes, "push.segment-time": c.Push.SegmentTime,
-		"push.capacity": c.Push.Capacity, "anchor": c.Anchor, "api.listen": c.API.Listen, "api.allowed-hosts": c.API.AllowedHosts,
+		"push.capacity": c.Push.Capacity, "anchor": c.Anchor, "fallback-slots": c.FallbackSlots, "api.listen": c.API.Listen, "api.allowed-hosts": c.API.AllowedHosts,
 		"api.allowed-origins": c.API.AllowedOrigins, "log.level": c.Log.Level, "log.format": c.Log.Format,
 	}[key]
 }
