@@ -34,7 +34,7 @@ func newGate(listenHost string, hosts, origins []string) (*gate, error) {
 	}
 	for _, h := range hosts {
 		if h == "" || strings.ContainsAny(h, "/ ") {
-			return nil, fmt.Errorf("allowed host %q is not a host name or %q", h, anyone)
+			return nil, fmt.Errorf("--api.allowed-hosts has %q: want a host name such as syncd.example, or %s", h, anyone)
 		}
 		if name, _, err := net.SplitHostPort(h); err == nil {
 			h = name // any port of an allowed host is allowed
@@ -44,7 +44,7 @@ func newGate(listenHost string, hosts, origins []string) (*gate, error) {
 	for _, o := range origins {
 		u, err := url.Parse(o)
 		if o != anyone && (err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "") {
-			return nil, fmt.Errorf("allowed origin %q is not scheme://host[:port] or %q", o, anyone)
+			return nil, fmt.Errorf("--api.allowed-origins has %q: want scheme://host[:port] such as http://localhost:3000, or %s", o, anyone)
 		}
 		g.origins = append(g.origins, strings.ToLower(strings.TrimSuffix(o, "/")))
 	}

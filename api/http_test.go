@@ -264,11 +264,11 @@ func TestStopEndsOpenSockets(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		`"8650" is not host:port`:            func(c *Config) { c.Listen = "8650" },
-		`allowed host "http://x" is not`:     func(c *Config) { c.AllowedHosts = []string{"http://x"} },
-		`allowed origin "dash.example" is`:   func(c *Config) { c.AllowedOrigins = []string{"dash.example"} },
-		`allowed origin "http://x/path" is `: func(c *Config) { c.AllowedOrigins = []string{"http://x/path"} },
-		"api needs a source and a log":       func(c *Config) { c.Log = nil },
+		`"8650" is not host:port`:                         func(c *Config) { c.Listen = "8650" },
+		`--api.allowed-hosts has "http://x": want`:        func(c *Config) { c.AllowedHosts = []string{"http://x"} },
+		`--api.allowed-origins has "dash.example": want`:  func(c *Config) { c.AllowedOrigins = []string{"dash.example"} },
+		`--api.allowed-origins has "http://x/path": want`: func(c *Config) { c.AllowedOrigins = []string{"http://x/path"} },
+		"api needs a source and a log":                    func(c *Config) { c.Log = nil },
 	} {
 		cfg := Config{Listen: "127.0.0.1:0", Log: quietLog()}
 		change(&cfg)

@@ -70,16 +70,26 @@ type Server struct {
 	listener net.Listener
 }
 
+// Check refuses an address and names that cannot be served; it does not listen.
+func (c Config) Check() error {
+	_, err := c.gate()
+	return err
+}
+
+func (c Config) gate() (*gate, error) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("api listen address %q is not host:port, such as 127.0.0.1:8650", c.Listen)
+	}
+	return newGate(host, c.AllowedHosts, c.AllowedOrigins)
+}
+
 // New checks cfg; it does not listen.
 func New(cfg Config, src Source) (*Server, error) {
-	host, _, err := net.SplitHostPort(cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("api listen address %q is not host:port, such as 127.0.0.1:8650", cfg.Listen)
-	}
 	if src == nil || cfg.Log == nil {
 		return nil, errors.New("api needs a source and a log")
 	}
-	guard, err := newGate(host, cfg.AllowedHosts, cfg.AllowedOrigins)
+	guard, err := cfg.gate()
 	if err != nil {
 		return nil, err
 	}

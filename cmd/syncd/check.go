@@ -134,8 +134,11 @@ func (c *checker) journal(context.Context) []finding {
 
 func (c *checker) api(ctx context.Context) []finding {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.API.Listen)
-	if err != nil {
+	if codeOf(err) == exitBusy {
 		return []finding{warn("give another --api.listen, if it is not a syncd that runs already", "%v", err)}
+	}
+	if err != nil {
+		return []finding{failed(exitUsage, "give --api.listen an address of this machine", "%v", err)}
 	}
 	if err := l.Close(); err != nil {
 		return []finding{warn("", "%v", err)}
@@ -152,13 +155,25 @@ func codeOfNode(err error) int {
 	return exitUnreachable
 }
 
+// remedyOfNode says what to do about a node that gave no usable answer.
+func remedyOfNode(err error, node, flag string) string {
+	switch {
+	case errors.Is(err, gwatclient.ErrUnauthorized):
+		return "give --gwat.jwt-secret the secret that gwat was started with, or correct " + flag
+	case errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, gwatclient.ErrMethod), errors.Is(err, gwatclient.ErrMalformed),
+		errors.Is(err, beaconclient.ErrWrongEndpoint):
+		return "something else than " + node + " answers there: correct " + flag
+	}
+	return "start " + node + " or correct " + flag
+}
+
 // gwatNode only reads: dag_validateSpines of nothing tells whether the dag
 // namespace is served, and no ready is ever asked.
 func (c *checker) gwatNode(ctx context.Context) []finding {
 	at := c.gwat.Endpoint()
 	id, err := c.gwat.ChainID(ctx)
 	if err != nil {
-		return []finding{failed(codeOfNode(err), "start gwat or correct --gwat.endpoint", "%s: %v", at, err)}
+		return []finding{failed(codeOfNode(err), remedyOfNode(err, "gwat", "--gwat.endpoint"), "%s: %v", at, err)}
 	}
 	c.chainID = &id
 	version, err := c.gwat.ClientVersion(ctx)
@@ -178,7 +193,7 @@ func (c *checker) beaconNode(ctx context.Context) []finding {
 	at := c.beacon.URL()
 	spec, err := c.beacon.Spec(ctx)
 	if err != nil {
-		return []finding{failed(exitUnreachable, "start the beacon node or correct --beacon.endpoint", "%s: %v", at, err)}
+		return []finding{failed(exitUnreachable, remedyOfNode(err, "the beacon node", "--beacon.endpoint"), "%s: %v", at, err)}
 	}
 	c.spec = &spec
 	version, err := c.beacon.Version(ctx)

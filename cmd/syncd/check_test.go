@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -52,6 +54,23 @@ func TestCheckFindings(t *testing.T) {
 		},
 		"beacon is something else": {
 			func(f *fakeNodes) { f.beacon = f.gwat }, nil, exitUnreachable, []string{"fail  beacon", "correct --beacon.endpoint"},
+		},
+		"gwat is something else": {
+			func(f *fakeNodes) { f.gwat = f.beacon }, nil, exitUnreachable,
+			[]string{"fail  gwat", "something else than gwat answers there: correct --gwat.endpoint"},
+		},
+		"gwat refuses": {
+			func(f *fakeNodes) {
+				refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					http.Error(w, "missing token", http.StatusUnauthorized)
+				}))
+				t.Cleanup(refusing.Close)
+				f.gwat = refusing.URL
+			}, nil, exitUsage, []string{"fail  gwat", "missing token", "give --gwat.jwt-secret the secret"},
+		},
+		"no address of this machine": {
+			func(*fakeNodes) {}, []string{"--api.listen", "192.0.2.1:8650"}, exitUsage,
+			[]string{"fail  api", "192.0.2.1:8650", "address of this machine"},
 		},
 		"other chain id": {
 			func(f *fakeNodes) { f.answers["eth_chainId"] = "0x539" }, nil, exitHalted,

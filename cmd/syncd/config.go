@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
 )
@@ -175,6 +176,9 @@ func (c *Config) checkServing() error {
 	_, port, err := net.SplitHostPort(c.API.Listen)
 	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("--api.listen is %q: want host:port, such as 127.0.0.1:8650", c.API.Listen)
+	}
+	if err := (api.Config{Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins}).Check(); err != nil {
+		return err
 	}
 	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, c.Log.Level) {
 		return fmt.Errorf("--log.level is %q: want one of %s", c.Log.Level, strings.Join(levels, ", "))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,6 +23,7 @@ type daemon struct {
 	pair *pair.Pair
 	api  *api.Server
 	log  logrus.FieldLogger
+	look time.Duration // between two looks at whether the nodes answer
 }
 
 // newDaemon takes the API's address, so that a busy one is known before a node
@@ -61,7 +63,7 @@ func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon
 		}
 		return nil, fail(exitUsage, "--api.listen: %w; give an address of this machine", err)
 	}
-	return &daemon{pair: p, api: server, log: log}, nil
+	return &daemon{pair: p, api: server, log: log, look: cfg.PollInterval}, nil
 }
 
 // url is where the API is served.
@@ -79,6 +81,11 @@ func (d *daemon) run(ctx context.Context) error {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return fmt.Errorf("run the pair: %w", err)
 		}
+		return nil
+	})
+	group.Go(func() error {
+		nodes := nodeLog{log: d.log, kind: map[string]string{}}
+		nodes.run(ctx, d.look, d.pair.Snapshot)
 		return nil
 	})
 	return group.Wait()

@@ -186,10 +186,10 @@ func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return d.unreached(daemon, "the demo was stopped")
 		case c, ok := <-changes:
 			if !ok {
-				return nil
+				return d.unreached(daemon, "the demo was stopped")
 			}
 			view.change(c)
 			view.progress(daemon.pair.Snapshot())
@@ -199,9 +199,17 @@ func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes
 		case <-tick.C:
 			view.progress(daemon.pair.Snapshot())
 		case <-late:
-			snap := daemon.pair.Snapshot()
-			return fail(exitTimeout, "--until %s was not reached within --timeout %s: the pair is in %s (%s)",
-				d.until, shortDuration(d.timeout), snap.Stage, orDash(snap.Waiting))
+			return d.unreached(daemon, "--timeout "+shortDuration(d.timeout)+" is over")
 		}
 	}
+}
+
+// unreached is the end of a demo before the stage of --until; without one any
+// end is a good one.
+func (d *demo) unreached(daemon *daemon, why string) error {
+	if d.until == "" {
+		return nil
+	}
+	snap := daemon.pair.Snapshot()
+	return fail(exitTimeout, "--until %s was not reached, %s: the pair is in %s (%s)", d.until, why, snap.Stage, orDash(snap.Waiting))
 }

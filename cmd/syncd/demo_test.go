@@ -45,8 +45,15 @@ func TestDemoGoesThroughEveryStage(t *testing.T) {
 func TestDemoTimeout(t *testing.T) {
 	out := syncd(t, nil, "demo", "--until", "working", "--timeout", "700ms", "--api.listen", "127.0.0.1:0")
 	require.Equal(t, exitTimeout, out.code)
-	require.Contains(t, out.stderr, "--until working was not reached within --timeout 700ms: the pair is in ")
+	require.Contains(t, out.stderr, "--until working was not reached, --timeout 700ms is over: the pair is in ")
 	require.Contains(t, out.stdout, "connecting")
+}
+
+func TestDemoStoppedBeforeItsStage(t *testing.T) {
+	_, stderr, stop := background(t, "demo", "--until", "paused", "--api.listen", "127.0.0.1:0")
+	require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "the API is at") }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, exitTimeout, stop())
+	require.Contains(t, stderr.String(), "--until paused was not reached, the demo was stopped")
 }
 
 func TestDemoOnABusyAddress(t *testing.T) {
@@ -95,7 +102,7 @@ func TestDemoUsage(t *testing.T) {
 		"demo --output yaml":                {`"yaml"`, "text or json"},
 		"demo --api.listen nowhere":         {`"nowhere"`, "want host:port"},
 		"demo --gwat.endpoint http://a:1":   {"gwat.endpoint", "syncd demo --help"},
-		"demo --api.allowed-hosts=http://a": {`"http://a"`, "allowed host"},
+		"demo --api.allowed-hosts=http://a": {`"http://a"`, "--api.allowed-hosts", "want a host name"},
 	} {
 		out := syncd(t, nil, splitArgs(args)...)
 		require.Equal(t, exitUsage, out.code, args+out.stderr)

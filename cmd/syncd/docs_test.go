@@ -51,8 +51,8 @@ func configurationDocument() string {
 ` + "`syncd run` and `syncd check`" + ` take every setting below; the other commands theirs, further down.
 A flag wins over the environment, that over the file, that over the default. The
 file is YAML and is named by ` + "`--config`" + ` or ` + "`SYNCD_CONFIG`" + `; the dots of a key are its
-sections. An unknown key in it is an error. An environment variable that is set to
-nothing counts as not set. Durations are written as in ` + "`500ms`, `1s`, `2m`" + `, lists with commas.
+sections. An unknown key in it is an error. A key without a value and an environment
+variable that is set to nothing count as not set. Durations are written as in ` + "`500ms`, `1s`, `2m`" + `, lists with commas.
 
 | flag and key | environment | form | default | meaning |
 |---|---|---|---|---|

@@ -37,7 +37,7 @@ var exitCodes = []struct {
 	{exitUsage, "a wrong flag, environment variable or configuration value, or an unusable file that one names"},
 	{exitUnreachable, "a node (`check`) or syncd (`status`) cannot be reached or does not answer as one"},
 	{exitHalted, "the two nodes are of different networks (`check`), or the pair is halted and a human is needed (`status`)"},
-	{exitTimeout, "`demo --timeout` ran out before the stage of `--until`"},
+	{exitTimeout, "`demo`: the stage of `--until` was not reached, `--timeout` ran out or it was stopped"},
 	{exitBusy, "another syncd has the journal open, or the API address is in use"},
 	{exitNotWorking, "`status`: the pair is on its way, not working yet"},
 	{exitPaused, "`status`: the pair is paused"},

@@ -117,11 +117,27 @@ func readFile(path string) (layer, error) {
 	keys := k.Keys()
 	slices.Sort(keys)
 	for _, key := range keys {
+		if k.Get(key) == nil && (slices.Contains(known, key) || firstOf(key, known) != "") {
+			k.Delete(key) // as a section whose keys are all commented out
+			continue
+		}
+		if first := firstOf(key, known); first != "" {
+			return layer{}, fail(exitUsage, "%s gives %q the value %q, but it is a section: write keys of it such as %q", path, key, fmt.Sprint(k.Get(key)), first)
+		}
 		if !slices.Contains(known, key) {
 			return layer{}, fail(exitUsage, "%s has the unknown key %q%s", path, key, didYouMean(key, known))
 		}
 	}
 	return layer{values: k.All(), name: func(key string) string { return key + " in " + path }}, nil
+}
+
+// firstOf names a setting of a section, "" if key is none.
+func firstOf(key string, known []string) string {
+	i := slices.IndexFunc(known, func(s string) bool { return strings.HasPrefix(s, key+".") })
+	if i < 0 {
+		return ""
+	}
+	return known[i]
 }
 
 func readFlags(cmd *cli.Command) layer {

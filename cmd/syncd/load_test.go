@@ -35,6 +35,14 @@ func TestDefaultsAreUsable(t *testing.T) {
 	require.Equal(t, 120*time.Second, cfg.Gwat.Lock)
 }
 
+func TestKeysWithoutAValueSetNothing(t *testing.T) {
+	cfg, err := loaded(t, nil, "--config", writeFile(t, "syncd.yaml", "gwat:\n  # endpoint: ws://a:1\nanchor:\npush:\n  capacity:\n"))
+	require.NoError(t, err)
+	defaults, err := loaded(t, nil)
+	require.NoError(t, err)
+	require.Equal(t, defaults, cfg)
+}
+
 func TestPrecedence(t *testing.T) {
 	file := writeFile(t, "syncd.yaml", `
 gwat: {endpoint: "ws://file:1", lock: 90s}

@@ -55,6 +55,11 @@ func TestRunWaitsForNodesThatAreDown(t *testing.T) {
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, want, res.StatusCode, path)
 	}
+	for _, name := range []string{"gwat", "beacon"} {
+		require.Eventually(t, func() bool {
+			return strings.Count(stderr.String(), "start it or correct --"+name+".endpoint") == 1
+		}, 10*time.Second, 10*time.Millisecond)
+	}
 	require.Equal(t, exitOK, stop())
 	for line := range strings.Lines(stderr.String()) {
 		require.True(t, json.Valid([]byte(line)), line)

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -80,7 +82,12 @@ func askStatus(ctx context.Context, client *rpc.Client, api string) (*status.Sna
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var snap *status.Snapshot
-	if err := client.CallContext(ctx, &snap, "syncd_status"); err != nil {
+	err := client.CallContext(ctx, &snap, "syncd_status")
+	var answer rpc.HTTPError
+	if errors.As(err, &answer) && answer.StatusCode != http.StatusForbidden { // a page of something else is no help; a refusal of syncd is
+		return nil, fail(exitUnreachable, "ask syncd at %s: it answers %.100s; is something else listening there?", api, answer.Status)
+	}
+	if err != nil {
 		return nil, fail(exitUnreachable, "ask syncd at %s: %w; is it running, and is --api its --api.listen?", api, err)
 	}
 	if snap == nil || snap.Stage == "" {

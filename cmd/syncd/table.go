@@ -24,7 +24,7 @@ func statusTable(s *status.Snapshot, now time.Time) string {
 	if s.Reason != "" {
 		line("because", "%s", s.Reason)
 	}
-	if s.Waiting != "" {
+	if s.Waiting != "" && s.Waiting != s.Reason {
 		line("waits", "%s", s.Waiting)
 	}
 	if s.NextTry != nil {
