@@ -57,6 +57,7 @@ func TestWrongUsageNamesTheFlagAndTheValue(t *testing.T) {
 		{[]string{"beacon", "--genesis", "now", "--miss-rate", "2"}, "miss rate is 2"},
 		{[]string{"beacon", "--genesis", "now", "--miss-rate", "often"}, "often"},
 		{[]string{"beacon", "--genesis", "now", "--driver"}, "no gwat endpoint"},
+		{[]string{"beacon", "--genesis", "now", "--gwat", "ftp://a:1"}, `--gwat: gwat endpoint has the scheme "ftp"`},
 		{[]string{"beacon", "--genesis", "1"}, "genesis time 1"},
 		{[]string{"gwat", "--genesis", "now", "--lock", "-1s"}, "lock is -1s"},
 		{[]string{"gwat", "--genesis", "now", "--jwt-secret", "nowhere"}, "nowhere"},

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/simnet"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
@@ -73,6 +74,9 @@ func runBeacon(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := checkEndpoint(c.String("gwat")); err != nil {
+		return err
+	}
 	cfg := beaconsim.Config{
 		Chain:      chain,
 		DataDir:    c.String("data-dir"),
@@ -97,6 +101,19 @@ func runBeacon(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	return serve(ctx, c, chain, n)
+}
+
+// checkEndpoint refuses an endpoint to which no call could ever be made; "" is none.
+func checkEndpoint(gwat string) error {
+	if gwat == "" {
+		return nil
+	}
+	client, err := gwatclient.New(gwatclient.Config{Endpoint: gwat})
+	if err != nil {
+		return usageError(fmt.Errorf("--gwat: %w", err))
+	}
+	client.Close()
+	return nil
 }
 
 // serve runs a node until ctx ends, which is no failure.
