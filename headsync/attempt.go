@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -109,6 +110,8 @@ type Attempt struct {
 	pos     Position
 	start   int              // of next, when the round began
 	inForce *journal.Pending // the ready that gwat has accepted
+	sent    int              // segments
+	reads   sync.WaitGroup   // of segments whose spines are being read
 	result  Result
 }
 
@@ -120,18 +123,26 @@ func (a *Attempt) Run(ctx context.Context) (Result, error) {
 		a.Pace = &Pace{}
 	}
 	a.inForce = a.Takeover
+	err := a.run(ctx)
+	if errors.Is(err, ErrInconsistent) || errors.Is(err, ErrReorg) {
+		a.Collector.Distrust()
+	}
+	return a.result, err
+}
+
+func (a *Attempt) run(ctx context.Context) error {
 	if err := a.open(ctx); err != nil {
-		return a.result, err
+		return err
 	}
 	for round := 0; ; round++ {
 		if err := a.round(ctx); err != nil {
-			return a.result, err
+			return err
 		}
 		a.FullPush = false
 		moved, err := a.follow(ctx)
 		if err != nil || !moved || round == tailRounds {
-			a.result.Level = a.result.Pushed == 0
-			return a.result, err
+			a.result.Level = a.result.Pushed == 0 && !moved && err == nil
+			return err
 		}
 	}
 }
@@ -141,6 +152,9 @@ func (a *Attempt) open(ctx context.Context) error {
 	head, err := a.Beacon.Header(ctx, beaconclient.Head)
 	if err != nil {
 		return fmt.Errorf("read the beacon's head: %w", err)
+	}
+	if clock := a.Spec.SlotAt(a.Now()); head.Slot > clock+1 {
+		return fmt.Errorf("%w: the head is at slot %d, the clock at slot %d", ErrInconsistent, head.Slot, clock)
 	}
 	a.result.Head = head
 	justified, err := a.justified(ctx)
@@ -154,21 +168,20 @@ func (a *Attempt) open(ctx context.Context) error {
 	if !errors.Is(err, ErrNoAnchor) {
 		return err
 	}
-	// gwat does not stand at the last checkpoint: look below it, from where its
-	// last finalized block is.
+	// gwat does not stand at the last checkpoint: look below it, from some epochs
+	// before its last finalized block, and ever further down.
 	latest, err := a.Gwat.Latest(ctx)
 	if err != nil {
 		return fmt.Errorf("read gwat's last finalized block: %w", err)
 	}
-	epoch := primitives.Slot(a.Spec.SlotsPerEpoch)
 	from := min(justified, latest.Slot, head.Slot)
-	for {
-		upTo := min(justified, from+2*epoch)
-		err := a.openAt(ctx, head, from, upTo)
+	for step := primitives.Slot(2 * a.Spec.SlotsPerEpoch); ; step *= 2 {
+		upTo := from
+		from -= min(from, step)
+		err := a.openBelow(ctx, head, from, min(justified, upTo+step))
 		if !errors.Is(err, ErrNoAnchor) || from == 0 {
 			return err
 		}
-		from -= min(from, epoch)
 	}
 }
 
@@ -185,6 +198,19 @@ func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) er
 
 // openAt makes the newest usable block of the slots from to upTo the position.
 func (a *Attempt) openAt(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot) error {
+	return a.openBy(ctx, head, from, upTo, func(entries []Entry, view View) (Position, bool) {
+		pos, ok := Anchor(entries, upTo, view)
+		_, root := pos.Info()
+		return pos, ok && (a.Takeover == nil || root == a.Takeover.Root)
+	})
+}
+
+// openBelow makes the oldest one the position: what follows it is proved.
+func (a *Attempt) openBelow(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot) error {
+	return a.openBy(ctx, head, from, upTo, OldestAnchor)
+}
+
+func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot, anchor func([]Entry, View) (Position, bool)) error {
 	trail, err := a.Collector.Trail(ctx, head, from)
 	if err != nil {
 		return fmt.Errorf("name the blocks from slot %d to %d: %w", from, head.Slot, err)
@@ -202,15 +228,13 @@ func (a *Attempt) openAt(ctx context.Context, head beaconclient.Header, from, up
 	if err != nil {
 		return err
 	}
-	pos, ok := Anchor(entries, upTo, view)
-	if a.Takeover != nil {
-		ok = ok && pos.Checkpoint.Root == a.Takeover.Root
-	}
+	pos, ok := anchor(entries, view)
 	if !ok {
 		return fmt.Errorf("%w from slot %d to %d", ErrNoAnchor, from, upTo)
 	}
 	a.pos = pos
 	a.next = trail.From(pos.Last.Slot() + 1)
+	a.Collector.Forget(from)
 	return nil
 }
 
@@ -254,6 +278,9 @@ func (a *Attempt) round(ctx context.Context) error {
 	defer feed.Close()
 	a.start = a.next
 	unproven, err := a.prove(ctx, feed)
+	if len(unproven) == 0 && a.Takeover != nil {
+		a.release(ctx) // nothing follows the ready in force
+	}
 	if err != nil || len(unproven) == 0 {
 		return err
 	}

@@ -382,17 +382,16 @@ func TestRefusedCheckpointsAreSteppedOver(t *testing.T) {
 	r := newRig(t, func(c *world.Config) { c.MissRate, c.QuietRate = 0, 0 }, gwatsim.Config{StartSlot: 95})
 	fin, err := r.beacon.Finality(context.Background(), beaconclient.StateHead)
 	require.NoError(t, err)
-	a := r.attempt()
 	var asked []primitives.Slot
-	a.Driver = refusing{r.gwat, &asked}
+	refusedRoots := map[common.Hash]bool{}
 	for range 12 {
-		a := *a
-		a.Collector = headsync.NewCollector(r.beacon, r.spec)
-		_, err := r.run(&a)
+		a := r.attempt()
+		a.Driver, a.Refused = refusing{r.gwat, &asked}, refusedRoots
+		_, err := r.run(a)
 		var refused *headsync.RefusedCheckpoint
 		require.ErrorAs(t, err, &refused)
 		require.ErrorIs(t, err, gwatclient.ErrStateNotFound)
-		a.Refused[refused.Root] = true
+		refusedRoots[refused.Root] = true
 	}
 	require.Less(t, asked[1], asked[0])
 	justified, ok := r.chain.Block(fin.CurrentJustified.Root)

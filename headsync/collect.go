@@ -25,7 +25,7 @@ var (
 )
 
 // Concurrency is how many REST calls a collection has in flight.
-const Concurrency = 16
+const Concurrency = 24
 
 const (
 	keptEntries = 1024 // entries kept for the next attempt
@@ -171,6 +171,12 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 	if err := c.learn(ctx, indices); err != nil {
 		return nil, err
 	}
+	start := c.spec.StartSlot(epoch)
+	for slot := start; slot < start+primitives.Slot(c.spec.SlotsPerEpoch); slot++ {
+		if len(indices[slot]) == 0 { // kept, it would fail every attempt from now on
+			return nil, fmt.Errorf("%w: the committees of epoch %d have none for slot %d", ErrInconsistent, epoch, slot)
+		}
+	}
 	out := make(map[primitives.Slot][]common.Address, len(indices))
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,6 +194,12 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 		}
 	}
 	return out, nil
+}
+
+func (c *Collector) forgetCreators() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.creators)
 }
 
 // learn reads the addresses of validators that are not known yet.

@@ -56,6 +56,25 @@ func Proven(base uint64, baseHash common.Hash, entries []Entry, view View) int {
 	return len(entries)
 }
 
+// Applied tells how many of entries, which were pushed on a base that is right,
+// gwat has finalized: each spine with number equal to height, numbers that do not
+// fall and are equal only for the same hash. gwat orders what a spine finalizes
+// by itself, so for a push of ours the blocks in between need no reading.
+func Applied(base uint64, baseHash common.Hash, entries []Entry, view View) int {
+	number, hash := base, baseHash
+	for i, e := range entries {
+		for _, spine := range e.Info.Finalizing {
+			b := view.ByHash[spine]
+			same := b != nil && b.IsSpine() && *b.Number == number && (b.Hash == hash || hash == common.Hash{})
+			if b == nil || !b.IsSpine() || !same && *b.Number <= number {
+				return i
+			}
+			number, hash = *b.Number, b.Hash
+		}
+	}
+	return len(entries)
+}
+
 // intervalInOrder proves the blocks numbered after+1 to spine's number.
 func intervalInOrder(after uint64, spine *gwatclient.Block, byNumber map[uint64]*gwatclient.Block) bool {
 	inside := map[common.Hash]*gwatclient.Block{spine.Hash: spine}

@@ -71,12 +71,36 @@ func Anchor(entries []Entry, upTo primitives.Slot, view View) (Position, bool) {
 	return Position{}, false
 }
 
+// OldestAnchor is the oldest of entries that gwat can be asked with. Below the last
+// checkpoint gwat may have finalized in a wrong order, which the newest does not show.
+func OldestAnchor(entries []Entry, view View) (Position, bool) {
+	for i := range entries {
+		if p, ok := Anchor(entries[i:i+1], entries[i].Slot(), view); ok {
+			return p, true
+		}
+	}
+	return Position{}, false
+}
+
 // Advance proves entries, which follow the position, and moves it over those
 // that gwat has exactly as they say; it gives their number. Refused checkpoints
 // are passed, but not asked with again.
 func (p *Position) Advance(entries []Entry, view View, refused map[common.Hash]bool) int {
 	n := Proven(p.Number, p.Spine, entries, view)
-	for _, e := range entries[:n] {
+	p.over(entries[:n], view, refused)
+	return n
+}
+
+// Confirm moves the position over those of entries, which were pushed, that gwat
+// has applied; it gives their number.
+func (p *Position) Confirm(entries []Entry, view View) int {
+	n := Applied(p.Number, p.Spine, entries, view)
+	p.over(entries[:n], view, nil)
+	return n
+}
+
+func (p *Position) over(entries []Entry, view View, refused map[common.Hash]bool) {
+	for _, e := range entries {
 		p.Last = e
 		spine, has := e.Info.LastSpine()
 		if has {
@@ -89,7 +113,6 @@ func (p *Position) Advance(entries []Entry, view View, refused map[common.Hash]b
 			p.Rest = append(p.Rest, e)
 		}
 	}
-	return n
 }
 
 // RolledBack is the position after a ready at its checkpoint.

@@ -37,6 +37,8 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 	ctx, cancel := context.WithCancel(ctx)
 	var cutter sync.WaitGroup
 	defer cutter.Wait()
+	defer feed.Close() // or the cutter would first collect what it is at
+	defer a.reads.Wait()
 	defer cancel()
 	cuts := make(chan cut, max(0, a.Limits.Capacity-2))
 	var pace sync.Mutex // the cutter reads the pace that the pusher measures
@@ -45,15 +47,21 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 		defer close(cuts)
 		a.cut(ctx, feed, first, size, cuts)
 	})
+	var last confirming
 	for c := range cuts {
-		if a.Takeover != nil && (c.err != nil || c.missing != nil) {
+		if a.Takeover != nil && len(c.entries) == 0 {
 			a.release(ctx) // nothing can follow the ready in force
 		}
 		if c.err != nil {
-			return c.err
+			return errors.Join(c.err, a.confirmed(last))
 		}
 		if len(c.entries) > 0 {
-			took, n, err := a.segment(ctx, c.entries)
+			took, n, next, err := a.segment(ctx, c.entries)
+			if lastErr := a.confirmed(last); lastErr != nil {
+				a.drop(next)
+				return lastErr
+			}
+			last = next
 			pace.Lock()
 			if err == nil {
 				a.Pace.Observe(n, took)
@@ -62,14 +70,14 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 			}
 			pace.Unlock()
 			if err != nil {
-				return err
+				return errors.Join(err, a.confirmed(last))
 			}
 		}
 		if c.missing != nil {
-			return c.missing
+			return errors.Join(c.missing, a.confirmed(last))
 		}
 	}
-	return ctx.Err()
+	return errors.Join(a.confirmed(last), ctx.Err())
 }
 
 // cut makes segments of first and what follows, and reads ahead whether gwat
@@ -131,32 +139,33 @@ func (a *Attempt) checked(ctx context.Context, entries []Entry, full bool) cut {
 	return c
 }
 
-// segment makes gwat ready at the position, pushes entries, proves that they
-// were applied and moves the position. It gives how long gwat took for how many.
-func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, int, error) {
-	if a.result.Pushed > 0 { // the first one was proved a moment ago
+// segment makes gwat ready at the position, pushes entries, and moves the
+// position over them once their last spine is seen finalized. That all of them
+// were applied is read while gwat works on the next segment. It gives how long
+// gwat took for how many entries.
+func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, int, confirming, error) {
+	if a.sent > 0 { // the first one was proved a moment ago
 		rest, err := a.skipFinal(ctx, entries)
 		if err != nil || len(rest) == 0 {
-			return 0, 0, err
+			return 0, 0, nil, err
 		}
 		entries = rest
 	}
 	push := append(a.pos.Rest[:len(a.pos.Rest):len(a.pos.Rest)], entries...)
 	if a.Takeover == nil {
 		if err := a.ready(ctx, push); err != nil {
-			return 0, 0, err
+			return 0, 0, nil, err
 		}
 	}
 	took, push, err := a.push(ctx, push)
 	if err != nil && len(push) == 0 {
-		return took, len(entries), err
+		return took, len(entries), nil, err
 	}
-	a.Takeover = nil
+	a.Takeover, a.inForce = nil, nil
+	a.sent++
 	a.tell(PhaseConfirming, nil)
-	if confirmErr := a.confirm(ctx, push); confirmErr != nil {
-		return took, len(push), confirmErr
-	}
-	return took, len(push), err
+	next, confirmErr := a.confirm(ctx, push)
+	return took, len(push), next, errors.Join(err, confirmErr)
 }
 
 // skipFinal passes what the beacon's own calls have finalized since: between
@@ -180,7 +189,7 @@ func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, erro
 
 // ready asks gwat to stand at the position's checkpoint.
 func (a *Attempt) ready(ctx context.Context, push []Entry) error {
-	if a.result.Pushed == 0 {
+	if a.sent == 0 {
 		sync, err := a.Gwat.Syncing(ctx)
 		if err != nil {
 			return fmt.Errorf("read eth_syncing: %w", err)
@@ -223,9 +232,14 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 func (a *Attempt) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
-	if _, err := a.Driver.HeadSync(ctx, nil); err == nil || !gwatclient.PossiblyDone(err) {
+	_, err := a.Driver.HeadSync(ctx, nil)
+	switch {
+	case errors.Is(err, gwatclient.ErrDown):
+		a.Ledger.SetPending(*a.inForce) // not sent, so the ready is in force still
+	case err == nil || !gwatclient.PossiblyDone(err):
 		a.Ledger.ClearPending()
 	}
+	a.Takeover, a.inForce = nil, nil
 }
 
 func (a *Attempt) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -348,29 +362,73 @@ func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry) ([]Entry,
 	return entries, answered, nil
 }
 
-// confirm proves by block reads that gwat finalized what was pushed, in order,
-// and moves the position over it.
-func (a *Attempt) confirm(ctx context.Context, push []Entry) error {
-	if len(push) == 0 {
+// confirming is a push whose spines are being read; its answer comes once.
+type confirming chan confirmation
+
+type confirmation struct {
+	push []Entry
+	pos  Position
+	err  error
+}
+
+// confirm moves the position over a push whose last spine gwat has finalized,
+// and begins to read whether gwat has finalized every spine of it.
+func (a *Attempt) confirm(ctx context.Context, push []Entry) (confirming, error) {
+	base := a.pos.RolledBack()
+	moved := base
+	for i := len(push) - 1; i >= 0; i-- {
+		if _, has := push[i].Info.LastSpine(); !has {
+			continue
+		}
+		view, err := ReadSpines(ctx, a.Gwat, push[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if moved.Confirm(push[i:i+1], view) == 0 {
+			return nil, fmt.Errorf("%w: not what slot %d says", ErrNotConfirmed, push[i].Slot())
+		}
+		break
+	}
+	moved.Last = push[len(push)-1]
+	a.next += len(push) - len(a.pos.Rest)
+	a.pos = moved
+	out := make(confirming, 1)
+	a.reads.Go(func() {
+		c := confirmation{push: push, pos: base}
+		view, err := ReadSpines(ctx, a.Gwat, push)
+		if c.err = err; err == nil {
+			if n := c.pos.Confirm(push, view); n < len(push) {
+				c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
+			}
+		}
+		out <- c
+	})
+	return out, nil
+}
+
+// confirmed waits for the reads of a push and stores what they prove (S7).
+func (a *Attempt) confirmed(of confirming) error {
+	if of == nil {
 		return nil
 	}
-	view, err := ReadView(ctx, a.Gwat, push, a.pos.At)
-	if err != nil {
-		return err
+	c := <-of
+	if c.err != nil {
+		return c.err
 	}
-	pos := a.pos.RolledBack()
-	if n := pos.Advance(push, view, nil); n < len(push) {
-		return fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
-	}
-	a.next += len(push) - len(a.pos.Rest)
-	a.pos = pos
-	a.result.Pushed += len(push)
-	a.result.Spines = Spines(push)
-	if spine, has := pos.Checkpoint.Info.LastSpine(); has {
+	a.result.Pushed += len(c.push)
+	a.result.Spines = Spines(c.push)
+	if spine, has := c.pos.Checkpoint.Info.LastSpine(); has {
 		a.result.Confirmed = &status.Confirmed{
-			Slot: pos.Checkpoint.Slot(), Root: pos.Checkpoint.Root, Spine: spine, Number: pos.Number, At: a.Now(),
+			Slot: c.pos.Checkpoint.Slot(), Root: c.pos.Checkpoint.Root, Spine: spine, Number: c.pos.Number, At: a.Now(),
 		}
 		a.Ledger.SetConfirmed(*a.result.Confirmed)
 	}
 	return nil
+}
+
+// drop waits for reads whose push was built upon one that is not confirmed.
+func (a *Attempt) drop(of confirming) {
+	if of != nil {
+		<-of
+	}
 }

@@ -15,7 +15,13 @@ import (
 )
 
 // maxWindow bounds the headers that are asked by slot ahead of the walk.
-const maxWindow = 256
+const maxWindow = 1024
+
+// spareRoom is set aside for the heads that follow while a push runs.
+const spareRoom = 1024
+
+// maxRoom bounds what a head that a beacon node states can make us set aside.
+const maxRoom = 1 << 18
 
 // keptBelow is how many refs below the slot asked for are kept for later calls.
 const keptBelow = 4096
@@ -70,16 +76,24 @@ func (t Trail) Canonical(entries []Entry) int {
 // Only what is new since the last call is read. Errors: ErrReorg if a block is no
 // longer to be had, ErrInconsistent, and the client's.
 func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from primitives.Slot) (Trail, error) {
-	known := c.trail
-	if c.trailFrom > from {
-		known = Trail{} // it begins too late, and splicing below it is not worth the code
+	known, begins := c.trail, c.trailFrom
+	if begins <= from && len(known.Refs) > 0 && known.Tip().Root == head.Root {
+		return known.since(from), nil
 	}
-	newer := []Ref{{head.Root, head.Slot}}
+	newer := make([]Ref, 1, 1+c.room(head.Slot, from, known))
+	newer[0] = Ref{head.Root, head.Slot}
 	parent := head.ParentRoot
 	w := walk{c: c, from: from, window: 1}
 	for slot := head.Slot; slot > from; {
 		if i, ok := known.endsAt(parent, slot); ok {
-			return c.join(known, i+1, newer, from), nil
+			if begins <= from {
+				return c.join(known, i+1, newer).since(from), nil
+			}
+			for ; i >= 0; i-- { // what is known begins too late: go on below it
+				newer = append(newer, known.Refs[i])
+			}
+			parent, slot, known = known.Parent, known.Refs[0].Slot, Trail{}
+			continue
 		}
 		h, err := w.header(ctx, parent, slot, known.below(slot))
 		if err != nil {
@@ -99,22 +113,45 @@ func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from pr
 	return c.trail, nil
 }
 
+// room is how many blocks the walk may find at the most, bounded, and some that
+// will follow: a long trail that grew by doubling would leave as much behind.
+func (c *Collector) room(head, from primitives.Slot, known Trail) int {
+	low := max(from, known.below(head))
+	if head <= low {
+		return 0
+	}
+	return int(min(head-low, maxRoom)) + spareRoom
+}
+
 // join appends what was walked, newest first, to the first n refs of the known
 // trail. A trail that somebody reads is never written to.
-func (c *Collector) join(known Trail, n int, newer []Ref, from primitives.Slot) Trail {
+func (c *Collector) join(known Trail, n int, newer []Ref) Trail {
 	slices.Reverse(newer)
 	refs := known.Refs
 	if n < len(refs) {
 		refs = slices.Clip(refs[:n])
+		c.forgetCreators() // the branch may have other committees
 	}
 	c.trail = Trail{Parent: known.Parent, Refs: append(refs, newer...)}
-	i := c.trail.From(from)
-	asked := Trail{Parent: c.trail.parentOf(i), Refs: c.trail.Refs[i:]}
-	if i > keptBelow {
-		c.trail, c.trailFrom = Trail{Parent: asked.Parent, Refs: slices.Clone(asked.Refs)}, from
-	}
-	return asked
+	return c.trail
 }
+
+// since is the part of a trail from a slot on.
+func (t Trail) since(slot primitives.Slot) Trail {
+	i := t.From(slot)
+	return Trail{Parent: t.parentOf(i), Refs: t.Refs[i:]}
+}
+
+// Forget drops what is kept of slots long before one: no attempt begins there again.
+func (c *Collector) Forget(before primitives.Slot) {
+	if i := c.trail.From(before); i > keptBelow {
+		kept := c.trail.since(before)
+		c.trail, c.trailFrom = Trail{Parent: kept.Parent, Refs: slices.Clone(kept.Refs)}, before
+	}
+}
+
+// Distrust drops the trail: an answer in it was wrong, or is no longer right.
+func (c *Collector) Distrust() { c.trail, c.trailFrom = Trail{}, 0 }
 
 // endsAt finds the ref with a root among those below a slot: if it is on the
 // trail it is the last of them.
