@@ -156,7 +156,11 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	}
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] == '<' {
 		// A web page, or the empty answer of gwat's own HTTP server to a GET.
-		return malformed(path, "%w: %q", ErrWrongEndpoint, clip(string(trimmed)))
+		what := "an empty answer"
+		if len(trimmed) > 0 {
+			what = clip(string(trimmed))
+		}
+		return malformed(path, "%w: %s", ErrWrongEndpoint, what)
 	}
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return malformed(path, "%w", err)

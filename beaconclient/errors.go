@@ -63,6 +63,9 @@ func statusError(path string, status int, body []byte) error {
 const maxText = 512
 
 func clip(s string) string {
+	if strings.HasPrefix(strings.TrimSpace(s), "<") {
+		return "(a web page)"
+	}
 	s = strings.TrimSpace(s)
 	cut := ""
 	if len(s) > maxText {

@@ -186,6 +186,9 @@ func cancelled(method string, ctx context.Context) error {
 const maxText = 512
 
 func clip(s string) string {
+	if strings.HasPrefix(strings.TrimSpace(s), "<") {
+		return "(a web page)"
+	}
 	s = strings.TrimSpace(s)
 	cut := ""
 	if len(s) > maxText {

@@ -34,14 +34,23 @@ type report struct {
 
 type result struct {
 	generation uint64
-	attempt    bool // a head-sync attempt; else the completing dag_sync
+	task       task
 	headsync.Result
 	err error
 }
 
+// task is what a worker does.
+type task int
+
+const (
+	taskAttempt  task = iota // a head-sync attempt
+	taskComplete             // the completing dag_sync
+	taskCollect              // collects for a coming attempt; changes nothing
+)
+
 // start runs a task as the worker. Its result carries the generation, so that
 // one that comes after its stage has gone is dropped.
-func (p *Pair) start(ctx context.Context, attempt bool, task func(ctx context.Context, generation uint64) (headsync.Result, error)) {
+func (p *Pair) start(ctx context.Context, what task, run func(ctx context.Context, generation uint64) (headsync.Result, error)) {
 	p.generation++
 	generation := p.generation
 	ctx, cancel := context.WithCancel(ctx)
@@ -49,10 +58,10 @@ func (p *Pair) start(ctx context.Context, attempt bool, task func(ctx context.Co
 	p.worker = w
 	p.workers.Go(func() {
 		defer cancel()
-		res, err := task(ctx, generation)
+		res, err := run(ctx, generation)
 		close(w.done)
 		select {
-		case p.results <- result{generation: generation, attempt: attempt, Result: res, err: err}:
+		case p.results <- result{generation: generation, task: what, Result: res, err: err}:
 		case <-p.stopped:
 		}
 	})
@@ -76,17 +85,47 @@ func (p *Pair) act(ctx context.Context) {
 		return
 	}
 	switch p.machine.Stage() {
+	case fsm.DAGSync:
+		if due(&p.nextCollect, p.cfg.ReadyInterval) && p.obs.beacon.progress(p.identity.Spec.SlotAt(time.Now())).NearHead() {
+			p.startCollecting(ctx)
+		}
 	case fsm.HeadSyncReady:
-		if time.Now().Before(p.nextAttempt) {
+		if p.idle() {
 			return
 		}
-		p.nextAttempt = time.Now().Add(p.cfg.ReadyInterval)
-		p.startAttempt(ctx)
+		if due(&p.nextAttempt, p.cfg.ReadyInterval) {
+			p.startAttempt(ctx)
+		}
 	case fsm.Switching:
 		if p.verdict.Complete && p.hands == "" {
 			p.startCompleting(ctx)
 		}
 	}
+}
+
+// due tells whether the interval is over, and begins the next.
+func due(next *time.Time, interval time.Duration) bool {
+	if time.Now().Before(*next) {
+		return false
+	}
+	*next = time.Now().Add(interval)
+	return true
+}
+
+// idle tells that an attempt could only find what the last one found: nothing may
+// be sent, and neither the beacon's head nor what gwat finalized has changed.
+func (p *Pair) idle() bool {
+	seen := seenNodes{hands: p.hands != "", head: p.obs.beacon.head.header.Root, latest: p.obs.gwat.latest.Hash}
+	if seen.hands && seen == p.tried {
+		return true
+	}
+	p.tried = seen
+	return false
+}
+
+type seenNodes struct {
+	hands        bool
+	head, latest common.Hash
 }
 
 // mayNot tells why nothing may be sent that changes gwat; "" if it may.
@@ -147,18 +186,31 @@ func (p *Pair) proveConfirmed(o *observation) {
 	}
 }
 
-func (p *Pair) startAttempt(ctx context.Context) {
-	p.attempts++
-	a := &headsync.Attempt{
+// startCollecting reads, while the beacon node waits for gwat, what a push will
+// need, so that the first ready is not held up by it.
+func (p *Pair) startCollecting(ctx context.Context) {
+	a := p.attempt()
+	a.HandsOff = func() string { return "gwat's DAG sync runs" }
+	a.Report = func(headsync.Report) {}
+	p.start(ctx, taskCollect, func(ctx context.Context, _ uint64) (headsync.Result, error) { return a.Run(ctx) })
+}
+
+func (p *Pair) attempt() *headsync.Attempt {
+	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
 		Gwat: p.gwat, Driver: p.gwat, Ledger: p.ledger, Now: time.Now,
 		Limits: p.limits(), Pace: &p.pace, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, FullPush: p.cfg.FullPush,
 	}
+}
+
+func (p *Pair) startAttempt(ctx context.Context) {
+	p.attempts++
+	a := p.attempt()
 	if p.takeover {
 		a.Takeover = p.ledger.Takeable()
 		p.takeover = false // once: what comes of it is judged anew
 	}
-	p.start(ctx, true, func(ctx context.Context, generation uint64) (headsync.Result, error) {
+	p.start(ctx, taskAttempt, func(ctx context.Context, generation uint64) (headsync.Result, error) {
 		a.Report = func(r headsync.Report) {
 			select {
 			case p.reports <- report{generation, r}:
@@ -183,7 +235,7 @@ func (p *Pair) startCompleting(ctx context.Context) {
 	p.verifier.Completed(info.Slot, info.Finalizing)
 	p.verdict.Complete, p.completed = false, true
 	p.log.WithField("slot", info.Slot).Info("gwat still says resync: completing the switch with a dag_sync")
-	p.start(ctx, false, func(ctx context.Context, _ uint64) (headsync.Result, error) {
+	p.start(ctx, taskComplete, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
 		defer cancel()
 		_, err := p.gwat.Sync(ctx, info)
@@ -194,13 +246,17 @@ func (p *Pair) startCompleting(ctx context.Context) {
 // ended takes the worker's result in.
 func (p *Pair) ended(ctx context.Context, r result) {
 	p.worker, p.workerEnd = nil, time.Now()
+	if r.task == taskCollect {
+		p.settle(ctx)
+		return
+	}
 	if r.err != nil && !failure.Canceled(r.err) && !errors.Is(r.err, headsync.ErrHandsOff) {
 		p.failed(r.err)
 	}
 	if r.generation != p.generation {
 		return
 	}
-	if !r.attempt {
+	if r.task == taskComplete {
 		p.look(ctx)
 		return
 	}
@@ -219,7 +275,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		p.fire(ctx, fsm.AlreadyLevel, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
 	case stage == fsm.HeadSync:
 		p.push.Phase = string(headsync.PhaseDone)
-		p.push.Progress.Current = p.push.Progress.Target
+		p.push.Progress.Current, p.push.Progress.Target = uint64(r.Pushed), uint64(r.Pushed)
 		p.lastPush = p.push
 		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, %d entries by our push", r.Head.Slot, r.Pushed))
 	}
@@ -269,7 +325,7 @@ func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
 		switch {
 		case errors.Is(err, headsync.ErrReorg):
 			p.fire(ctx, fsm.Reorged, err.Error())
-		case errors.Is(err, gwatclient.ErrSpineNotFound):
+		case errors.Is(err, gwatclient.ErrSpineNotFound), errors.Is(err, headsync.ErrSpineMissing):
 			p.fire(ctx, fsm.DAGIncomplete, err.Error())
 		default:
 			p.fire(ctx, fsm.PushFailed, err.Error())

@@ -110,10 +110,11 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 
 // judge tells whether the nodes said who they are, and why they are no pair.
 func (p *Pair) judge(o *observation) (bool, string) {
-	for _, err := range []error{o.gwat.err, o.beacon.err} {
-		if errors.Is(err, failure.NeedsHuman) {
-			return true, err.Error()
-		}
+	if errors.Is(o.gwat.err, failure.NeedsHuman) {
+		return true, fmt.Sprintf("gwat at %s: %v", p.gwat.Endpoint(), o.gwat.err)
+	}
+	if errors.Is(o.beacon.err, failure.NeedsHuman) {
+		return true, fmt.Sprintf("the beacon node at %s: %v", p.beacon.URL(), o.beacon.err)
 	}
 	if p.human != nil {
 		return true, p.human.why

@@ -78,6 +78,8 @@ type Pair struct {
 	generation  uint64
 	attempts    uint64
 	nextAttempt time.Time
+	nextCollect time.Time
+	tried       seenNodes    // when the last attempt began
 	takeover    bool         // a ready that was pending is in force
 	hands       string       // why syncd keeps its hands off; "" if it does not
 	push        *status.Push // of the running or last attempt
@@ -364,7 +366,7 @@ func (p *Pair) changed(c fsm.Change) {
 
 // entered prepares what belongs to a stage.
 func (p *Pair) entered(c fsm.Change) {
-	if c.To != fsm.HeadSyncReady && c.To != fsm.HeadSync && c.To != fsm.Switching {
+	if c.To != fsm.HeadSyncReady && c.To != fsm.HeadSync && c.To != fsm.Switching || c.From == fsm.DAGSync {
 		p.cancelWorker()
 	}
 	switch c.To {

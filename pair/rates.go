@@ -37,23 +37,28 @@ func (r *rates) reachable(u *upSince, up bool, now time.Time) time.Time {
 	return u.since
 }
 
+// sampleEvery is the least time between two samples: looks come in pairs when an
+// event wakes one.
+const sampleEvery = 500 * time.Millisecond
+
 // meter measures one progress.
 type meter struct {
 	from, last uint64
 	at         time.Time
+	samples    int
 	average    ewma.MovingAverage
 }
 
 func (m *meter) reset() { *m = meter{} }
 
-// progress takes a sample; one taken at the time of the last changes nothing.
-// The estimate is left out while nothing moves.
+// progress takes a sample, unless the last one is too young. The estimate is left
+// out while nothing moves.
 func (m *meter) progress(unit string, current, target uint64, at time.Time) *status.Progress {
 	switch {
 	case m.average == nil || current < m.last:
 		*m = meter{from: current, last: current, at: at, average: ewma.NewMovingAverage(rateAge)}
-	case at.After(m.at):
-		m.average.Add(float64(current-m.last) / at.Sub(m.at).Seconds())
+	case at.Sub(m.at) >= sampleEvery:
+		m.sample(float64(current-m.last) / at.Sub(m.at).Seconds())
 		m.last, m.at = current, at
 	}
 	p := &status.Progress{Unit: unit, From: m.from, Current: current, Target: target, Rate: m.average.Value()}
@@ -65,4 +70,15 @@ func (m *meter) progress(unit string, current, target uint64, at time.Time) *sta
 		}
 	}
 	return p
+}
+
+// sample adds a rate; the first ones are averaged plainly, since the library
+// tells nothing before it has ten.
+func (m *meter) sample(rate float64) {
+	m.samples++
+	if m.samples <= rateAge {
+		m.average.Set(m.average.Value() + (rate-m.average.Value())/float64(m.samples))
+		return
+	}
+	m.average.Add(rate)
 }
