@@ -188,10 +188,11 @@ func (a *Attempt) open(ctx context.Context) error {
 // openTakeover begins at the checkpoint of the ready that is in force. If the
 // beacon has left it nothing can follow it, and the lock is given back.
 func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) error {
-	err := a.openAt(ctx, head, a.Takeover.Slot, a.Takeover.Slot)
+	slot := a.Takeover.Slot
+	err := a.openAt(ctx, head, slot, slot)
 	if errors.Is(err, ErrNoAnchor) {
 		a.release(ctx)
-		return fmt.Errorf("%w: the checkpoint at slot %d of the ready in force", ErrReorg, a.Takeover.Slot)
+		return fmt.Errorf("%w: the checkpoint at slot %d of the ready in force", ErrReorg, slot)
 	}
 	return err
 }

@@ -230,6 +230,9 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 // release gives the lock back by an empty push, so that gwat's normal calls are
 // not refused until it runs out. It outlives a cancelled attempt for a moment.
 func (a *Attempt) release(ctx context.Context) {
+	if a.inForce == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
 	_, err := a.Driver.HeadSync(ctx, nil)
