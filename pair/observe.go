@@ -98,6 +98,9 @@ type observer struct {
 	finality beaconclient.Finality
 	finalAt  common.Hash // the head that finality belongs to
 
+	blocks map[common.Hash]*gwatclient.Block // of the look before
+	latest common.Hash
+
 	mu     sync.Mutex
 	extras extras
 }
@@ -235,18 +238,37 @@ func (o *observer) lookAcross(ctx context.Context, q question, obs *observation)
 			spines = append(spines, s)
 		}
 	}
-	blocks, err := o.gwat.BlocksByHash(ctx, spines)
-	if err != nil {
-		obs.gwat.err = fmt.Errorf("read spines: %w", err)
-		return
-	}
-	for i, b := range blocks {
-		obs.blocks[spines[i]] = b
+	if o.settled(spines, obs.gwat.latest.Hash) {
+		obs.blocks = o.blocks
+	} else {
+		blocks, err := o.gwat.BlocksByHash(ctx, spines)
+		if err != nil {
+			obs.gwat.err = fmt.Errorf("read spines: %w", err)
+			return
+		}
+		for i, b := range blocks {
+			obs.blocks[spines[i]] = b
+		}
+		o.blocks, o.latest = obs.blocks, obs.gwat.latest.Hash
 	}
 	if q.calls {
 		obs.calls = true
 		_, obs.callsErr = o.gwat.Candidates(ctx, obs.beacon.head.header.Slot)
 	}
+}
+
+// settled tells that the look before has read all of spines, that all were final,
+// and that gwat's last finalized block is the same as then: nothing is new.
+func (o *observer) settled(spines []common.Hash, latest common.Hash) bool {
+	if latest != o.latest {
+		return false
+	}
+	for _, s := range spines {
+		if b := o.blocks[s]; b == nil || !b.IsSpine() {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *observer) identify(ctx context.Context) (*checkpoint.Identity, error) {

@@ -178,6 +178,7 @@ func (p *Pair) Run(ctx context.Context) error {
 			// events wakes no more looks than this.
 			if time.Since(p.lookStart) >= p.cfg.PollInterval/5 {
 				p.look(inner)
+				tick.Reset(p.cfg.PollInterval)
 			}
 		case obs := <-p.looks:
 			p.looked(inner, obs)

@@ -15,7 +15,7 @@ import (
 
 // gcPercent keeps the heap small: beside two nodes memory is dearer than the CPU
 // of some more collections. GOGC overrides it.
-const gcPercent = 40
+const gcPercent = 50
 
 func main() {
 	if os.Getenv("GOGC") == "" {
