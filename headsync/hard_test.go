@@ -202,3 +202,37 @@ func TestFailedPushDoesNotWaitForTheCollection(t *testing.T) {
 	require.ErrorContains(t, err, "no")
 	require.Less(t, time.Since(failed), time.Second)
 }
+
+// gwat stands beyond the last checkpoint and refuses what it is asked with: the
+// one before is taken, but none before the last checkpoint.
+func TestRefusedCheckpointsAreSteppedOver(t *testing.T) {
+	r := newRig(t, func(c *world.Config) { c.MissRate, c.QuietRate = 0, 0 }, gwatsim.Config{StartSlot: 95})
+	fin, err := r.beacon.Finality(context.Background(), beaconclient.StateHead)
+	require.NoError(t, err)
+	var asked []primitives.Slot
+	refusedRoots := map[common.Hash]bool{}
+	for range 12 {
+		a := r.attempt()
+		a.Driver, a.Refused = refusing{r.gwat, &asked}, refusedRoots
+		_, err := r.run(a)
+		var refused *headsync.RefusedCheckpoint
+		require.ErrorAs(t, err, &refused)
+		require.ErrorIs(t, err, gwatclient.ErrStateNotFound)
+		refusedRoots[refused.Root] = true
+	}
+	require.Less(t, asked[1], asked[0])
+	justified, ok := r.chain.Block(fin.CurrentJustified.Root)
+	require.True(t, ok)
+	require.Equal(t, justified.Slot, asked[len(asked)-1])
+}
+
+// refusing answers every ready with a state that is missing.
+type refusing struct {
+	headsync.Driver
+	asked *[]primitives.Slot
+}
+
+func (d refusing) HeadSyncReady(_ context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+	*d.asked = append(*d.asked, cp.Slot)
+	return false, gwatclient.ErrStateNotFound
+}

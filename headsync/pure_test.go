@@ -2,7 +2,6 @@ package headsync
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"math/rand"
 	"sort"
@@ -194,114 +193,6 @@ func TestOrderRule(t *testing.T) {
 	})
 }
 
-func planChain() ([]Entry, []*gwatclient.Block) {
-	var entries []Entry
-	var blocks []*gwatclient.Block
-	for i := 1; i <= 10; i++ {
-		entries = append(entries, entry(i+4, spine(i)))
-		b := &gwatclient.Block{Hash: spine(i), Height: uint64(i), Slot: primitives.Slot(i), Parents: []common.Hash{spine(i - 1)}}
-		if i <= 6 {
-			b.Number = number(uint64(i))
-		}
-		blocks = append(blocks, b)
-	}
-	return entries, blocks
-}
-
-func TestPositionMovesOverWhatIsProven(t *testing.T) {
-	entries, blocks := planChain() // gwat has finalized what the slots 5 to 10 say, the head is at 14
-	view := viewOf(blocks...)
-	pos, ok := Anchor(entries, 8, view)
-	require.True(t, ok)
-	require.Equal(t, entries[3], pos.Checkpoint, "the newest one at or before the slot")
-	require.Equal(t, 2, pos.Advance(entries[4:], view, nil))
-	require.Equal(t, entries[5], pos.Checkpoint)
-	require.Equal(t, entries[5], pos.Last)
-	require.Equal(t, uint64(6), pos.Number)
-	info, at := pos.Info()
-	require.Equal(t, entries[5].Info, info)
-	require.Equal(t, root(10), at)
-
-	refused := map[common.Hash]bool{root(10): true, root(9): true}
-	pos, ok = Anchor(entries, 8, view)
-	require.True(t, ok)
-	require.Equal(t, 2, pos.Advance(entries[4:], view, refused))
-	require.Equal(t, entries[3], pos.Checkpoint, "refused ones are not asked with")
-	require.Equal(t, entries[4:6], pos.Rest, "and would be rolled back by a ready at the one before")
-	require.Equal(t, Position{Checkpoint: entries[3], At: 4, Last: entries[3], Number: 4, Spine: spine(4)}, pos.RolledBack())
-
-	for _, b := range blocks {
-		b.Number = nil
-	}
-	_, ok = Anchor(entries, 8, view)
-	require.False(t, ok)
-}
-
-func TestPositionAtGenesis(t *testing.T) {
-	entries := []Entry{{Root: root(0)}, entry(1), entry(2, spine(0)), entry(3, spine(1))}
-	genesis := &gwatclient.Block{Hash: spine(0), Number: number(0)}
-	first := &gwatclient.Block{Hash: spine(1), Height: 1, Slot: 1, Parents: []common.Hash{spine(0)}}
-	view := viewOf(genesis, first)
-	pos, ok := Anchor(entries[:1], 0, view)
-	require.True(t, ok)
-	info, at := pos.Info()
-	require.Equal(t, checkpoint.Genesis(), info)
-	require.Equal(t, common.Hash{}, at)
-	require.Equal(t, 2, pos.Advance(entries[1:], view, nil), "gwat's genesis is final from the start")
-	require.Equal(t, root(2), pos.Checkpoint.Root)
-}
-
-func TestFirstMissing(t *testing.T) {
-	entries, blocks := planChain()
-	n, _ := firstMissing(entries, viewOf(blocks...))
-	require.Equal(t, len(entries), n)
-	n, missing := firstMissing(entries, viewOf(blocks[:8]...))
-	require.Equal(t, 8, n)
-	require.Equal(t, spine(9), missing)
-}
-
-func TestSegmentIsCutByBytesAndEntries(t *testing.T) {
-	size := entrySize(entry(5, spine(1)))
-	var s Segment
-	require.True(t, s.Add(entry(5, spine(1)), 1, 1), "a first entry always fits")
-	require.False(t, s.Add(entry(6, spine(2)), 2*size-1, 10))
-	require.True(t, s.Add(entry(6, spine(2)), 2*size, 10))
-	require.False(t, s.Add(entry(7, spine(3)), 100*size, 2))
-	require.Len(t, s.Entries, 2)
-	raw, err := json.Marshal(Infos(s.Entries))
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(raw), s.bytes+1, "the count is no less than what is sent")
-}
-
-func TestPace(t *testing.T) {
-	var p Pace
-	require.Equal(t, firstEntries, p.Entries(8*time.Second), "nothing is measured yet")
-	p.Observe(256, 256*time.Millisecond)
-	require.Equal(t, 1024, p.Entries(8*time.Second), "8,000 would fit, but only 256 were tried")
-	p.Observe(1024, 1024*time.Millisecond)
-	p.Observe(4096, 4096*time.Millisecond)
-	require.Equal(t, 8000, p.Entries(8*time.Second))
-	p.Observe(1000, 10*time.Second)
-	require.Equal(t, 800, p.Entries(8*time.Second), "slower counts at once")
-	p.Observe(800, 800*time.Millisecond)
-	require.Less(t, p.Entries(8*time.Second), 1100, "faster by and by")
-	p.Observe(0, time.Hour)
-	p.Failed(0, time.Hour)
-	p.Failed(800, 20*time.Second)
-	require.Equal(t, 80, p.Entries(8*time.Second))
-	var stuck Pace
-	stuck.Observe(1, time.Hour)
-	require.Equal(t, 1, stuck.Entries(8*time.Second))
-}
-
-func TestLimitsTakeDefaults(t *testing.T) {
-	l := Limits{Capacity: 1}.complete()
-	require.Equal(t, DefaultSegmentBytes, l.Bytes)
-	require.Equal(t, DefaultSoft, l.Soft)
-	require.Equal(t, 2, l.Capacity)
-	require.Equal(t, DefaultCapacity, Limits{}.complete().Capacity)
-}
-
 func TestJudgePending(t *testing.T) {
 	sent := time.Unix(1000, 0)
 	cp := &gwatclient.Block{Hash: spine(1), Number: number(1), Height: 1}
@@ -334,37 +225,6 @@ func TestJudgePending(t *testing.T) {
 			require.NotEmpty(t, why)
 		})
 	}
-}
-
-func TestRivalWatch(t *testing.T) {
-	const slot = 4 * time.Second
-	at := time.Unix(1000, 0)
-	tick := func() time.Time { at = at.Add(time.Second); return at }
-
-	var w RivalWatch
-	w.Observe(Sample{At: tick(), Number: 100})
-	w.Observe(Sample{At: tick(), Number: 104}) // the beacon's normal calls only add
-	require.False(t, w.Active(at, slot))
-	w.Observe(Sample{At: tick(), Number: 90, Ours: true})
-	require.False(t, w.Active(at, slot), "our own rollback")
-	w.Observe(Sample{At: tick(), Number: 80, Restarted: true})
-	require.False(t, w.Active(at, slot), "gwat lost data over a restart")
-
-	w.Observe(Sample{At: tick(), Number: 60})
-	require.True(t, w.Active(at, slot), "a rollback that is not ours")
-	sign, _, _ := w.Told()
-	require.Contains(t, sign, "rolled back")
-	w.Observe(Sample{At: tick(), Number: 61})
-	require.True(t, w.Active(at.Add(10*time.Second), slot))
-	require.False(t, w.Active(at.Add(11*time.Second), slot), "three slots without a sign")
-	sign, _, _ = w.Told()
-	require.Empty(t, sign)
-
-	w.Observe(Sample{At: tick(), Number: 61, Stage: gwatclient.StageHead})
-	require.True(t, w.Active(at.Add(time.Hour), slot), "the lock is held, however long")
-	w.Observe(Sample{At: tick(), Number: 61})
-	require.True(t, w.Active(at, slot))
-	require.False(t, w.Active(at.Add(3*slot), slot))
 }
 
 func TestVerifier(t *testing.T) {

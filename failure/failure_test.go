@@ -1,0 +1,43 @@
+package failure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var errLocked = errors.New("procedure is locked")
+
+func TestKinds(t *testing.T) {
+	require.NoError(t, As(RetryLater, nil))
+	require.NoError(t, Kind(nil))
+	require.Empty(t, Name(nil))
+
+	err := As(RetryLater, errLocked)
+	require.ErrorIs(t, err, errLocked)
+	require.ErrorIs(t, err, RetryLater)
+	require.Equal(t, "procedure is locked", err.Error(), "the kind does not stand in the text")
+	require.Equal(t, "retry_later", Name(fmt.Errorf("ask: %w", err)))
+	require.Equal(t, RetryLater, Kind(errors.New("of no kind")))
+	require.Equal(t, "needs_human", Name(Newf(NeedsHuman, "wrong secret in %s", "file")))
+}
+
+// The gravest kind in a chain is the one told.
+func TestGravestKindIsTold(t *testing.T) {
+	grave := []error{NeedsHuman, RestartAttempt, RetryLater, RetryNow}
+	for i, outer := range grave {
+		for j, inner := range grave {
+			err := As(outer, fmt.Errorf("wrapped: %w", As(inner, errLocked)))
+			require.Equal(t, grave[min(i, j)], Kind(err), "%v over %v", outer, inner)
+		}
+	}
+	require.Equal(t, NeedsHuman, Kind(errors.Join(As(RetryNow, errLocked), As(NeedsHuman, errLocked))))
+}
+
+func TestCanceled(t *testing.T) {
+	require.True(t, Canceled(fmt.Errorf("read: %w", context.Canceled)))
+	require.False(t, Canceled(context.DeadlineExceeded))
+}
