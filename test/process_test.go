@@ -98,8 +98,9 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// newTrio prepares the processes; none is started. Checkpoint and DAG sync of
-// both nodes take some seconds each, a push two or three.
+// newTrio prepares the processes; none is started. Checkpoint and DAG sync take
+// some seconds each, a push two or three. The beacon node is the last to be done:
+// one that waits for gwat finalizes by its normal calls what is to be pushed.
 func newTrio(t *testing.T) *trio {
 	t.Helper()
 	dir := t.TempDir()
@@ -110,9 +111,9 @@ func newTrio(t *testing.T) *trio {
 	}
 	tr := &trio{t: t, gwatURL: "http://" + gwat, beaconURL: "http://" + beacon, api: "http://" + api}
 	tr.gwat = tr.process("gwat", append([]string{"simnet", "gwat", "--listen=" + gwat, "--data-dir=" + filepath.Join(dir, "gwat"),
-		"--sync-speed=25", "--dag-speed=5", "--lock=6s", "--entry-cost=100ms"}, network...))
+		"--sync-speed=30", "--dag-speed=15", "--lock=6s", "--entry-cost=100ms"}, network...))
 	tr.beacon = tr.process("beacon", append([]string{"simnet", "beacon", "--listen=" + beacon, "--data-dir=" + filepath.Join(dir, "beacon"),
-		"--sync-speed=12", "--gwat=" + tr.gwatURL}, network...))
+		"--sync-speed=10", "--gwat=" + tr.gwatURL}, network...))
 	tr.syncd = tr.process("syncd", []string{"syncd", "run", "--gwat.endpoint=" + tr.gwatURL, "--beacon.endpoint=" + tr.beaconURL,
 		"--data-dir=" + filepath.Join(dir, "syncd"), "--api.listen=" + api, "--gwat.lock=6s", "--push-timeout=5s",
 		"--poll-interval=250ms", "--ready-interval=250ms"})
