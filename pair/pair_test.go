@@ -25,11 +25,18 @@ var wholeWay = []fsm.Stage{
 func fromZero(c *gwatsim.Config)         { c.SyncSpeed, c.DAGSpeed = 60, 20 }
 func beaconFromZero(c *beaconsim.Config) { c.SyncSpeed = 20 }
 
+// idle is a beacon that makes no calls until it is told to: one that calls while
+// gwat waits may finalize by itself what is to be pushed.
+func idle(c *beaconsim.Config) { c.IdleWork = true }
+
 func TestFromNothingToWorking(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, func(c *world.Config) { c.MissRate = 0.1 }), fromZero, beaconFromZero)
+	b := newBench(t, quickWorld(t, func(c *world.Config) { c.MissRate = 0.1 }), fromZero,
+		func(c *beaconsim.Config) { beaconFromZero(c); idle(c) })
 	d := b.start(nil)
-	require.Equal(t, wholeWay, d.reaches(fsm.Working))
+	seen := d.reaches(fsm.Switching)
+	b.beacon.SetIdle(false)
+	require.Equal(t, wholeWay, append(seen, d.reaches(fsm.Working)...))
 
 	s := d.Snapshot()
 	require.Equal(t, "working", s.Stage)
@@ -74,7 +81,7 @@ func TestHealthyPairIsLeftAlone(t *testing.T) {
 
 func TestObserveNeverWrites(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	d := b.start(func(c *Config) { c.Observe = true })
 	d.reaches(fsm.HeadSyncReady)
 	d.eventually("says that it only observes", func(s *status.Snapshot) bool {
@@ -150,7 +157,7 @@ func TestPauseAndResume(t *testing.T) {
 // The answer to ready is lost: the next attempt takes it over without a second one (S1).
 func TestLostReadyIsTakenOver(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	b.gwat.SetFault(once("dag_headSyncReady", gwatsim.Fault{Drop: true}))
 	d := b.start(nil)
 	d.reaches(fsm.HeadSync)
@@ -163,11 +170,13 @@ func TestLostReadyIsTakenOver(t *testing.T) {
 // The answer to the push is lost: what gwat has decides, nothing is pushed again.
 func TestLostPushIsProvedAfterwards(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, nil)
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	b.gwat.SetFault(once("dag_headSync", gwatsim.Fault{Drop: true}))
 	d := b.start(nil)
-	seen := d.reaches(fsm.Working)
-	require.Contains(t, seen, fsm.HeadSync)
+	d.reaches(fsm.HeadSync)
+	d.reaches(fsm.Switching)
+	b.beacon.SetIdle(false)
+	d.reaches(fsm.Working)
 	require.LessOrEqual(t, b.calls("dag_headSync"), 2)
 	require.Nil(t, b.mustPending())
 	requireCanonicalOrder(t, b)
@@ -176,7 +185,7 @@ func TestLostPushIsProvedAfterwards(t *testing.T) {
 // Both answers are lost: the push of a takeover is not sent again without a ready.
 func TestLostReadyAndLostPush(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	ready, push := once("dag_headSyncReady", gwatsim.Fault{Drop: true}), once("dag_headSync", gwatsim.Fault{Drop: true})
 	b.gwat.SetFault(func(m string) gwatsim.Fault {
 		if m == "dag_headSync" {
@@ -192,7 +201,7 @@ func TestLostReadyAndLostPush(t *testing.T) {
 // gwat refuses every push: it is asked again once an interval, and no faster.
 func TestFailingPushIsNotHammered(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	b.gwat.SetFault(func(m string) gwatsim.Fault {
 		if m == "dag_headSync" {
 			return gwatsim.Fault{Error: "state is broken"}
@@ -209,7 +218,7 @@ func TestFailingPushIsNotHammered(t *testing.T) {
 // A pause between ready and push gives the lock back.
 func TestPauseGivesTheLockBack(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	b.gwat.SetFault(once("dag_headSyncReady", gwatsim.Fault{Delay: 500 * time.Millisecond}))
 	d := b.start(nil)
 	require.Eventually(t, func() bool { return b.mustPending() != nil }, soon, time.Millisecond)
@@ -223,7 +232,7 @@ func TestPauseGivesTheLockBack(t *testing.T) {
 // below the last checkpoint is.
 func TestRefusalOfTheMoment(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	var heal atomic.Bool
 	b.gwat.SetFault(func(m string) gwatsim.Fault {
 		if m == "dag_headSyncReady" && !heal.Load() {
@@ -253,7 +262,7 @@ func TestBeaconWithoutOlderCheckpoints(t *testing.T) {
 // A syncd that died between ready and push is followed by one that finishes it.
 func TestNextDaemonTakesOverFromTheJournal(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	b.gwat.SetFault(once("dag_headSyncReady", gwatsim.Fault{Drop: true}))
 	first := b.start(func(c *Config) { c.ReadyInterval = time.Hour })
 	first.eventually("ready was sent", func(*status.Snapshot) bool { return b.mustPending() != nil && b.calls("dag_headSyncReady") == 1 })
@@ -266,7 +275,7 @@ func TestNextDaemonTakesOverFromTheJournal(t *testing.T) {
 // Another driver holds the lock: syncd watches, and takes over when it is silent (S6).
 func TestRivalIsWatchedAndFollowed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	client, err := gwatclient.New(gwatclient.Config{Endpoint: b.gwatHost.url()})
 	require.NoError(t, err)
 	defer client.Close()
@@ -293,7 +302,7 @@ func TestBuiltInDriver(t *testing.T) {
 // No beacon calls gwat: syncd completes the switch once, and does not say working.
 func TestNoWorkingWithoutTheBeaconsCalls(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	d := b.start(nil)
 	d.reaches(fsm.Switching)
 	seen := d.reaches(fsm.HeadSyncReady)
@@ -306,7 +315,7 @@ func TestNoWorkingWithoutTheBeaconsCalls(t *testing.T) {
 // gwat stopped at a checkpoint, and the network went on for epochs.
 func TestGwatStoppedEpochsAgo(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), func(c *gwatsim.Config) { c.StartSlot = 20 }, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), func(c *gwatsim.Config) { c.StartSlot = 20 }, idle)
 	d := b.start(nil)
 	d.reaches(fsm.HeadSync)
 	b.beacon.SetIdle(false)
@@ -318,7 +327,7 @@ func TestGwatStoppedEpochsAgo(t *testing.T) {
 // its own sync, says so, and comes back.
 func TestFallback(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, func(c *beaconsim.Config) { c.IdleWork = true })
+	b := newBench(t, quickWorld(t, nil), nil, idle)
 	d := b.start(func(c *Config) { c.FallbackSlots = 3 })
 	d.reaches(fsm.Switching)
 	b.beacon.SetFrozenHead(true)

@@ -99,6 +99,8 @@ type demo struct {
 	timeout time.Duration
 	seed    uint64
 	anyPort bool // nobody asked for an address: a busy one is no error
+
+	beacon *beaconsim.Node
 }
 
 func (d *demo) run(ctx context.Context) (err error) {
@@ -111,6 +113,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 			err = fmt.Errorf("stop the simulated pair: %w", closeErr)
 		}
 	}()
+	d.beacon = nodes.Beacon
 	d.cfg.Gwat.Endpoint, d.cfg.Beacon.Endpoint = nodes.GwatWS, nodes.BeaconURL
 
 	view := d.newView()
@@ -143,7 +146,9 @@ func (d *demo) options(now time.Time) simnet.Options {
 			SyncSpeed: demoGwatSpeed, DAGSpeed: demoDAGSpeed,
 			RollbackCost: demoRollbackCost, EntryCost: demoEntryCost,
 		},
-		Beacon: beaconsim.Config{SyncSpeed: demoBeaconSpeed},
+		// Its normal calls begin with the switch: a beacon node that calls while
+		// gwat still waits may finalize what the demo is to show the push of.
+		Beacon: beaconsim.Config{SyncSpeed: demoBeaconSpeed, IdleWork: true},
 	}
 }
 
@@ -190,6 +195,9 @@ func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes
 		case c, ok := <-changes:
 			if !ok {
 				return d.unreached(daemon, "the demo was stopped")
+			}
+			if fsm.Stage(c.To) == fsm.Switching {
+				d.beacon.SetIdle(false)
 			}
 			view.change(c)
 			view.progress(daemon.pair.Snapshot())
