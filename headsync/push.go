@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // headAge is how old the head answer may be when a push is sent (S3).
@@ -22,13 +20,6 @@ const headAge = time.Second
 
 // releaseTime is how long the empty push that gives the lock back may take.
 const releaseTime = 2 * time.Second
-
-// cut is a segment with what gwat was read to lack of it, or why none came.
-type cut struct {
-	entries []Entry
-	missing *MissingSpine // what comes after entries cannot be pushed
-	err     error
-}
 
 // pushAll pushes first and what the feed still has, segment by segment. The
 // next segments are cut while gwat works on one: with the one that is cut and
@@ -78,65 +69,6 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 		}
 	}
 	return errors.Join(a.confirmed(last), ctx.Err())
-}
-
-// cut makes segments of first and what follows, and reads ahead whether gwat
-// has their blocks. A short one that gwat cannot take whole is left for later.
-func (a *Attempt) cut(ctx context.Context, feed *Feed, first []Entry, size func() int, out chan<- cut) {
-	var seg Segment
-	send := func(last bool) bool {
-		c := a.checked(ctx, seg.Entries, !last)
-		seg = Segment{}
-		select {
-		case out <- c:
-			return c.err == nil && c.missing == nil
-		case <-ctx.Done():
-			return false
-		}
-	}
-	for {
-		var e Entry
-		var err error
-		if len(first) > 0 {
-			e, first = first[0], first[1:]
-		} else if e, err = feed.Next(); errors.Is(err, io.EOF) {
-			send(true)
-			return
-		} else if err != nil {
-			if len(seg.Entries) > 0 && !send(true) { // nothing after it, but what is before it (S2)
-				return
-			}
-			select {
-			case out <- cut{err: fmt.Errorf("collect after slot %d: %w", a.trail.Refs[0].Slot, err)}:
-			case <-ctx.Done():
-			}
-			return
-		}
-		if !seg.Add(e, a.Limits.Bytes, size()) {
-			if !send(false) {
-				return
-			}
-			seg.Add(e, a.Limits.Bytes, 1)
-		}
-	}
-}
-
-// checked reads whether gwat has the spines of a segment. What comes before a
-// missing one is pushed if the segment was a full one; a short one waits whole.
-func (a *Attempt) checked(ctx context.Context, entries []Entry, full bool) cut {
-	view, err := ReadSpines(ctx, a.Gwat, entries)
-	if err != nil {
-		return cut{err: err}
-	}
-	n, spine := firstMissing(entries, view)
-	if n == len(entries) {
-		return cut{entries: entries}
-	}
-	c := cut{missing: &MissingSpine{Spine: spine}}
-	if full {
-		c.entries = entries[:n]
-	}
-	return c
 }
 
 // segment makes gwat ready at the position, pushes entries, and moves the
@@ -363,75 +295,4 @@ func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry) ([]Entry,
 		return entries[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(entries))
 	}
 	return entries, answered, nil
-}
-
-// confirming is a push whose spines are being read; its answer comes once.
-type confirming chan confirmation
-
-type confirmation struct {
-	push []Entry
-	pos  Position
-	err  error
-}
-
-// confirm moves the position over a push whose last spine gwat has finalized,
-// and begins to read whether gwat has finalized every spine of it.
-func (a *Attempt) confirm(ctx context.Context, push []Entry) (confirming, error) {
-	base := a.pos.RolledBack()
-	moved := base
-	for i := len(push) - 1; i >= 0; i-- {
-		if _, has := push[i].Info.LastSpine(); !has {
-			continue
-		}
-		view, err := ReadSpines(ctx, a.Gwat, push[i:i+1])
-		if err != nil {
-			return nil, err
-		}
-		if moved.Confirm(push[i:i+1], view) == 0 {
-			return nil, fmt.Errorf("%w: not what slot %d says", ErrNotConfirmed, push[i].Slot())
-		}
-		break
-	}
-	moved.Last = push[len(push)-1]
-	a.next += len(push) - len(a.pos.Rest)
-	a.pos = moved
-	out := make(confirming, 1)
-	a.reads.Go(func() {
-		c := confirmation{push: push, pos: base}
-		view, err := ReadSpines(ctx, a.Gwat, push)
-		if c.err = err; err == nil {
-			if n := c.pos.Confirm(push, view); n < len(push) {
-				c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
-			}
-		}
-		out <- c
-	})
-	return out, nil
-}
-
-// confirmed waits for the reads of a push and stores what they prove (S7).
-func (a *Attempt) confirmed(of confirming) error {
-	if of == nil {
-		return nil
-	}
-	c := <-of
-	if c.err != nil {
-		return c.err
-	}
-	a.result.Pushed += len(c.push)
-	a.result.Spines = Spines(c.push)
-	if spine, has := c.pos.Checkpoint.Info.LastSpine(); has {
-		a.result.Confirmed = &status.Confirmed{
-			Slot: c.pos.Checkpoint.Slot(), Root: c.pos.Checkpoint.Root, Spine: spine, Number: c.pos.Number, At: a.Now(),
-		}
-		a.Ledger.SetConfirmed(*a.result.Confirmed)
-	}
-	return nil
-}
-
-// drop waits for reads whose push was built upon one that is not confirmed.
-func (a *Attempt) drop(of confirming) {
-	if of != nil {
-		<-of
-	}
 }

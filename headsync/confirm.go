@@ -1,0 +1,79 @@
+package headsync
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gwatsync/syncd/status"
+)
+
+// confirming is a push whose spines are being read; its answer comes once.
+type confirming chan confirmation
+
+type confirmation struct {
+	push []Entry
+	pos  Position
+	err  error
+}
+
+// confirm moves the position over a push whose last spine gwat has finalized,
+// and begins to read whether gwat has finalized every spine of it.
+func (a *Attempt) confirm(ctx context.Context, push []Entry) (confirming, error) {
+	base := a.pos.RolledBack()
+	moved := base
+	for i := len(push) - 1; i >= 0; i-- {
+		if _, has := push[i].Info.LastSpine(); !has {
+			continue
+		}
+		view, err := ReadSpines(ctx, a.Gwat, push[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if moved.Confirm(push[i:i+1], view) == 0 {
+			return nil, fmt.Errorf("%w: not what slot %d says", ErrNotConfirmed, push[i].Slot())
+		}
+		break
+	}
+	moved.Last = push[len(push)-1]
+	a.next += len(push) - len(a.pos.Rest)
+	a.pos = moved
+	out := make(confirming, 1)
+	a.reads.Go(func() {
+		c := confirmation{push: push, pos: base}
+		view, err := ReadSpines(ctx, a.Gwat, push)
+		if c.err = err; err == nil {
+			if n := c.pos.Confirm(push, view); n < len(push) {
+				c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
+			}
+		}
+		out <- c
+	})
+	return out, nil
+}
+
+// confirmed waits for the reads of a push and stores what they prove (S7).
+func (a *Attempt) confirmed(of confirming) error {
+	if of == nil {
+		return nil
+	}
+	c := <-of
+	if c.err != nil {
+		return c.err
+	}
+	a.result.Pushed += len(c.push)
+	a.result.Spines = Spines(c.push)
+	if spine, has := c.pos.Checkpoint.Info.LastSpine(); has {
+		a.result.Confirmed = &status.Confirmed{
+			Slot: c.pos.Checkpoint.Slot(), Root: c.pos.Checkpoint.Root, Spine: spine, Number: c.pos.Number, At: a.Now(),
+		}
+		a.Ledger.SetConfirmed(*a.result.Confirmed)
+	}
+	return nil
+}
+
+// drop waits for reads whose push was built upon one that is not confirmed.
+func (a *Attempt) drop(of confirming) {
+	if of != nil {
+		<-of
+	}
+}
