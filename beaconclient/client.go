@@ -158,7 +158,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 		// A web page, or the empty answer of gwat's own HTTP server to a GET.
 		what := "an empty answer"
 		if len(trimmed) > 0 {
-			what = clip(string(trimmed))
+			what = failure.Text(string(trimmed))
 		}
 		return malformed(path, "%w: %s", ErrWrongEndpoint, what)
 	}
@@ -166,7 +166,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 		return malformed(path, "%w", err)
 	}
 	if len(envelope.Data) == 0 || string(envelope.Data) == "null" {
-		return malformed(path, "no data in %s", clip(string(body)))
+		return malformed(path, "no data in %s", failure.Text(string(body)))
 	}
 	if err := json.Unmarshal(envelope.Data, out); err != nil {
 		return malformed(path, "data: %w", err)

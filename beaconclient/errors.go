@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/gwatsync/syncd/failure"
 )
@@ -50,32 +49,11 @@ func statusError(path string, status int, body []byte) error {
 	refused := strings.Contains(text, "code = InvalidArgument")
 	switch {
 	case status == http.StatusNotFound && !isJSON:
-		return failure.Newf(failure.RetryLater, "GET %s: %w: it answers 404 to this path: %s", path, ErrWrongEndpoint, clip(text))
+		return failure.Newf(failure.RetryLater, "GET %s: %w: it answers 404 to this path: %s", path, ErrWrongEndpoint, failure.Text(text))
 	case status == http.StatusNotFound, status == http.StatusInternalServerError && notFound:
-		return failure.Newf(failure.RetryNow, "GET %s: %w: %s", path, ErrNotFound, clip(text))
+		return failure.Newf(failure.RetryNow, "GET %s: %w: %s", path, ErrNotFound, failure.Text(text))
 	case status == http.StatusBadRequest, status == http.StatusInternalServerError && refused:
-		return failure.Newf(failure.RetryLater, "GET %s: %w: %s", path, ErrBadRequest, clip(text))
+		return failure.Newf(failure.RetryLater, "GET %s: %w: %s", path, ErrBadRequest, failure.Text(text))
 	}
-	return failure.Newf(failure.RetryLater, "GET %s: %w %d: %s", path, ErrHTTPStatus, status, clip(text))
-}
-
-// maxText bounds what a node can write into our log.
-const maxText = 512
-
-func clip(s string) string {
-	if strings.HasPrefix(strings.TrimSpace(s), "<") {
-		return "(a web page)"
-	}
-	s = strings.TrimSpace(s)
-	cut := ""
-	if len(s) > maxText {
-		s, cut = s[:maxText], "…"
-	}
-	s = strings.ToValidUTF8(s, "?")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s) + cut
+	return failure.Newf(failure.RetryLater, "GET %s: %w %d: %s", path, ErrHTTPStatus, status, failure.Text(text))
 }

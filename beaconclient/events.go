@@ -15,6 +15,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 )
 
 // EventType is the name of an event on the wire.
@@ -247,5 +248,5 @@ func decodeEvent(name EventType, data []byte) (Event, error) {
 		}
 		return Event{Type: name, Finalized: &checkpoint.Checkpoint{Epoch: primitives.Epoch(*in.Epoch), Root: *in.Block}}, nil
 	}
-	return Event{}, fmt.Errorf("event %q was not asked for", clip(string(name)))
+	return Event{}, fmt.Errorf("event %q was not asked for", failure.Text(string(name)))
 }

@@ -47,7 +47,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	if in.Version == nil {
 		return "", malformed(path, "lacks version")
 	}
-	return clip(*in.Version), nil
+	return failure.Text(*in.Version), nil
 }
 
 // Peers counts the peers of a node.
@@ -113,7 +113,7 @@ func (c *Client) Spec(ctx context.Context) (checkpoint.Spec, error) {
 	}
 	var name string
 	if json.Unmarshal(in.ConfigName, &name) == nil {
-		spec.ConfigName = clip(name) // a label only: a node without one works as well
+		spec.ConfigName = failure.Text(name) // a label only: a node without one works as well
 	}
 	if err := spec.Validate(); err != nil {
 		return checkpoint.Spec{}, failure.Newf(failure.RetryLater, "GET %s: %w: %w", specPath, ErrMalformed, err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/failure"
 )
 
 // maxHashes is how many hashes a field of a block may hold, by the network's rule.
@@ -26,7 +28,7 @@ func (d *decimal) UnmarshalJSON(data []byte) error {
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return fmt.Errorf("want a decimal string, got %q: %w", clip(text), errors.Unwrap(err))
+		return fmt.Errorf("want a decimal string, got %q: %w", failure.Text(text), errors.Unwrap(err))
 	}
 	*d = decimal(n)
 	return nil
@@ -47,7 +49,7 @@ func (r *hashRow) UnmarshalJSON(data []byte) error {
 	switch {
 	case text == "":
 	case !prefixed:
-		return fmt.Errorf("hashes in a row without 0x: %q", clip(text))
+		return fmt.Errorf("hashes in a row without 0x: %q", failure.Text(text))
 	case len(digits)%hashDigits != 0:
 		return fmt.Errorf("%d hex digits are no whole number of %d-byte hashes", len(digits), common.HashLength)
 	case len(digits)/hashDigits > maxHashes:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,14 @@ func TestGravestKindIsTold(t *testing.T) {
 		}
 	}
 	require.Equal(t, NeedsHuman, Kind(errors.Join(As(RetryNow, errLocked), As(NeedsHuman, errLocked))))
+}
+
+func TestText(t *testing.T) {
+	require.Equal(t, "procedure is locked", Text("  procedure is locked\n"))
+	require.Equal(t, "a b?", Text("a\nb\xff"))
+	require.Equal(t, "(a web page)", Text(" <!DOCTYPE html><html>"))
+	long := Text(strings.Repeat("x", 10*MaxText))
+	require.Equal(t, strings.Repeat("x", MaxText)+"…", long)
 }
 
 func TestCanceled(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
@@ -88,7 +87,7 @@ func nodeError(method, text string, other error) error {
 			return failure.Newf(v.kind, "%s: %w", method, v.sentinel)
 		}
 	}
-	return failure.Newf(failure.RetryLater, "%s: %w: %s", method, other, clip(text))
+	return failure.Newf(failure.RetryLater, "%s: %w: %s", method, other, failure.Text(text))
 }
 
 func malformed(method, format string, args ...any) error {
@@ -151,22 +150,22 @@ func classify(method string, err error) error {
 func rpcError(method string, err rpc.Error) error {
 	switch err.ErrorCode() {
 	case codeMethodNotFound:
-		return failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrMethod, clip(err.Error()))
+		return failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrMethod, failure.Text(err.Error()))
 	case codeInvalidParams:
-		return failure.Newf(failure.RestartAttempt, "%s: %w: %s", method, ErrInvalidParams, clip(err.Error()))
+		return failure.Newf(failure.RestartAttempt, "%s: %w: %s", method, ErrInvalidParams, failure.Text(err.Error()))
 	case codeTimedOut:
-		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, clip(err.Error()))
+		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, failure.Text(err.Error()))
 	case 0:
 		// "error":null or {} next to a result: the library takes it for an error.
-		return malformed(method, "an error without a code: %s", clip(err.Error()))
+		return malformed(method, "an error without a code: %s", failure.Text(err.Error()))
 	}
 	return nodeError(method, err.Error(), ErrRPC)
 }
 
 func statusError(method string, err rpc.HTTPError) error {
-	body := clip(string(err.Body))
+	body := failure.Text(string(err.Body))
 	if err.StatusCode != http.StatusUnauthorized && err.StatusCode != http.StatusForbidden {
-		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, ErrHTTPStatus, clip(err.Status), body)
+		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, ErrHTTPStatus, failure.Text(err.Status), body)
 	}
 	// Older servers answer 403 for a token too, so the text decides first.
 	what := "the node refused the token: check the JWT secret"
@@ -180,25 +179,4 @@ func statusError(method string, err rpc.HTTPError) error {
 // cancelled is the error of a call whose context ended before it was sent.
 func cancelled(method string, ctx context.Context) error {
 	return failure.Newf(failure.RetryNow, "%s: not sent: %w", method, ctx.Err())
-}
-
-// maxText bounds what a node can write into our log.
-const maxText = 512
-
-func clip(s string) string {
-	if strings.HasPrefix(strings.TrimSpace(s), "<") {
-		return "(a web page)"
-	}
-	s = strings.TrimSpace(s)
-	cut := ""
-	if len(s) > maxText {
-		s, cut = s[:maxText], "…"
-	}
-	s = strings.ToValidUTF8(s, "?")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s) + cut
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 )
 
 // HeadSyncReady asks gwat to roll back to the checkpoint and wait for a push
@@ -105,7 +106,7 @@ func decodeBool(method string, raw json.RawMessage) (bool, error) {
 	case "false":
 		return false, nil
 	}
-	return false, malformed(method, "want true or false, got %s", clip(string(raw)))
+	return false, malformed(method, "want true or false, got %s", failure.Text(string(raw)))
 }
 
 // decodeResult reads an answer that carries its error inside, and returns its
@@ -117,7 +118,7 @@ func decodeResult(method string, raw json.RawMessage) (map[string]json.RawMessag
 	}
 	inner, ok := members["error"]
 	if !ok {
-		return nil, malformed(method, "result without error: %s", clip(string(raw)))
+		return nil, malformed(method, "result without error: %s", failure.Text(string(raw)))
 	}
 	var text *string
 	if err := json.Unmarshal(inner, &text); err != nil {
@@ -137,7 +138,7 @@ func decodeCandidates(method string, raw json.RawMessage) ([]common.Hash, error)
 	}
 	list, ok := members["candidates"]
 	if !ok {
-		return nil, malformed(method, "result without candidates: %s", clip(string(raw)))
+		return nil, malformed(method, "result without candidates: %s", failure.Text(string(raw)))
 	}
 	var candidates []common.Hash
 	if err := json.Unmarshal(list, &candidates); err != nil {

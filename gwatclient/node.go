@@ -7,6 +7,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/failure"
 )
 
 // Stage is what eth_syncing says gwat is doing; "" when it is not syncing.
@@ -56,12 +58,12 @@ func decodeSyncing(method string, raw json.RawMessage) (SyncStatus, error) {
 		return SyncStatus{}, malformed(method, "%w", err)
 	}
 	if in.Stage == nil || in.CurrentBlock == nil || in.HighestBlock == nil || in.LastCoordSlot == nil || in.MaxBlockSlot == nil {
-		return SyncStatus{}, malformed(method, "want stage, currentBlock, highestBlock, lastCoordSlot and maxBlockSlot, got %s", clip(string(raw)))
+		return SyncStatus{}, malformed(method, "want stage, currentBlock, highestBlock, lastCoordSlot and maxBlockSlot, got %s", failure.Text(string(raw)))
 	}
 	switch *in.Stage {
 	case StageFinalized, StageDAG, StageHead, StageResync, StageNone:
 	default:
-		return SyncStatus{}, malformed(method, "unknown stage %q", clip(string(*in.Stage)))
+		return SyncStatus{}, malformed(method, "unknown stage %q", failure.Text(string(*in.Stage)))
 	}
 	return SyncStatus{
 		Syncing:       true,
@@ -126,5 +128,5 @@ func (c *Client) ClientVersion(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", malformed(method, "want a text: %w", err)
 	}
-	return clip(*version), nil
+	return failure.Text(*version), nil
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
+
+	"github.com/gwatsync/syncd/failure"
 )
 
 // writeTimeout ends a write to a node that has stopped reading.
@@ -121,7 +123,7 @@ func websocketDialer(cfg Config) func(context.Context) (*session, error) {
 		}
 		conn, resp, err := dialer.DialContext(ctx, endpoint, header)
 		if errors.Is(err, websocket.ErrBadHandshake) && resp != nil {
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, maxText))
+			body, _ := io.ReadAll(io.LimitReader(resp.Body, failure.MaxText))
 			return nil, rpc.HTTPError{StatusCode: resp.StatusCode, Status: resp.Status, Body: body}
 		}
 		if err != nil {
