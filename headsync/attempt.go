@@ -221,9 +221,9 @@ func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, up
 	if end == 0 {
 		return ErrNoAnchor
 	}
-	entries, err := a.read(ctx, Trail{Parent: trail.Parent, Refs: trail.Refs[:end]}, 0)
+	entries, err := a.Collector.gather(ctx, Trail{Parent: trail.Parent, Refs: trail.Refs[:end]}, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("collect slots %d to %d: %w", trail.Refs[0].Slot, trail.Refs[end-1].Slot, err)
 	}
 	view, err := ReadSpines(ctx, a.Gwat, entries)
 	if err != nil {
@@ -237,23 +237,6 @@ func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, up
 	a.next = trail.From(pos.Last.Slot() + 1)
 	a.Collector.Forget(from)
 	return nil
-}
-
-// read collects all of a short trail.
-func (a *Attempt) read(ctx context.Context, t Trail, from int) ([]Entry, error) {
-	feed := a.Collector.Feed(ctx, t, from)
-	defer feed.Close()
-	var out []Entry
-	for {
-		e, err := feed.Next()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("collect slots %d to %d: %w", t.Refs[from].Slot, t.Tip().Slot, err)
-		}
-		out = append(out, e)
-	}
 }
 
 // justified is the slot of the beacon's last checkpoint; 0 before there is one.
@@ -327,21 +310,17 @@ func (a *Attempt) chunk(feed *Feed) ([]Entry, error) {
 		}
 		out = append(out, e)
 	}
-	a.tell(PhaseCollecting, out)
+	a.tell(PhaseCollecting, nil)
 	return out, nil
 }
 
-// follow reads the head again; true if there is more to go over now.
+// follow reads the head again and names the chain up to it; true if there is more
+// to go over now, ErrReorg if the position is not on it.
 func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	head, err := a.Beacon.Header(ctx, beaconclient.Head)
 	if err != nil {
 		return false, fmt.Errorf("read the beacon's head: %w", err)
 	}
-	return a.extend(ctx, head)
-}
-
-// extend names the chain up to a newer head; ErrReorg if the position is not on it.
-func (a *Attempt) extend(ctx context.Context, head beaconclient.Header) (bool, error) {
 	trail, err := a.Collector.Trail(ctx, head, a.trail.Refs[0].Slot)
 	if err != nil {
 		return false, err

@@ -73,6 +73,11 @@ func (c *Collector) Collect(ctx context.Context, head beaconclient.Header, from 
 	if err != nil {
 		return nil, err
 	}
+	return c.gather(ctx, trail, progress)
+}
+
+// gather reads all of a trail.
+func (c *Collector) gather(ctx context.Context, trail Trail, progress func(done, total int)) ([]Entry, error) {
 	feed := c.Feed(ctx, trail, 0)
 	defer feed.Close()
 	out := make([]Entry, 0, len(trail.Refs))

@@ -22,9 +22,8 @@ const refusals = 3
 
 // worker is the one task in flight that may change gwat.
 type worker struct {
-	generation uint64
-	cancel     context.CancelFunc
-	done       chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
 type report struct {
@@ -54,7 +53,7 @@ func (p *Pair) start(ctx context.Context, what task, run func(ctx context.Contex
 	p.generation++
 	generation := p.generation
 	ctx, cancel := context.WithCancel(ctx)
-	w := &worker{generation: generation, cancel: cancel, done: make(chan struct{})}
+	w := &worker{cancel: cancel, done: make(chan struct{})}
 	p.worker = w
 	p.workers.Go(func() {
 		defer cancel()
