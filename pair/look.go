@@ -57,17 +57,18 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	if p.human != nil && o.at.After(p.human.until) {
 		p.human = nil
 	}
+	// A look from before a call of ours ended tells nothing of it.
+	fresh := p.worker == nil && o.start.After(p.workerEnd)
 	if o.gwat.err == nil {
-		fresh := p.worker == nil && o.start.After(p.workerEnd)
 		p.watchRival(o, previous)
-		if fresh { // a look from before a call of ours ended tells nothing of it
+		if fresh {
 			p.completed = p.completed && !o.gwat.sync.Syncing
 			p.judgePending()
 		}
 	}
 	p.verify(o)
 	p.settle(ctx)
-	if o.up() && p.worker == nil && o.start.After(p.workerEnd) {
+	if o.up() && fresh {
 		p.proveConfirmed(o)
 	}
 	if p.lookAgain {
@@ -77,8 +78,8 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 
 func (p *Pair) identified(o *observation) {
 	fresh := p.identity == nil
-	if !fresh && p.identity.Spec != o.identity.Spec {
-		p.collector = nil
+	if p.spec != nil && *p.spec != o.identity.Spec {
+		p.collector = nil // of another network, which may be long gone
 	}
 	p.identity, p.identityAt = o.identity, o.at
 	p.spec = &o.identity.Spec
