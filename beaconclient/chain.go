@@ -105,7 +105,7 @@ type Block struct {
 func (c *Client) Block(ctx context.Context, id BlockID) (Block, error) {
 	path := "/eth/v2/beacon/blocks/" + url.PathEscape(string(id))
 	var raw json.RawMessage
-	if err := c.get(ctx, path, nil, &raw); err != nil {
+	if err := c.getUpTo(ctx, blockBody, path, nil, &raw); err != nil {
 		return Block{}, err
 	}
 	block, err := decodeBlock(raw)

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,15 @@ const (
 	DefaultMaxBody = 32 << 20
 )
 
+// What an answer may be at the most, so that many at a time stay bounded too:
+// only the committees of an epoch grow with the number of validators.
 const (
+	smallBody = 1 << 20
+	blockBody = 8 << 20
+)
+
+const (
+	maxPort        = 65535
 	maxConns       = 32
 	maxHeaderBytes = 64 << 10
 	keepAlive      = 15 * time.Second
@@ -39,6 +48,26 @@ type Config struct {
 	URL     string        // http(s)://host:port; a base path is kept
 	Timeout time.Duration // of a REST call and of the dial of the event stream; 0 is DefaultTimeout
 	MaxBody int64         // bytes of a REST answer; 0 is DefaultMaxBody
+	// Transport carries the requests in place of sockets, as a simulation needs it;
+	// nil dials. It calls the request's httptrace GotConn once it has reached the node.
+	Transport http.RoundTripper
+	// Observe is told of each REST call when it has ended: its path with {id} in
+	// place of what it asks for, how long it took, and the error it gave. nil is nobody.
+	Observe func(path string, took time.Duration, err error)
+	// Tap, if it is not nil, gets every REST call with its answer, from the
+	// goroutine of its caller; it must not keep the caller waiting.
+	Tap func(Call)
+}
+
+// Call is one REST call as a Tap gets it.
+type Call struct {
+	At     time.Time // when it began
+	Took   time.Duration
+	Path   string
+	Query  url.Values
+	Status int    // 0 without an answer
+	Answer []byte // the whole body
+	Err    error  // why there is no whole answer
 }
 
 // Client is a connection to one beacon node. It is safe for concurrent use.
@@ -49,6 +78,8 @@ type Client struct {
 	timeout time.Duration
 	rest    *http.Client
 	stream  *http.Client
+	tap     func(Call)
+	observe func(path string, took time.Duration, err error)
 	skipped atomic.Uint64
 	closed  context.Context // ends with Close, and every call and stream with it
 	shut    context.CancelFunc
@@ -72,26 +103,30 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, failure.As(failure.NeedsHuman, err)
 	}
-	c := &Client{base: base, masked: mask(base), maxBody: cfg.MaxBody, timeout: cfg.Timeout}
+	c := &Client{base: base, masked: mask(base), maxBody: cfg.MaxBody, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
 	c.closed, c.shut = context.WithCancel(context.Background())
-	c.rest = newHTTPClient(cfg.Timeout)
+	c.rest = newHTTPClient(cfg)
 	// The node sends the head of an event stream only with its first event, and
 	// the stream must not take a connection away from the calls.
-	c.stream = newHTTPClient(cfg.Timeout)
+	c.stream = newHTTPClient(cfg)
 	return c, nil
 }
 
-func newHTTPClient(dialTimeout time.Duration) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
+func newHTTPClient(cfg Config) *http.Client {
+	transport := cfg.Transport
+	if transport == nil {
+		transport = &http.Transport{
 			// A node is reached without the environment's proxy.
-			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
-			TLSHandshakeTimeout:    dialTimeout,
+			DialContext:            (&net.Dialer{Timeout: cfg.Timeout, KeepAlive: keepAlive}).DialContext,
+			TLSHandshakeTimeout:    cfg.Timeout,
 			MaxConnsPerHost:        maxConns,
 			MaxIdleConnsPerHost:    maxConns,
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-		},
+		}
+	}
+	return &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -114,6 +149,9 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("beacon URL %s:// names no host", u.Scheme)
+	}
+	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > maxPort) {
+		return nil, fmt.Errorf("beacon URL has the port %s: want 1 to %d", failure.Text(u.Port()), maxPort)
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("beacon URL has a query or a fragment: want http(s)://host:port and perhaps a path")
@@ -145,9 +183,17 @@ func (c *Client) address(path string, query url.Values) string {
 	return u.String()
 }
 
-// get asks for path and decodes the member data of the answer into out.
+// get asks for path, whose answer is small, and decodes its member data into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	body, err := c.fetch(ctx, path, query)
+	return c.getUpTo(ctx, smallBody, path, query, out)
+}
+
+func (c *Client) getUpTo(ctx context.Context, limit int64, path string, query url.Values, out any) (err error) {
+	if c.observe != nil {
+		start := time.Now()
+		defer func() { c.observe(pathOf(path), time.Since(start), err) }()
+	}
+	body, err := c.fetch(ctx, min(limit, c.maxBody), path, query)
 	if err != nil {
 		return err
 	}
@@ -174,42 +220,71 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	return nil
 }
 
-// fetch gives the whole body of a 200.
-func (c *Client) fetch(ctx context.Context, path string, query url.Values) ([]byte, error) {
+// pathOf puts {id} in place of the block or state that a path names.
+func pathOf(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts[:len(parts)-1] {
+		if part == "headers" || part == "blocks" || part == "states" {
+			parts[i+1] = "{id}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// fetch gives the whole body of a 200, of at most limit bytes.
+func (c *Client) fetch(ctx context.Context, limit int64, path string, query url.Values) ([]byte, error) {
+	status, body, err := c.ask(ctx, limit, path, query)
+	switch {
+	case err != nil:
+		return nil, err
+	case status != http.StatusOK:
+		return nil, statusError(path, status, body)
+	}
+	return body, nil
+}
+
+// Get asks for a path and gives the answer as it came, whatever its status.
+func (c *Client) Get(ctx context.Context, path string, query url.Values) (status int, body []byte, err error) {
+	return c.ask(ctx, c.maxBody, path, query)
+}
+
+func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Values) (status int, body []byte, err error) {
+	if c.tap != nil {
+		begin := time.Now()
+		defer func() { c.tap(Call{begin, time.Since(begin), path, query, status, body, err}) }()
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)()
 	switch {
 	case c.closed.Err() != nil:
-		return nil, failure.Newf(failure.RetryLater, "GET %s: %w: client is closed", path, ErrDown)
+		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w: client is closed", path, ErrDown)
 	case ctx.Err() != nil:
-		return nil, failure.Newf(failure.RetryNow, "GET %s: not sent: %w", path, ctx.Err())
+		return 0, nil, failure.Newf(failure.RetryNow, "GET %s: not sent: %w", path, ctx.Err())
 	}
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, c.address(path, query), nil)
 	if err != nil {
-		return nil, failure.Newf(failure.NeedsHuman, "GET %s: %w", path, withoutURL(err))
+		return 0, nil, failure.Newf(failure.NeedsHuman, "GET %s: %w", path, withoutURL(err))
 	}
 	req.Header.Set("Accept", "application/json")
 	resp, err := c.rest.Do(req)
 	switch {
 	case err != nil && connected.Load():
-		return nil, failure.Newf(failure.RetryNow, "GET %s: %w: %w", path, ErrLost, withoutURL(err))
+		return 0, nil, failure.Newf(failure.RetryNow, "GET %s: %w: %w", path, ErrLost, failure.Bounded(withoutURL(err)))
 	case err != nil:
-		return nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, withoutURL(err))
+		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, failure.Bounded(withoutURL(err)))
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
-		return nil, failure.Newf(failure.RetryNow, "GET %s: %w: read the answer: %w", path, ErrLost, err)
-	case int64(len(body)) > c.maxBody:
-		return nil, failure.Newf(failure.RetryLater, "GET %s: %w of %d bytes", path, ErrTooLarge, c.maxBody)
-	case resp.StatusCode != http.StatusOK:
-		return nil, statusError(path, resp.StatusCode, body)
+		return 0, nil, failure.Newf(failure.RetryNow, "GET %s: %w: read the answer: %w", path, ErrLost, failure.Bounded(err))
+	case int64(len(body)) > limit:
+		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w of %d bytes", path, ErrTooLarge, limit)
 	}
-	return body, nil
+	return resp.StatusCode, body, nil
 }
 
 // withoutURL drops a url.Error around err: its text repeats the URL.

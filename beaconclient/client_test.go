@@ -36,6 +36,8 @@ func TestNewRefuses(t *testing.T) {
 		"other scheme":     {Config{URL: "ws://host:3500"}, `"ws"`},
 		"no host":          {Config{URL: "http://:3500"}, "no host"},
 		"no URL":           {Config{URL: "http://user:hidden@host:port"}, "does not parse"},
+		"port too high":    {Config{URL: "http://h:65536"}, "65536: want 1 to 65535"},
+		"port 0":           {Config{URL: "https://h:0"}, "the port 0"},
 		"query":            {Config{URL: "http://host?x=hidden"}, "query"},
 		"negative timeout": {Config{URL: "http://h", Timeout: -1}, "negative"},
 		"negative limit":   {Config{URL: "http://h", MaxBody: -1}, "negative"},

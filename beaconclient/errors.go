@@ -31,7 +31,7 @@ var (
 )
 
 func malformed(path, format string, args ...any) error {
-	return failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrMalformed, fmt.Errorf(format, args...))
+	return failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrMalformed, failure.Bounded(fmt.Errorf(format, args...)))
 }
 
 // statusError reads an answer that is not 200. The node puts gRPC codes into
@@ -55,5 +55,5 @@ func statusError(path string, status int, body []byte) error {
 	case status == http.StatusBadRequest, status == http.StatusInternalServerError && refused:
 		return failure.Newf(failure.RetryLater, "GET %s: %w: %s", path, ErrBadRequest, failure.Text(text))
 	}
-	return failure.Newf(failure.RetryLater, "GET %s: %w %d: %s", path, ErrHTTPStatus, status, failure.Text(text))
+	return failure.Newf(failure.RetryLater, "GET %s: %w %d: %s", path, failure.Gateway(status, ErrHTTPStatus), status, failure.Text(text))
 }

@@ -87,6 +87,7 @@ func (c *Client) follow(ctx context.Context, silence time.Duration, out chan<- E
 
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = firstReconnect, lastReconnect
+	wait.RandomizationFactor = 0 // one client a node: there is no herd to spread
 	box := mailbox{out: out}
 	for ctx.Err() == nil {
 		if c.connection(ctx, silence, &box) {

@@ -271,34 +271,3 @@ func TestEventsOverHTTP(t *testing.T) {
 	for range events { // closed with the client
 	}
 }
-
-func FuzzFrames(f *testing.F) {
-	f.Add([]byte(headFrame(1, true)))
-	f.Add([]byte("event: error\r\ndata: x\r\n\r\n"))
-	f.Add([]byte("data\n\n:c\n\nevent\n\n"))
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		frames := newFrameReader(strings.NewReader(string(stream)))
-		for {
-			name, data, err := frames.next()
-			if err != nil && !errors.Is(err, errFrame) {
-				return
-			}
-			if len(data) > maxLine {
-				t.Fatalf("%d bytes of data", len(data))
-			}
-			if event, err := decodeEvent(EventType(name), data); err == nil && (event.Head == nil) == (event.Finalized == nil) {
-				t.Fatalf("%+v", event)
-			}
-		}
-	})
-}
-
-func FuzzBlock(f *testing.F) {
-	f.Add([]byte(`{"message":{"slot":"9","parent_root":"0x00","body":{"eth1_data":{"candidates":"","finalization":"0x"}}}}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		block, err := decodeBlock(raw)
-		if len(block.Candidates) > maxHashes || len(block.Finalization) > maxHashes || err != nil && block.Finalization != nil {
-			t.Fatalf("%+v, %v", block, err)
-		}
-	})
-}

@@ -26,7 +26,7 @@ func (c *Client) Committees(ctx context.Context, state StateID, epoch primitives
 		Index      *decimal    `json:"index"`
 		Validators *[]*decimal `json:"validators"`
 	}
-	if err := c.get(ctx, path, url.Values{"epoch": {strconv.FormatUint(uint64(epoch), 10)}}, &in); err != nil {
+	if err := c.getUpTo(ctx, c.maxBody, path, url.Values{"epoch": {strconv.FormatUint(uint64(epoch), 10)}}, &in); err != nil {
 		return nil, err
 	}
 	committees := make([]Committee, 0, len(in))

@@ -51,5 +51,5 @@ func (b BeaconProgress) NearHead() bool {
 
 // Behind is the resync rule: synced epoch < current epoch - 1.
 func (s Spec) Behind(synced, now primitives.Slot) bool {
-	return s.Epoch(synced)+1 < s.Epoch(now)
+	return s.Epoch(synced) < s.Epoch(now) && s.Epoch(now)-s.Epoch(synced) > 1
 }

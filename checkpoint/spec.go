@@ -29,11 +29,12 @@ type Spec struct {
 // Errors of Spec.Validate.
 var ErrBadSpec = errors.New("unusable spec value")
 
-// maxSecondsPerSlot keeps slot times within time.Duration.
+// The bounds keep slot times within time.Duration and time.Time.
 const (
 	maxSecondsPerSlot = 3600
 	maxSlotsPerEpoch  = 1 << 16
 	maxCreators       = 1 << 16
+	maxTime           = math.MaxInt64 / 2
 )
 
 // Validate refuses values with which the arithmetic below would be wrong.
@@ -45,7 +46,7 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%w: SECONDS_PER_SLOT is %d, want 1 to %d", ErrBadSpec, s.SecondsPerSlot, maxSecondsPerSlot)
 	case s.CreatorsPerSlot == 0 || s.CreatorsPerSlot > maxCreators:
 		return fmt.Errorf("%w: CREATORS_PER_SLOT is %d, want 1 to %d", ErrBadSpec, s.CreatorsPerSlot, maxCreators)
-	case s.GenesisTime > math.MaxInt64/2:
+	case s.GenesisTime > maxTime:
 		return fmt.Errorf("%w: genesis_time is %d", ErrBadSpec, s.GenesisTime)
 	}
 	return nil
@@ -78,8 +79,11 @@ func (s Spec) SlotAt(now time.Time) primitives.Slot {
 	return primitives.Slot(uint64(since) / s.SecondsPerSlot)
 }
 
-// SlotStart is the time at which a slot begins.
+// SlotStart is the time at which a slot begins; it saturates instead of overflowing.
 func (s Spec) SlotStart(slot primitives.Slot) time.Time {
+	if uint64(slot) > (maxTime-s.GenesisTime)/s.SecondsPerSlot {
+		return time.Unix(maxTime, 0)
+	}
 	return time.Unix(int64(s.GenesisTime+uint64(slot)*s.SecondsPerSlot), 0)
 }
 

@@ -42,6 +42,7 @@ func TestText(t *testing.T) {
 	require.Equal(t, "procedure is locked", Text("  procedure is locked\n"))
 	require.Equal(t, "a b?", Text("a\nb\xff"))
 	require.Equal(t, "(a web page)", Text(" <!DOCTYPE html><html>"))
+	require.Equal(t, " [2J up  side", Text("\x1b[2J\u202eup\u2028\u009bside"), "nothing that a terminal obeys")
 	long := Text(strings.Repeat("x", 10*MaxText))
 	require.Equal(t, strings.Repeat("x", MaxText)+"…", long)
 }
@@ -49,4 +50,19 @@ func TestText(t *testing.T) {
 func TestCanceled(t *testing.T) {
 	require.True(t, Canceled(fmt.Errorf("read: %w", context.Canceled)))
 	require.False(t, Canceled(context.DeadlineExceeded))
+}
+
+// A node may repeat our request in its answer.
+func TestTextRepeatsNoSecret(t *testing.T) {
+	for said, want := range map[string]string{
+		"bad token Bearer eyJhbGci.eyJpYXQi.c2ln here":        "bad token Bearer *** here",
+		"authorization: basic b3BlcmF0b3I6aHVudGVyMg==":       "authorization: basic ***",
+		"eyJhbGci.eyJpYXQi.c2ln is too old":                   "*** is too old",
+		"GET http://operator:hunter2@a:1/x?key=1&b=2 refused": "GET http://***@a:1/x?key=***&b=*** refused",
+		"a basic error at 10:30, slot = 5":                    "a basic error at 10:30, slot = 5",
+	} {
+		if got := Text(said); got != want {
+			t.Errorf("%q gives %q, want %q", said, got, want)
+		}
+	}
 }

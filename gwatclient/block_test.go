@@ -181,29 +181,3 @@ func TestDecodeBlock(t *testing.T) {
 		require.ErrorIs(t, err, ErrMalformed, bad)
 	}
 }
-
-func FuzzDecoders(f *testing.F) {
-	f.Add([]byte(blockJSON(5, hashOf(5), 0)))
-	f.Add([]byte(`{"stage":"head","currentBlock":"0x1","highestBlock":"0x0","lastCoordSlot":1,"maxBlockSlot":2}`))
-	f.Add([]byte(`{"error":null,"candidates":["0x01"]}`))
-	f.Add([]byte(`{"error":"synchronization"}`))
-	f.Add([]byte(`false`))
-	f.Add([]byte(`"0x1"`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if block, err := decodeBlock("m", raw); err != nil && block != nil {
-			t.Error("a block and an error")
-		}
-		if s, err := decodeSyncing("m", raw); err != nil && s.Syncing || err == nil && s.Syncing == (s.Stage == "") {
-			t.Errorf("%+v, %v", s, err)
-		}
-		if list, err := decodeCandidates("m", raw); err != nil && list != nil {
-			t.Error("candidates and an error")
-		}
-		if ok, err := decodeBool("m", raw); err == nil && fmt.Sprint(ok) != string(raw) {
-			t.Errorf("%q read as %v", raw, ok)
-		}
-		if n, err := decodeQuantity("m", raw); err != nil && n != 0 {
-			t.Error("a number and an error")
-		}
-	})
-}

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,21 +25,47 @@ const (
 	DefaultMaxBody = 16 << 20
 )
 
+const maxPort = 65535
+
 // Config says where a gwat node is and how long and how large an answer may be.
 type Config struct {
 	Endpoint  string        // http(s)://, ws(s)://, or the path of an IPC socket
 	JWTSecret []byte        // 32 bytes or nil; a fresh token for each HTTP request and each WebSocket dial; IPC has none
 	Timeout   time.Duration // of a dial and of every call but HeadSyncReady and HeadSync; 0 is DefaultTimeout
 	MaxBody   int64         // bytes of an answer; 0 is DefaultMaxBody
+	// Transport carries the requests of an http(s) endpoint in place of sockets, as
+	// a simulation needs it; nil dials. It calls the request's httptrace
+	// WroteHeaders once the node may have the request: only what failed before that
+	// counts as not sent.
+	Transport http.RoundTripper
+	// Observe is told of each call when it has ended: its method, how long it took,
+	// and the error it gave; a batch is one call, and an error inside of a result is
+	// none here. nil is nobody.
+	Observe func(method string, took time.Duration, err error)
+	// Tap, if it is not nil, gets every call with its answer, from the goroutine
+	// of its caller; it must not keep the caller waiting.
+	Tap func(Call)
+}
+
+// Call is one call as a Tap gets it.
+type Call struct {
+	At     time.Time // when it began
+	Took   time.Duration
+	Method string
+	Params []any
+	Answer json.RawMessage // nil with an error
+	Err    error
 }
 
 // Client is a connection to one gwat node. It is safe for concurrent use.
 type Client struct {
 	masked  string
 	timeout time.Duration
+	tap     func(Call)
 	// A state-changing call has a connection of its own: another call's bad
 	// answer or an idle connection that the node has dropped must not lose it.
 	reads, changes wire
+	observe        func(method string, took time.Duration, err error)
 }
 
 // wire carries calls; do runs fn with a client that is connected.
@@ -68,7 +96,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, failure.As(failure.NeedsHuman, err)
 	}
-	c := &Client{masked: masked, timeout: cfg.Timeout}
+	c := &Client{masked: masked, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
 	switch scheme {
 	case "http", "https":
 		c.reads, c.changes = newHTTPWire(cfg, true), newHTTPWire(cfg, false)
@@ -117,6 +145,9 @@ func parseEndpoint(endpoint string) (scheme, masked string, err error) {
 	if u.Hostname() == "" {
 		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint %s:// names no host", u.Scheme)
 	}
+	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > maxPort) {
+		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint has the port %s: want 1 to %d", failure.Text(u.Port()), maxPort)
+	}
 	scheme = u.Scheme
 	if u.User != nil {
 		u.User = url.User("***")
@@ -132,20 +163,29 @@ func parseEndpoint(endpoint string) (scheme, masked string, err error) {
 func (c *Client) read(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return call(ctx, c.reads, method, args...)
+	return c.call(ctx, c.reads, method, args...)
 }
 
 // change makes a state-changing call that only ctx ends: gwat goes on with it
 // anyway, so giving up early would only lose the answer.
 func (c *Client) change(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
-	return call(ctx, c.changes, method, args...)
+	return c.call(ctx, c.changes, method, args...)
 }
 
 // work makes a state-changing call of normal work, with the client's own timeout.
 func (c *Client) work(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return call(ctx, c.changes, method, args...)
+	return c.call(ctx, c.changes, method, args...)
+}
+
+func (c *Client) call(ctx context.Context, w wire, method string, args ...any) (raw json.RawMessage, err error) {
+	defer c.timed(method, time.Now(), &err)
+	if c.tap != nil {
+		begin := time.Now()
+		defer func() { c.tap(Call{begin, time.Since(begin), method, args, raw, err}) }()
+	}
+	return call(ctx, w, method, args...)
 }
 
 func call(ctx context.Context, w wire, method string, args ...any) (json.RawMessage, error) {
@@ -162,9 +202,29 @@ func call(ctx context.Context, w wire, method string, args ...any) (json.RawMess
 	return raw, nil
 }
 
+func (c *Client) timed(method string, start time.Time, err *error) {
+	if c.observe != nil {
+		c.observe(method, time.Since(start), *err)
+	}
+}
+
 // batch makes one call of several requests of the same method, with the
 // client's own timeout; the first error of an element is the error of all.
-func (c *Client) batch(ctx context.Context, method string, args [][]any) ([]json.RawMessage, error) {
+func (c *Client) batch(ctx context.Context, method string, args [][]any) (out []json.RawMessage, err error) {
+	defer c.timed(method, time.Now(), &err)
+	if c.tap != nil {
+		begin := time.Now()
+		defer func() {
+			took := time.Since(begin)
+			for i := range args {
+				one := Call{At: begin, Took: took, Method: method, Params: args[i], Err: err}
+				if err == nil {
+					one.Answer = out[i]
+				}
+				c.tap(one)
+			}
+		}()
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if ctx.Err() != nil {
@@ -175,7 +235,7 @@ func (c *Client) batch(ctx context.Context, method string, args [][]any) ([]json
 	for i := range args {
 		elems[i] = rpc.BatchElem{Method: method, Args: args[i], Result: &answers[i]}
 	}
-	err := c.reads.do(ctx, func(ctx context.Context, client *rpc.Client) error {
+	err = c.reads.do(ctx, func(ctx context.Context, client *rpc.Client) error {
 		return client.BatchCallContext(ctx, elems)
 	})
 	if err != nil {

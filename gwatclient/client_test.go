@@ -22,14 +22,17 @@ func TestNewRefuses(t *testing.T) {
 		cfg  Config
 		says string
 	}{
-		"empty":            {Config{}, "empty"},
-		"no scheme":        {Config{Endpoint: "localhost:8545"}, "http://localhost:8545"},
-		"unknown scheme":   {Config{Endpoint: "ftp://host"}, `"ftp"`},
-		"no host":          {Config{Endpoint: "http://:8545"}, "no host"},
-		"no URL":           {Config{Endpoint: "http://user:hidden@host:port"}, "no URL"},
-		"short secret":     {Config{Endpoint: "http://h", JWTSecret: []byte{1}}, "1 bytes"},
-		"negative timeout": {Config{Endpoint: "http://h", Timeout: -1}, "negative"},
-		"negative limit":   {Config{Endpoint: "http://h", MaxBody: -1}, "negative"},
+		"empty":             {Config{}, "empty"},
+		"no scheme":         {Config{Endpoint: "localhost:8545"}, "http://localhost:8545"},
+		"unknown scheme":    {Config{Endpoint: "ftp://host"}, `"ftp"`},
+		"no host":           {Config{Endpoint: "http://:8545"}, "no host"},
+		"no URL":            {Config{Endpoint: "http://user:hidden@host:port"}, "no URL"},
+		"port too high":     {Config{Endpoint: "ws://h:65536"}, "65536: want 1 to 65535"},
+		"port far too high": {Config{Endpoint: "http://h:" + strings.Repeat("9", 1000)}, "want 1 to 65535"},
+		"port 0":            {Config{Endpoint: "http://h:0"}, "the port 0"},
+		"short secret":      {Config{Endpoint: "http://h", JWTSecret: []byte{1}}, "1 bytes"},
+		"negative timeout":  {Config{Endpoint: "http://h", Timeout: -1}, "negative"},
+		"negative limit":    {Config{Endpoint: "http://h", MaxBody: -1}, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(tt.cfg)

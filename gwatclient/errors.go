@@ -91,7 +91,7 @@ func nodeError(method, text string, other error) error {
 }
 
 func malformed(method, format string, args ...any) error {
-	return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, fmt.Errorf(format, args...))
+	return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, failure.Bounded(fmt.Errorf(format, args...)))
 }
 
 // fate says how far a call came that has no readable answer.
@@ -139,11 +139,11 @@ func classify(method string, err error) error {
 	case errors.As(err, &status):
 		return statusError(method, status)
 	case errors.As(err, &wire) && wire.fate == notSent:
-		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, wire.err)
+		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, failure.Bounded(wire.err))
 	case wire != nil && wire.fate == lost:
-		return failure.Newf(failure.RetryNow, "%s: %w: %w", method, ErrLost, wire.err)
+		return failure.Newf(failure.RetryNow, "%s: %w: %w", method, ErrLost, failure.Bounded(wire.err))
 	default:
-		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, err)
+		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, failure.Bounded(err))
 	}
 }
 
@@ -165,7 +165,7 @@ func rpcError(method string, err rpc.Error) error {
 func statusError(method string, err rpc.HTTPError) error {
 	body := failure.Text(string(err.Body))
 	if err.StatusCode != http.StatusUnauthorized && err.StatusCode != http.StatusForbidden {
-		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, ErrHTTPStatus, failure.Text(err.Status), body)
+		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, failure.Gateway(err.StatusCode, ErrHTTPStatus), failure.Text(err.Status), body)
 	}
 	// Older servers answer 403 for a token too, so the text decides first.
 	what := "the node refused the token: check the JWT secret"

@@ -45,8 +45,12 @@ func newHTTPWire(cfg Config, keep bool) *httpWire {
 		},
 	}
 	w.closed, w.shut = context.WithCancel(context.Background())
+	base := cfg.Transport
+	if base == nil {
+		base = w.transport
+	}
 	w.options = []rpc.ClientOption{rpc.WithHTTPClient(&http.Client{
-		Transport: &boundedTransport{base: w.transport, limit: cfg.MaxBody},
+		Transport: &boundedTransport{base: base, limit: cfg.MaxBody},
 		// A redirect would carry the token to a host that nobody configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})}

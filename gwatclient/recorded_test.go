@@ -34,7 +34,7 @@ type recorded struct {
 	Want       string          `json:"want"`
 }
 
-func loadRecorded(t *testing.T) []recorded {
+func loadRecorded(t testing.TB) []recorded {
 	t.Helper()
 	file, err := os.Open("testdata/recorded.jsonl")
 	require.NoError(t, err)

@@ -85,17 +85,22 @@ func ipcDialer(cfg Config) func(context.Context) (*session, error) {
 		if err != nil {
 			return nil, err
 		}
-		decoder := json.NewDecoder(&messageLimiter{from: conn, limit: cfg.MaxBody})
-		next := func() ([]byte, error) {
-			var message json.RawMessage
-			err := decoder.Decode(&message)
-			return message, err
-		}
-		return newSession(ctx, conn, next, messageWriter{conn, func(message []byte) error {
-			_, err := conn.Write(message)
-			return err
-		}})
+		return ipcSession(ctx, conn, cfg.MaxBody)
 	}
+}
+
+// ipcSession takes JSON values in a row as messages, each within a limit.
+func ipcSession(ctx context.Context, conn net.Conn, limit int64) (*session, error) {
+	decoder := json.NewDecoder(&messageLimiter{from: conn, limit: limit})
+	next := func() ([]byte, error) {
+		var message json.RawMessage
+		err := decoder.Decode(&message)
+		return message, err
+	}
+	return newSession(ctx, conn, next, messageWriter{conn, func(message []byte) error {
+		_, err := conn.Write(message)
+		return err
+	}})
 }
 
 // errNotJSON tells a WebSocket message that is none.
@@ -109,19 +114,25 @@ func websocketDialer(cfg Config) func(context.Context) (*session, error) {
 			return nil, err
 		}
 		var raw *budgetConn
+		handOver := func() bool { return true }
 		dialer := websocket.Dialer{
 			HandshakeTimeout: cfg.Timeout,
-			NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				conn, err := netDialer(cfg.Timeout).DialContext(ctx, network, addr)
+			NetDialContext: func(dialing context.Context, network, addr string) (net.Conn, error) {
+				conn, err := netDialer(cfg.Timeout).DialContext(dialing, network, addr)
 				if err != nil {
 					return nil, err
 				}
+				// The library's handshake obeys the deadline of ctx, and no cancel.
+				handOver = context.AfterFunc(ctx, func() { conn.Close() })
 				raw = &budgetConn{Conn: conn}
 				raw.budget.Store(maxHeaderBytes)
 				return raw, nil
 			},
 		}
 		conn, resp, err := dialer.DialContext(ctx, endpoint, header)
+		if !handOver() {
+			err = ctx.Err()
+		}
 		if errors.Is(err, websocket.ErrBadHandshake) && resp != nil {
 			body, _ := io.ReadAll(io.LimitReader(resp.Body, failure.MaxText))
 			return nil, rpc.HTTPError{StatusCode: resp.StatusCode, Status: resp.Status, Body: body}

@@ -252,6 +252,39 @@ func TestDialHangs(t *testing.T) {
 
 // TestNodeStopsReading: a node that takes no more bytes must not hold a caller
 // past its context.
+// A node that takes the connection and never answers the handshake does not hold
+// up a stop.
+func TestWebSocketHandshakeIsCancelled(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	for _, stop := range []string{"context", "close"} {
+		client := newClient(t, Config{Endpoint: "ws://" + listener.Addr().String(), Timeout: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := client.HeadSync(ctx, nil)
+			done <- err
+		}()
+		conn, err := listener.Accept()
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1)) // the handshake is under way
+		require.NoError(t, err)
+		if stop == "close" {
+			client.Close()
+		}
+		cancel()
+		select {
+		case err := <-done:
+			require.ErrorIs(t, err, ErrDown)
+			require.False(t, PossiblyDone(err))
+		case <-time.After(10 * time.Second):
+			t.Fatal("the dial outlived its " + stop)
+		}
+		conn.Close()
+	}
+}
+
 func TestNodeStopsReading(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "g.ipc")
 	block := make(chan struct{})
