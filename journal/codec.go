@@ -38,7 +38,11 @@ func decode[T any](raw []byte) (*T, error) {
 		return nil, fmt.Errorf("%w: no JSON envelope", ErrBadValue)
 	}
 	if e.Version != version {
-		return nil, fmt.Errorf("%w: version %d, want %d", ErrBadValue, e.Version, version)
+		age := "an older"
+		if e.Version > version {
+			age = "a newer"
+		}
+		return nil, fmt.Errorf("%w: %s syncd wrote it in form %d, this one reads form %d", ErrBadValue, age, e.Version, version)
 	}
 	var v *T
 	if err := json.Unmarshal(e.Data, &v); err != nil || v == nil {

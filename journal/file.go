@@ -21,6 +21,9 @@ import (
 // lockWait is long enough for a predecessor that is just stopping.
 const lockWait = 1500 * time.Millisecond
 
+// lockEvery is how often the lock is tried meanwhile.
+const lockEvery = 50 * time.Millisecond
+
 // openTries bounds how often a file that is replaced under us is opened again.
 const openTries = 3
 
@@ -29,8 +32,12 @@ var (
 	historyBucket = []byte("history")
 )
 
-// errCorrupt is a file that is no journal, or no longer one.
-var errCorrupt = errors.New("not a readable journal")
+var (
+	// errCorrupt is a file that is no journal, or no longer one.
+	errCorrupt = errors.New("not a readable journal")
+	// errNoFile is a pipe or a device, which is left where it is.
+	errNoFile = errors.New("no regular file")
+)
 
 // Open opens or creates the journal file at path (directory 0700, file 0600).
 // While another syncd has it open the error is ErrInUse. A corrupt or foreign
@@ -45,11 +52,7 @@ func Open(path string) (*Journal, error) {
 		store, err := openFile(path)
 		switch {
 		case err == nil:
-			j := newJournal(store)
-			if note != "" {
-				j.addNote(note)
-			}
-			return j, nil
+			return OpenStore(store, note), nil
 		case errors.Is(err, bolterrors.ErrTimeout):
 			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("%w: another syncd holds %s", ErrInUse, path))
 		case errors.Is(err, errReplaced):
@@ -89,38 +92,33 @@ type fileStore struct {
 	lost error // why it was given up
 }
 
-// openFile opens, locks and reads through the whole file once. The lock is
-// bbolt's, taken before anything is read, so a file in use is never judged.
+// openFile opens, locks and checks the file.
 func openFile(path string) (_ *fileStore, err error) {
 	var opened fs.FileInfo
 	f := &fileStore{}
 	defer func() {
 		if err != nil {
-			_ = f.close()
+			_ = f.Close()
 		}
 	}()
 	err = f.guard(func() (err error) {
 		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: lockWait,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				file, err := os.OpenFile(name, flag, mode)
-				if err != nil {
+				var err error
+				if f.file, err = os.OpenFile(name, flag, mode); err != nil {
 					return nil, err
 				}
-				f.file = file
-				opened, err = file.Stat()
-				return file, err
+				if opened, err = lockAndCheck(f.file); err != nil {
+					return nil, errors.Join(err, f.file.Close())
+				}
+				return f.file, nil
 			},
 		})
 		return err
 	})
 	if isForeign(err) {
 		err = fmt.Errorf("%w: %v", errCorrupt, err)
-	}
-	if err == nil {
-		if damage := f.guard(func() error { return readThrough(f.db, f.file) }); damage != nil {
-			err = fmt.Errorf("%w: %v", errCorrupt, damage)
-		}
 	}
 	// Who waited for the lock may hold a file that the one before moved aside.
 	if (err == nil || errors.Is(err, errCorrupt)) && replaced(path, opened) {
@@ -153,23 +151,40 @@ func isForeign(err error) bool {
 	}
 	var path *fs.PathError
 	var errno syscall.Errno
-	return !errors.Is(err, bolterrors.ErrTimeout) && !errors.As(err, &path) && !errors.As(err, &errno)
+	ours := errors.Is(err, bolterrors.ErrTimeout) || errors.Is(err, errNoFile)
+	return !ours && !errors.As(err, &path) && !errors.As(err, &errno)
 }
 
-// readThrough touches every key once, so that damage shows at the start.
-func readThrough(db *bbolt.DB, file *os.File) error {
-	return db.View(func(tx *bbolt.Tx) error {
-		info, err := file.Stat()
-		if err != nil {
-			return err
+// lockAndCheck takes bbolt's own lock, before anything is read, so that a file in
+// use is never judged, and looks at every page. An empty file is a new one.
+func lockAndCheck(file *os.File) (fs.FileInfo, error) {
+	end := time.Now().Add(lockWait)
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			break
 		}
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("%d bytes of %d are there", info.Size(), tx.Size())
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock it: %w", err)
 		}
-		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
-			return b.ForEach(func(_, _ []byte) error { return nil })
-		})
-	})
+		if time.Now().After(end) {
+			return nil, bolterrors.ErrTimeout
+		}
+		time.Sleep(lockEvery)
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w but %s", errNoFile, info.Mode().Type())
+	case info.Size() == 0:
+		return info, nil
+	}
+	if damage := checkPages(file, info.Size()); damage != nil {
+		err = fmt.Errorf("%w: %v", errCorrupt, damage)
+	}
+	return info, err
 }
 
 func createBuckets(tx *bbolt.Tx) error {
@@ -197,7 +212,7 @@ func (f *fileStore) guard(op func() error) (err error) {
 	return op()
 }
 
-func (f *fileStore) get(key string) (out []byte, err error) {
+func (f *fileStore) Get(key string) (out []byte, err error) {
 	err = f.guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error {
 			out = slices.Clone(tx.Bucket(valuesBucket).Get([]byte(key)))
@@ -207,7 +222,7 @@ func (f *fileStore) get(key string) (out []byte, err error) {
 	return out, err
 }
 
-func (f *fileStore) set(values map[string][]byte) error {
+func (f *fileStore) Set(values map[string][]byte) error {
 	return f.guard(func() error {
 		return f.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(valuesBucket)
@@ -225,7 +240,7 @@ func (f *fileStore) set(values map[string][]byte) error {
 	})
 }
 
-func (f *fileStore) append(value []byte, keep int) error {
+func (f *fileStore) Append(value []byte, keep int) error {
 	return f.guard(func() error {
 		return f.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(historyBucket)
@@ -258,7 +273,7 @@ func trim(b *bbolt.Bucket, last uint64) error {
 	}
 }
 
-func (f *fileStore) newest(limit int) (out [][]byte, err error) {
+func (f *fileStore) Newest(limit int) (out [][]byte, err error) {
 	err = f.guard(func() error {
 		return f.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(historyBucket).Cursor()
@@ -271,7 +286,7 @@ func (f *fileStore) newest(limit int) (out [][]byte, err error) {
 	return out, err
 }
 
-func (f *fileStore) close() error {
+func (f *fileStore) Close() error {
 	if f.lost == nil && f.db != nil {
 		return f.guard(f.db.Close)
 	}

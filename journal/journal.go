@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -51,20 +50,27 @@ type Pending struct {
 // RetryLater (a full disk heals); a value that cannot be read is a note and
 // counts as absent.
 type Journal struct {
-	mu    sync.Mutex
-	store store
+	// turn holds one token: who has it may use the rest. It is a channel because
+	// who waits for a slow disk must not keep a fake clock from running.
+	turn  chan struct{}
+	store Store
 	notes []string
 	noted map[string]bool
 }
 
-// store is what a journal is kept in: the file or memory. set with a nil value
-// deletes; append numbers the entries and keeps the newest ones.
-type store interface {
-	get(key string) ([]byte, error)
-	set(values map[string][]byte) error
-	append(value []byte, keep int) error
-	newest(limit int) ([][]byte, error)
-	close() error
+// Store is what a journal is kept in: the file, memory, or one that a simulation
+// lets fail. Its methods are not called at the same time.
+type Store interface {
+	// Get gives the value of a key, nil if there is none.
+	Get(key string) ([]byte, error)
+	// Set writes all values or none; a nil value deletes its key. They are durable
+	// when it returns nil.
+	Set(values map[string][]byte) error
+	// Append adds to the history and keeps its newest entries.
+	Append(value []byte, keep int) error
+	// Newest gives at most limit entries of the history, the newest first.
+	Newest(limit int) ([][]byte, error)
+	Close() error
 }
 
 // The keys of the single values.
@@ -75,30 +81,41 @@ const (
 )
 
 // OpenMemory gives a journal that ends with the process.
-func OpenMemory() *Journal { return newJournal(&memoryStore{values: map[string][]byte{}}) }
+func OpenMemory() *Journal { return OpenStore(NewMemory(), "") }
 
-func newJournal(s store) *Journal { return &Journal{store: s, noted: map[string]bool{}} }
+// OpenStore gives a journal in a store of the caller's. What the caller had to
+// leave out of it is told by note; "" if nothing.
+func OpenStore(s Store, note string) *Journal {
+	j := &Journal{turn: make(chan struct{}, 1), store: s, noted: map[string]bool{}}
+	if note != "" {
+		j.addNote(note)
+	}
+	return j
+}
+
+func (j *Journal) lock()   { j.turn <- struct{}{} }
+func (j *Journal) unlock() { <-j.turn }
 
 // Close gives the file free for another syncd. It may be called twice.
 func (j *Journal) Close() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.lock()
+	defer j.unlock()
 	if j.store == nil {
 		return nil
 	}
-	err := j.store.close()
+	err := j.store.Close()
 	j.store = nil
 	return failure.As(failure.RetryLater, err)
 }
 
 // Note tells an operator what was found unusable and left out, "" if nothing.
 func (j *Journal) Note() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.lock()
+	defer j.unlock()
 	return strings.Join(j.notes, "; ")
 }
 
-// addNote is called with mu held; a note is kept once, so that they stay few.
+// addNote is called with the turn held; a note is kept once, so that they stay few.
 func (j *Journal) addNote(note string) {
 	if !j.noted[note] {
 		j.noted[note] = true
@@ -144,10 +161,10 @@ func (j *Journal) SetNetwork(n status.Network) error {
 	values := map[string][]byte{keyNetwork: data}
 	if was != nil && (was.ChainID != n.ChainID || was.GenesisTime != n.GenesisTime) {
 		values[keyPending], values[keyConfirmed] = nil, nil
-		j.mu.Lock()
+		j.lock()
 		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d) and starts anew for chain id %d, genesis time %d",
 			was.ChainID, was.GenesisTime, n.ChainID, n.GenesisTime))
-		j.mu.Unlock()
+		j.unlock()
 	}
 	return j.write(values)
 }
@@ -158,7 +175,7 @@ func (j *Journal) AppendChange(c status.Change) error {
 	if err != nil {
 		return err
 	}
-	return j.with("append", func(s store) error { return s.append(data, historyKept) })
+	return j.with("append", func(s Store) error { return s.Append(data, historyKept) })
 }
 
 // History gives the newest changes first, at most limit (all kept ones if
@@ -167,24 +184,28 @@ func (j *Journal) History(limit int) ([]status.Change, error) {
 	if limit <= 0 || limit > historyKept {
 		limit = historyKept
 	}
-	changes := []status.Change{}
-	err := j.with("read", func(s store) error {
-		raw, err := s.newest(limit)
-		if err != nil {
-			return err
-		}
-		for _, data := range raw {
-			c, err := decode[status.Change](data)
-			if err != nil {
-				j.addNote("the journal's history has an entry that cannot be read")
-				continue
-			}
-			changes = append(changes, *c)
-		}
-		return nil
+	var raw [][]byte
+	err := j.with("read", func(s Store) (err error) {
+		raw, err = s.Newest(limit)
+		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	// Decoded without the turn: who reads thousands must not hold up who writes.
+	changes, unread := make([]status.Change, 0, len(raw)), false
+	for _, data := range raw {
+		c, err := decode[status.Change](data)
+		if err != nil {
+			unread = true
+			continue
+		}
+		changes = append(changes, *c)
+	}
+	if unread {
+		j.lock()
+		j.addNote("the journal's history has an entry that cannot be read")
+		j.unlock()
 	}
 	return changes, nil
 }
@@ -198,13 +219,13 @@ func setValue[T any](j *Journal, key string, v T) error {
 }
 
 func (j *Journal) write(values map[string][]byte) error {
-	return j.with("write", func(s store) error { return s.set(values) })
+	return j.with("write", func(s Store) error { return s.Set(values) })
 }
 
 func value[T any](j *Journal, key string) (*T, error) {
 	var out *T
-	err := j.with("read", func(s store) error {
-		data, err := s.get(key)
+	err := j.with("read", func(s Store) error {
+		data, err := s.Get(key)
 		if err != nil || data == nil {
 			return err
 		}
@@ -220,9 +241,9 @@ func value[T any](j *Journal, key string) (*T, error) {
 }
 
 // with runs one operation on the store and gives its error a kind.
-func (j *Journal) with(action string, op func(store) error) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+func (j *Journal) with(action string, op func(Store) error) error {
+	j.lock()
+	defer j.unlock()
 	if j.store == nil {
 		return failure.As(failure.RetryLater, ErrClosed)
 	}

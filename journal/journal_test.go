@@ -145,7 +145,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		for i := range 12 {
 			data, err := encode(status.Change{To: fmt.Sprint(i)})
 			require.NoError(t, err)
-			require.NoError(t, j.store.append(data, 4))
+			require.NoError(t, j.store.Append(data, 4))
 		}
 		got, err := j.History(0)
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestUnreadableFileIsMovedAside(t *testing.T) {
 			j, err := Open(path)
 			require.NoError(t, err)
 			for i := range 40 {
-				require.NoError(t, j.store.append(fmt.Appendf(nil, "%0200d", i), historyKept))
+				require.NoError(t, j.store.Append(fmt.Appendf(nil, "%0200d", i), historyKept))
 			}
 			require.NoError(t, j.SetPending(pending))
 			require.NoError(t, j.Close())
@@ -284,8 +284,8 @@ func TestForeignBoltFileIsUsable(t *testing.T) {
 		require.Nil(t, p)
 	}
 	require.Len(t, j.notes, 2)
-	require.Contains(t, j.Note(), "version 2, want 1")
-	require.NoError(t, j.store.append([]byte("garbage"), historyKept))
+	require.Contains(t, j.Note(), "a newer syncd wrote it in form 2, this one reads form 1")
+	require.NoError(t, j.store.Append([]byte("garbage"), historyKept))
 	require.NoError(t, j.AppendChange(status.Change{To: "working"}))
 	history, err := j.History(0)
 	require.NoError(t, err)
@@ -302,15 +302,15 @@ func TestFileCutWhileOpenIsAnError(t *testing.T) {
 }
 
 // fullDisk is a store on a disk that takes nothing more.
-type fullDisk struct{ memoryStore }
+type fullDisk struct{ Memory }
 
-func (fullDisk) set(map[string][]byte) error { return errNoSpace }
-func (fullDisk) append([]byte, int) error    { return errNoSpace }
+func (fullDisk) Set(map[string][]byte) error { return errNoSpace }
+func (fullDisk) Append([]byte, int) error    { return errNoSpace }
 
 var errNoSpace = errors.New("no space left on device")
 
 func TestFullDisk(t *testing.T) {
-	j := newJournal(&fullDisk{})
+	j := OpenStore(&fullDisk{}, "")
 	for _, err := range []error{
 		j.SetPending(pending), j.ClearPending(), j.SetConfirmed(confirmed), j.ClearConfirmed(),
 		j.SetNetwork(status.Network{ChainID: 1}), j.AppendChange(status.Change{}),

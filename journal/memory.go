@@ -1,16 +1,29 @@
 package journal
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
-// memoryStore is the store of OpenMemory; Journal's lock guards it.
-type memoryStore struct {
+// Memory is the store of OpenMemory.
+type Memory struct {
 	values  map[string][]byte
 	history [][]byte
 }
 
-func (m *memoryStore) get(key string) ([]byte, error) { return m.values[key], nil }
+// NewMemory gives an empty store.
+func NewMemory() *Memory { return &Memory{values: map[string][]byte{}} }
 
-func (m *memoryStore) set(values map[string][]byte) error {
+// Clone gives a store with the same content, as a copy of the disk would.
+func (m *Memory) Clone() *Memory {
+	return &Memory{values: maps.Clone(m.values), history: slices.Clone(m.history)}
+}
+
+// Get implements Store.
+func (m *Memory) Get(key string) ([]byte, error) { return m.values[key], nil }
+
+// Set implements Store.
+func (m *Memory) Set(values map[string][]byte) error {
 	for key, v := range values {
 		if v == nil {
 			delete(m.values, key)
@@ -21,7 +34,8 @@ func (m *memoryStore) set(values map[string][]byte) error {
 	return nil
 }
 
-func (m *memoryStore) append(value []byte, keep int) error {
+// Append implements Store.
+func (m *Memory) Append(value []byte, keep int) error {
 	m.history = append(m.history, value)
 	if extra := len(m.history) - keep; extra > 0 {
 		m.history = slices.Delete(m.history, 0, extra)
@@ -29,10 +43,12 @@ func (m *memoryStore) append(value []byte, keep int) error {
 	return nil
 }
 
-func (m *memoryStore) newest(limit int) ([][]byte, error) {
+// Newest implements Store.
+func (m *Memory) Newest(limit int) ([][]byte, error) {
 	out := slices.Clone(m.history[max(0, len(m.history)-limit):])
 	slices.Reverse(out)
 	return out, nil
 }
 
-func (m *memoryStore) close() error { return nil }
+// Close implements Store.
+func (m *Memory) Close() error { return nil }
