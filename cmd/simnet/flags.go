@@ -83,6 +83,7 @@ func nodeFlags(listen, version string) []cli.Flag {
 func gwatFlags() []cli.Flag {
 	return append(nodeFlags("127.0.0.1:8545", gwatsim.DefaultVersion),
 		text("ipc", "", "path of a socket to serve on as well"),
+		text("call-log", "", "file to which every call is appended as a line of JSON"),
 		float("dag-speed", "slots a second in DAG sync; 0 is done at once"),
 		period("lock", gwatsim.DefaultLock, "how long an answered dag_headSyncReady holds the lock"),
 		period("rollback-cost", 0, "time to roll a block back"),

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/gwatsync/syncd/simnet/gwatsim"
 )
 
 // asProgram makes the test binary be the program itself.
@@ -58,11 +61,14 @@ func TestWrongUsageNamesTheFlagAndTheValue(t *testing.T) {
 		{[]string{"beacon", "--genesis", "now", "--miss-rate", "often"}, "often"},
 		{[]string{"beacon", "--genesis", "now", "--driver"}, "no gwat endpoint"},
 		{[]string{"beacon", "--genesis", "now", "--gwat", "ftp://a:1"}, `--gwat: gwat endpoint has the scheme "ftp"`},
+		{[]string{"gwat", "--genesis", "now", "--seconds-per-slot", "0"}, "--seconds-per-slot is 0; want at least 1"},
+		{[]string{"beacon", "--genesis", "now", "--slots-per-epoch", "0"}, "--slots-per-epoch is 0; want at least 1"},
 		{[]string{"beacon", "--genesis", "1"}, "genesis time 1"},
 		{[]string{"gwat", "--genesis", "now", "--lock", "-1s"}, "lock is -1s"},
 		{[]string{"gwat", "--genesis", "now", "--jwt-secret", "nowhere"}, "nowhere"},
 		{[]string{"beacon", "--genesis", "now", "--jwt-secret", write(t, "0x12")}, "want 32 bytes in hex"},
 		{[]string{"beacon", "--recorded", "--recorded-head", "900"}, "head slot 900"},
+		{[]string{"gwat", "--genesis", "now", "--call-log", "nowhere/calls"}, "--call-log"},
 		{[]string{"gwat", "--nonsense"}, "nonsense"},
 		{[]string{"gwat", "extra"}, `"extra"`},
 		{[]string{"nodes"}, `no command "nodes"`},
@@ -140,16 +146,29 @@ func TestBothNodesAsProcesses(t *testing.T) {
 		"SIMNET_SECONDS_PER_SLOT=1", "SIMNET_SLOTS_PER_EPOCH=8", "SIMNET_JWT_SECRET=" + secret,
 		"SIMNET_REORG=40:3", "SIMNET_STALL=4-5", "SIMNET_LISTEN=127.0.0.1:0",
 	}
-	gwat := startProcess(t, shared, "gwat", "--data-dir", filepath.Join(dir, "gwat"), "--ipc", filepath.Join(dir, "gwat.ipc"))
+	gwat := startProcess(t, shared, "gwat", "--data-dir", filepath.Join(dir, "gwat"), "--ipc", filepath.Join(dir, "gwat.ipc"), "--call-log", filepath.Join(dir, "calls"))
 	beacon := startProcess(t, shared, "beacon", "--gwat", gwat.address, "--data-dir", filepath.Join(dir, "beacon"))
 	genesis := regexp.MustCompile(`genesis \d+`)
 	require.Equal(t, genesis.FindString(gwat.line), genesis.FindString(beacon.line))
+	require.Eventually(t, func() bool {
+		log, err := os.ReadFile(filepath.Join(dir, "calls"))
+		return err == nil && len(log) > 0
+	}, 10*time.Second, 10*time.Millisecond, "the beacon node's first call")
 	for _, p := range []*process{gwat, beacon} {
 		code, _, stderr := invoke(t, "healthcheck", "--url", p.address)
 		require.Equal(t, exitOK, code, stderr)
 		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, p.Wait(), "a graceful stop exits 0")
 	}
+	log, err := os.ReadFile(filepath.Join(dir, "calls"))
+	require.NoError(t, err)
+	first, _, whole := strings.Cut(string(log), "\n")
+	require.True(t, whole)
+	var call gwatsim.Call
+	require.NoError(t, json.Unmarshal([]byte(first), &call))
+	require.Equal(t, "eth_chainId", call.Method)
+	require.EqualValues(t, 1, call.Seq)
+	require.Equal(t, "http", call.Peer.Transport)
 }
 
 func TestHealthcheckOfABrokenServer(t *testing.T) {

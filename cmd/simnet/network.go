@@ -16,6 +16,12 @@ import (
 	"github.com/gwatsync/syncd/simnet/world"
 )
 
+// positive are the flags for which 0 means nothing; world would take its default.
+var positive = []string{
+	"seconds-per-slot", "slots-per-epoch", "creators-per-slot", "chain-id", "validators", "committees-per-slot",
+	"max-blocks-per-slot", "max-fork-depth", "finalization-delay",
+}
+
 // network builds the world that the flags describe.
 func network(c *cli.Command) (world.Chain, error) {
 	genesis, err := genesisTime(c.String("genesis"), c.String("genesis-file"), time.Now())
@@ -35,6 +41,11 @@ func network(c *cli.Command) (world.Chain, error) {
 	}
 	if genesis == 0 {
 		return nil, usageError(errors.New("--genesis is missing; give Unix seconds or a time relative to now as in now-120s"))
+	}
+	for _, flag := range positive {
+		if c.Uint64(flag) == 0 {
+			return nil, usageError(fmt.Errorf("--%s is 0; want at least 1", flag))
+		}
 	}
 	cfg := world.Config{
 		Seed:              c.Uint64("seed"),

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -36,8 +38,14 @@ func runGwat(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
+	log, onCall, err := callLog(c.String("call-log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	n, err := gwatsim.New(gwatsim.Config{
 		Chain:         chain,
+		OnCall:        onCall,
 		DataDir:       c.String("data-dir"),
 		StartSlot:     primitives.Slot(c.Uint64("start-slot")),
 		Lock:          c.Duration("lock"),
@@ -135,6 +143,24 @@ func serve(ctx context.Context, c *cli.Command, chain world.Chain, n node, extra
 		return err
 	}
 	return nil
+}
+
+// callLog opens the file that gets a line of JSON for each call; "" keeps none.
+// Each line is one write, so that the death of the process tears none.
+func callLog(path string) (io.Closer, func(gwatsim.Call), error) {
+	if path == "" {
+		return io.NopCloser(nil), nil, nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, nil, usageError(fmt.Errorf("--call-log: %w", err))
+	}
+	lines := json.NewEncoder(file)
+	return file, func(call gwatsim.Call) {
+		if err := lines.Encode(call); err != nil {
+			fmt.Fprintf(os.Stderr, "simnet gwat: --call-log: %v\n", err)
+		}
+	}, nil
 }
 
 // readSecret reads 32 bytes in hex, with or without 0x; "" gives none.

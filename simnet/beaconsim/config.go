@@ -6,6 +6,7 @@ package beaconsim
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
@@ -44,6 +45,8 @@ type Config struct {
 
 	Gwat      string // RPC endpoint (http, ws, path of an IPC socket); "" makes no calls
 	JWTSecret []byte // 32 bytes; empty sends no token
+	// Transport carries the calls to an http endpoint in place of sockets; nil dials.
+	Transport http.RoundTripper
 	Driver    DriverMode
 	IdleWork  bool // makes none of the calls of normal work
 

@@ -20,10 +20,10 @@ const (
 // it waits, all is pushed in one call up to that stale head, and whatever gwat
 // answers to the push counts as success.
 func (n *Node) drive(ctx context.Context) {
-	for !n.State().Synced {
-		if !wait(ctx, syncTick, nil) {
-			return
-		}
+	select {
+	case <-n.caughtUp:
+	case <-ctx.Done():
+		return
 	}
 	head := n.State().Head
 	from := n.checkpointBlock(head)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -21,10 +22,13 @@ type gwat struct {
 	client *rpc.Client // nil until the first successful dial
 }
 
-func newGwat(endpoint string, secret []byte, log *callLog) *gwat {
+func newGwat(endpoint string, secret []byte, transport http.RoundTripper, log *callLog) *gwat {
 	g := &gwat{endpoint: endpoint, log: log}
 	if len(secret) > 0 {
 		g.options = append(g.options, rpc.WithHTTPAuth(gethnode.NewJWTAuth([32]byte(secret))))
+	}
+	if transport != nil {
+		g.options = append(g.options, rpc.WithHTTPClient(&http.Client{Transport: transport}))
 	}
 	return g
 }

@@ -30,12 +30,15 @@ type Node struct {
 	rest  *faults
 	done  chan struct{} // closed when Run has ended: open streams end with it
 	wake  chan struct{} // the driver is done: catch up at once
+	// caughtUp is closed when initial sync is done.
+	caughtUp chan struct{}
 
 	mu      sync.Mutex
 	head    *world.BeaconBlock
 	synced  bool // initial sync is done
 	driving bool // the built-in driver is not done: the head stands still
 	frozen  bool
+	lag     primitives.Slot // the head follows the clock so many slots late
 	idle    bool
 	peers   uint64
 }
@@ -57,20 +60,22 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg:     cfg,
-		chain:   cfg.Chain,
-		spec:    cfg.Chain.Spec(),
-		calls:   &callLog{},
-		hub:     newHub(),
-		rest:    newFaults(),
-		done:    make(chan struct{}),
-		wake:    make(chan struct{}, 1),
-		driving: cfg.Driver == DriverOn,
-		idle:    cfg.IdleWork,
-		peers:   cfg.Peers,
+		cfg:   cfg,
+		chain: cfg.Chain,
+		spec:  cfg.Chain.Spec(),
+		calls: &callLog{},
+		hub:   newHub(),
+		rest:  newFaults(),
+		done:  make(chan struct{}),
+		wake:  make(chan struct{}, 1),
+
+		caughtUp: make(chan struct{}),
+		driving:  cfg.Driver == DriverOn,
+		idle:     cfg.IdleWork,
+		peers:    cfg.Peers,
 	}
 	if cfg.Gwat != "" {
-		n.gwat = newGwat(cfg.Gwat, cfg.JWTSecret, n.calls)
+		n.gwat = newGwat(cfg.Gwat, cfg.JWTSecret, cfg.Transport, n.calls)
 	}
 	wall := n.chain.HeadAt(n.spec.SlotAt(time.Now()))
 	stored, err := loadHead(cfg.DataDir, n.chain)
@@ -119,6 +124,22 @@ func (n *Node) SetFrozenHead(frozen bool) {
 	n.signal()
 }
 
+// SetLag has the head follow the clock so many slots late, at once: it goes back
+// if it is past that.
+func (n *Node) SetLag(slots primitives.Slot) {
+	n.mu.Lock()
+	n.lag = slots
+	n.mu.Unlock()
+	n.signal()
+}
+
+// follows is the slot whose head the node has when the blocks of slot have arrived.
+func (n *Node) follows(slot primitives.Slot) primitives.Slot {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slot - min(slot, n.lag)
+}
+
 // SetIdle switches the calls of normal work off or on.
 func (n *Node) SetIdle(idle bool) {
 	n.mu.Lock()
@@ -160,7 +181,7 @@ func (n *Node) follow(ctx context.Context) error {
 		now := time.Now()
 		slot := n.spec.SlotAt(now.Add(-arrival))
 		if !n.standsStill() {
-			if err := n.setHead(n.chain.HeadAt(slot)); err != nil {
+			if err := n.setHead(n.chain.HeadAt(n.follows(slot))); err != nil {
 				return err
 			}
 		}
@@ -199,6 +220,7 @@ func (n *Node) initialSync(ctx context.Context) error {
 	n.mu.Lock()
 	n.synced = true
 	n.mu.Unlock()
+	close(n.caughtUp)
 	return nil
 }
 

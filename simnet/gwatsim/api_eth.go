@@ -105,7 +105,7 @@ func (a *netAPI) Version(ctx context.Context) (string, error) {
 }
 
 func (a *netAPI) PeerCount(ctx context.Context) (hexutil.Uint64, error) {
-	return answer(ctx, a.n, "net_peerCount", func() hexutil.Uint64 { return hexutil.Uint64(a.n.cfg.Peers) })
+	return answer(ctx, a.n, "net_peerCount", func() hexutil.Uint64 { return hexutil.Uint64(a.n.peerCount()) })
 }
 
 func (a *netAPI) Listening(ctx context.Context) (bool, error) {
@@ -137,7 +137,7 @@ type adminPeer struct {
 // Peers lists as many peers as net_peerCount tells.
 func (a *adminAPI) Peers(ctx context.Context) ([]adminPeer, error) {
 	return answer(ctx, a.n, "admin_peers", func() []adminPeer {
-		out := make([]adminPeer, a.n.cfg.Peers)
+		out := make([]adminPeer, a.n.peerCount())
 		for i := range out {
 			out[i] = adminPeer{Name: a.n.cfg.Version, Caps: []string{"wfdag/1"}}
 		}

@@ -55,6 +55,7 @@ type Standing struct {
 
 // callLog keeps the newest calls.
 type callLog struct {
+	told  func(Call)
 	mu    sync.Mutex
 	seq   uint64
 	calls []Call
@@ -74,6 +75,7 @@ func (l *callLog) add(c Call) {
 		l.calls = append(l.calls[:0], l.calls[keptCalls/2:]...)
 	}
 	l.calls = append(l.calls, c)
+	l.told(c)
 }
 
 // Calls lists the newest calls in the order in which they ended; of old ones

@@ -29,6 +29,8 @@ type Config struct {
 
 	// DataDir keeps the finalized chain over a restart; "" is memory only.
 	DataDir string
+	// Disk keeps it in memory, in place of DataDir.
+	Disk *Disk
 	// StartSlot puts a node without stored state where a working one was that
 	// stopped after this slot; 0 starts from genesis.
 	StartSlot primitives.Slot
@@ -57,6 +59,9 @@ type Config struct {
 	WriteTimeout  time.Duration // from an HTTP request to the end of its answer
 
 	Logf func(format string, args ...any)
+	// OnCall is told each call as it is logged, in the same order; it must not
+	// wait for the node.
+	OnCall func(Call)
 }
 
 // ErrBadConfig tells a Config that describes no node.
@@ -88,6 +93,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}
+	}
+	if c.OnCall == nil {
+		c.OnCall = func(Call) {}
 	}
 	return c, nil
 }

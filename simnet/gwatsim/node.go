@@ -41,7 +41,7 @@ type Node struct {
 	spec  checkpoint.Spec
 	chain world.Chain
 	rpc   *rpc.Server
-	store *store
+	store store
 	calls callLog
 	conns conns
 
@@ -66,6 +66,7 @@ type Node struct {
 	busy          bool // a ready or a push is at work
 	creators      map[primitives.Slot][]common.Address
 	fault         func(method string) Fault
+	peers         uint64
 	dirty         bool // the stored state is behind
 }
 
@@ -80,12 +81,14 @@ func New(cfg Config) (*Node, error) {
 		cfg:      cfg,
 		spec:     cfg.Chain.Spec(),
 		chain:    cfg.Chain,
-		store:    newStore(cfg.DataDir),
+		store:    newStore(cfg),
+		calls:    callLog{told: cfg.OnCall},
 		work:     make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 		dag:      newDAG(cfg.Chain),
 		ledger:   newLedger(cfg.Chain.DAGGenesis()),
 		goOn:     cfg.GoOn,
+		peers:    cfg.Peers,
 		creators: make(map[primitives.Slot][]common.Address),
 	}
 	if err := n.begin(time.Now()); err != nil {
@@ -222,6 +225,20 @@ func (n *Node) RollbackTo(number uint64) error {
 	}
 	n.dirty = true
 	return n.save()
+}
+
+// SetPeers changes the number of peers that net_peerCount tells; blocks arrive all
+// the same, as DropDAG is there to keep them away.
+func (n *Node) SetPeers(peers uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.peers = peers
+}
+
+func (n *Node) peerCount() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.peers
 }
 
 // DropDAG makes the node lose the blocks of a slot and all later ones that are

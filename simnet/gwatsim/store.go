@@ -18,9 +18,44 @@ var ErrForeignData = errors.New("the data directory is not of this network")
 
 const stateFile = "gwatsim.json"
 
-// store keeps the state of a node in one small file that is replaced as a
-// whole, so that kill -9 leaves the state before or after a change.
-type store struct{ dir string }
+// store keeps the state of a node.
+type store interface {
+	// load gives the state; nil if there is none.
+	load(genesis common.Hash, genesisTime uint64) (*stored, error)
+	save(stored) error
+}
+
+// fileStore keeps it in one small file that is replaced as a whole, so that
+// kill -9 leaves the state before or after a change.
+type fileStore struct{ dir string }
+
+// Disk keeps the state of a node in memory, for the next node of one process.
+type Disk struct{ state *stored }
+
+// Lose forgets the finality of every block past number, as a node does that was
+// killed before it wrote its state to disk, and the blocks after slot.
+func (d *Disk) Lose(number uint64, slot primitives.Slot) {
+	if d.state == nil {
+		return
+	}
+	d.state.Finalized = d.state.Finalized[:min(uint64(len(d.state.Finalized)), number+1)]
+	d.state.DAGSlot = min(d.state.DAGSlot, slot)
+}
+
+func (d *Disk) load(genesis common.Hash, genesisTime uint64) (*stored, error) {
+	if d.state == nil {
+		return nil, nil
+	}
+	if d.state.Finalized[0] != genesis || d.state.GenesisTime != genesisTime {
+		return nil, fmt.Errorf("%w: it begins with another genesis", ErrForeignData)
+	}
+	return d.state, nil
+}
+
+func (d *Disk) save(state stored) error {
+	d.state = &state
+	return nil
+}
 
 // stored is the content of the file.
 type stored struct {
@@ -31,10 +66,14 @@ type stored struct {
 	Reached     bool            `json:"reached_checkpoint"`
 }
 
-func newStore(dir string) *store { return &store{dir: dir} }
+func newStore(cfg Config) store {
+	if cfg.Disk != nil {
+		return cfg.Disk
+	}
+	return &fileStore{dir: cfg.DataDir}
+}
 
-// load reads the state; nil if there is none.
-func (s *store) load(genesis common.Hash, genesisTime uint64) (*stored, error) {
+func (s *fileStore) load(genesis common.Hash, genesisTime uint64) (*stored, error) {
 	if s.dir == "" {
 		return nil, nil
 	}
@@ -54,7 +93,7 @@ func (s *store) load(genesis common.Hash, genesisTime uint64) (*stored, error) {
 	return &out, nil
 }
 
-func (s *store) save(state stored) error {
+func (s *fileStore) save(state stored) error {
 	if s.dir == "" {
 		return nil
 	}
