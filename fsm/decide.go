@@ -29,7 +29,8 @@ type Facts struct {
 
 // Decide tells which event the facts ask for in a stage, and why; false if the
 // stage stays. Events that report what a worker did (ReadyAccepted, Pushed,
-// AlreadyLevel, PushFailed, Reorged) are not among the answers.
+// AlreadyLevel, PushFailed, Reorged) and ResyncAsked, which is an order and no
+// state, are not among the answers.
 // A caller repeats it until it answers false.
 func Decide(stage Stage, f Facts) (Event, string, bool) {
 	switch {
@@ -120,7 +121,7 @@ func Waiting(stage Stage, f Facts) string {
 	case Switching:
 		return f.VerifyWhy
 	case Paused:
-		return "syncd_resume from the operator"
+		return "the operator to resume (`syncd resume`)"
 	case Halted:
 		return f.Conflict
 	}

@@ -56,9 +56,10 @@ func TestTableHasOneAnswerForEachEventAndStage(t *testing.T) {
 	}
 }
 
-// Every event is fired by Decide or by a worker's report; the latter are named here.
+// Every event is fired by Decide, by a worker's report or by an operator's order;
+// the latter two are named here.
 func TestEveryEventIsUsed(t *testing.T) {
-	used := map[Event]bool{ReadyAccepted: true, AlreadyLevel: true, Pushed: true, PushFailed: true, Reorged: true}
+	used := map[Event]bool{ReadyAccepted: true, AlreadyLevel: true, Pushed: true, PushFailed: true, Reorged: true, ResyncAsked: true}
 	forEachFacts(func(f Facts) {
 		for _, s := range Stages() {
 			if ev, _, ok := Decide(s, f); ok {
@@ -225,7 +226,7 @@ func TestWaitingSaysWhy(t *testing.T) {
 	f := Facts{UpWhy: "gwat is down", CheckpointWhy: "cp", DAGWhy: "dag", VerifyWhy: "verify", Conflict: "conflict"}
 	for stage, want := range map[Stage]string{
 		Connecting: "gwat is down", CheckpointSync: "cp", DAGSync: "dag", Switching: "verify",
-		Halted: "conflict", Paused: "syncd_resume from the operator", Working: "", HeadSync: "",
+		Halted: "conflict", Paused: "the operator to resume (`syncd resume`)", Working: "", HeadSync: "",
 	} {
 		require.Equal(t, want, Waiting(stage, f), stage)
 	}

@@ -75,9 +75,11 @@ const (
 	// NodeLost: a node does not answer.
 	NodeLost Event = "node_lost"
 
-	// PauseAsked and ResumeAsked come from the operator.
+	// PauseAsked, ResumeAsked and ResyncAsked come from the operator; the last
+	// takes the pair through all stages again.
 	PauseAsked  Event = "pause_asked"
 	ResumeAsked Event = "resume_asked"
+	ResyncAsked Event = "resync_asked"
 	// Conflict: the nodes cannot be a pair; ConflictGone: they can again.
 	Conflict     Event = "conflict"
 	ConflictGone Event = "conflict_gone"
@@ -112,6 +114,7 @@ func Table() []Transition {
 
 		{PauseAsked, []Stage{Connecting, CheckpointSync, DAGSync, HeadSyncReady, HeadSync, Switching, Working, Halted}, Paused},
 		{ResumeAsked, []Stage{Paused}, Connecting},
+		{ResyncAsked, []Stage{CheckpointSync, DAGSync, HeadSyncReady, HeadSync, Switching, Working, Halted}, Connecting},
 		{Conflict, []Stage{Connecting, CheckpointSync, DAGSync, HeadSyncReady, HeadSync, Switching, Working}, Halted},
 		{ConflictGone, []Stage{Halted}, Connecting},
 	}
