@@ -63,6 +63,7 @@ type Report struct {
 	Done, Total int     // entries, of those after the position where it began
 	Accepted    bool    // with PhasePushing: a ready answered true or was taken over
 	Push        []Entry // with PhasePushing: what is pushed
+	Note        string  // what an operator should know of it, "" if nothing
 }
 
 // Result of an attempt, whether it ended well or not.
@@ -102,6 +103,9 @@ type Attempt struct {
 	HandsOff func() string
 	// Takeover is a ready of an earlier attempt that gwat has accepted (S1).
 	Takeover *journal.Pending
+	// Below, if not nil, is a slot from which on gwat may have another order than it
+	// had, below the last checkpoint too: the attempt begins there or before.
+	Below *primitives.Slot
 	// Refused holds roots of checkpoints that gwat refused before.
 	Refused map[common.Hash]bool
 
@@ -149,12 +153,9 @@ func (a *Attempt) run(ctx context.Context) error {
 
 // open reads the head, names the chain up to it, and finds where to begin.
 func (a *Attempt) open(ctx context.Context) error {
-	head, err := a.Beacon.Header(ctx, beaconclient.Head)
+	head, err := a.head(ctx)
 	if err != nil {
-		return fmt.Errorf("read the beacon's head: %w", err)
-	}
-	if clock := a.Spec.SlotAt(a.Now()); head.Slot > clock+1 {
-		return fmt.Errorf("%w: the head is at slot %d, the clock at slot %d", ErrInconsistent, head.Slot, clock)
+		return err
 	}
 	a.result.Head = head
 	justified, err := a.justified(ctx)
@@ -164,9 +165,11 @@ func (a *Attempt) open(ctx context.Context) error {
 	if a.Takeover != nil {
 		return a.openTakeover(ctx, head)
 	}
-	err = a.openAt(ctx, head, min(justified, head.Slot), justified)
-	if !errors.Is(err, ErrNoAnchor) {
-		return err
+	if a.Below == nil {
+		err = a.openAt(ctx, head, min(justified, head.Slot), justified)
+		if !errors.Is(err, ErrNoAnchor) {
+			return err
+		}
 	}
 	// gwat does not stand at the last checkpoint: look below it, from some epochs
 	// before its last finalized block, and ever further down.
@@ -175,6 +178,9 @@ func (a *Attempt) open(ctx context.Context) error {
 		return fmt.Errorf("read gwat's last finalized block: %w", err)
 	}
 	from := min(justified, latest.Slot, head.Slot)
+	if a.Below != nil {
+		from = min(from, *a.Below)
+	}
 	for step := primitives.Slot(2 * a.Spec.SlotsPerEpoch); ; step *= 2 {
 		upTo := from
 		from -= min(from, step)
@@ -185,14 +191,26 @@ func (a *Attempt) open(ctx context.Context) error {
 	}
 }
 
+// head reads the beacon's head. One that lies in the future would have us walk as
+// far down as the node likes to answer.
+func (a *Attempt) head(ctx context.Context) (beaconclient.Header, error) {
+	head, err := a.Beacon.Header(ctx, beaconclient.Head)
+	if err != nil {
+		return head, fmt.Errorf("read the beacon's head: %w", err)
+	}
+	if clock := a.Spec.SlotAt(a.Now()); head.Slot > clock+1 {
+		return head, fmt.Errorf("%w: the head is at slot %d, the clock at slot %d", ErrInconsistent, head.Slot, clock)
+	}
+	return head, nil
+}
+
 // openTakeover begins at the checkpoint of the ready that is in force. If the
 // beacon has left it nothing can follow it, and the lock is given back.
 func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) error {
 	slot := a.Takeover.Slot
 	err := a.openAt(ctx, head, slot, slot)
 	if errors.Is(err, ErrNoAnchor) {
-		a.release(ctx)
-		return fmt.Errorf("%w: the checkpoint at slot %d of the ready in force", ErrReorg, slot)
+		return errors.Join(fmt.Errorf("%w: the checkpoint at slot %d of the ready in force", ErrReorg, slot), a.release(ctx))
 	}
 	return err
 }
@@ -263,7 +281,7 @@ func (a *Attempt) round(ctx context.Context) error {
 	a.start = a.next
 	unproven, err := a.prove(ctx, feed)
 	if len(unproven) == 0 && a.Takeover != nil {
-		a.release(ctx) // nothing follows the ready in force
+		err = errors.Join(err, a.release(ctx)) // nothing follows the ready in force
 	}
 	if err != nil || len(unproven) == 0 {
 		return err
@@ -289,9 +307,14 @@ func (a *Attempt) prove(ctx context.Context, feed *Feed) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
+		base := a.pos.Number
 		n := a.pos.Advance(chunk, view, a.Refused)
 		a.next += n
 		a.tell(PhaseProving, nil)
+		if view.Unread > 0 && n < len(chunk) {
+			a.note(fmt.Sprintf("gwat states block numbers up to %d past block %d for slots %d to %d: more than are read, so what follows slot %d counts as unproven and is pushed",
+				readNumbers+view.Unread, base, chunk[0].Slot(), chunk[len(chunk)-1].Slot(), a.pos.Last.Slot()))
+		}
 		if n < len(chunk) {
 			return chunk[n:], nil
 		}
@@ -317,9 +340,9 @@ func (a *Attempt) chunk(feed *Feed) ([]Entry, error) {
 // follow reads the head again and names the chain up to it; true if there is more
 // to go over now, ErrReorg if the position is not on it.
 func (a *Attempt) follow(ctx context.Context) (bool, error) {
-	head, err := a.Beacon.Header(ctx, beaconclient.Head)
+	head, err := a.head(ctx)
 	if err != nil {
-		return false, fmt.Errorf("read the beacon's head: %w", err)
+		return false, err
 	}
 	trail, err := a.Collector.Trail(ctx, head, a.trail.Refs[0].Slot)
 	if err != nil {
@@ -331,6 +354,14 @@ func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	a.trail, a.result.Head = trail, head
 	a.next = trail.From(a.pos.Last.Slot() + 1)
 	return a.next < len(trail.Refs), nil
+}
+
+// note reports what is odd, beside how far the attempt is.
+func (a *Attempt) note(text string) {
+	a.Report(Report{
+		Phase: PhaseProving, From: a.pos.Last.Slot(), To: a.trail.Tip().Slot,
+		Done: a.next - a.start, Total: len(a.trail.Refs) - a.start, Note: text,
+	})
 }
 
 // tell reports how far the attempt is beyond the position where it began.

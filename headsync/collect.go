@@ -29,7 +29,12 @@ const Concurrency = 24
 
 const (
 	keptEntries = 1024 // entries kept for the next attempt
-	keptEpochs  = 8    // epochs whose creators are kept
+
+	// keptAddresses are more than a network of today has validators; what is over
+	// is read again.
+	keptAddresses = 1 << 17
+	// maxCommittees bounds what a list of committees can make us read, a slot.
+	maxCommittees = 1024
 )
 
 // Beacon is what a collection reads from the beacon node.
@@ -50,8 +55,8 @@ type Collector struct {
 	trailFrom primitives.Slot // where it was asked to begin
 
 	mu        sync.Mutex
-	entries   map[common.Hash]Entry
-	order     []common.Hash // of entries, oldest first
+	entries   map[common.Hash]Entry // without creators
+	order     []common.Hash         // of entries, oldest first
 	creators  map[primitives.Epoch]map[primitives.Slot][]common.Address
 	addresses map[uint64]common.Address // by validator index; credentials do not change
 	flight    singleflight.Group        // creators of an epoch are read once
@@ -103,7 +108,7 @@ func (c *Collector) entry(ctx context.Context, t Trail, i int) (Entry, error) {
 	e, ok := c.entries[ref.Root]
 	c.mu.Unlock()
 	if ok {
-		return e, nil
+		return c.withCreators(ctx, e)
 	}
 	b, err := c.beacon.Block(ctx, beaconclient.AtRoot(ref.Root))
 	switch {
@@ -115,15 +120,27 @@ func (c *Collector) entry(ctx context.Context, t Trail, i int) (Entry, error) {
 		return Entry{}, fmt.Errorf("%w: by the headers block %s has slot %d and parent %s, by its body slot %d and parent %s",
 			ErrInconsistent, ref.Root, ref.Slot, parent, b.Slot, b.ParentRoot)
 	}
-	creators, err := c.creatorsAt(ctx, ref.Slot)
+	e = Entry{Root: ref.Root, Parent: parent, Info: checkpoint.ConsensusInfo{Slot: ref.Slot, Finalizing: b.Finalization}}
+	c.remember(e)
+	return c.withCreators(ctx, e)
+}
+
+// withCreators completes an entry. A root fixes a block, but not the committees that
+// the head's state gives for its slot, so these are not kept with it.
+func (c *Collector) withCreators(ctx context.Context, e Entry) (Entry, error) {
+	creators, err := c.creatorsAt(ctx, e.Info.Slot)
 	if err != nil {
 		return Entry{}, err
 	}
-	e = Entry{Root: ref.Root, Parent: parent, Info: checkpoint.ConsensusInfo{
-		Slot: ref.Slot, Creators: creators, Finalizing: b.Finalization,
-	}}
-	c.remember(e)
+	e.Info.Creators = creators
 	return e, nil
+}
+
+func (c *Collector) has(root common.Hash) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.entries[root]
+	return ok
 }
 
 func (c *Collector) remember(e Entry) {
@@ -167,13 +184,17 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 	}
 	bySlot := map[primitives.Slot][]beaconclient.Committee{}
 	for _, k := range committees {
+		if c.spec.Epoch(k.Slot) != epoch || len(bySlot[k.Slot]) == maxCommittees {
+			return nil, fmt.Errorf("%w: the committees of epoch %d have a slot %d, or more than %d for it", ErrInconsistent, epoch, k.Slot, maxCommittees)
+		}
 		bySlot[k.Slot] = append(bySlot[k.Slot], k)
 	}
 	indices := map[primitives.Slot][]uint64{}
 	for slot, of := range bySlot {
 		indices[slot] = CreatorIndices(of, c.spec.CreatorsPerSlot)
 	}
-	if err := c.learn(ctx, indices); err != nil {
+	addressOf, err := c.learn(ctx, indices)
+	if err != nil {
 		return nil, err
 	}
 	start := c.spec.StartSlot(epoch)
@@ -188,17 +209,32 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 	for slot, list := range indices {
 		addresses := make([]common.Address, len(list))
 		for i, v := range list {
-			addresses[i] = c.addresses[v]
+			addresses[i] = addressOf[v]
 		}
 		out[slot] = SortCreators(addresses)
 	}
 	c.creators[epoch] = out
+	kept := c.keptEpochs()
 	for e := range c.creators {
-		if e+keptEpochs <= epoch || e > epoch+keptEpochs {
+		if e+kept <= epoch || e > epoch+kept {
 			delete(c.creators, e)
 		}
 	}
 	return out, nil
+}
+
+// keptEpochs is of how many epochs the creators are kept: those of the entries that
+// are kept and of a feed that runs ahead of them.
+func (c *Collector) keptEpochs() primitives.Epoch {
+	return primitives.Epoch((keptEntries+feedAhead)/max(c.spec.SlotsPerEpoch, 1) + 2)
+}
+
+// forgetCommittees drops what was read of the network's validators.
+func (c *Collector) forgetCommittees() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.creators)
+	clear(c.addresses)
 }
 
 func (c *Collector) forgetCreators() {
@@ -207,14 +243,17 @@ func (c *Collector) forgetCreators() {
 	clear(c.creators)
 }
 
-// learn reads the addresses of validators that are not known yet.
-func (c *Collector) learn(ctx context.Context, indices map[primitives.Slot][]uint64) error {
+// learn gives the addresses of validators; those not known yet are read.
+func (c *Collector) learn(ctx context.Context, indices map[primitives.Slot][]uint64) (map[uint64]common.Address, error) {
+	out := map[uint64]common.Address{}
 	var unknown []uint64
 	asked := map[uint64]bool{}
 	c.mu.Lock()
 	for _, list := range indices {
 		for _, v := range list {
-			if _, ok := c.addresses[v]; !ok && !asked[v] {
+			if address, ok := c.addresses[v]; ok {
+				out[v] = address
+			} else if !asked[v] {
 				asked[v] = true
 				unknown = append(unknown, v)
 			}
@@ -222,20 +261,26 @@ func (c *Collector) learn(ctx context.Context, indices map[primitives.Slot][]uin
 	}
 	c.mu.Unlock()
 	if len(unknown) == 0 {
-		return nil
+		return out, nil
 	}
 	credentials, err := c.beacon.WithdrawalCredentials(ctx, beaconclient.StateHead, unknown)
 	if err != nil {
-		return fmt.Errorf("read validators: %w", err)
+		return nil, fmt.Errorf("read validators: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.addresses)+len(unknown) > keptAddresses {
+		clear(c.addresses)
+	}
 	for _, v := range unknown {
 		cred, ok := credentials[v]
 		if !ok {
-			return fmt.Errorf("%w: no credentials for validator %d", ErrInconsistent, v)
+			return nil, fmt.Errorf("%w: no credentials for validator %d", ErrInconsistent, v)
 		}
-		c.addresses[v] = CreatorAddress(cred)
+		out[v] = CreatorAddress(cred)
+		if len(c.addresses) < keptAddresses {
+			c.addresses[v] = out[v]
+		}
 	}
-	return nil
+	return out, nil
 }

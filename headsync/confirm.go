@@ -17,14 +17,17 @@ type confirmation struct {
 }
 
 // confirm moves the position over a push whose last spine gwat has finalized,
-// and begins to read whether gwat has finalized every spine of it.
-func (a *Attempt) confirm(ctx context.Context, push []Entry) (confirming, error) {
+// and begins to read whether gwat has finalized every spine of it, and whether
+// what was there before still is.
+func (a *Attempt) confirm(ctx context.Context, before past, push []Entry) (confirming, error) {
 	base := a.pos.RolledBack()
 	moved := base
+	rest := len(push) // how many entries at the end name no spine
 	for i := len(push) - 1; i >= 0; i-- {
 		if _, has := push[i].Info.LastSpine(); !has {
 			continue
 		}
+		rest = len(push) - 1 - i
 		view, err := ReadSpines(ctx, a.Gwat, push[i:i+1])
 		if err != nil {
 			return nil, err
@@ -34,7 +37,7 @@ func (a *Attempt) confirm(ctx context.Context, push []Entry) (confirming, error)
 		}
 		break
 	}
-	moved.Last = push[len(push)-1]
+	moved.Last, moved.Rest = push[len(push)-1], push[len(push)-rest:]
 	a.next += len(push) - len(a.pos.Rest)
 	a.pos = moved
 	out := make(confirming, 1)
@@ -44,6 +47,8 @@ func (a *Attempt) confirm(ctx context.Context, push []Entry) (confirming, error)
 		if c.err = err; err == nil {
 			if n := c.pos.Confirm(push, view); n < len(push) {
 				c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
+			} else {
+				c.err = a.recheck(ctx, before)
 			}
 		}
 		out <- c

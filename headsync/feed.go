@@ -39,8 +39,9 @@ func (f *Feed) read(ctx context.Context, c *Collector, t Trail, from int) {
 	slots := make(chan struct{}, Concurrency)
 	warmed := primitives.Epoch(0)
 	for i := from; i < len(t.Refs); i++ {
-		// The creators of the next epoch are there when its first block is asked for.
-		if next := c.spec.Epoch(t.Refs[i].Slot) + 1; next > warmed && next <= c.spec.Epoch(t.Tip().Slot) {
+		// The creators of the next epoch are there when its first block is asked for; a
+		// feed of blocks that are there already asks for them when it comes to them.
+		if next := c.spec.Epoch(t.Refs[i].Slot) + 1; next > warmed && next <= c.spec.Epoch(t.Tip().Slot) && !c.has(t.Refs[i].Root) {
 			warmed = next
 			f.done.Go(func() { _, _ = c.creatorsAt(ctx, c.spec.StartSlot(next)) })
 		}

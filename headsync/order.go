@@ -27,6 +27,7 @@ func finalizedBefore(a, b *gwatclient.Block) bool {
 type View struct {
 	ByHash   map[common.Hash]*gwatclient.Block // spines; absent or nil: gwat has no such block
 	ByNumber map[uint64]*gwatclient.Block      // finalized blocks by number
+	Unread   uint64                            // numbers at the end that were too many to read
 }
 
 // Proven tells how many of entries, from the first on, gwat has finalized

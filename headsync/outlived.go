@@ -24,7 +24,7 @@ type Seen struct {
 	Stage     gwatclient.Stage
 	Latest    *gwatclient.Block // last finalized block
 	Last      *gwatclient.Block // block of the pushed list's last spine, if it was a push
-	Down      bool              // gwat's process was seen gone after the call was sent
+	Down      bool              // a connection to gwat was refused after the call was sent
 	LockTime  time.Duration     // how long gwat holds its head-sync lock
 	GiveUp    time.Duration     // how long a caller waits for the answer
 	CheckedAt time.Time         // from when on Stage, Latest and Last were read
@@ -34,11 +34,12 @@ type Seen struct {
 // whose caller gave up, at some later time; it is over when its effect is seen,
 // when the process that had it is gone, or when the lock it could hold has run out.
 func Judge(p journal.Pending, s Seen) (PendingState, string) {
-	if s.Down {
-		return PendingOver, "gwat was restarted"
-	}
 	since := s.CheckedAt.After(p.SentAt)
 	held := since && s.Stage == gwatclient.StageHead
+	// A proxy before gwat refuses connections, too; a lock survives no restart.
+	if s.Down && !held {
+		return PendingOver, "gwat was restarted"
+	}
 	switch {
 	case p.Call == journal.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:
 		return PendingAccepted, "gwat stands at its checkpoint"

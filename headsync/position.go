@@ -30,7 +30,8 @@ func (m *MissingSpine) Unwrap() error { return ErrSpineMissing }
 // Position is how far gwat was proved or confirmed to have the beacon's chain.
 type Position struct {
 	// Checkpoint is the newest entry that ready can be asked with; Rest are the
-	// proven entries after it that a ready at it would roll back.
+	// proven entries after it: a push begins with them, since a ready rolls back
+	// those that name spines, and what is pushed follows the checkpoint (S2).
 	Checkpoint Entry
 	At         uint64 // number of the checkpoint's last spine; 0 for genesis
 	Rest       []Entry
@@ -109,7 +110,7 @@ func (p *Position) over(entries []Entry, view View, refused map[common.Hash]bool
 		switch {
 		case has && !refused[e.Root]:
 			p.Checkpoint, p.At, p.Rest = e, p.Number, nil
-		case has || len(p.Rest) > 0:
+		default:
 			p.Rest = append(p.Rest, e)
 		}
 	}

@@ -120,3 +120,21 @@ func TestLimitsTakeDefaults(t *testing.T) {
 	require.Equal(t, 2, l.Capacity)
 	require.Equal(t, DefaultCapacity, Limits{}.complete().Capacity)
 }
+
+// A push follows its checkpoint without a gap, so it begins with what names no spine.
+func TestEmptyEntriesAreKeptForThePush(t *testing.T) {
+	entries := []Entry{entry(5, spine(1)), entry(6), entry(7), entry(8, spine(2)), entry(9)}
+	view := viewOf(
+		&gwatclient.Block{Hash: spine(1), Height: 1, Number: number(1)},
+		&gwatclient.Block{Hash: spine(2), Height: 2, Number: number(2), Parents: []common.Hash{spine(1)}},
+	)
+	pos, ok := Anchor(entries, 5, view)
+	require.True(t, ok)
+	require.Equal(t, 2, pos.Advance(entries[1:3], view, nil))
+	require.Equal(t, entries[0], pos.Checkpoint)
+	require.Equal(t, entries[1:3], pos.Rest)
+	require.Equal(t, 2, pos.Advance(entries[3:], view, nil))
+	require.Equal(t, entries[3], pos.Checkpoint)
+	require.Equal(t, entries[4:], pos.Rest)
+	require.Equal(t, entries[4], pos.Last)
+}

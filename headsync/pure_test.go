@@ -211,6 +211,7 @@ func TestJudgePending(t *testing.T) {
 		"ready taken for another spine":   {ready, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Latest = last }), PendingOpen},
 		"a look from before it was sent":  {ready, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.CheckedAt = sent.Add(-1) }), PendingOpen},
 		"ready, gwat restarted":           {ready, with(func(s *Seen) { s.Down = true }), PendingOver},
+		"a connection refused, lock held": {push, with(func(s *Seen) { s.Down = true; s.Stage = gwatclient.StageHead }), PendingOpen},
 		"ready, lock time over":           {ready, with(func(s *Seen) { s.Now = sent.Add(121 * time.Second) }), PendingOver},
 		"push still runs":                 {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead }), PendingOpen},
 		"push runs beyond the lock":       {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Now = sent.Add(200 * time.Second) }), PendingOpen},
@@ -233,14 +234,14 @@ func TestVerifier(t *testing.T) {
 	look := func(after int, headSlot int, state checkpoint.SpineState, spines ...common.Hash) Look {
 		l := Look{At: start.Add(time.Duration(after) * time.Second), Head: entry(headSlot, spines...)}
 		for range spines {
-			l.States = append(l.States, state)
+			l.States, l.Heights = append(l.States, state), append(l.Heights, uint64(headSlot))
 		}
 		return l
 	}
 	resync := gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync, LastCoordSlot: 5}
 
 	t.Run("two new heads", func(t *testing.T) {
-		v := NewVerifier(start, slot, 100, []common.Hash{spine(1)})
+		v := NewVerifier(start, slot, 100, 50, []common.Hash{spine(1)})
 		require.False(t, v.Observe(look(0, 100, checkpoint.SpineFinal, spine(1))).Working, "the old head is no evidence")
 		require.False(t, v.Observe(look(4, 101, checkpoint.SpineFinal, spine(2))).Working)
 		require.False(t, v.Observe(look(5, 101, checkpoint.SpineFinal, spine(2))).Working, "the same head counts once")
@@ -253,7 +254,7 @@ func TestVerifier(t *testing.T) {
 		require.Contains(t, v.Observe(lost).Why, "synchronization")
 	})
 	t.Run("spines stay open", func(t *testing.T) {
-		v := NewVerifier(start, slot, 100, nil)
+		v := NewVerifier(start, slot, 100, 50, nil)
 		var verdict Verdict
 		for i := 1; i < 12; i++ {
 			verdict = v.Observe(look(4*i, 100+i, checkpoint.SpineOpen, spine(i)))
@@ -265,7 +266,7 @@ func TestVerifier(t *testing.T) {
 		require.Contains(t, verdict.Why, "not finalized by gwat")
 	})
 	t.Run("a late spine is borne for two slots", func(t *testing.T) {
-		v := NewVerifier(start, slot, 100, nil)
+		v := NewVerifier(start, slot, 100, 50, nil)
 		v.Observe(look(4, 101, checkpoint.SpineFinal, spine(1)))
 		require.True(t, v.Observe(look(8, 102, checkpoint.SpineFinal, spine(2))).Working)
 		require.True(t, v.Observe(look(12, 103, checkpoint.SpineOpen, spine(3))).Working)
@@ -274,19 +275,34 @@ func TestVerifier(t *testing.T) {
 		require.True(t, v.Observe(look(22, 104, checkpoint.SpineFinal, spine(4))).Working, "and forgiven when it comes")
 	})
 	t.Run("a quiet network", func(t *testing.T) {
-		v := NewVerifier(start, slot, 100, []common.Hash{spine(1)})
+		v := NewVerifier(start, slot, 100, 50, []common.Hash{spine(1)})
 		locked := look(4, 101, checkpoint.SpineFinal, spine(1))
 		locked.Sync = resync
 		require.False(t, v.Observe(locked).Working)
 		require.False(t, v.Observe(look(5, 101, checkpoint.SpineFinal, spine(1))).Working)
-		require.True(t, v.Observe(look(8, 102, checkpoint.SpineFinal)).Working)
-		doubted := NewVerifier(start, slot, 100, []common.Hash{spine(1)})
+		require.False(t, v.Observe(look(8, 102, checkpoint.SpineFinal)).Working, "what syncd pushed shows nothing")
+		require.True(t, v.Observe(look(12, 103, checkpoint.SpineFinal)).Working)
+		doubted := NewVerifier(start, slot, 100, 50, []common.Hash{spine(1)})
 		doubted.Doubt()
 		doubted.Observe(look(4, 101, checkpoint.SpineFinal, spine(1)))
 		require.False(t, doubted.Observe(look(8, 102, checkpoint.SpineFinal)).Working)
 	})
+	t.Run("a reorg to what was final before", func(t *testing.T) {
+		v := NewVerifier(start, slot, 100, 50, nil)
+		old := func(after, slot int, s common.Hash) Look {
+			l := look(after, slot, checkpoint.SpineFinal, s)
+			l.Heights[0] = 49
+			return l
+		}
+		v.Observe(old(0, 100, spine(1)))
+		require.False(t, v.Observe(old(4, 101, spine(1))).Working)
+		require.False(t, v.Observe(look(8, 102, checkpoint.SpineOpen, spine(2))).Working, "a spine waits, so this is no quiet network")
+		require.False(t, v.Observe(old(12, 103, spine(1))).Working)
+		require.False(t, v.Observe(old(16, 104, spine(3))).Working, "final before, on another branch")
+		require.True(t, v.Observe(look(20, 105, checkpoint.SpineFinal, spine(4))).Working)
+	})
 	t.Run("the completing call is asked for once", func(t *testing.T) {
-		v := NewVerifier(start, slot, 100, nil)
+		v := NewVerifier(start, slot, 100, 50, nil)
 		l := look(7, 101, checkpoint.SpineFinal, spine(1))
 		l.Sync = resync
 		require.False(t, v.Observe(l).Complete, "two slots are for the beacon")

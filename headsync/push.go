@@ -9,7 +9,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
-	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
@@ -41,7 +40,9 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 	var last confirming
 	for c := range cuts {
 		if a.Takeover != nil && len(c.entries) == 0 {
-			a.release(ctx) // nothing can follow the ready in force
+			if err := a.release(ctx); err != nil { // nothing can follow the ready in force
+				c.err = errors.Join(c.err, err)
+			}
 		}
 		if c.err != nil {
 			return errors.Join(c.err, a.confirmed(last))
@@ -84,6 +85,10 @@ func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, 
 		entries = rest
 	}
 	push := append(a.pos.Rest[:len(a.pos.Rest):len(a.pos.Rest)], entries...)
+	before, err := a.remember(ctx)
+	if err != nil {
+		return 0, 0, nil, errors.Join(err, a.release(ctx)) // of a ready taken over
+	}
 	if a.Takeover == nil {
 		if err := a.ready(ctx, push); err != nil {
 			return 0, 0, nil, err
@@ -96,7 +101,7 @@ func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, 
 	a.Takeover, a.inForce = nil, nil
 	a.sent++
 	a.tell(PhaseConfirming, nil)
-	next, confirmErr := a.confirm(ctx, push)
+	next, confirmErr := a.confirm(ctx, before, push)
 	return took, len(push), next, errors.Join(err, confirmErr)
 }
 
@@ -140,6 +145,10 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	a.tell(PhaseReady, nil)
 	pending := a.pending(journal.CallReady, push)
 	a.Ledger.SetPending(pending)
+	if why := a.HandsOff(); why != "" { // the disk may have been slow
+		a.Ledger.ClearPending()
+		return fmt.Errorf("%w: %s", ErrHandsOff, why)
+	}
 	callCtx, cancel := a.callContext(ctx)
 	defer cancel()
 	ok, err := a.Driver.HeadSyncReady(callCtx, info)
@@ -160,10 +169,11 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 }
 
 // release gives the lock back by an empty push, so that gwat's normal calls are
-// not refused until it runs out. It outlives a cancelled attempt for a moment.
-func (a *Attempt) release(ctx context.Context) {
+// not refused until it runs out. It outlives a cancelled attempt for a moment. That
+// gwat was not ready any more is the only error it gives: a sign of another driver.
+func (a *Attempt) release(ctx context.Context) error {
 	if a.inForce == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
@@ -175,6 +185,10 @@ func (a *Attempt) release(ctx context.Context) {
 		a.Ledger.ClearPending()
 	}
 	a.Takeover, a.inForce = nil, nil
+	if errors.Is(err, gwatclient.ErrNotReady) {
+		return fmt.Errorf("give the lock back: %w", err)
+	}
+	return nil
 }
 
 func (a *Attempt) callContext(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -224,20 +238,18 @@ func (a *Attempt) pending(call string, push []Entry) journal.Pending {
 // error if that is not all: the attempt then ends.
 func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []Entry, error) {
 	if err := ctx.Err(); err != nil {
-		a.release(ctx)
-		return 0, nil, err
+		return 0, nil, errors.Join(err, a.release(ctx))
 	}
-	a.tell(PhasePushing, entries)
-	// Written down first, so that no disk lies between the head's answer and the call.
+	// Written down first, so that no disk lies between the head's answer and the call,
+	// and before the owner is told, who then writes to the same journal.
 	a.Ledger.SetPending(a.pending(journal.CallPush, entries))
+	a.tell(PhasePushing, entries)
 	push, cause := a.freshest(ctx, entries)
 	if cause != nil && len(push) == 0 {
-		a.release(ctx)
-		return 0, nil, cause
+		return 0, nil, errors.Join(cause, a.release(ctx))
 	}
 	if err := CheckLinked(push); err != nil {
-		a.release(ctx)
-		return 0, nil, failure.As(failure.RestartAttempt, err)
+		return 0, nil, errors.Join(failure.As(failure.RestartAttempt, err), a.release(ctx))
 	}
 	callCtx, cancel := a.callContext(ctx)
 	defer cancel()
@@ -279,7 +291,7 @@ func (a *Attempt) freshest(ctx context.Context, entries []Entry) ([]Entry, error
 // stillCanonical cuts entries at the fork if the beacon left their chain, and
 // tells when the head's answer was there; zero if it could not be had.
 func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry) ([]Entry, time.Time, error) {
-	head, err := a.Beacon.Header(ctx, beaconclient.Head)
+	head, err := a.head(ctx)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

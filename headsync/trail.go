@@ -84,11 +84,13 @@ func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from pr
 	newer[0] = Ref{head.Root, head.Slot}
 	parent := head.ParentRoot
 	w := walk{c: c, from: from, window: 1}
+	linked := false
 	for slot := head.Slot; slot > from; {
 		if i, ok := known.endsAt(parent, slot); ok {
 			if begins <= from {
 				return c.join(known, i+1, newer).since(from), nil
 			}
+			linked = true
 			for ; i >= 0; i-- { // what is known begins too late: go on below it
 				newer = append(newer, known.Refs[i])
 			}
@@ -109,6 +111,9 @@ func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from pr
 		parent, slot = h.ParentRoot, h.Slot
 	}
 	slices.Reverse(newer)
+	if !linked {
+		c.forgetCommittees() // it may be the chain of another network
+	}
 	c.trail, c.trailFrom = Trail{Parent: parent, Refs: newer}, from
 	return c.trail, nil
 }
@@ -151,7 +156,10 @@ func (c *Collector) Forget(before primitives.Slot) {
 }
 
 // Distrust drops the trail: an answer in it was wrong, or is no longer right.
-func (c *Collector) Distrust() { c.trail, c.trailFrom = Trail{}, 0 }
+func (c *Collector) Distrust() {
+	c.trail, c.trailFrom = Trail{}, 0
+	c.forgetCommittees()
+}
 
 // endsAt finds the ref with a root among those below a slot: if it is on the
 // trail it is the last of them.

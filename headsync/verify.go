@@ -31,6 +31,7 @@ type Look struct {
 	CallsErr error // of dag_getCandidates: a call of normal work
 	Head     Entry // the beacon's head; Creators are not needed
 	States   []checkpoint.SpineState
+	Heights  []uint64 // of the same spines; 0 for one that gwat does not have
 }
 
 // Verifier decides whether a pair is working (S5): eth_syncing false, no
@@ -40,18 +41,25 @@ type Look struct {
 type Verifier struct {
 	slot     time.Duration
 	ours     map[common.Hash]bool
+	base     uint64 // gwat's last finalized number at the start
 	started  time.Time
 	progress time.Time
-	synced   bool // our completing dag_sync was made
-	doubt    bool // eth_syncing is false by our call, so quiet heads show nothing
-	good     int
+	synced   bool            // our completing dag_sync was made
+	doubt    bool            // eth_syncing is false by our call, so quiet heads show nothing
+	seen     primitives.Slot // of the newest head that was judged
+	last     []common.Hash   // its spines
+	before   []common.Hash   // those of the head before it
+	good     int             // new heads that were good
+	idle     int             // those of them that carried no spine of their own
 	newest   primitives.Slot // of the newest head that was good
 	lateFrom time.Time       // since when the head is not good; zero if it is
 }
 
-// NewVerifier starts at a head; ours are the spines that syncd itself pushed.
-func NewVerifier(at time.Time, slot time.Duration, head primitives.Slot, ours []common.Hash) *Verifier {
-	v := &Verifier{slot: slot, ours: make(map[common.Hash]bool, len(ours)), newest: head, started: at, progress: at}
+// NewVerifier starts at a head and at gwat's last finalized number; ours are the
+// spines that syncd itself pushed. A reorg may bring a head whose spines were final
+// before: they are no evidence.
+func NewVerifier(at time.Time, slot time.Duration, head primitives.Slot, number uint64, ours []common.Hash) *Verifier {
+	v := &Verifier{slot: slot, base: number, ours: make(map[common.Hash]bool, len(ours)), newest: head, started: at, progress: at}
 	for _, s := range ours {
 		v.ours[s] = true
 	}
@@ -76,7 +84,7 @@ type Verdict struct {
 // now on a head counts only if it brings a spine that the beacon's calls finalized.
 func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
 	v.synced, v.doubt = true, true
-	v.good, v.newest = 0, max(v.newest, head)
+	v.good, v.idle, v.newest = 0, 0, max(v.newest, head)
 	for _, s := range spines {
 		v.ours[s] = true
 	}
@@ -124,12 +132,23 @@ func (v *Verifier) head(l Look) string {
 		if v.lateFrom.IsZero() {
 			v.lateFrom = l.At
 		}
+		// A spine that waits shows that the network is not quiet, so what was taken for it proves nothing.
+		if v.good < NewHeads {
+			v.good, v.idle = v.good-v.idle, 0
+		}
 		return fmt.Sprintf("spine %s of the head at slot %d is %s", l.Head.Info.Finalizing[i], l.Head.Slot(), s)
 	}
 	v.lateFrom = time.Time{}
-	// A head that brings no spine of its own shows nothing unless calls are open.
-	if (l.Sync.Syncing || l.CallsErr != nil || v.doubt) && !v.brings(l.Head) {
-		return ""
+	// A head that brings no spine of its own shows nothing unless calls are open, and
+	// one whose spines syncd pushed shows nothing at all.
+	if l.Head.Slot() != v.seen {
+		v.seen, v.before, v.last = l.Head.Slot(), v.last, l.Head.Info.Finalizing
+	}
+	if !v.brings(l) {
+		if !v.quiet(l.Head) || l.Sync.Syncing || l.CallsErr != nil || v.doubt {
+			return ""
+		}
+		v.idle++
 	}
 	v.good++
 	v.newest = l.Head.Slot()
@@ -137,10 +156,20 @@ func (v *Verifier) head(l Look) string {
 	return ""
 }
 
-// brings tells whether a head carries a spine that syncd did not push itself.
-func (v *Verifier) brings(head Entry) bool {
-	for _, s := range head.Info.Finalizing {
-		if !v.ours[s] {
+// quiet tells that a head carries nothing, or what the head before it carried last.
+func (v *Verifier) quiet(head Entry) bool {
+	spine, has := head.Info.LastSpine()
+	if !has {
+		return true
+	}
+	return len(head.Info.Finalizing) == 1 && len(v.before) > 0 && v.before[len(v.before)-1] == spine
+}
+
+// brings tells whether a head carries a spine that was not final at the start and
+// that syncd did not push itself.
+func (v *Verifier) brings(l Look) bool {
+	for i, s := range l.Head.Info.Finalizing {
+		if !v.ours[s] && l.Heights[i] > v.base {
 			return true
 		}
 	}

@@ -36,7 +36,7 @@ func ReadSpines(ctx context.Context, gwat Gwat, entries []Entry) (View, error) {
 }
 
 // ReadView is ReadSpines and every finalized block numbered between the spines,
-// as a proof of the order needs them.
+// as a proof of the order needs them; those beyond a bound are left unread.
 func ReadView(ctx context.Context, gwat Gwat, entries []Entry, after uint64) (View, error) {
 	view, err := ReadSpines(ctx, gwat, entries)
 	if err != nil {
@@ -47,6 +47,7 @@ func ReadView(ctx context.Context, gwat Gwat, entries []Entry, after uint64) (Vi
 		high = max(high, n)
 	}
 	first, n := after+1, int(min(high-after, readNumbers))
+	view.Unread = high - after - uint64(n)
 	blocks, err := inBatches(ctx, n, func(ctx context.Context, from, to int) ([]*gwatclient.Block, error) {
 		for i := from; i < to; i++ {
 			if view.ByNumber[first+uint64(i)] == nil {
