@@ -21,6 +21,11 @@ type Snapshot struct {
 	Version string    `json:"version"` // of syncd
 	Observe bool      `json:"observe"` // syncd never writes to a node
 
+	// Verdict is what the signals together say, one of the constants below;
+	// Findings are what is wrong, the worst first.
+	Verdict  string    `json:"verdict"`
+	Findings []Finding `json:"findings"`
+
 	Stage   string     `json:"stage"`             // one of fsm's stages
 	Since   time.Time  `json:"since"`             // when the stage was entered
 	Waiting string     `json:"waiting,omitempty"` // why it does not go on by itself right now
@@ -36,7 +41,8 @@ type Snapshot struct {
 	Lock       *Lock       `json:"lock,omitempty"`      // gwat's head-sync lock, if held
 	Rival      *Rival      `json:"rival,omitempty"`     // another driver, if seen
 	LastError  *Error      `json:"lastError,omitempty"`
-	Attempts   uint64      `json:"attempts"` // head-sync attempts since the start of syncd
+	Attempts   uint64      `json:"attempts"`      // head-sync attempts since the start of syncd
+	ETA        *time.Time  `json:"eta,omitempty"` // when the pair may work; unknown if absent
 }
 
 // Network is what the beacon node says about the network of the pair.
@@ -58,8 +64,16 @@ type Node struct {
 	Peers     *uint64   `json:"peers,omitempty"`
 	LatencyMS float64   `json:"latencyMs"` // of the last poll
 	SyncStage string    `json:"syncStage,omitempty"`
-	Progress  *Progress `json:"progress,omitempty"`
-	Error     *Error    `json:"error,omitempty"` // why it is not reachable
+
+	// Slot is the newest one the node has: the beacon's head, gwat's newest
+	// coordinated slot. LagSlots is how far it is behind the wall clock.
+	Slot     *primitives.Slot `json:"slot,omitempty"`
+	LagSlots *uint64          `json:"lagSlots,omitempty"`
+	// Finalized is a block number of gwat, a slot of the beacon.
+	Finalized *uint64 `json:"finalized,omitempty"`
+
+	Progress *Progress `json:"progress,omitempty"`
+	Error    *Error    `json:"error,omitempty"` // why it is not reachable
 }
 
 // Progress counts towards a target: gwat in finalized block numbers or DAG

@@ -1,0 +1,51 @@
+package status
+
+import (
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+)
+
+// The verdicts on a pair.
+const (
+	VerdictUnknown = "unknown" // nothing was observed yet
+	VerdictSyncing = "syncing" // on its way, nothing critical is wrong
+	VerdictWorking = "working" // verified as working, nothing critical is wrong
+	VerdictFailing = "failing" // a critical finding stands, whatever the stage
+	VerdictPaused  = "paused"
+	VerdictHalted  = "halted" // it needs a human
+)
+
+// The severities of a finding.
+const (
+	SeverityInfo     = "info"     // worth knowing, nothing to do
+	SeverityWarning  = "warning"  // heals by itself or costs something
+	SeverityCritical = "critical" // the pair does not do its work
+)
+
+// Finding is one thing that is wrong with a pair, named and evidenced. It is
+// told only after its documented window and goes only after its hysteresis.
+type Finding struct {
+	Name     string    `json:"name"` // such as gwat_no_peers
+	Severity string    `json:"severity"`
+	Node     string    `json:"node"` // "gwat", "beacon", "pair" or "syncd"
+	Summary  string    `json:"summary"`
+	Evidence []string  `json:"evidence"` // the signals with their values
+	Since    time.Time `json:"since"`    // when the signals began, not when it was told
+	Remedy   string    `json:"remedy"`
+}
+
+// Sample is one point of the pair's recent past, for charts. Absent values
+// were not known at that time.
+type Sample struct {
+	Seq        uint64           `json:"seq"`
+	At         time.Time        `json:"at"`
+	Stage      string           `json:"stage"`
+	Verdict    string           `json:"verdict"`
+	WallSlot   *primitives.Slot `json:"wallSlot,omitempty"`
+	GwatSlot   *primitives.Slot `json:"gwatSlot,omitempty"`
+	BeaconSlot *primitives.Slot `json:"beaconSlot,omitempty"`
+	GwatNumber *uint64          `json:"gwatNumber,omitempty"` // last finalized block
+	PushDone   *uint64          `json:"pushDone,omitempty"`   // entries
+	PushTotal  *uint64          `json:"pushTotal,omitempty"`
+}
