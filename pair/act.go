@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
@@ -24,6 +25,8 @@ const refusals = 3
 type worker struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+	// inherits: it began while an earlier call had no answer, which is none of its own.
+	inherits bool
 }
 
 type report struct {
@@ -85,14 +88,14 @@ func (p *Pair) act(ctx context.Context) {
 	}
 	switch p.machine.Stage() {
 	case fsm.DAGSync:
-		if due(&p.nextCollect, p.cfg.ReadyInterval) && p.obs.beacon.progress(p.identity.Spec.SlotAt(time.Now())).NearHead() {
+		if p.isDue(&p.nextCollect, p.cfg.ReadyInterval) && p.obs.beacon.progress(p.identity.Spec.SlotAt(p.cfg.Now())).NearHead() {
 			p.startCollecting(ctx)
 		}
 	case fsm.HeadSyncReady:
 		if p.idle() {
 			return
 		}
-		if due(&p.nextAttempt, p.cfg.ReadyInterval) {
+		if p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {
 			p.startAttempt(ctx)
 		}
 	case fsm.Switching:
@@ -102,12 +105,13 @@ func (p *Pair) act(ctx context.Context) {
 	}
 }
 
-// due tells whether the interval is over, and begins the next.
-func due(next *time.Time, interval time.Duration) bool {
-	if time.Now().Before(*next) {
+// isDue tells whether the interval is over, and begins the next.
+func (p *Pair) isDue(next *time.Time, interval time.Duration) bool {
+	now := p.cfg.Now()
+	if now.Before(*next) {
 		return false
 	}
-	*next = time.Now().Add(interval)
+	*next = now.Add(interval)
 	return true
 }
 
@@ -129,7 +133,7 @@ type seenNodes struct {
 
 // mayNot tells why nothing may be sent that changes gwat; "" if it may.
 func (p *Pair) mayNot() string {
-	now := time.Now()
+	now := p.cfg.Now()
 	if p.cfg.Observe {
 		return "syncd only observes (--observe)"
 	}
@@ -137,7 +141,7 @@ func (p *Pair) mayNot() string {
 		sign, _, last := p.rival.Told()
 		return fmt.Sprintf("another driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
 	}
-	if pending := p.ledger.Pending(); pending != nil && p.worker == nil && !p.takeover {
+	if pending := p.ledger.Pending(); pending != nil && (p.worker == nil || p.worker.inherits) && !p.takeover {
 		_, why := p.pendingState(pending)
 		return why
 	}
@@ -145,7 +149,7 @@ func (p *Pair) mayNot() string {
 }
 
 func (p *Pair) pendingState(pending *journal.Pending) (headsync.PendingState, string) {
-	seen := headsync.Seen{Now: time.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.track.gwatDown.After(pending.SentAt)}
+	seen := headsync.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.track.gwatDown.After(pending.SentAt)}
 	if o := p.obs; o != nil && o.gwat.err == nil {
 		seen.Stage, seen.Latest, seen.CheckedAt = o.gwat.sync.Stage, o.gwat.latest, o.start
 		seen.Last = o.blocks[pending.LastSpine]
@@ -197,8 +201,9 @@ func (p *Pair) startCollecting(ctx context.Context) {
 func (p *Pair) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
-		Gwat: p.gwat, Driver: p.gwat, Ledger: p.ledger, Now: time.Now,
-		Limits: p.limits(), Pace: &p.pace, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, FullPush: p.cfg.FullPush,
+		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: p.ledger, Now: p.cfg.Now,
+		Limits: p.limits(), Pace: &p.pace, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, FullPush: p.cfg.FullPush || p.fullPush,
+		Below: p.below,
 	}
 }
 
@@ -209,6 +214,8 @@ func (p *Pair) startAttempt(ctx context.Context) {
 		a.Takeover = p.ledger.Takeable()
 		p.takeover = false // once: what comes of it is judged anew
 	}
+	inherits := a.Takeover == nil && p.ledger.Pending() != nil
+	defer func() { p.worker.inherits = inherits }()
 	p.start(ctx, taskAttempt, func(ctx context.Context, generation uint64) (headsync.Result, error) {
 		a.Report = func(r headsync.Report) {
 			select {
@@ -244,12 +251,13 @@ func (p *Pair) startCompleting(ctx context.Context) {
 
 // ended takes the worker's result in.
 func (p *Pair) ended(ctx context.Context, r result) {
-	p.worker, p.workerEnd = nil, time.Now()
+	p.worker, p.workerEnd = nil, p.cfg.Now()
 	if r.task == taskCollect {
 		p.settle(ctx)
 		return
 	}
-	if r.err != nil && !failure.Canceled(r.err) && !errors.Is(r.err, headsync.ErrHandsOff) {
+	tells := !failure.Canceled(r.err) || errors.Is(r.err, gwatclient.ErrNotReady)
+	if r.err != nil && tells && !errors.Is(r.err, headsync.ErrHandsOff) {
 		p.failed(r.err)
 	}
 	if r.generation != p.generation {
@@ -260,12 +268,22 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		return
 	}
 	p.metrics.ended(r.err, r.Level)
+	if r.err == nil {
+		p.fullPush, p.below = false, nil
+	}
+	p.countFailed(r.err)
 	if r.Pushed > 0 {
 		clear(p.refused)
 		p.ours = r.Spines
 		p.metrics.pushed.Add(float64(r.Pushed))
 	}
 	stage := p.machine.Stage()
+	if r.err == nil {
+		p.reached, p.pushedTo = r.Head.Slot, 0
+		if r.Confirmed != nil {
+			p.pushedTo = r.Confirmed.Number
+		}
+	}
 	switch {
 	case r.err != nil:
 		p.attemptFailed(ctx, stage, r.err)
@@ -284,17 +302,24 @@ func (p *Pair) ended(ctx context.Context, r result) {
 // failed records an error once it is new, so that a wait does not fill the log.
 func (p *Pair) failed(err error) {
 	if p.lastErr == nil || p.lastErr.Message != err.Error() {
-		p.log.WithField("kind", failure.Name(err)).Warnf("Attempt %d: %v", p.attempts, err)
+		p.log.WithFields(logrus.Fields{"kind": failure.Name(err), "attempt": p.attempts}).Warnf("Head-sync attempt failed: %v", err)
 	}
-	p.lastErr = statusError(err, time.Now())
+	p.lastErr = statusError(err, p.cfg.Now())
 	if errors.Is(err, failure.NeedsHuman) {
-		p.human = &human{why: err.Error(), until: time.Now().Add(humanPause)}
+		p.human = &human{why: err.Error(), until: p.cfg.Now().Add(humanPause)}
 	}
 	if errors.Is(err, headsync.ErrLockHeld) && p.ledger.Pending() == nil {
-		p.rival.Sign("gwat's head-sync lock is held without a call of ours", time.Now())
+		p.rival.Sign("gwat's head-sync lock is held without a call of ours", p.cfg.Now())
 	}
 	if errors.Is(err, gwatclient.ErrNotReady) {
-		p.rival.Sign("gwat answered not ready after it had accepted our ready", time.Now())
+		p.rival.Sign("gwat answered not ready after it had accepted our ready", p.cfg.Now())
+	}
+	var undone *headsync.Undone
+	if errors.As(err, &undone) {
+		p.rival.Sign("gwat was rolled back under our push", p.cfg.Now())
+		if p.below == nil || undone.Below < *p.below {
+			p.below = &undone.Below
+		}
 	}
 }
 
@@ -311,7 +336,7 @@ func (p *Pair) refusedRoots() map[common.Hash]bool {
 func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
 	var lacks *headsync.MissingSpine
 	if errors.As(err, &lacks) {
-		p.missing = &missing{spine: lacks.Spine, until: time.Now().Add(headsync.QuietSlots * p.identity.Spec.SlotDuration())}
+		p.missing = &missing{spine: lacks.Spine, until: p.cfg.Now().Add(headsync.QuietSlots * p.identity.Spec.SlotDuration())}
 	}
 	var refused *headsync.RefusedCheckpoint
 	if errors.As(err, &refused) {

@@ -16,6 +16,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/verdict"
 )
 
 // Config of a pair. Zero durations take their defaults.
@@ -47,6 +48,12 @@ type Config struct {
 	Journal    *journal.Journal      // required
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional
+	// Polled, if it is not nil, gets what each look measured before it is judged;
+	// the loop waits for it.
+	Polled func(verdict.Input)
+	// Now is the clock; time.Now if it is nil. As of time.Now, its wall clock may jump
+	// and its monotonic reading may not.
+	Now func() time.Time
 }
 
 // Defaults of Config.
@@ -80,6 +87,9 @@ func (c *Config) complete() error {
 		if *d.value < 0 {
 			return fmt.Errorf("%w: %s is %s, want a positive duration", ErrConfig, d.name, *d.value)
 		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.FallbackSlots == 0 {
 		c.FallbackSlots = DefaultFallbackSlots

@@ -37,6 +37,12 @@ type track struct {
 	headFrom time.Time       // since when it is that
 	dag      primitives.Slot // newest slot in gwat's tips, when last told
 	dagThen  primitives.Slot // at headFrom
+	highHead primitives.Slot // the beacon's, reorgs of some slots left out
+
+	// gwat's newest coordinated slot: of the newest head whose spines it was seen
+	// to have finalized, while its finality has not fallen below that.
+	coord       primitives.Slot
+	coordNumber uint64
 }
 
 func (t *track) observe(o *observation) {
@@ -55,11 +61,36 @@ func (t *track) observe(o *observation) {
 	if o.beacon.err == nil && o.beacon.head.header.Root != t.head {
 		t.head, t.headFrom, t.dagThen = o.beacon.head.header.Root, o.at, t.dag
 	}
+	t.coordinated(o)
+	if o.beacon.err == nil {
+		t.holdHead(o.beacon.head.header.Slot)
+	}
 	if o.gwat.latest != nil && o.gwat.latest.Number != nil {
 		if n := *o.gwat.latest.Number; n != t.number || t.numberFrom.IsZero() {
 			t.number, t.numberFrom = n, o.at
 		}
 	}
+}
+
+// coordinated takes in whether gwat has finalized what the beacon's head says.
+func (t *track) coordinated(o *observation) {
+	if o.gwat.latest == nil || o.gwat.latest.Number == nil {
+		return
+	}
+	number := *o.gwat.latest.Number
+	if number < t.coordNumber {
+		t.coord, t.coordNumber = 0, 0
+	}
+	head := o.beacon.head
+	if !o.up() || len(head.spines) == 0 && (o.gwat.sync.Syncing || t.coord == 0) {
+		return // a head without spines shows something of a pair at work only
+	}
+	for _, s := range head.spines {
+		if o.state(s) != checkpoint.SpineFinal {
+			return
+		}
+	}
+	t.coord, t.coordNumber = head.header.Slot, number
 }
 
 // silent tells that the beacon side has brought no head for so long, while

@@ -220,6 +220,18 @@ func (b *bench) calls(method string) int {
 	return n
 }
 
+// callAfter is the first call after one of this method that may change gwat.
+func (b *bench) callAfter(method string) string {
+	after := false
+	for _, c := range b.gwat.Calls() {
+		if after && (c.Method == "dag_headSyncReady" || c.Method == "dag_headSync") {
+			return c.Method
+		}
+		after = after || c.Method == method
+	}
+	return ""
+}
+
 func quietLog() *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(io.Discard)

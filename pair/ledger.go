@@ -16,25 +16,31 @@ import (
 type ledger struct {
 	journal *journal.Journal
 	log     logrus.FieldLogger
+	now     func() time.Time
 
-	disk sync.Mutex // keeps the journal's writes in order; never held with mu
+	// disk holds one token and keeps the journal's writes in order; it is never
+	// held with mu. A channel, as who waits for a slow disk must not hold up a fake clock.
+	disk chan struct{}
 
 	mu        sync.Mutex
 	pending   *journal.Pending
 	written   bool // pending stands in the journal (S1)
+	sending   bool // pending may have been sent: until it is written down it is not
 	touched   time.Time
 	confirmed *status.Confirmed
+	trouble   string // why the last write failed; "" if it did not
 }
 
-func openLedger(j *journal.Journal, log logrus.FieldLogger) *ledger {
-	l := &ledger{journal: j, log: log}
+func openLedger(j *journal.Journal, log logrus.FieldLogger, now func() time.Time) *ledger {
+	l := &ledger{journal: j, log: log, now: now, disk: make(chan struct{}, 1)}
 	var err error
 	if l.pending, err = j.Pending(); err != nil {
 		log.WithError(err).Warn("The journal's pending call cannot be read; going on without it")
 	}
 	l.written = l.pending != nil
-	if now := time.Now(); l.written && l.pending.SentAt.After(now) {
-		l.pending.SentAt = now // the clock was set back since
+	l.sending = l.written
+	if at := now(); l.written && l.pending.SentAt.After(at) {
+		l.pending.SentAt = at // the clock was set back since
 	}
 	if l.confirmed, err = j.Confirmed(); err != nil {
 		log.WithError(err).Warn("The journal's confirmed entry cannot be read; going on without it")
@@ -42,26 +48,34 @@ func openLedger(j *journal.Journal, log logrus.FieldLogger) *ledger {
 	return l
 }
 
+// writing takes the disk until the function it gives is called.
+func (l *ledger) writing() func() {
+	l.disk <- struct{}{}
+	return func() { <-l.disk }
+}
+
 func (l *ledger) SetPending(p journal.Pending) {
-	l.disk.Lock()
-	defer l.disk.Unlock()
-	l.setPending(&p, false)
+	defer l.writing()()
+	l.set(func() { l.sending, l.pending, l.written = l.sending && l.pending != nil, &p, false })
 	err := l.journal.SetPending(p)
 	l.note("pending call", err)
-	l.setPending(&p, err == nil)
+	l.set(func() { l.sending, l.written, l.touched = true, err == nil, l.now() })
 }
 
 func (l *ledger) ClearPending() {
-	l.disk.Lock()
-	defer l.disk.Unlock()
-	l.setPending(nil, false)
+	defer l.writing()()
+	l.set(l.forgetPending)
 	l.note("pending call", l.journal.ClearPending())
 }
 
-func (l *ledger) setPending(p *journal.Pending, written bool) {
+func (l *ledger) forgetPending() {
+	l.pending, l.written, l.touched = nil, false, l.now()
+}
+
+func (l *ledger) set(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pending, l.written, l.touched = p, written, time.Now()
+	change()
 }
 
 // Takeable is the pending ready if it may be taken over: it was written down
@@ -79,19 +93,18 @@ func (l *ledger) Takeable() *journal.Pending {
 func (l *ledger) Busy(since time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.pending != nil || l.touched.After(since)
+	return l.pending != nil && l.sending || l.touched.After(since)
 }
 
 // SetNetwork names the network; what was kept of another one is gone.
 func (l *ledger) SetNetwork(n status.Network) {
-	l.disk.Lock()
-	defer l.disk.Unlock()
+	defer l.writing()()
 	l.note("network", l.journal.SetNetwork(n))
 	if confirmed, err := l.journal.Confirmed(); err == nil && confirmed == nil {
 		l.setConfirmed(nil)
 	}
 	if pending, err := l.journal.Pending(); err == nil && pending == nil && l.Takeable() != nil {
-		l.setPending(nil, false)
+		l.set(l.forgetPending)
 	}
 }
 
@@ -102,15 +115,13 @@ func (l *ledger) Pending() *journal.Pending {
 }
 
 func (l *ledger) SetConfirmed(c status.Confirmed) {
-	l.disk.Lock()
-	defer l.disk.Unlock()
+	defer l.writing()()
 	l.setConfirmed(&c)
 	l.note("confirmed entry", l.journal.SetConfirmed(c))
 }
 
 func (l *ledger) ClearConfirmed() {
-	l.disk.Lock()
-	defer l.disk.Unlock()
+	defer l.writing()()
 	l.setConfirmed(nil)
 	l.note("confirmed entry", l.journal.ClearConfirmed())
 }
@@ -131,4 +142,18 @@ func (l *ledger) note(what string, err error) {
 	if err != nil {
 		l.log.WithError(err).Warnf("The journal does not take the %s; going on without it", what)
 	}
+	l.setTrouble(err)
+}
+
+func (l *ledger) setTrouble(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trouble = text(err)
+}
+
+// Trouble tells why the journal's last write failed; "" if it did not.
+func (l *ledger) Trouble() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trouble
 }

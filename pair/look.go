@@ -2,10 +2,10 @@ package pair
 
 import (
 	"context"
-	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 )
 
@@ -15,7 +15,7 @@ func (p *Pair) look(ctx context.Context) {
 		p.lookAgain = true
 		return
 	}
-	p.looking, p.lookAgain, p.lookStart = true, false, time.Now()
+	p.looking, p.lookAgain, p.lookStart = true, false, p.cfg.Now()
 	q := p.question()
 	p.workers.Go(func() {
 		obs := p.observer.look(ctx, q)
@@ -29,7 +29,7 @@ func (p *Pair) look(ctx context.Context) {
 func (p *Pair) question() question {
 	stage := p.machine.Stage()
 	q := question{
-		identity: p.identity == nil || stage == fsm.Halted || time.Since(p.identityAt) > slowEvery*p.cfg.PollInterval,
+		identity: p.identity == nil || stage == fsm.Halted || p.cfg.Now().Sub(p.identityAt) > slowEvery*p.cfg.PollInterval,
 		calls:    stage == fsm.Switching || stage == fsm.Working,
 	}
 	if p.missing != nil {
@@ -50,23 +50,28 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	previous := p.obs
 	p.obs = o
 	p.track.observe(o)
-	p.metrics.looked(o)
 	if o.identity != nil {
 		p.identified(o)
+		if p.ledger.Trouble() != "" {
+			p.ledger.SetNetwork(*p.network(o.at)) // shows whether the journal can be written again
+		}
 	}
 	if p.human != nil && o.at.After(p.human.until) {
 		p.human = nil
 	}
 	// A look from before a call of ours ended tells nothing of it.
 	fresh := p.worker == nil && o.start.After(p.workerEnd)
+	if o.gwat.err == nil || o.gwat.sync.Stage == gwatclient.StageHead {
+		p.watchRival(o, previous) // a look that failed later on may have shown a sign, too
+	}
 	if o.gwat.err == nil {
-		p.watchRival(o, previous)
 		if fresh {
 			p.completed = p.completed && !o.gwat.sync.Syncing
 			p.judgePending()
 		}
 	}
 	p.verify(o)
+	p.judgeLook(o, previous)
 	p.settle(ctx)
 	if o.up() && fresh {
 		p.proveConfirmed(o)
@@ -124,6 +129,7 @@ func (p *Pair) verify(o *observation) {
 	look.Head.Info = checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
 	for _, s := range head.spines {
 		look.States = append(look.States, o.state(s))
+		look.Heights = append(look.Heights, o.height(s))
 	}
 	p.verdict = p.verifier.Observe(look)
 	p.track.covered = max(p.track.covered, p.verifier.Covered())

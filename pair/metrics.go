@@ -1,94 +1,165 @@
 package pair
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
 )
 
-// metrics of one pair. What each value means stands in its help text.
+// metrics count what happens in one pair; what a value means stands in its help
+// text. What a snapshot tells is not among them: mirror reads it from there.
 type metrics struct {
-	stage    *prometheus.GaugeVec
-	changes  *prometheus.CounterVec
-	attempts *prometheus.CounterVec
-	up       *prometheus.GaugeVec
-	latency  *prometheus.GaugeVec
-	lag      prometheus.Gauge
-	number   prometheus.Gauge
-	pushed   prometheus.Counter
+	registry  prometheus.Registerer // with the pair's label; nil if there is none
+	changes   *prometheus.CounterVec
+	stages    *prometheus.HistogramVec
+	attempts  *prometheus.CounterVec
+	pushed    prometheus.Counter
+	pushes    *prometheus.HistogramVec
+	rollbacks *prometheus.HistogramVec
+	calls     *prometheus.HistogramVec
 }
 
+// The buckets, in seconds: a call on the same machine takes milliseconds, one that
+// hangs its timeout; a stage takes seconds or days.
+var (
+	callBuckets  = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120}
+	pushBuckets  = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 80, 120}
+	stageBuckets = []float64{1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600}
+)
+
+// attemptResults are how an attempt ends, beside the kinds of its error.
+const (
+	attemptPushed = "pushed"
+	attemptLevel  = "level"
+)
+
 func newMetrics(r prometheus.Registerer, pair string) (*metrics, error) {
-	labels := prometheus.Labels{"pair": pair}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
 	m := &metrics{
-		stage: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "syncd_stage", ConstLabels: labels,
-			Help: "1 for the stage the pair is in, 0 for the others."}, []string{"stage"}),
-		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "syncd_stage_changes_total", ConstLabels: labels,
-			Help: "Stage changes by the event that caused them."}, []string{"event"}),
-		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "syncd_head_sync_attempts_total", ConstLabels: labels,
-			Help: "Head-sync attempts by how they ended: pushed, level, or the kind of the error."}, []string{"result"}),
-		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "syncd_node_up", ConstLabels: labels,
-			Help: "1 if the node answered the last look at it."}, []string{"node"}),
-		latency: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "syncd_node_latency_seconds", ConstLabels: labels,
-			Help: "How long the node took for its first answer of the last look."}, []string{"node"}),
-		lag: prometheus.NewGauge(prometheus.GaugeOpts{Name: "syncd_beacon_head_lag_slots", ConstLabels: labels,
-			Help: "Slots the beacon's head is behind the wall clock."}),
-		number: prometheus.NewGauge(prometheus.GaugeOpts{Name: "syncd_gwat_finalized_number", ConstLabels: labels,
-			Help: "Number of gwat's last finalized block."}),
-		pushed: prometheus.NewCounter(prometheus.CounterOpts{Name: "syncd_pushed_entries_total", ConstLabels: labels,
-			Help: "ConsensusInfo entries that were pushed and confirmed."}),
+		changes: counter("syncd_stage_changes_total", "Stage changes since the start of syncd, by the event that caused them.", "event"),
+		stages: histogram("syncd_stage_duration_seconds",
+			"How long the pair was in a stage, told when it leaves it. What is still going on is time() - syncd_stage_entered_timestamp_seconds.", stageBuckets, "stage"),
+		attempts: counter("syncd_head_sync_attempts_total",
+			"Head-sync attempts since the start of syncd, by how they ended: pushed, level (gwat had all), or the kind of the error (retry_now, retry_later, restart_attempt, needs_human).", "result"),
+		pushed: prometheus.NewCounter(prometheus.CounterOpts{Name: "syncd_pushed_entries_total",
+			Help: "ConsensusInfo entries that were pushed and that gwat was read to have finalized, since the start of syncd."}),
+		pushes: histogram("syncd_push_duration_seconds",
+			"How long gwat took for one dag_headSync (one segment of a push), by result: ok, not_done (it answered false), or what went wrong as in syncd_rpc_duration_seconds.", pushBuckets, "result"),
+		rollbacks: histogram("syncd_rollback_duration_seconds",
+			"How long gwat took for one dag_headSyncReady, in which it rolls back to the checkpoint, by result: ok, not_done (it is not ready), or what went wrong as in syncd_rpc_duration_seconds.", pushBuckets, "result"),
+		calls: histogram("syncd_rpc_duration_seconds",
+			"How long a call to a node took, by method (a batch is one call; of the beacon node the path, {id} for what it asks for) and result: ok (also of an answer of gwat whose result carries an error member), down (not reachable), lost (no answer in time), malformed, http_status, not_found, refused (an error of the node), canceled (syncd no longer wanted it).", callBuckets, "node", "method", "result"),
+	}
+	for _, row := range fsm.Table() { // a counter that appears with its first event hides it from rate()
+		m.changes.WithLabelValues(string(row.Event))
+	}
+	for _, result := range []string{attemptPushed, attemptLevel, failure.Name(failure.RetryNow), failure.Name(failure.RetryLater),
+		failure.Name(failure.RestartAttempt), failure.Name(failure.NeedsHuman)} {
+		m.attempts.WithLabelValues(result)
 	}
 	if r == nil {
 		return m, nil
 	}
+	m.registry = prometheus.WrapRegistererWith(prometheus.Labels{"pair": pair}, r)
 	var errs []error
-	for _, c := range []prometheus.Collector{m.stage, m.changes, m.attempts, m.up, m.latency, m.lag, m.number, m.pushed} {
-		errs = append(errs, r.Register(c))
+	for _, c := range []prometheus.Collector{m.changes, m.stages, m.attempts, m.pushed, m.pushes, m.rollbacks, m.calls} {
+		errs = append(errs, m.registry.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
 
-func (m *metrics) entered(stage fsm.Stage) {
-	for _, s := range fsm.Stages() {
-		m.stage.WithLabelValues(string(s)).Set(flag(s == stage))
+// mirror adds what the newest snapshot tells.
+func (m *metrics) mirror(snapshot func() *status.Snapshot) error {
+	if m.registry == nil {
+		return nil
 	}
+	return m.registry.Register(&mirror{snapshot: snapshot})
 }
 
-func (m *metrics) looked(o *observation) {
-	m.up.WithLabelValues("gwat").Set(flag(o.gwat.err == nil))
-	m.up.WithLabelValues("beacon").Set(flag(o.beacon.err == nil))
-	if o.gwat.err == nil {
-		m.latency.WithLabelValues("gwat").Set(o.gwat.latency.Seconds())
-		if o.gwat.latest.Number != nil {
-			m.number.Set(float64(*o.gwat.latest.Number))
-		}
-	}
-	if o.beacon.err == nil {
-		m.latency.WithLabelValues("beacon").Set(o.beacon.latency.Seconds())
-	}
+func (m *metrics) changed(c fsm.Change, took time.Duration) {
+	m.changes.WithLabelValues(string(c.Event)).Inc()
+	m.stages.WithLabelValues(string(c.From)).Observe(took.Seconds())
 }
 
 func (m *metrics) ended(err error, level bool) {
 	result := failure.Name(err)
 	switch {
 	case err == nil && level:
-		result = "level"
+		result = attemptLevel
 	case err == nil:
-		result = "pushed"
+		result = attemptPushed
 	}
 	m.attempts.WithLabelValues(result).Inc()
 }
 
-func flag(b bool) float64 {
-	if b {
-		return 1
+// observe is the hook of a node's client.
+func (m *metrics) observe(node string) func(method string, took time.Duration, err error) {
+	return func(method string, took time.Duration, err error) {
+		m.calls.WithLabelValues(node, method, resultOf(err)).Observe(took.Seconds())
 	}
-	return 0
+}
+
+// resultOf is one of few words: a label's values must be bounded.
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case failure.Canceled(err):
+		return "canceled"
+	case errors.Is(err, gwatclient.ErrDown), errors.Is(err, beaconclient.ErrDown):
+		return "down"
+	case errors.Is(err, gwatclient.ErrLost), errors.Is(err, beaconclient.ErrLost):
+		return "lost"
+	case errors.Is(err, gwatclient.ErrMalformed), errors.Is(err, beaconclient.ErrMalformed), errors.Is(err, beaconclient.ErrTooLarge):
+		return "malformed"
+	case errors.Is(err, gwatclient.ErrUnauthorized), errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, beaconclient.ErrHTTPStatus):
+		return "http_status"
+	case errors.Is(err, beaconclient.ErrNotFound):
+		return "not_found"
+	}
+	return "refused"
+}
+
+// timedDriver measures the two calls of head sync.
+type timedDriver struct {
+	headsync.Driver
+	metrics *metrics
+}
+
+func (d timedDriver) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+	start := time.Now()
+	done, err := d.Driver.HeadSyncReady(ctx, cp)
+	d.metrics.rollbacks.WithLabelValues(doneOf(done, err)).Observe(time.Since(start).Seconds())
+	return done, err
+}
+
+func (d timedDriver) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+	start := time.Now()
+	done, err := d.Driver.HeadSync(ctx, infos)
+	d.metrics.pushes.WithLabelValues(doneOf(done, err)).Observe(time.Since(start).Seconds())
+	return done, err
+}
+
+func doneOf(done bool, err error) string {
+	if err == nil && !done {
+		return "not_done"
+	}
+	return resultOf(err)
 }
 
 // statusError puts an error into the form of the status.

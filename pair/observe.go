@@ -15,6 +15,9 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
+// maxEntries bounds the beacon blocks that looks keep: a completed one leaves four.
+const maxEntries = 64
+
 // slowEvery is every how many looks the things that hardly change are read again.
 const slowEvery = 30
 
@@ -29,6 +32,7 @@ type question struct {
 type observation struct {
 	start    time.Time
 	at       time.Time // when it was complete
+	done     time.Time // the same by the clock that never jumps
 	gwat     gwatLook
 	beacon   beaconLook
 	identity *checkpoint.Identity // nil if it was not asked for or not had
@@ -39,20 +43,26 @@ type observation struct {
 
 type gwatLook struct {
 	err     error
-	latency time.Duration
+	latency time.Duration // of the first call
+	slowest time.Duration // of the slowest call
 	sync    gwatclient.SyncStatus
 	latest  *gwatclient.Block
+	peers   *uint64 // if this look read them
 }
 
 type beaconLook struct {
 	err     error
-	latency time.Duration
+	latency time.Duration // of the first call
+	slowest time.Duration // of the slowest call
+	told    time.Time     // when it told its clock's slot
+	peers   *uint64       // if this look read them
 	syncing beaconclient.Syncing
 	head    beaconEntry
 	// The beacon's checkpoints, newest first: current justified, previous
 	// justified, finalized; empty before the first justification.
 	justified checkpoint.Checkpoint
 	points    []beaconEntry
+	finalized *uint64 // slot of the finalized checkpoint's block, if it was had
 }
 
 // beaconEntry is a beacon block as far as a look needs it.
@@ -80,18 +90,40 @@ func (o *observation) state(spine common.Hash) checkpoint.SpineState {
 	return checkpoint.BlockState(true, b.Number, b.Height)
 }
 
-// extras are read seldom and shown only.
-type extras struct {
-	gwatVersion, beaconVersion string
-	gwatPeers, beaconPeers     *uint64
+// height is that of a spine that was read; 0 if gwat does not have it.
+func (o *observation) height(spine common.Hash) uint64 {
+	if b := o.blocks[spine]; b != nil {
+		return b.Height
+	}
+	return 0
+}
+
+// extras are read seldom and kept to be shown.
+type extras struct{ gwat, beacon extra }
+
+type extra struct {
+	version string
+	peers   *uint64
+}
+
+// note takes in what a look has read.
+func (e *extra) note(versioned bool, version string, peers *uint64) {
+	if versioned {
+		e.version, e.peers = version, peers
+	} else if peers != nil {
+		e.peers = peers
+	}
 }
 
 // observer looks at both nodes. One look runs at a time.
 type observer struct {
 	gwat    gwatNode
 	beacon  beaconNode
+	now     func() time.Time
 	timeout time.Duration
 	looks   int
+
+	gwatPeers, beaconPeers peerWatch
 
 	spec     *checkpoint.Spec
 	entries  map[common.Hash]beaconEntry // of the head and the checkpoints
@@ -108,7 +140,7 @@ type observer struct {
 func (o *observer) look(ctx context.Context, q question) *observation {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	obs := &observation{start: time.Now(), blocks: map[common.Hash]*gwatclient.Block{}}
+	obs := &observation{start: o.now(), blocks: map[common.Hash]*gwatclient.Block{}}
 	slow := o.looks%slowEvery == 0 || q.identity
 	o.looks++
 	var wg sync.WaitGroup
@@ -118,39 +150,57 @@ func (o *observer) look(ctx context.Context, q question) *observation {
 	if obs.up() {
 		o.lookAcross(ctx, q, obs)
 	}
-	obs.at = time.Now()
+	obs.at, obs.done = o.now(), time.Now()
 	return obs
 }
 
 func (o *observer) lookGwat(ctx context.Context, slow bool) (g gwatLook) {
-	start := time.Now()
-	if g.sync, g.err = o.gwat.Syncing(ctx); g.err != nil {
+	if g.sync, g.err = timed(&g.slowest, func() (gwatclient.SyncStatus, error) { return o.gwat.Syncing(ctx) }); g.err != nil {
 		return g
 	}
-	g.latency = time.Since(start)
-	if g.latest, g.err = o.gwat.Latest(ctx); g.err != nil || !slow {
+	g.latency = g.slowest
+	if g.latest, g.err = timed(&g.slowest, func() (*gwatclient.Block, error) { return o.gwat.Latest(ctx) }); g.err != nil {
 		return g
 	}
-	version, _ := o.gwat.ClientVersion(ctx)
-	peers, err := o.gwat.PeerCount(ctx)
+	if slow || o.gwatPeers > 0 {
+		g.peers = o.gwatPeers.read(func() (uint64, error) { return o.gwat.PeerCount(ctx) })
+	}
+	version := ""
+	if slow {
+		version, _ = o.gwat.ClientVersion(ctx)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.extras.gwatVersion, o.extras.gwatPeers = version, known(peers, err)
+	o.extras.gwat.note(slow, version, g.peers)
 	return g
 }
 
-func (o *observer) lookBeacon(ctx context.Context, slow bool) (b beaconLook) {
+// timed makes a call and keeps in slowest how long the slowest one took. A
+// latency is no matter of the wall clock, which may jump.
+func timed[T any](slowest *time.Duration, call func() (T, error)) (T, error) {
 	start := time.Now()
-	if b.syncing, b.err = o.beacon.Syncing(ctx); b.err != nil {
+	out, err := call()
+	*slowest = max(*slowest, time.Since(start))
+	return out, err
+}
+
+func (o *observer) lookBeacon(ctx context.Context, slow bool) (b beaconLook) {
+	if b.syncing, b.err = timed(&b.slowest, func() (beaconclient.Syncing, error) { return o.beacon.Syncing(ctx) }); b.err != nil {
 		return b
 	}
-	b.latency = time.Since(start)
+	b.latency, b.told = b.slowest, o.now()
 	if slow {
 		if b.err = o.lookBeaconSlow(ctx); b.err != nil {
 			return b
 		}
 	}
-	head, err := o.beacon.Header(ctx, beaconclient.Head)
+	if slow || o.beaconPeers > 0 {
+		b.peers = o.beaconPeers.read(func() (uint64, error) { return o.beacon.PeerCount(ctx) })
+		o.mu.Lock()
+		o.extras.beacon.note(false, "", b.peers)
+		o.mu.Unlock()
+	}
+	head, err := timed(&b.slowest, func() (beaconclient.Header, error) { return o.beacon.Header(ctx, beaconclient.Head) })
 	if err != nil {
 		b.err = fmt.Errorf("read the head: %w", err)
 		return b
@@ -168,11 +218,10 @@ func (o *observer) lookBeaconSlow(ctx context.Context) error {
 		return fmt.Errorf("read the network's constants: %w", err)
 	}
 	version, _ := o.beacon.Version(ctx)
-	peers, err := o.beacon.PeerCount(ctx)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.spec = &spec
-	o.extras.beaconVersion, o.extras.beaconPeers = version, known(peers, err)
+	o.extras.beacon.version = version
 	return nil
 }
 
@@ -204,6 +253,10 @@ func (o *observer) lookCheckpoints(ctx context.Context, head beaconclient.Header
 				return err
 			}
 		}
+		if cp == o.finality.Finalized {
+			slot := uint64(e.header.Slot)
+			b.finalized = &slot
+		}
 		kept[cp.Root] = e
 		b.points = append(b.points, e)
 	}
@@ -211,7 +264,9 @@ func (o *observer) lookCheckpoints(ctx context.Context, head beaconclient.Header
 	return nil
 }
 
-// entry reads the body of a block, unless it was read for the look before.
+// entry reads the body of a block, unless it was read before. What a look has read
+// stays, even if it is not completed in its time: far from the node no look would
+// be, if each began with nothing.
 func (o *observer) entry(ctx context.Context, h beaconclient.Header) (beaconEntry, error) {
 	if e, ok := o.entries[h.Root]; ok {
 		return e, nil
@@ -220,7 +275,12 @@ func (o *observer) entry(ctx context.Context, h beaconclient.Header) (beaconEntr
 	if err != nil {
 		return beaconEntry{}, fmt.Errorf("read the block at slot %d: %w", h.Slot, err)
 	}
-	return beaconEntry{header: h, spines: b.Finalization}, nil
+	if len(o.entries) >= maxEntries {
+		clear(o.entries)
+	}
+	e := beaconEntry{header: h, spines: b.Finalization}
+	o.entries[h.Root] = e
+	return e, nil
 }
 
 // lookAcross reads from gwat what the beacon named.
@@ -241,7 +301,7 @@ func (o *observer) lookAcross(ctx context.Context, q question, obs *observation)
 	if o.settled(spines, obs.gwat.latest.Hash) {
 		obs.blocks = o.blocks
 	} else {
-		blocks, err := o.gwat.BlocksByHash(ctx, spines)
+		blocks, err := timed(&obs.gwat.slowest, func() ([]*gwatclient.Block, error) { return o.gwat.BlocksByHash(ctx, spines) })
 		if err != nil {
 			obs.gwat.err = fmt.Errorf("read spines: %w", err)
 			return
@@ -253,7 +313,9 @@ func (o *observer) lookAcross(ctx context.Context, q question, obs *observation)
 	}
 	if q.calls {
 		obs.calls = true
-		_, obs.callsErr = o.gwat.Candidates(ctx, obs.beacon.head.header.Slot)
+		_, obs.callsErr = timed(&obs.gwat.slowest, func() ([]common.Hash, error) {
+			return o.gwat.Candidates(ctx, obs.beacon.head.header.Slot)
+		})
 	}
 }
 
@@ -289,13 +351,6 @@ func (o *observer) shown() extras {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.extras
-}
-
-func known(v uint64, err error) *uint64 {
-	if err != nil {
-		return nil
-	}
-	return &v
 }
 
 // progress gives the beacon's sync in the words of the checkpoint package.

@@ -2,8 +2,10 @@ package pair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/status"
 )
@@ -20,32 +22,80 @@ func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
 // Pause has syncd keep its hands off both nodes until Resume. It is not kept
 // over a restart of syncd.
 func (p *Pair) Pause(ctx context.Context, reason string) error {
-	return p.command(ctx, command{pause: true, reason: reason})
+	return p.order(ctx, func(ctx context.Context) error {
+		p.paused = true
+		if reason != "" && p.machine.Stage() != fsm.Paused {
+			p.fire(ctx, fsm.PauseAsked, asked("", reason))
+		}
+		return nil
+	})
 }
 
 // Resume ends a pause.
-func (p *Pair) Resume(ctx context.Context) error { return p.command(ctx, command{}) }
+func (p *Pair) Resume(ctx context.Context) error {
+	return p.order(ctx, func(context.Context) error {
+		p.paused = false
+		return nil
+	})
+}
 
-func (p *Pair) command(ctx context.Context, c command) error {
-	c.done = make(chan error, 1)
+// What a pair answers to a resync that it does not take.
+var (
+	ErrPaused      = failure.As(failure.RetryLater, errors.New("the pair is paused: resume it first"))
+	ErrObserveOnly = failure.As(failure.NeedsHuman, errors.New("syncd only observes (--observe) and pushes nothing: start it without --observe"))
+)
+
+// Resync takes the pair through all stages again, from who the nodes are on.
+// With full the next push begins at the last checkpoint whatever gwat has beyond
+// it, until one has ended well (S4: the operator forces it).
+func (p *Pair) Resync(ctx context.Context, reason string, full bool) error {
+	return p.order(ctx, func(ctx context.Context) error {
+		switch {
+		case p.paused:
+			return ErrPaused
+		case full && p.cfg.Observe:
+			return ErrObserveOnly
+		}
+		p.human, p.tried = nil, seenNodes{}
+		clear(p.refused)
+		p.judged.failed = 0
+		how := ""
+		if full {
+			p.fullPush, how = true, ", with the full push"
+		}
+		if p.machine.Can(fsm.ResyncAsked) {
+			p.fire(ctx, fsm.ResyncAsked, asked(how, reason))
+		}
+		p.look(ctx)
+		return nil
+	})
+}
+
+func asked(how, reason string) string {
+	if reason == "" {
+		return "asked by the operator" + how
+	}
+	return "asked by the operator" + how + ": " + reason
+}
+
+// order has the loop do something, and decide anew.
+func (p *Pair) order(ctx context.Context, do func(context.Context) error) error {
+	c := command{do: do, done: make(chan error, 1)}
 	select {
 	case p.commands <- c:
 		return <-c.done
 	case <-p.stopped:
 		return ErrStopped
 	case <-ctx.Done():
-		return fmt.Errorf("the pair did not take the command: %w", ctx.Err())
+		return fmt.Errorf("the pair did not take the order: %w", ctx.Err())
 	}
 }
 
-// obey carries a command out in the loop.
-func (p *Pair) obey(ctx context.Context, c command) error {
-	p.paused = c.pause
-	if c.pause && c.reason != "" && p.machine.Stage() != fsm.Paused {
-		p.fire(ctx, fsm.PauseAsked, "asked by the operator: "+c.reason)
-	}
+// obey carries an order out in the loop.
+func (p *Pair) obey(ctx context.Context, c command) {
+	err := c.do(ctx)
 	p.settle(ctx)
-	return nil
+	c.done <- err
 }
 
 // Subscribe gives the stage changes from now on, in order. A reader that falls
@@ -79,5 +129,42 @@ func (p *Pair) tell(c status.Change) {
 		case ch <- c:
 		default:
 		}
+	}
+}
+
+// Updates gives each new snapshot, the present one first; a slow reader gets the
+// newest only. The channel is closed when the loop ends or by cancel.
+func (p *Pair) Updates() (snapshots <-chan *status.Snapshot, cancel func()) {
+	ch := make(chan *status.Snapshot, 1)
+	p.subMu.Lock()
+	defer p.subMu.Unlock()
+	select {
+	case <-p.stopped:
+		close(ch)
+		return ch, func() {}
+	default:
+	}
+	ch <- p.snapshot.Load()
+	p.updates[ch] = struct{}{}
+	return ch, func() {
+		p.subMu.Lock()
+		defer p.subMu.Unlock()
+		if _, ok := p.updates[ch]; ok {
+			delete(p.updates, ch)
+			close(ch)
+		}
+	}
+}
+
+// update hands a snapshot to every reader of Updates; an unread one makes room.
+func (p *Pair) update(s *status.Snapshot) {
+	p.subMu.Lock()
+	defer p.subMu.Unlock()
+	for ch := range p.updates {
+		select {
+		case <-ch:
+		default:
+		}
+		ch <- s // only this goroutine sends, so there is room
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/beaconclient"
@@ -18,6 +19,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/verdict"
 )
 
 // stopGrace is how long a call in flight may still take when syncd is stopped:
@@ -38,6 +40,7 @@ type Pair struct {
 	observer *observer
 
 	snapshot atomic.Pointer[status.Snapshot]
+	samples  samples
 	handsOff atomic.Pointer[string] // hands, for the worker
 	commands chan command
 	looks    chan *observation
@@ -46,8 +49,9 @@ type Pair struct {
 	stopped  chan struct{}
 	workers  sync.WaitGroup
 
-	subMu sync.Mutex
-	subs  map[chan status.Change]struct{}
+	subMu   sync.Mutex
+	subs    map[chan status.Change]struct{}
+	updates map[chan *status.Snapshot]struct{}
 
 	// owned
 	machine     *fsm.Machine
@@ -59,6 +63,8 @@ type Pair struct {
 	lookStart   time.Time
 	lookAgain   bool
 	paused      bool
+	fullPush    bool             // ordered, and no push has ended well since
+	below       *primitives.Slot // where gwat was rolled back under a push, until an attempt ends well
 	identity    *checkpoint.Identity
 	spec        *checkpoint.Spec // of the identity last known
 	identityAt  time.Time
@@ -72,7 +78,9 @@ type Pair struct {
 	ours        []common.Hash // spines of the last push
 	verifier    *headsync.Verifier
 	verdict     headsync.Verdict
-	completed   bool // eth_syncing is false by our completing call
+	reached     primitives.Slot // head that the last attempt was level with
+	pushedTo    uint64          // number that it was seen to have pushed to; 0 if it pushed nothing
+	completed   bool            // eth_syncing is false by our completing call
 	worker      *worker
 	workerEnd   time.Time
 	generation  uint64
@@ -89,6 +97,7 @@ type Pair struct {
 	rates       rates
 	seq         uint64
 	told        time.Time // of the last reassurance line
+	judged      judged
 }
 
 type human struct {
@@ -101,10 +110,10 @@ type missing struct {
 	until time.Time
 }
 
+// command is an operator's order.
 type command struct {
-	pause  bool
-	reason string
-	done   chan error
+	do   func(context.Context) error
+	done chan error
 }
 
 // New checks the config and builds a pair; it needs neither node to be up.
@@ -112,6 +121,11 @@ func New(cfg Config) (*Pair, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
+	m, err := newMetrics(cfg.Registerer, cfg.Name)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	cfg.Gwat.Observe, cfg.Beacon.Observe = m.observe(nodeGwat), m.observe(nodeBeacon)
 	gwat, err := gwatclient.New(cfg.Gwat)
 	if err != nil {
 		return nil, fmt.Errorf("gwat endpoint: %w", err)
@@ -121,7 +135,7 @@ func New(cfg Config) (*Pair, error) {
 		gwat.Close()
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
-	p, err := newPair(cfg, gwat, beacon)
+	p, err := newPair(cfg, gwat, beacon, m)
 	if err != nil {
 		gwat.Close()
 		beacon.Close()
@@ -129,28 +143,27 @@ func New(cfg Config) (*Pair, error) {
 	return p, err
 }
 
-func newPair(cfg Config, gwat gwatNode, beacon beaconNode) (*Pair, error) {
-	m, err := newMetrics(cfg.Registerer, cfg.Name)
-	if err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
+func newPair(cfg Config, gwat gwatNode, beacon beaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
-	now := time.Now()
+	now := cfg.Now()
 	p := &Pair{
 		cfg: cfg, log: log, gwat: gwat, beacon: beacon, metrics: m,
-		ledger:   openLedger(cfg.Journal, log),
-		observer: &observer{gwat: gwat, beacon: beacon, timeout: cfg.CallTimeout, entries: map[common.Hash]beaconEntry{}},
+		ledger:   openLedger(cfg.Journal, log, cfg.Now),
+		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, timeout: cfg.CallTimeout, entries: map[common.Hash]beaconEntry{}},
 		commands: make(chan command), looks: make(chan *observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
-		subs:  map[chan status.Change]struct{}{},
+		subs: map[chan status.Change]struct{}{}, updates: map[chan *status.Snapshot]struct{}{},
 		since: now, told: now, reason: "syncd started", refused: map[common.Hash]int{},
+		judged: judged{judge: verdict.New(cfg.PollInterval), born: time.Now()},
 	}
 	p.machine = fsm.New(p.changed)
-	p.metrics.entered(fsm.Connecting)
 	if note := cfg.Journal.Note(); note != "" {
 		log.Warn(note)
 	}
 	p.publish()
+	if err := m.mirror(p.Snapshot); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	return p, nil
 }
 
@@ -164,34 +177,35 @@ func (p *Pair) Run(ctx context.Context) error {
 	attempt := time.NewTimer(0)
 	defer attempt.Stop()
 	p.look(inner)
+	in := inbox{ctx.Done(), p.looks, p.reports, p.results, p.commands, events, tick.C, attempt.C}
 	for {
-		select {
-		case <-ctx.Done():
+		switch m := in.next().(type) {
+		case stop:
 			return nil
-		case <-tick.C:
-			p.look(inner)
-		case _, ok := <-events:
-			if !ok {
-				events = nil
+		case *observation:
+			p.looked(inner, m)
+		case report:
+			p.reported(inner, m)
+		case result:
+			p.ended(inner, m)
+		case command:
+			p.obey(inner, m)
+		case beaconclient.Event:
+			if m.Head != nil {
+				p.judged.events++
 			}
 			// What changed is read from the node, not from the event; a flood of
 			// events wakes no more looks than this.
-			if time.Since(p.lookStart) >= p.cfg.PollInterval/5 {
+			if p.cfg.Now().Sub(p.lookStart) >= p.cfg.PollInterval/5 {
 				p.look(inner)
 				tick.Reset(p.cfg.PollInterval)
 			}
-		case obs := <-p.looks:
-			p.looked(inner, obs)
-		case r := <-p.reports:
-			p.reported(inner, r)
-		case r := <-p.results:
-			p.ended(inner, r)
-		case c := <-p.commands:
-			c.done <- p.obey(inner, c)
-		case <-attempt.C:
+		case ticked:
+			p.look(inner)
+		case due:
 		}
 		p.act(inner)
-		if wait := time.Until(p.nextAttempt); wait > 0 {
+		if wait := p.nextAttempt.Sub(p.cfg.Now()); wait > 0 {
 			attempt.Reset(wait)
 		}
 		p.publish()
@@ -217,6 +231,10 @@ func (p *Pair) shutdown(cancel context.CancelFunc) {
 	defer p.subMu.Unlock()
 	for ch := range p.subs {
 		delete(p.subs, ch)
+		close(ch)
+	}
+	for ch := range p.updates {
+		delete(p.updates, ch)
 		close(ch)
 	}
 }
@@ -249,19 +267,19 @@ func (p *Pair) fire(ctx context.Context, ev fsm.Event, why string) bool {
 
 // changed is called by the machine after each step.
 func (p *Pair) changed(c fsm.Change) {
-	now := time.Now()
+	now := p.cfg.Now()
 	took := now.Sub(p.since)
 	p.since, p.reason = now, c.Reason
-	p.metrics.entered(c.To)
-	p.metrics.changes.WithLabelValues(string(c.Event)).Inc()
+	p.metrics.changed(c, took)
 	change := status.Change{At: now, From: string(c.From), To: string(c.To), Event: string(c.Event), Reason: c.Reason}
-	p.log.WithFields(logrus.Fields{"from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
+	p.log.WithFields(logrus.Fields{"stage": c.To, "from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
 		Infof("Stage %s: %s", c.To, c.Reason)
 	p.entered(c)
 	p.publish() // before the disk: who asks must not see "working" while it is slow
 	p.tell(change)
 	if err := p.cfg.Journal.AppendChange(change); err != nil {
 		p.log.WithError(err).Warn("The journal does not take the stage change; going on without it")
+		p.ledger.setTrouble(err)
 	}
 }
 
@@ -270,6 +288,9 @@ func (p *Pair) entered(c fsm.Change) {
 	if c.To != fsm.HeadSyncReady && c.To != fsm.HeadSync && c.To != fsm.Switching || c.From == fsm.DAGSync {
 		p.cancelWorker()
 	}
+	if c.To == fsm.Connecting || c.To == fsm.Paused || c.To == fsm.Working {
+		p.judged.failed = 0
+	}
 	switch c.To {
 	case fsm.Connecting:
 		p.identity, p.good = nil, nil
@@ -277,8 +298,9 @@ func (p *Pair) entered(c fsm.Change) {
 	case fsm.HeadSyncReady:
 		p.missing = nil
 	case fsm.Switching:
-		head := p.obs.beacon.head.header.Slot
-		p.verifier = headsync.NewVerifier(time.Now(), p.identity.Spec.SlotDuration(), head, p.ours)
+		// A head that the attempt has read is not new any more.
+		head := max(p.obs.beacon.head.header.Slot, p.reached)
+		p.verifier = headsync.NewVerifier(p.cfg.Now(), p.identity.Spec.SlotDuration(), head, max(p.track.number, p.pushedTo), p.ours)
 		if p.completed {
 			p.verifier.Doubt()
 		}

@@ -7,12 +7,13 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/sirupsen/logrus"
 
-	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/verdict"
 )
 
 // Units of progress.
@@ -30,7 +31,7 @@ func (p *Pair) Snapshot() *status.Snapshot { return p.snapshot.Load() }
 
 // publish builds a snapshot from what the loop knows.
 func (p *Pair) publish() {
-	now := time.Now()
+	now := p.cfg.Now()
 	stage := p.machine.Stage()
 	p.seq++
 	s := &status.Snapshot{
@@ -47,11 +48,28 @@ func (p *Pair) publish() {
 	if o := p.obs; o != nil && o.beacon.err == nil {
 		s.Checkpoint = checkpointShown(o)
 	}
+	s.Findings = p.judged.judge.Findings()
+	s.Verdict = verdict.Of(stage, s.Findings, p.obs != nil)
+	s.ETA = p.eta(s, now)
+	p.samples.add(s)
 	p.snapshot.Store(s)
+	p.update(s)
 	if now.Sub(p.told) >= reassurance {
 		p.told = now
-		p.log.WithField("stage", stage).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.since).Round(time.Second), forWhat(s.Waiting))
+		p.log.WithFields(aliveFields(s)).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.since).Round(time.Second), forWhat(s.Waiting))
 	}
+}
+
+// aliveFields are what a line needs that may be the only one read for hours.
+func aliveFields(s *status.Snapshot) logrus.Fields {
+	out := logrus.Fields{"stage": s.Stage, "verdict": s.Verdict}
+	if s.Gwat.Slot != nil {
+		out["gwat_slot"] = *s.Gwat.Slot
+	}
+	if s.Beacon.Slot != nil {
+		out["beacon_slot"] = *s.Beacon.Slot
+	}
+	return out
 }
 
 func forWhat(waiting string) string {
@@ -140,8 +158,8 @@ func (p *Pair) lock(stage fsm.Stage) *status.Lock {
 func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
 	gwat.Endpoint, beacon.Endpoint = p.gwat.Endpoint(), p.beacon.URL()
 	shown := p.observer.shown()
-	gwat.Version, gwat.Peers = shown.gwatVersion, shown.gwatPeers
-	beacon.Version, beacon.Peers = shown.beaconVersion, shown.beaconPeers
+	gwat.Version, gwat.Peers = shown.gwat.version, shown.gwat.peers
+	beacon.Version, beacon.Peers = shown.beacon.version, shown.beacon.peers
 	o := p.obs
 	if o == nil {
 		gwat.Since, beacon.Since = p.since, p.since
@@ -151,6 +169,7 @@ func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
 	gwat.Since, beacon.Since = p.rates.reachable(&p.rates.gwatUp, gwat.Reachable, now), p.rates.reachable(&p.rates.beaconUp, beacon.Reachable, now)
 	gwat.Error, beacon.Error = statusError(o.gwat.err, o.at), statusError(o.beacon.err, o.at)
 	gwat.LatencyMS, beacon.LatencyMS = milliseconds(o.gwat.latency), milliseconds(o.beacon.latency)
+	p.standing(o, &gwat, &beacon)
 	if gwat.Reachable {
 		gwat.SyncStage = string(o.gwat.sync.Stage)
 		gwat.Progress = p.gwatProgress(o)
@@ -161,8 +180,7 @@ func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
 		if !o.beacon.progress(wall).NearHead() {
 			beacon.SyncStage = "syncing"
 		}
-		head := uint64(o.beacon.syncing.HeadSlot)
-		p.metrics.lag.Set(float64(checkpoint.Lag(o.beacon.syncing.HeadSlot, wall)))
+		head := uint64(p.track.highHead)
 		beacon.Progress = p.rates.beacon.progress(unitSlot, head, max(head, uint64(wall)), o.at)
 	}
 	return gwat, beacon
@@ -183,21 +201,27 @@ func (p *Pair) reported(ctx context.Context, r report) {
 	if r.generation != p.generation {
 		return
 	}
+	if r.Note != "" {
+		p.log.WithField("phase", r.Phase).Warn(r.Note)
+	}
 	if p.push == nil || r.Phase == headsync.PhaseCollecting && p.push.Phase != string(r.Phase) {
-		p.push = &status.Push{Started: time.Now()}
+		p.push = &status.Push{Started: p.cfg.Now()}
 		p.rates.push.reset()
 		p.pushIndex = nil
 	}
 	p.push.Phase, p.push.From, p.push.To = string(r.Phase), r.From, r.To
-	p.push.Progress = *p.rates.push.progress(unitEntry, uint64(r.Done), uint64(r.Total), time.Now())
+	done := uint64(r.Done)
+	if p.push.Progress.Target == uint64(r.Total) {
+		done = max(done, p.push.Progress.Current) // gwat was seen to be past the segment's begin
+	}
+	p.push.Progress = *p.rates.push.progress(unitEntry, done, uint64(r.Total), p.cfg.Now())
 	if !r.Accepted {
 		return
 	}
-	p.push.Progress.Current = 0
 	p.pushIndex = map[common.Hash]int{}
 	for i, e := range r.Push {
 		if spine, ok := e.Info.LastSpine(); ok {
-			p.pushIndex[spine] = i + 1
+			p.pushIndex[spine] = min(r.Done+i+1, r.Total)
 		}
 	}
 	if p.machine.Can(fsm.ReadyAccepted) {
@@ -210,12 +234,12 @@ func (p *Pair) pushShown() *status.Push {
 	if p.push == nil {
 		return nil
 	}
-	out := *p.push
-	if o := p.obs; out.Phase == string(headsync.PhasePushing) && o != nil && o.gwat.latest != nil {
-		if i, ok := p.pushIndex[o.gwat.latest.Hash]; ok {
-			out.Progress = *p.rates.push.progress(unitEntry, uint64(i), out.Progress.Target, o.at)
+	if o := p.obs; p.push.Phase == string(headsync.PhasePushing) && o != nil && o.gwat.latest != nil {
+		if i, ok := p.pushIndex[o.gwat.latest.Hash]; ok && uint64(i) >= p.push.Progress.Current {
+			p.push.Progress = *p.rates.push.progress(unitEntry, uint64(i), p.push.Progress.Target, o.at)
 		}
 	}
+	out := *p.push
 	return &out
 }
 

@@ -1,0 +1,104 @@
+package pair
+
+import (
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/status"
+)
+
+// standing tells where both nodes stand against the wall clock.
+func (p *Pair) standing(o *observation, gwat, beacon *status.Node) {
+	if gwat.Reachable && o.gwat.latest != nil {
+		slot := max(p.track.coord, o.gwat.latest.Slot)
+		gwat.Slot, gwat.Finalized = &slot, o.gwat.latest.Number
+	}
+	if beacon.Reachable {
+		slot := o.beacon.head.header.Slot
+		beacon.Slot, beacon.Finalized = &slot, o.beacon.finalized
+	}
+	if p.identity == nil {
+		return
+	}
+	wall := p.identity.Spec.SlotAt(o.at)
+	for _, n := range []*status.Node{gwat, beacon} {
+		if n.Slot != nil {
+			lag := checkpoint.Lag(*n.Slot, wall)
+			n.LagSlots = &lag
+		}
+	}
+}
+
+// switchSlots is how long the switch takes at best: two new heads must come.
+const switchSlots = headsync.NewHeads + 1
+
+// eta estimates when the pair may work; nil while that cannot be told: a part of
+// the way shows no pace, or something must happen first that has no time.
+func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
+	if p.identity == nil || p.obs == nil || !p.obs.up() || s.Verdict != status.VerdictSyncing {
+		return nil
+	}
+	slot := p.identity.Spec.SlotDuration()
+	at := now
+	later := func(t *time.Time) bool {
+		if t == nil {
+			return false
+		}
+		if t.After(at) {
+			at = *t
+		}
+		return true
+	}
+	switch fsm.Stage(s.Stage) {
+	case fsm.CheckpointSync, fsm.DAGSync:
+		if !p.obs.beacon.progress(p.identity.Spec.SlotAt(now)).NearHead() && !later(chase(s.Beacon.Progress, now, slot)) {
+			return nil
+		}
+		if loads(p.obs.gwat.sync.Stage) && !later(chase(s.Gwat.Progress, now, slot)) {
+			return nil
+		}
+	case fsm.HeadSyncReady:
+		if p.hands != "" || p.judged.failed > 0 {
+			return nil
+		}
+	case fsm.HeadSync:
+		if s.Push == nil || s.Push.Progress.Target > s.Push.Progress.Current && !later(s.Push.Progress.ETA) {
+			return nil
+		}
+	case fsm.Switching:
+		at = p.since
+	default:
+		return nil
+	}
+	at = at.Add(switchSlots * slot)
+	if least := now.Add(slot); at.Before(least) {
+		at = least
+	}
+	return &at
+}
+
+func loads(stage gwatclient.Stage) bool {
+	return stage == gwatclient.StageFinalized || stage == gwatclient.StageDAG
+}
+
+// chase is when a progress reaches its target; one in slots runs after the wall clock.
+func chase(p *status.Progress, now time.Time, slot time.Duration) *time.Time {
+	if p == nil || p.ETA == nil {
+		return nil
+	}
+	if p.Unit != unitSlot {
+		return p.ETA
+	}
+	left := float64(checkpoint.Lag(primitives.Slot(p.Current), primitives.Slot(p.Target)))
+	closing := p.Rate - 1/slot.Seconds()
+	if closing <= 0 || left/closing > (1000*time.Hour).Seconds() {
+		return nil
+	}
+	t := now.Add(time.Duration(left / closing * float64(time.Second)))
+	return &t
+}

@@ -1,0 +1,212 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/verdict"
+)
+
+// judged is what the loop keeps for the verdict.
+type judged struct {
+	judge  *verdict.Judge
+	born   time.Time // by the clock that never jumps, as failedFrom
+	events uint64    // head events of the beacon's stream
+
+	failed     int // attempts failed in a row
+	failedFrom time.Time
+	failedWhy  string
+}
+
+// judgeLook has the newest look judged, and logs what has changed by it.
+func (p *Pair) judgeLook(o, previous *observation) {
+	in := p.verdictInput(o, previous)
+	if p.cfg.Polled != nil {
+		p.cfg.Polled(in)
+	}
+	r := p.judged.judge.Observe(in)
+	for _, f := range r.Appeared {
+		p.log.WithFields(findingFields(f)).Logf(findingLevel(f), "Finding %s: %s", f.Name, f.Summary)
+	}
+	for _, f := range r.Gone {
+		p.log.WithFields(findingFields(f)).Infof("Finding %s is gone", f.Name)
+	}
+}
+
+func findingFields(f status.Finding) logrus.Fields {
+	return logrus.Fields{"finding": f.Name, "since": f.Since.UTC().Format(time.RFC3339), "evidence": f.Evidence}
+}
+
+func findingLevel(f status.Finding) logrus.Level {
+	switch f.Severity {
+	case status.SeverityCritical:
+		return logrus.ErrorLevel
+	case status.SeverityWarning:
+		return logrus.WarnLevel
+	}
+	return logrus.InfoLevel
+}
+
+// verdictInput puts a look, and what syncd knows itself, into the words of verdict.
+func (p *Pair) verdictInput(o, previous *observation) verdict.Input {
+	in := verdict.Input{
+		At: o.at, Elapsed: o.done.Sub(p.judged.born), Stage: p.machine.Stage(), Spec: p.spec,
+		Gwat: gwatInput(o), Beacon: beaconInput(o), Events: p.judged.events, Journal: p.ledger.Trouble(),
+		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy,
+		Collecting: p.worker != nil && p.push != nil && collects(p.push.Phase),
+	}
+	if p.identity != nil {
+		in.Conflict = p.identity.Conflict()
+	}
+	if p.human != nil {
+		in.Human = p.human.why
+	}
+	if p.judged.failed > 0 {
+		in.FailedFor = time.Since(p.judged.failedFrom)
+	}
+	if in.Stage != fsm.Working {
+		for _, times := range p.refused {
+			in.Refused = max(in.Refused, times)
+		}
+	}
+	since := o.start
+	if previous != nil {
+		since = previous.start
+	}
+	in.Gwat.Ours = p.ledger.Busy(since)
+	in.Rival, _, _ = p.rival.Told()
+	if l := p.lock(in.Stage); l != nil {
+		in.Lock = &verdict.Lock{Running: p.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
+	} else if o.gwat.err == nil && o.gwat.sync.Stage == gwatclient.StageHead {
+		in.Lock = &verdict.Lock{Running: p.worker != nil}
+	}
+	return in
+}
+
+func gwatInput(o *observation) verdict.Gwat {
+	g := verdict.Gwat{
+		Node:    verdict.Node{Reach: gwatReach(o.gwat.err), Error: text(o.gwat.err), Latency: o.gwat.slowest, Peers: o.gwat.peers},
+		Syncing: o.gwat.sync.Syncing, SyncStage: string(o.gwat.sync.Stage), CoordSlot: o.gwat.sync.LastCoordSlot, TipSlot: o.gwat.sync.MaxBlockSlot,
+	}
+	if o.gwat.err == nil {
+		// Cheap calls were answered: a call of normal work that is not tells that gwat hangs.
+		if how := gwatReach(o.callsErr); how == verdict.Silent {
+			g.Reach, g.Error = how, text(o.callsErr)
+		}
+	}
+	if o.gwat.latest != nil {
+		g.Number, g.Slot = o.gwat.latest.Number, o.gwat.latest.Slot
+	}
+	if o.up() && o.gwat.latest != nil {
+		g.Compared = true
+		for _, s := range o.beacon.head.spines {
+			g.Spines = append(g.Spines, o.state(s))
+		}
+	}
+	return g
+}
+
+func beaconInput(o *observation) verdict.Beacon {
+	b := verdict.Beacon{
+		Node:    verdict.Node{Reach: beaconReach(o.beacon.err), Error: text(o.beacon.err), Latency: o.beacon.slowest, Peers: o.beacon.peers},
+		ClockAt: o.beacon.told,
+	}
+	if o.beacon.err != nil {
+		return b
+	}
+	b.Known, b.Head, b.Root = true, o.beacon.head.header.Slot, o.beacon.head.header.Root
+	b.Clock = o.beacon.syncing.HeadSlot + primitives.Slot(o.beacon.syncing.Distance)
+	b.Justified = o.beacon.justified.Epoch
+	if o.up() {
+		for _, point := range o.beacon.points {
+			if spine, ok := point.lastSpine(); ok {
+				b.Points = append(b.Points, verdict.Point{Slot: point.header.Slot, State: o.state(spine)})
+			}
+		}
+	}
+	return b
+}
+
+// gwatReach puts an error of a read into the words of verdict.
+func gwatReach(err error) verdict.Reach {
+	switch {
+	case err == nil:
+		return verdict.Answers
+	case errors.Is(err, gwatclient.ErrUnauthorized):
+		return verdict.Denied
+	case errors.Is(err, gwatclient.ErrDown):
+		return verdict.Down
+	case timedOut(err):
+		return verdict.Silent
+	case errors.Is(err, gwatclient.ErrLost), errors.Is(err, failure.ErrGateway):
+		return verdict.Down
+	}
+	return verdict.Garbled
+}
+
+func beaconReach(err error) verdict.Reach {
+	switch {
+	case err == nil:
+		return verdict.Answers
+	case errors.Is(err, beaconclient.ErrDown):
+		return verdict.Down
+	case timedOut(err):
+		return verdict.Silent
+	case errors.Is(err, beaconclient.ErrLost), errors.Is(err, failure.ErrGateway):
+		return verdict.Down
+	}
+	return verdict.Garbled
+}
+
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// holdHead keeps the beacon's head as its progress tells it: a reorg of some
+// slots is no step back of the sync, and a longer one is a finding.
+func (t *track) holdHead(head primitives.Slot) {
+	if head >= t.highHead || head+checkpoint.NearHead < t.highHead {
+		t.highHead = head
+	}
+}
+
+// countFailed counts the attempts that failed in a row. One that was ended by
+// us, that kept its hands off, or that had to wait, tells nothing.
+func (p *Pair) countFailed(err error) {
+	switch {
+	case err == nil:
+		p.judged.failed = 0
+	case failure.Canceled(err), errors.Is(err, headsync.ErrHandsOff),
+		errors.Is(err, headsync.ErrLockHeld), errors.Is(err, headsync.ErrBusy): // findings and stages of their own tell of these
+	default:
+		if p.judged.failed == 0 {
+			p.judged.failedFrom = time.Now()
+		}
+		p.judged.failed++
+		p.judged.failedWhy = err.Error()
+	}
+}
+
+// collects tells of a push's phase that it reads the beacon's blocks.
+func collects(phase string) bool {
+	return phase == string(headsync.PhaseCollecting) || phase == string(headsync.PhaseProving)
+}

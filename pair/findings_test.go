@@ -1,0 +1,203 @@
+package pair
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/verdict"
+)
+
+// findingCase is a fault that a finding must tell within its documented window,
+// counted from the fault, and that must be gone within its hysteresis.
+type findingCase struct {
+	fakeConfig
+	from    fsm.Stage // the stage in which the fault comes; working if it is empty
+	fault   func(*fake)
+	heal    func(*fake)
+	tells   time.Duration // the window, and what the polls of the fault take themselves
+	clears  time.Duration
+	settled bool // it heals by itself
+}
+
+const (
+	callTimeout = DefaultCallTimeout
+	slowCall    = 1200 * time.Millisecond
+)
+
+// pollsIn is how long n polls take if each takes its interval and so much more.
+func pollsIn(n int, each time.Duration) time.Duration {
+	return time.Duration(n+1) * (fakePoll + each) // the first one may have begun just before
+}
+
+func slotsIn(n int) time.Duration { return time.Duration(n)*fakeSlot + pollsIn(1, 0) }
+
+func failCalls(methods string, f gwatsim.Fault) func(*fake) {
+	return func(b *fake) {
+		b.gwat.SetFault(func(m string) gwatsim.Fault {
+			if strings.Contains(methods, m) {
+				return f
+			}
+			return gwatsim.Fault{}
+		})
+	}
+}
+
+func healGwat(b *fake) { b.gwat.SetFault(nil) }
+
+func mode(w func(*fake) *wire, mode int32) func(*fake) {
+	return func(b *fake) { w(b).mode.Store(mode) }
+}
+
+func gwatWire(b *fake) *wire   { return b.gwatWire }
+func beaconWire(b *fake) *wire { return b.bcnWire }
+
+func front(w func(*fake) *wire, f func(http.Handler) http.Handler) func(*fake) {
+	return func(b *fake) { w(b).put(f) }
+}
+
+// takeLock is another driver: its ready takes gwat's head-sync lock.
+func takeLock(b *fake) {
+	client, err := gwatclient.New(gwatclient.Config{Endpoint: "http://localhost/gwat", Transport: b.gwatWire})
+	require.NoError(b.t, err)
+	defer client.Close()
+	ok, err := client.HeadSyncReady(context.Background(), checkpoint.Genesis())
+	require.NoError(b.t, err)
+	require.True(b.t, ok)
+}
+
+// onGwat replaces gwat by one of another network.
+func onGwat(change func(*world.Config)) func(*fake) {
+	return func(b *fake) {
+		b.stopGwat()
+		good := b.world
+		genesis := good.Spec().GenesisTime
+		b.world = b.newWorld(func(c *world.Config) { c.GenesisTime = genesis; change(c) })
+		b.startGwat()
+		b.world = good
+	}
+}
+
+func goodGwat(b *fake) { b.stopGwat(); b.startGwat() }
+
+func beaconIdle(c *beaconsim.Config) { c.IdleWork = true }
+func longLook(c *Config)             { c.CallTimeout = 20 * time.Second }
+
+var normalWork = "dag_sync dag_finalize"
+
+var findingCases = map[string]findingCase{
+	"gwat_unreachable": {fault: mode(gwatWire, wireRefused), heal: mode(gwatWire, wireUp), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_hung": {fault: failCalls("dag_getCandidates", gwatsim.Fault{Hang: true}), heal: healGwat,
+		tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
+	"gwat_auth":          {fault: front(gwatWire, answering(401, "missing token")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_bad_answers":   {fault: front(gwatWire, answering(200, "<html>hello</html>")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"beacon_unreachable": {fault: mode(beaconWire, wireRefused), heal: mode(beaconWire, wireUp), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"beacon_hung":        {fault: mode(beaconWire, wireStopped), heal: mode(beaconWire, wireUp), tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
+	"beacon_bad_answers": {fault: front(beaconWire, answering(200, "hello")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_slow": {fakeConfig: fakeConfig{pair: longLook}, fault: failCalls("eth_getBlockByNumber", gwatsim.Fault{Delay: slowCall}), heal: healGwat,
+		tells: pollsIn(5, 2*slowCall), clears: pollsIn(5, slowCall)},
+	"beacon_slow": {fault: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{Delay: slowCall}) },
+		heal: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{}) }, tells: pollsIn(5, 2*slowCall), clears: pollsIn(5, slowCall)},
+	"gwat_no_peers": {fault: func(b *fake) { b.gwat.SetPeers(0) }, heal: func(b *fake) { b.gwat.SetPeers(3) },
+		tells: pollsIn(slowEvery+verdict.NoPeersPolls, 0), clears: pollsIn(3, 0)},
+	"beacon_no_peers": {fault: func(b *fake) { b.beacon.SetPeers(0) }, heal: func(b *fake) { b.beacon.SetPeers(3) },
+		tells: pollsIn(slowEvery+verdict.NoPeersPolls, 0), clears: pollsIn(3, 0)},
+	"gwat_rolled_back": {fault: func(b *fake) {
+		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
+		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-20))
+	}, heal: healGwat, tells: pollsIn(1, 0), clears: 2*fakeSlot + pollsIn(3, 0)},
+	"head_sync_rollback": {fakeConfig: fakeConfig{gwat: func(c *gwatsim.Config) { c.EntryCost = 500 * time.Millisecond }},
+		fault: func(b *fake) { require.NoError(b.t, b.pair.Resync(context.Background(), "", true)) }, heal: func(*fake) {},
+		tells: 5 * fakeSlot, clears: time.Minute, settled: true},
+	"gwat_stalled": {fault: failCalls(normalWork, gwatsim.Fault{Error: "busy"}), heal: healGwat,
+		tells: slotsIn(verdict.StalledSlots + 2), clears: 6*fakeSlot + pollsIn(3, 0)}, // a head with spines may be two slots away; it goes from working on
+	"lock_held":     {fault: takeLock, heal: func(*fake) {}, tells: pollsIn(3, 0), clears: 20*time.Second + pollsIn(2, 0), settled: true},
+	"second_driver": {fault: takeLock, heal: func(*fake) {}, tells: pollsIn(1, 0), clears: 20*time.Second + slotsIn(3), settled: true},
+	"checkpoint_refused": {fakeConfig: fakeConfig{beacon: beaconIdle}, from: fsm.Connecting,
+		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "checkpoint state not found"}), heal: healGwat, tells: pollsIn(8, 0), clears: pollsIn(5, 0)},
+	"beacon_stalled_head": {fault: func(b *fake) { b.beacon.SetFrozenHead(true) }, heal: func(b *fake) { b.beacon.SetFrozenHead(false) },
+		tells: slotsIn(verdict.StalledHeadSlots), clears: slotsIn(3)},
+	"beacon_behind": {fault: func(b *fake) { b.beacon.SetLag(11) }, heal: func(b *fake) { b.beacon.SetLag(0) },
+		tells: slotsIn(verdict.BehindFor), clears: fakeSlot + pollsIn(3, 0)},
+	"beacon_rolled_back": {fault: func(b *fake) {
+		b.stopBcn()
+		b.beaconCfg = func(c *beaconsim.Config) { c.StartSlot, c.SyncSpeed = 50, 4 }
+		b.startBeacon()
+	}, heal: func(*fake) {}, tells: pollsIn(1, 0), clears: time.Minute, settled: true},
+	"finality_stalled": {fakeConfig: fakeConfig{world: func(c *world.Config) { c.StallJustification = []world.EpochRange{{From: 11, To: 17}} }},
+		fault: func(*fake) {}, heal: func(*fake) {}, tells: slotsIn(8 * 7), clears: slotsIn(8 * 8), settled: true},
+	"sse_silent": {fault: func(b *fake) {
+		var deaf atomic.Bool
+		deaf.Store(true)
+		b.bcnWire.put(deafEvents(&deaf))
+		b.closeStreams()
+	}, heal: func(b *fake) { b.bcnWire.put(nil); b.closeStreams() }, tells: slotsIn(verdict.UnheardHeads + 2), clears: slotsIn(4)},
+	"beacon_ahead_of_gwat": {fault: func(b *fake) {
+		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
+		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-50))
+	}, heal: healGwat, tells: slotsIn(2), clears: 2*fakeSlot + pollsIn(3, 0)},
+	"gwat_ahead_of_beacon": {fakeConfig: fakeConfig{beacon: func(c *beaconsim.Config) { c.SyncSpeed = 4 }}, from: fsm.CheckpointSync,
+		fault: func(*fake) {}, heal: func(*fake) {}, tells: pollsIn(3, 0), clears: time.Minute, settled: true},
+	"spines_differ": {fault: onGwat(func(c *world.Config) { c.Seed = 99 }), heal: goodGwat, tells: slotsIn(2), clears: pollsIn(3, 0)},
+	"wrong_network": {fault: onGwat(func(c *world.Config) { c.ChainID = 4711 }), heal: goodGwat, tells: pollsIn(slowEvery, 0), clears: pollsIn(1, 0)},
+	"needs_human": {fakeConfig: fakeConfig{beacon: beaconIdle}, from: fsm.Connecting,
+		fault: front(gwatWire, answeringCall("dag_headSyncReady", `"error":{"code":-32601,"message":"the method does not exist"}`)),
+		heal:  front(gwatWire, nil), tells: pollsIn(2, 0), clears: humanPause + pollsIn(1, 0)},
+	"head_sync_failing": {fakeConfig: fakeConfig{beacon: beaconIdle}, from: fsm.Connecting,
+		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "state is broken"}), heal: healGwat, tells: slotsIn(verdict.FailedSlots + 2), clears: pollsIn(8, 0)},
+	"clock_skew": {fault: func(b *fake) { b.skew.Store(int64(30 * time.Second)) }, heal: func(b *fake) { b.skew.Store(0) },
+		tells: pollsIn(3, 0), clears: slotsIn(2 * verdict.JumpSlots)},
+	"journal_failing": {fault: func(b *fake) {
+		b.store.full.Store(true)
+		require.NoError(b.t, b.pair.Pause(context.Background(), "the disk fills"))
+	}, heal: func(b *fake) { b.store.full.Store(false) }, tells: pollsIn(2, 0), clears: pollsIn(slowEvery, 0)},
+}
+
+// Each finding is produced by a fault, told within its window with the severity's
+// verdict, and gone within its hysteresis once the fault has ended.
+func TestEachFindingIsToldOfItsFault(t *testing.T) {
+	for _, entry := range verdict.Catalog() {
+		t.Run(entry.Name, func(t *testing.T) {
+			t.Parallel()
+			tc, ok := findingCases[entry.Name]
+			require.True(t, ok, "no fault produces the catalog's %s", entry.Name)
+			inFakeTime(t, tc.fakeConfig, func(b *fake) {
+				from := tc.from
+				if from == "" {
+					from = fsm.Working
+				}
+				b.reaches(from)
+				require.Nil(t, told(b.pair.Snapshot(), entry.Name), "told before its fault")
+				tc.fault(b)
+				begin := b.pair.cfg.Now()
+				took := b.within(tc.tells, entry.Name, func(s *status.Snapshot) bool { return told(s, entry.Name) != nil })
+				s := b.pair.Snapshot()
+				f := told(s, entry.Name)
+				require.NotEmpty(t, f.Evidence)
+				require.False(t, f.Since.After(begin.Add(tc.tells)))
+				switch {
+				case s.Stage == string(fsm.Halted):
+					require.Equal(t, status.VerdictHalted, s.Verdict)
+				case f.Severity == status.SeverityCritical:
+					require.Equal(t, status.VerdictFailing, s.Verdict)
+				}
+				tc.heal(b)
+				gone := b.within(tc.clears, entry.Name+" to go", func(s *status.Snapshot) bool { return told(s, entry.Name) == nil })
+				t.Logf("told after %s, at most %s; gone after %s, at most %s", took, tc.tells, gone, tc.clears)
+			})
+		})
+	}
+	require.Len(t, findingCases, len(verdict.Catalog()), "a case of a finding that is not in the catalog")
+}

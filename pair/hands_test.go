@@ -1,0 +1,67 @@
+package pair
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/journal"
+)
+
+// slowStore tells what the ledger says while a write is under way.
+type slowStore struct {
+	*journal.Memory
+	during func()
+}
+
+func (s *slowStore) Set(values map[string][]byte) error {
+	if s.during != nil {
+		s.during()
+	}
+	return s.Memory.Set(values)
+}
+
+// A call that is still being written down was not sent: what gwat does meanwhile
+// is not its work, or another driver would be taken for syncd itself.
+func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
+	store := &slowStore{Memory: journal.NewMemory()}
+	l := openLedger(journal.OpenStore(store, ""), quietLog(), time.Now)
+	before := time.Now()
+	store.during = func() { require.False(t, l.Busy(before)) }
+	l.SetPending(journal.Pending{Call: journal.CallReady, Spine: common.Hash{1}})
+	require.True(t, l.Busy(time.Now()))
+	store.during = func() { require.True(t, l.Busy(time.Now()), "its ready is in force while the push is written") }
+	l.SetPending(journal.Pending{Call: journal.CallPush, Spine: common.Hash{1}})
+	require.NotNil(t, l.Pending())
+}
+
+// An attempt that began while an earlier call had no answer has no free hands
+// until that call is over, however long the attempt runs.
+func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
+	l := openLedger(journal.OpenMemory(), quietLog(), time.Now)
+	l.SetPending(journal.Pending{Call: journal.CallReady, SentAt: time.Now()})
+	p := &Pair{ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
+	require.NotEmpty(t, p.mayNot())
+	p.worker = &worker{inherits: true}
+	require.NotEmpty(t, p.mayNot())
+	p.worker = &worker{}
+	require.Empty(t, p.mayNot(), "the call is the worker's own")
+}
+
+var errNoDisk = errors.New("no space left on device")
+
+// A disk that takes nothing does not make a call forgotten, but it is not taken over.
+func TestAnUnwrittenCallIsKeptInMemory(t *testing.T) {
+	l := openLedger(journal.OpenStore(&fullStore{journal.NewMemory()}, ""), quietLog(), time.Now)
+	l.SetPending(journal.Pending{Call: journal.CallReady})
+	require.NotNil(t, l.Pending())
+	require.Nil(t, l.Takeable())
+	require.True(t, l.Busy(time.Now()))
+}
+
+type fullStore struct{ *journal.Memory }
+
+func (fullStore) Set(map[string][]byte) error { return errNoDisk }

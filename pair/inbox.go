@@ -1,0 +1,103 @@
+package pair
+
+import (
+	"time"
+
+	"github.com/gwatsync/syncd/beaconclient"
+)
+
+// inbox is all that the loop takes messages from.
+type inbox struct {
+	stop     <-chan struct{}
+	looks    <-chan *observation
+	reports  <-chan report
+	results  <-chan result
+	commands <-chan command
+	events   <-chan beaconclient.Event
+	tick     <-chan time.Time
+	attempt  <-chan time.Time
+}
+
+// The messages that carry nothing.
+type (
+	stop   struct{}
+	ticked struct{} // it is time for a look
+	due    struct{} // it is time for an attempt
+)
+
+// next waits for a message. Of several that wait, as they do after a slow disk,
+// it takes them in a fixed order, so that a run can be repeated exactly.
+func (in *inbox) next() any {
+	if m := in.waiting(); m != nil {
+		return m
+	}
+	select {
+	case <-in.stop:
+		return stop{}
+	case m := <-in.looks:
+		return m
+	case m := <-in.reports:
+		return m
+	case m := <-in.results:
+		return m
+	case m := <-in.commands:
+		return m
+	case m, open := <-in.events:
+		return in.event(m, open)
+	case <-in.tick:
+		return ticked{}
+	case <-in.attempt:
+		return due{}
+	}
+}
+
+// waiting gives the first message that is there already; nil if none is.
+func (in *inbox) waiting() any {
+	if _, ok := poll(in.stop); ok {
+		return stop{}
+	}
+	if m, ok := poll(in.looks); ok {
+		return m
+	}
+	if m, ok := poll(in.reports); ok {
+		return m
+	}
+	if m, ok := poll(in.results); ok {
+		return m
+	}
+	if m, ok := poll(in.commands); ok {
+		return m
+	}
+	if m, open, ok := polled(in.events); ok {
+		return in.event(m, open)
+	}
+	if _, ok := poll(in.tick); ok {
+		return ticked{}
+	}
+	if _, ok := poll(in.attempt); ok {
+		return due{}
+	}
+	return nil
+}
+
+// event takes a stream that has ended out of the inbox.
+func (in *inbox) event(m beaconclient.Event, open bool) any {
+	if !open {
+		in.events = nil
+	}
+	return m
+}
+
+func poll[T any](from <-chan T) (m T, ok bool) {
+	m, _, ok = polled(from)
+	return m, ok
+}
+
+func polled[T any](from <-chan T) (m T, open, ok bool) {
+	select {
+	case m, open = <-from:
+		return m, open, true
+	default:
+		return m, false, false
+	}
+}

@@ -1,0 +1,162 @@
+package pair
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/verdict"
+)
+
+// mirror tells, at each scrape, one snapshot: the newest. All its values belong
+// together and to syncd_snapshot_seq.
+type mirror struct {
+	snapshot func() *status.Snapshot
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// What a snapshot tells. A value that is not known is absent.
+var (
+	descSeq       = desc("syncd_snapshot_seq", "Number of the snapshot that all gauges of the pair in this scrape are from: seq of syncd_status.")
+	descAt        = desc("syncd_snapshot_timestamp_seconds", "When that snapshot was taken, in seconds since 1970. If it stands still, the loop of syncd hangs.")
+	descBuild     = desc("syncd_build_info", "1, labelled with the version of syncd and whether it only observes.", "version", "observe")
+	descPair      = desc("syncd_pair_info", "1, labelled with the network and the versions of the nodes as they tell them.", "network", "gwat_version", "beacon_version")
+	descStage     = desc("syncd_stage", "1 for the stage the pair is in, 0 for the others.", "stage")
+	descEntered   = desc("syncd_stage_entered_timestamp_seconds", "When the pair entered its stage, in seconds since 1970.")
+	descVerdict   = desc("syncd_verdict", "1 for the verdict on the pair, 0 for the others: only working says that it does its work.", "verdict")
+	descFinding   = desc("syncd_finding", "1 for a finding that stands, 0 for every other one of the catalog.", "name", "severity")
+	descETA       = desc("syncd_eta_timestamp_seconds", "When the pair may work, in seconds since 1970; absent if that is not known.")
+	descUp        = desc("syncd_node_up", "1 if the node answered the last look at it, 0 if not.", "node")
+	descLatency   = desc("syncd_node_latency_seconds", "How long the node took for its first answer of the last look.", "node")
+	descPeers     = desc("syncd_node_peers", "Peers that the node is connected to.", "node")
+	descSlot      = desc("syncd_node_slot", "The newest slot that the node has: the beacon's head, gwat's newest coordinated slot.", "node")
+	descLag       = desc("syncd_node_lag_slots", "Slots that the node is behind the wall clock.", "node")
+	descWall      = desc("syncd_wall_clock_slot", "The slot that the wall clock of syncd is in.")
+	descNumber    = desc("syncd_gwat_finalized_number", "Number of gwat's last finalized block; it goes back when gwat is rolled back.")
+	descFinalized = desc("syncd_beacon_finalized_slot", "Slot of the beacon's last finalized checkpoint.")
+	descPoint     = desc("syncd_checkpoint_slot", "Slot of the last checkpoint (current_justified), where a head sync begins at the earliest.")
+	descConfirmed = desc("syncd_confirmed_slot", "Slot of the last entry whose spines gwat was read to have finalized.")
+	descDone      = desc("syncd_push_entries_done", "Entries that are done of the running or last push.")
+	descTarget    = desc("syncd_push_entries_target", "Entries of the running or last push.")
+	descLock      = desc("syncd_gwat_lock_held", "1 if gwat's head-sync lock is held, labelled by whom: syncd or another.", "by")
+)
+
+var descs = []*prometheus.Desc{
+	descSeq, descAt, descBuild, descPair, descStage, descEntered, descVerdict, descFinding, descETA, descUp, descLatency, descPeers, descSlot,
+	descLag, descWall, descNumber, descFinalized, descPoint, descConfirmed, descDone, descTarget, descLock,
+}
+
+// Describe is part of prometheus.Collector.
+func (m *mirror) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (m *mirror) Collect(ch chan<- prometheus.Metric) {
+	s := m.snapshot()
+	if s == nil {
+		return
+	}
+	tell := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	tell(descSeq, float64(s.Seq))
+	tell(descAt, seconds(s.At))
+	tell(descBuild, 1, s.Version, word(s.Observe, "true", "false"))
+	network := ""
+	if s.Network != nil {
+		network = s.Network.Name
+		tell(descWall, float64(s.Network.CurrentSlot))
+	}
+	tell(descPair, 1, network, s.Gwat.Version, s.Beacon.Version)
+	for _, stage := range fsm.Stages() {
+		tell(descStage, gauge(s.Stage == string(stage)), string(stage))
+	}
+	tell(descEntered, seconds(s.Since))
+	for _, v := range verdicts {
+		tell(descVerdict, gauge(s.Verdict == v), v)
+	}
+	m.findings(s, tell)
+	if s.ETA != nil {
+		tell(descETA, seconds(*s.ETA))
+	}
+	mirrorNode(s.Gwat, nodeGwat, descNumber, tell)
+	mirrorNode(s.Beacon, nodeBeacon, descFinalized, tell)
+	if s.Checkpoint != nil {
+		tell(descPoint, float64(s.Checkpoint.Slot))
+	}
+	if s.Confirmed != nil {
+		tell(descConfirmed, float64(s.Confirmed.Slot))
+	}
+	if s.Push != nil {
+		tell(descDone, float64(s.Push.Progress.Current))
+		tell(descTarget, float64(s.Push.Progress.Target))
+	}
+	tell(descLock, gauge(s.Lock != nil && s.Lock.Ours), "syncd")
+	tell(descLock, gauge(s.Lock != nil && !s.Lock.Ours), "another")
+}
+
+// The nodes as labels.
+const (
+	nodeGwat   = "gwat"
+	nodeBeacon = "beacon"
+)
+
+var verdicts = []string{
+	status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted,
+}
+
+type teller func(d *prometheus.Desc, v float64, labels ...string)
+
+// findings tells every name of the catalog, so that an alert sees a 0 and not a gap.
+func (m *mirror) findings(s *status.Snapshot, tell teller) {
+	standing := map[string]string{}
+	for _, f := range s.Findings {
+		standing[f.Name] = f.Severity
+	}
+	for _, e := range verdict.Catalog() {
+		severity, stands := standing[e.Name]
+		tell(descFinding, gauge(stands), e.Name, cmp.Or(severity, e.Severity))
+	}
+}
+
+func mirrorNode(n status.Node, name string, finalized *prometheus.Desc, tell teller) {
+	tell(descUp, gauge(n.Reachable), name)
+	tell(descLatency, n.LatencyMS/1000, name)
+	if n.Peers != nil {
+		tell(descPeers, float64(*n.Peers), name)
+	}
+	if n.Slot != nil {
+		tell(descSlot, float64(*n.Slot), name)
+	}
+	if n.LagSlots != nil {
+		tell(descLag, float64(*n.LagSlots), name)
+	}
+	if n.Finalized != nil {
+		tell(finalized, float64(*n.Finalized))
+	}
+}
+
+func seconds(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }
+
+func gauge(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func word(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
