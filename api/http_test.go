@@ -28,6 +28,11 @@ func TestReadyz(t *testing.T) {
 		require.Equal(t, "application/json", header.Get("Content-Type"))
 		var out readiness
 		require.NoError(t, json.Unmarshal([]byte(body), &out))
+		plain, text, header := ask(t, http.MethodGet, url+"?verbose", "", nil)
+		require.Equal(t, code, plain, "both forms say the same")
+		require.Contains(t, header.Get("Content-Type"), "text/plain")
+		require.Equal(t, code == http.StatusOK, strings.HasSuffix(text, "\nready\n"), text)
+		require.Equal(t, code == http.StatusOK, !strings.Contains(text, "[-]"), text)
 		return code, out
 	}
 	code, out := get()
@@ -35,26 +40,51 @@ func TestReadyz(t *testing.T) {
 	require.Equal(t, "nothing is known about the pair yet", out.Reason)
 
 	next := since.Add(time.Second)
-	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "head_sync_ready", Waiting: "gwat: procedure is locked", Reason: "r", Since: since, NextTry: &next})
+	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "head_sync_ready", Verdict: status.VerdictSyncing, Waiting: "gwat: procedure is locked", Reason: "r", Since: since, NextTry: &next})
 	code, out = get()
 	require.Equal(t, http.StatusServiceUnavailable, code)
-	require.Equal(t, readiness{Stage: "head_sync_ready", Reason: "gwat: procedure is locked", Since: &since, NextTry: &next}, out)
+	require.Equal(t, readiness{Stage: "head_sync_ready", Verdict: "syncing", Reason: "gwat: procedure is locked", Since: &since, NextTry: &next}, out)
 
+	verdicts := []string{status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted, ""}
 	for _, stage := range fsm.Stages() {
-		src.snap.Store(&status.Snapshot{At: time.Now(), Stage: string(stage), Reason: "why"})
-		code, out = get()
-		require.Equal(t, stage == fsm.Working, code == http.StatusOK, stage)
-		require.Equal(t, stage == fsm.Working, out.Ready)
-		require.NotEmpty(t, out.Reason)
+		for _, verdict := range verdicts {
+			src.snap.Store(&status.Snapshot{At: time.Now(), Stage: string(stage), Verdict: verdict, Reason: "why"})
+			code, out = get()
+			ready := stage == fsm.Working && verdict == status.VerdictWorking
+			require.Equal(t, ready, code == http.StatusOK, "%s %s", stage, verdict)
+			require.Equal(t, ready, out.Ready)
+			require.Equal(t, ready, out.Reason == "working" && verdict != "", out.Reason)
+		}
 	}
-	src.snap.Store(&status.Snapshot{At: time.Now().Add(-time.Minute), Stage: string(fsm.Working)})
+	src.snap.Store(&status.Snapshot{At: time.Now().Add(-time.Minute), Stage: string(fsm.Working), Verdict: status.VerdictWorking})
 	code, out = get()
 	require.Equal(t, http.StatusServiceUnavailable, code, "a loop that hangs is not working")
 	require.Contains(t, out.Reason, "1m0s old")
 
-	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "paused"})
+	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "paused", Verdict: status.VerdictPaused})
 	_, out = get()
 	require.Equal(t, "the pair is in stage paused", out.Reason)
+}
+
+func TestReadyzVerboseNamesEachCondition(t *testing.T) {
+	src := &fakePair{}
+	now := time.Now()
+	addr := start(t, src, func(c *Config) { c.Now = func() time.Time { return now } })
+	for _, c := range []struct {
+		snap status.Snapshot
+		want string
+	}{
+		{status.Snapshot{Seq: 8, At: now.Add(-time.Second), Stage: "working", Verdict: status.VerdictWorking, Findings: []status.Finding{{Name: "few_peers", Severity: status.SeverityWarning, Summary: "one peer"}}},
+			"[+] snapshot: 1s old, seq 8\n[+] stage: working\n[+] findings: none is critical\n[+] verdict: working\nready\n"},
+		{status.Snapshot{Seq: 9, At: now, Stage: "working", Verdict: status.VerdictFailing, Findings: []status.Finding{{Name: "gwat_hung", Severity: status.SeverityCritical, Summary: "gwat does not answer"}}},
+			"[+] snapshot: 0s old, seq 9\n[+] stage: working\n[-] gwat_hung: gwat does not answer\n[-] verdict: failing\nnot ready\n"},
+		{status.Snapshot{Seq: 9, At: now.Add(-40 * time.Second), Stage: "dag_sync", Waiting: "gwat", Verdict: status.VerdictSyncing},
+			"[-] snapshot: what syncd knows is 40s old: its loop hangs\n[-] stage: dag_sync: gwat\n[+] findings: none is critical\n[-] verdict: syncing\nnot ready\n"},
+	} {
+		src.snap.Store(&c.snap)
+		_, body, _ := ask(t, http.MethodGet, "http://"+addr+"/readyz?verbose", "", nil)
+		require.Equal(t, c.want, body)
+	}
 }
 
 func TestPaths(t *testing.T) {
@@ -82,6 +112,24 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+func TestPage(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { writeText(w, http.StatusOK, "page "+r.URL.Path) })
+	base := "http://" + start(t, &fakePair{}, func(c *Config) { c.Page = page })
+	for path, want := range map[string]string{
+		"/": "page /", "/assets/app.js": "page /assets/app.js", "/livez": "ok", "/other": "There is nothing",
+	} {
+		_, body, _ := ask(t, http.MethodGet, base+path, "", nil)
+		require.Contains(t, body, want, path)
+	}
+	code, _, _ := ask(t, http.MethodGet, base+"/", "", func(r *http.Request) { r.Host = "evil.example" })
+	require.Equal(t, http.StatusForbidden, code, "the gate stands before the page")
+	code, _, _ = ask(t, http.MethodPost, base+"/assets/app.js", "{}", nil)
+	require.Equal(t, http.StatusNotFound, code)
+	code, body, _ := ask(t, http.MethodPost, base+"/", `{"jsonrpc":"2.0","id":1,"method":"syncd_status"}`, nil)
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, "-32011", "JSON-RPC stays at /")
+}
+
 func TestHosts(t *testing.T) {
 	for name, c := range map[string]struct {
 		listen  string
@@ -107,7 +155,7 @@ func TestHosts(t *testing.T) {
 		"any": {listen: "127.0.0.1:0", allowed: []string{"*"}, good: []string{"evil.example"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr := start(t, &fakePair{}, func(cfg *Config) { cfg.Listen, cfg.AllowedHosts = c.listen, c.allowed })
+			addr := start(t, &fakePair{}, func(cfg *Config) { cfg.Listen, cfg.AllowedHosts, cfg.Insecure = c.listen, c.allowed, true })
 			_, port, err := net.SplitHostPort(addr)
 			require.NoError(t, err)
 			for want, hosts := range map[int][]string{http.StatusOK: c.good, http.StatusForbidden: c.bad} {
@@ -188,8 +236,8 @@ func TestBodyLimit(t *testing.T) {
 	code, body, _ := ask(t, http.MethodPost, "http://"+addr+"/", big, func(r *http.Request) {
 		r.ContentLength, r.Body = -1, io.NopCloser(strings.NewReader(big)) // chunked: the length is not told
 	})
-	require.Equal(t, http.StatusOK, code)
-	require.Contains(t, body, `"code":-32700`)
+	require.Equal(t, http.StatusRequestEntityTooLarge, code)
+	require.Contains(t, body, `"code":-32015`)
 
 	ws, _, err := websocket.DefaultDialer.Dial("ws://"+addr+"/", nil)
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/stretchr/testify/require"
@@ -16,11 +17,12 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// overBoth runs a test with a client over HTTP and one over WebSocket.
+// overBoth runs a test with a client over HTTP and one over WebSocket, both with
+// a token.
 func overBoth(t *testing.T, src Source, test func(t *testing.T, c *rpc.Client)) {
 	for _, scheme := range []string{"http", "ws"} {
 		t.Run(scheme, func(t *testing.T) {
-			c, err := rpc.DialContext(t.Context(), scheme+"://"+start(t, src, nil))
+			c, err := rpc.DialOptions(t.Context(), scheme+"://"+start(t, src, nil), withToken(t))
 			require.NoError(t, err)
 			t.Cleanup(c.Close)
 			test(t, c)
@@ -102,6 +104,77 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
+func TestResync(t *testing.T) {
+	var orders []string
+	src := &fakePair{order: func(_ context.Context, what string) error { orders = append(orders, what); return nil }}
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		orders = nil
+		var ok bool
+		for _, params := range [][]any{nil, {map[string]any{}}, {map[string]any{"reason": "new disk", "full": true}}} {
+			ok = false
+			require.NoError(t, c.CallContext(t.Context(), &ok, "syncd_resync", params...))
+			require.True(t, ok)
+		}
+		for _, bad := range []any{"now", true, map[string]any{"ful": true}, map[string]any{"full": "yes"}, map[string]any{"reason": strings.Repeat("x", maxReason+1)}} {
+			requireCode(t, c.CallContext(t.Context(), &ok, "syncd_resync", bad), codeInvalidParams, "")
+		}
+		require.Equal(t, []string{"resync:  full=false", "resync:  full=false", "resync: new disk full=true"}, orders)
+	})
+}
+
+func TestFindings(t *testing.T) {
+	src := &fakePair{}
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		src.snap.Store(nil)
+		requireCode(t, c.CallContext(t.Context(), nil, "syncd_findings"), CodeRetryLater, "retry_later")
+		src.snap.Store(&status.Snapshot{Seq: 4, At: since, Verdict: status.VerdictWorking})
+		var raw json.RawMessage
+		require.NoError(t, c.CallContext(t.Context(), &raw, "syncd_findings"))
+		require.JSONEq(t, `{"seq":4,"at":"2023-11-14T22:13:20Z","verdict":"working","findings":[]}`, string(raw), "never null")
+		one := status.Finding{Name: "gwat_no_peers", Severity: status.SeverityWarning, Evidence: []string{"peers: 0"}, Since: since}
+		src.snap.Store(&status.Snapshot{Seq: 5, At: since, Verdict: status.VerdictFailing, Findings: []status.Finding{one}})
+		var got Findings
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_findings"))
+		require.Equal(t, Findings{Seq: 5, At: since, Verdict: status.VerdictFailing, Findings: []status.Finding{one}}, got)
+	})
+}
+
+func TestProgress(t *testing.T) {
+	src := &fakePair{samples: []status.Sample{{Seq: 1, At: since}, {Seq: 2, At: since}, {Seq: 3, At: since}}}
+	eta := since.Add(time.Minute)
+	snap := &status.Snapshot{Seq: 7, At: since, Stage: "head_sync", Verdict: status.VerdictSyncing, Since: since, ETA: &eta,
+		Gwat: status.Node{Endpoint: "a", Since: since}, Beacon: status.Node{Endpoint: "b", Since: since}, Push: &status.Push{Phase: "pushing", Started: since}}
+	src.snap.Store(snap)
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		var got Progress
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_progress"))
+		require.Equal(t, progressOf(snap, src.samples), got)
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_progress", 2))
+		require.Equal(t, src.samples[1:], got.Samples)
+		var raw map[string]json.RawMessage
+		require.NoError(t, c.CallContext(t.Context(), &raw, "syncd_progress", 0))
+		require.JSONEq(t, "[]", string(raw["samples"]))
+		for _, bad := range []any{-1, maxSamples + 1, "all"} {
+			requireCode(t, c.CallContext(t.Context(), &got, "syncd_progress", bad), codeInvalidParams, "")
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	for name, settings := range map[string][]Setting{
+		"none": {}, "some": {{Key: "pair", Value: "main", Source: "default"}, {Key: "observe", Value: true, Source: "flag"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := rpc.DialContext(t.Context(), "http://"+start(t, &fakePair{}, func(c *Config) { c.Settings = settings }))
+			require.NoError(t, err)
+			defer c.Close()
+			var got []Setting
+			require.NoError(t, c.CallContext(t.Context(), &got, "syncd_config"))
+			require.Equal(t, settings, got)
+		})
+	}
+}
+
 func TestErrorsHaveCodes(t *testing.T) {
 	var cause error
 	src := &fakePair{order: func(context.Context, string) error { return cause }}
@@ -136,14 +209,23 @@ func (panicking) History(context.Context, int) ([]status.Change, error) {
 }
 func (panicking) Pause(context.Context, string) error { panic("pause") }
 func (panicking) Resume(context.Context) error        { panic("resume") }
+func (panicking) Resync(context.Context, string, bool) error {
+	panic("resync")
+}
+func (panicking) Samples(int) []status.Sample                { panic("samples") }
+func (panicking) Subscribe() (<-chan status.Change, func())  { panic("subscribe") }
+func (panicking) Updates() (<-chan *status.Snapshot, func()) { panic("updates") }
 
 func TestPanicOfTheSourceIsAnError(t *testing.T) {
 	overBoth(t, panicking{}, func(t *testing.T, c *rpc.Client) {
 		for range 2 {
-			for _, method := range []string{"status", "history", "pause", "resume"} {
+			for _, method := range []string{"status", "history", "pause", "resume", "resync"} {
 				err := c.CallContext(t.Context(), nil, "syncd_"+method)
 				requireCode(t, err, codeInternal, "")
 				require.EqualError(t, err, method+" crashed; the log of syncd has the cause")
+			}
+			for _, method := range []string{"findings", "progress"} {
+				requireCode(t, c.CallContext(t.Context(), nil, "syncd_"+method), codeInternal, "")
 			}
 		}
 	})
@@ -189,7 +271,9 @@ func TestRawRequests(t *testing.T) {
 		"too many params": {`{"jsonrpc":"2.0","id":1,"method":"syncd_resume","params":[1]}`, -32602},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, body, header := ask(t, http.MethodPost, url, c.body, nil)
+			code, body, header := ask(t, http.MethodPost, url, c.body, func(r *http.Request) {
+				r.Header.Set("Authorization", "Bearer "+goodToken(t))
+			})
 			require.Equal(t, http.StatusOK, code)
 			require.Equal(t, "application/json", header.Get("Content-Type"))
 			require.Contains(t, body, fmt.Sprintf(`"code":%d`, c.code))

@@ -19,8 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
-
-	"github.com/gwatsync/syncd/status"
 )
 
 // The limits. Requests of this API are small, and few ask at a time.
@@ -40,37 +38,46 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// Source is the pair as the API sees it. Its methods are called concurrently.
-type Source interface {
-	// Snapshot is nil as long as nothing is known.
-	Snapshot() *status.Snapshot
-	// History gives at most limit stage changes, the newest first.
-	History(ctx context.Context, limit int) ([]status.Change, error)
-	Pause(ctx context.Context, reason string) error
-	Resume(ctx context.Context) error
-}
-
-// Config of a Server. Gatherer may be nil: then there are no metrics.
+// Config of a Server. Gatherer may be nil: then there are no metrics; Page may
+// be nil: then GET / names the paths.
 type Config struct {
 	Listen         string   // host:port; port 0 takes a free one
 	AllowedHosts   []string // beside localhost, loopback addresses and the listen host; "*" is any
 	AllowedOrigins []string // browser origins such as http://localhost:3000; "*" is any
 	Gatherer       prometheus.Gatherer
-	Log            logrus.FieldLogger
+	Page           http.Handler // of GET / and GET /assets/…
+	Settings       []Setting    // what syncd_config answers
+
+	// JWTSecret is what tokens are made from; nil if none is taken.
+	JWTSecret []byte
+	// TLSCert and TLSKey are PEM files. Without them, an address that other
+	// machines reach is served only if Insecure says so.
+	TLSCert, TLSKey string
+	Insecure        bool
+	// Socket is the path of a local socket, whose callers may change something; "" for none.
+	Socket string
+	Log    logrus.FieldLogger
+	// Now is the clock of the source; time.Now if it is nil.
+	Now func() time.Time
 }
 
 // Server serves one pair.
 type Server struct {
-	cfg      Config
-	src      safeSource
-	rpc      *rpc.Server
-	http     *http.Server
-	sockets  chan struct{} // one element for each open WebSocket
-	mu       sync.Mutex
-	listener net.Listener
+	cfg       Config
+	src       safeSource
+	reads     *rpc.Server // refuses the calls that change something
+	all       *rpc.Server
+	subs      *subscriptions
+	limiters  *limiters
+	public    *http.Server
+	local     *http.Server  // on the local socket
+	sockets   chan struct{} // one element for each open WebSocket
+	mu        sync.Mutex
+	listener  net.Listener
+	localSock net.Listener // nil if there is none
 }
 
-// Check refuses an address and names that cannot be served; it does not listen.
+// Check refuses an address, names and files that cannot be served; it does not listen.
 func (c Config) Check() error {
 	_, err := c.gate()
 	return err
@@ -80,6 +87,9 @@ func (c Config) gate() (*gate, error) {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("api listen address %q is not host:port, such as 127.0.0.1:8650", c.Listen)
+	}
+	if err := c.checkListening(host); err != nil {
+		return nil, err
 	}
 	return newGate(host, c.AllowedHosts, c.AllowedOrigins)
 }
@@ -93,44 +103,90 @@ func New(cfg Config, src Source) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Server{
-		cfg:     cfg,
-		src:     safeSource{src: src, log: cfg.Log},
-		rpc:     rpc.NewServer(),
-		sockets: make(chan struct{}, maxWebSockets),
+		cfg: cfg, src: safeSource{src: src, log: cfg.Log},
+		limiters: newLimiters(), sockets: make(chan struct{}, maxWebSockets),
 	}
-	s.rpc.SetBatchLimits(maxBatch, maxBatchResponse)
-	s.rpc.SetHTTPBodyLimit(maxBody)
-	s.rpc.SetWebsocketReadLimit(maxBody)
-	if err := s.rpc.RegisterName("syncd", &service{src: s.src}); err != nil {
-		return nil, fmt.Errorf("register the syncd namespace: %w", err)
+	s.subs = &subscriptions{src: s.src}
+	if s.reads, err = s.newRPC(false); err != nil {
+		return nil, err
 	}
-	s.http = &http.Server{
-		Handler:           guard.wrap(s.routes()),
+	if s.all, err = s.newRPC(true); err != nil {
+		return nil, err
+	}
+	s.public, s.local = s.newHTTP(guard, false), s.newHTTP(guard, true)
+	return s, nil
+}
+
+// newRPC makes a server of the methods; operator tells whether its callers may
+// change something.
+func (s *Server) newRPC(operator bool) (*rpc.Server, error) {
+	server := rpc.NewServer()
+	server.SetBatchLimits(maxBatch, maxBatchResponse)
+	server.SetHTTPBodyLimit(2 * maxBody) // serveRPC bounds it; a renamed call is longer
+	methods := &service{src: s.src, settings: s.cfg.Settings, operator: operator}
+	for _, receiver := range []any{methods, s.subs} {
+		if err := server.RegisterName("syncd", receiver); err != nil {
+			return nil, fmt.Errorf("register the syncd namespace: %w", err)
+		}
+	}
+	if err := server.RegisterName("rpc", discovery{}); err != nil {
+		return nil, fmt.Errorf("register the rpc namespace: %w", err)
+	}
+	return server, nil
+}
+
+func (s *Server) newHTTP(guard *gate, local bool) *http.Server {
+	return &http.Server{
+		Handler:           guard.wrap(s.limiters.limited(s.routes(local)), local),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          log.New(errorLog{cfg.Log}, "", 0),
+		ErrorLog:          log.New(errorLog{s.cfg.Log}, "", 0),
 	}
-	return s, nil
 }
 
-// Listen takes the address, so that a busy one is known before anything else
-// is started; the error wraps syscall.EADDRINUSE then. Run calls it if need be.
+// Handler is what Run serves to callers over TCP, for a caller that has no listener.
+func (s *Server) Handler() http.Handler { return s.public.Handler }
+
+// Listen takes the address and the local socket, so that a busy one is known
+// before anything else is started; the error wraps syscall.EADDRINUSE then. Run
+// calls it if need be.
 func (s *Server) Listen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.cfg.Listen)
+	public, err := s.cfg.listenTCP()
 	if err != nil {
-		return fmt.Errorf("listen on api address %s: %w", s.cfg.Listen, err)
+		return err
 	}
-	s.listener = newLimitListener(l, maxConnections)
+	if s.cfg.Socket != "" {
+		if s.localSock, err = listenLocal(s.cfg.Socket); err != nil {
+			_ = public.Close()
+			return err
+		}
+	}
+	s.listener = public
 	return nil
+}
+
+// URL is where the API is served, "" before Listen.
+func (s *Server) URL() string {
+	addr := s.Addr()
+	switch {
+	case addr == "":
+		return ""
+	case s.cfg.TLSCert != "":
+		return "https://" + addr
+	}
+	return "http://" + addr
 }
 
 // Addr is the address listened on, "" before Listen.
@@ -149,30 +205,48 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.listener) }()
+	served := make(chan error, 2)
+	serving := 1
+	go func() { served <- s.public.Serve(s.listener) }()
+	if s.localSock != nil {
+		serving++
+		go func() { served <- s.local.Serve(s.localSock) }()
+	}
+	var failed error
 	select {
 	case err := <-served:
-		s.rpc.Stop()
-		return fmt.Errorf("serve the api: %w", err)
+		serving--
+		failed = fmt.Errorf("serve the api: %w", err)
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	// The RPC server first: it closes the WebSockets, which Shutdown does not know.
-	s.rpc.Stop()
-	if err := s.http.Shutdown(stop); err != nil {
-		s.cfg.Log.WithError(err).Warn("API requests were cut off at the stop")
-		_ = s.http.Close()
+	s.stop(context.WithoutCancel(ctx))
+	for range serving {
+		<-served
 	}
-	<-served
 	for range maxWebSockets { // every WebSocket handler has ended
 		s.sockets <- struct{}{}
 	}
-	return nil
+	s.subs.running.Wait()
+	return failed
 }
 
-func (s *Server) routes() http.Handler {
+// stop lets running requests finish for a while, and cuts off the rest.
+func (s *Server) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	// The RPC servers first: they close the WebSockets, which Shutdown does not know.
+	s.reads.Stop()
+	s.all.Stop()
+	for _, server := range []*http.Server{s.public, s.local} {
+		if err := server.Shutdown(ctx); err != nil {
+			s.cfg.Log.WithError(err).Warn("API requests were cut off at the stop")
+			_ = server.Close()
+		}
+	}
+}
+
+// routes are the same for both listeners, but for what a caller may do.
+func (s *Server) routes(local bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
@@ -181,15 +255,30 @@ func (s *Server) routes() http.Handler {
 			ErrorLog: s.cfg.Log, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 8,
 		}))
 	}
-	ws := s.webSocket()
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case websocket.IsWebSocketUpgrade(r):
-			ws.ServeHTTP(w, r)
-		case r.Method == http.MethodPost:
-			s.rpc.ServeHTTP(w, r)
-		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+	page := s.cfg.Page
+	if page == nil {
+		page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			writeText(w, http.StatusOK, "This is the API of syncd.\n"+paths)
+		})
+	} else {
+		mux.Handle("GET /assets/", page)
+	}
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		socket := websocket.IsWebSocketUpgrade(r)
+		switch {
+		case socket || r.Method == http.MethodPost:
+			server, err := s.serverFor(local, r)
+			switch {
+			case err != nil:
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				writeError(w, http.StatusUnauthorized, &rpcError{code: CodeNotAllowed, msg: err.Error(), kind: errNotAllowed.kind})
+			case socket:
+				s.serveSocket(w, r, server)
+			default:
+				s.serveRPC(w, r, server)
+			}
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			page.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Allow", "GET, HEAD, POST, OPTIONS")
 			writeText(w, http.StatusMethodNotAllowed, "JSON-RPC is asked by POST.\n"+paths)
@@ -201,23 +290,20 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// webSocket bounds the sockets. The origin was checked by the gate, with the
-// same rule as for HTTP, so the handler's own check is opened.
-func (s *Server) webSocket() http.Handler {
-	next := s.rpc.WebsocketHandler([]string{"*"})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case s.sockets <- struct{}{}:
-			defer func() { <-s.sockets }()
-			next.ServeHTTP(w, r)
-		default:
-			writeText(w, http.StatusServiceUnavailable, fmt.Sprintf("%d WebSockets are open already.\n", maxWebSockets))
-		}
-	})
+// serverFor chooses the methods that a caller may use.
+func (s *Server) serverFor(local bool, r *http.Request) (*rpc.Server, error) {
+	authorized, err := s.authorized(r)
+	switch {
+	case err != nil && !local:
+		return nil, err
+	case local || authorized:
+		return s.all, nil
+	}
+	return s.reads, nil
 }
 
-const paths = `Paths: POST / (JSON-RPC: syncd_status, syncd_history, syncd_pause, syncd_resume),
-GET / (the same over WebSocket), GET /livez, GET /readyz, GET /metrics.
+const paths = `Paths: POST / (JSON-RPC; rpc.discover lists the methods), GET / (the same over
+WebSocket, with subscriptions), GET /livez, GET /readyz, GET /metrics.
 `
 
 func writeText(w http.ResponseWriter, code int, text string) {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-
-	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/status"
@@ -19,14 +16,19 @@ const (
 	CodeRetryLater     = -32011 // not possible now; also: nothing is known yet
 	CodeRestartAttempt = -32012 // the attempt it was about has ended
 	CodeNeedsHuman     = -32013 // no retry heals it
+	CodeNotAllowed     = -32014 // the call changes something and is not authorized
+	CodeLimit          = -32015 // a limit of this API is reached
+	codeParse          = -32700
 	codeInvalidParams  = -32602
 	codeInternal       = -32603
 )
 
-// The bounds of syncd_history's limit and syncd_pause's reason.
+// The bounds of the limits of syncd_history and syncd_progress, and of a reason.
 const (
 	defaultHistory = 100
 	maxHistory     = 10_000
+	defaultSamples = 300
+	maxSamples     = 900 // as many as a pair keeps
 	maxReason      = 500
 )
 
@@ -71,30 +73,22 @@ func toRPC(err error) error {
 
 // service holds the methods of the namespace; go-ethereum's server finds them
 // by reflection, Status as syncd_status and so on.
-type service struct{ src safeSource }
+type service struct {
+	src      safeSource
+	settings []Setting
+	operator bool // the caller may change something
+}
 
 // Status is syncd_status: the newest snapshot.
-func (s *service) Status() (*status.Snapshot, error) {
-	snap, err := s.src.Snapshot()
-	if err != nil {
-		return nil, err
-	}
-	if snap == nil {
-		return nil, errNothingKnown
-	}
-	return snap, nil
-}
+func (s *service) Status() (*status.Snapshot, error) { return s.src.snapshot() }
 
 // History is syncd_history: the newest stage changes first, 100 if no limit is given.
 func (s *service) History(ctx context.Context, limit *int) ([]status.Change, error) {
-	n := defaultHistory
-	if limit != nil {
-		n = *limit
+	n, err := bounded(limit, defaultHistory, 1, maxHistory)
+	if err != nil {
+		return nil, err
 	}
-	if n < 1 || n > maxHistory {
-		return nil, &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("limit is %d, want 1 to %d", n, maxHistory)}
-	}
-	changes, err := s.src.History(ctx, n)
+	changes, err := s.src.history(ctx, n)
 	if err != nil {
 		return nil, toRPC(err)
 	}
@@ -104,57 +98,96 @@ func (s *service) History(ctx context.Context, limit *int) ([]status.Change, err
 	return changes, nil
 }
 
+// Findings is syncd_findings: what is wrong with the pair, the worst first.
+func (s *service) Findings() (*Findings, error) {
+	snap, err := s.src.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	out := findingsOf(snap)
+	return &out, nil
+}
+
+// Progress is syncd_progress: how far the pair is, with its recent past, 300
+// samples if no limit is given.
+func (s *service) Progress(limit *int) (*Progress, error) {
+	n, err := bounded(limit, defaultSamples, 0, maxSamples)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.src.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	samples, err := s.src.samples(n)
+	if err != nil {
+		return nil, err
+	}
+	out := progressOf(snap, samples)
+	return &out, nil
+}
+
+// Config is syncd_config: the settings that are in force.
+func (s *service) Config() []Setting {
+	if s.settings == nil {
+		return []Setting{}
+	}
+	return s.settings
+}
+
 // Pause is syncd_pause: syncd makes no call that changes a node until resumed.
 func (s *service) Pause(ctx context.Context, reason *string) (bool, error) {
+	if !s.operator {
+		return false, errNotAllowed
+	}
 	text := ""
 	if reason != nil {
 		text = *reason
 	}
-	if len(text) > maxReason {
-		return false, &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("reason has %d bytes, at most %d", len(text), maxReason)}
+	if err := checkReason(text); err != nil {
+		return false, err
 	}
-	err := toRPC(s.src.Pause(ctx, text))
-	return err == nil, err
+	return done(s.src.pause(ctx, text))
 }
 
 // Resume is syncd_resume.
 func (s *service) Resume(ctx context.Context) (bool, error) {
-	err := toRPC(s.src.Resume(ctx))
-	return err == nil, err
+	if !s.operator {
+		return false, errNotAllowed
+	}
+	return done(s.src.resume(ctx))
 }
 
-// safeSource turns a panic of the source into an error: a status call never
-// ends the daemon.
-type safeSource struct {
-	src Source
-	log logrus.FieldLogger
+// Resync is syncd_resync: through all stages again.
+func (s *service) Resync(ctx context.Context, order *ResyncOrder) (bool, error) {
+	if !s.operator {
+		return false, errNotAllowed
+	}
+	if order == nil {
+		order = &ResyncOrder{}
+	}
+	if err := checkReason(order.Reason); err != nil {
+		return false, err
+	}
+	return done(s.src.resync(ctx, order.Reason, order.Full))
 }
 
-func (s safeSource) call(method string, fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.log.WithFields(logrus.Fields{"method": method, "panic": fmt.Sprint(r), "stack": string(debug.Stack())}).
-				Error("An API method crashed")
-			err = &rpcError{code: codeInternal, msg: method + " crashed; the log of syncd has the cause"}
-		}
-	}()
-	return fn()
+func done(err error) (bool, error) { return err == nil, toRPC(err) }
+
+func bounded(limit *int, unset, low, high int) (int, error) {
+	n := unset
+	if limit != nil {
+		n = *limit
+	}
+	if n < low || n > high {
+		return 0, &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("limit is %d, want %d to %d", n, low, high)}
+	}
+	return n, nil
 }
 
-func (s safeSource) Snapshot() (snap *status.Snapshot, err error) {
-	err = s.call("status", func() error { snap = s.src.Snapshot(); return nil })
-	return snap, err
-}
-
-func (s safeSource) History(ctx context.Context, limit int) (changes []status.Change, err error) {
-	err = s.call("history", func() error { changes, err = s.src.History(ctx, limit); return err })
-	return changes, err
-}
-
-func (s safeSource) Pause(ctx context.Context, reason string) error {
-	return s.call("pause", func() error { return s.src.Pause(ctx, reason) })
-}
-
-func (s safeSource) Resume(ctx context.Context) error {
-	return s.call("resume", func() error { return s.src.Resume(ctx) })
+func checkReason(text string) error {
+	if len(text) > maxReason {
+		return &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("reason has %d bytes, at most %d", len(text), maxReason)}
+	}
+	return nil
 }

@@ -1,0 +1,193 @@
+package api
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/status"
+)
+
+// certificate writes one for 127.0.0.1 and its key, and gives who trusts it.
+func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
+	parsed, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots = x509.NewCertPool()
+	roots.AddCert(parsed)
+	return cert, key, roots
+}
+
+func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
+	cert, key, _ := certificate(t)
+	for _, listen := range []string{"0.0.0.0:8650", ":8650", "[::]:8650", "192.0.2.1:8650", "status.example:8650"} {
+		require.ErrorContains(t, Config{Listen: listen}.Check(), "--api.insecure", listen)
+		require.NoError(t, Config{Listen: listen, Insecure: true}.Check(), listen)
+		require.NoError(t, Config{Listen: listen, TLSCert: cert, TLSKey: key}.Check(), listen)
+	}
+	for _, listen := range []string{"127.0.0.1:8650", "localhost:0", "[::1]:8650", "127.9.9.9:1"} {
+		require.NoError(t, Config{Listen: listen}.Check(), listen)
+	}
+	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLSCert: cert}.Check(), "belong together")
+	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLSCert: cert, TLSKey: cert}.Check(), "--api.tls-key")
+	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", Socket: strings.Repeat("x", 91)}.Check(), "91 bytes")
+	// A service manager may make the directory at the start: only who listens wants it.
+	require.NoError(t, Config{Listen: "127.0.0.1:0", Socket: "/no/such/directory/s"}.Check())
+	_, err := listenLocal("/no/such/directory/s")
+	require.ErrorContains(t, err, "directory is not there")
+	_, err = New(Config{Listen: "0.0.0.0:0", Log: quietLog()}, &fakePair{})
+	require.Error(t, err)
+}
+
+func TestTLS(t *testing.T) {
+	cert, key, roots := certificate(t)
+	src := &fakePair{}
+	src.snap.Store(&status.Snapshot{Stage: "working"})
+	addr := start(t, src, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
+	trusting := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	transport := &http.Transport{TLSClientConfig: trusting, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport}).Get("https://" + addr + "/livez")
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Equal(t, 1, res.ProtoMajor)
+
+	c, err := rpc.DialOptions(t.Context(), "wss://"+addr, rpc.WithWebsocketDialer(websocket.Dialer{TLSClientConfig: trusting}))
+	require.NoError(t, err)
+	require.NoError(t, c.CallContext(t.Context(), nil, "syncd_status"))
+	c.Close()
+
+	code, body, _ := ask(t, http.MethodGet, "http://"+addr+"/livez", "", nil)
+	require.Equal(t, http.StatusBadRequest, code, "no plain HTTP beside it")
+	require.NotContains(t, body, "ok")
+	_, err = tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
+	require.Error(t, err)
+}
+
+// socketClient asks over a local socket.
+func socketClient(t *testing.T, path string) *rpc.Client {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	c, err := rpc.DialOptions(t.Context(), "http://localhost", rpc.WithHTTPClient(&http.Client{Transport: transport}))
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestLocalSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "syncd.sock")
+	var orders []string
+	src := &fakePair{order: func(_ context.Context, what string) error { orders = append(orders, what); return nil }}
+	s, err := New(Config{Listen: "127.0.0.1:0", Socket: path, Log: quietLog()}, src)
+	require.NoError(t, err)
+	require.NoError(t, s.Listen())
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.ModeSocket|0o600, info.Mode())
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nothing is left of its making")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	c := socketClient(t, path)
+	var ok bool
+	for _, method := range changing {
+		require.NoError(t, c.CallContext(t.Context(), &ok, method))
+		require.True(t, ok)
+	}
+	require.Len(t, orders, len(changing))
+	for range 2 * callsBurst { // its callers are not counted
+		require.NoError(t, c.CallContext(t.Context(), nil, "syncd_resume"))
+	}
+
+	other, err := New(Config{Listen: "127.0.0.1:0", Socket: path, Log: quietLog()}, src)
+	require.NoError(t, err)
+	require.ErrorIs(t, other.Listen(), syscall.EADDRINUSE, "a living one is never replaced")
+	require.Empty(t, other.Addr(), "and the address is given back")
+	require.NoError(t, c.CallContext(t.Context(), nil, "syncd_resume"))
+
+	cancel()
+	require.NoError(t, <-done)
+	_, err = os.Lstat(path)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// No name leads to a socket, and no web page asks over it.
+func TestLocalSocketTakesAnyHostAndNoPage(t *testing.T) {
+	s, err := New(Config{Listen: "127.0.0.1:0", Log: quietLog()}, &fakePair{order: func(context.Context, string) error { return nil }})
+	require.NoError(t, err)
+	ask := func(origin string) int {
+		r := httptest.NewRequest(http.MethodPost, "http://syncd.invalid/", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"syncd_resume"}`))
+		r.Header.Set("Content-Type", "application/json")
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		w := httptest.NewRecorder()
+		s.local.Handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	require.Equal(t, http.StatusOK, ask(""))
+	require.Equal(t, http.StatusForbidden, ask("http://syncd.invalid"), "the Host that it equals was not checked")
+}
+
+func TestAStaleSocketIsReplacedAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "stale")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	require.NoError(t, err)
+	l.SetUnlinkOnClose(false)
+	require.NoError(t, l.Close())
+	fresh, err := listenLocal(stale)
+	require.NoError(t, err)
+
+	require.NoError(t, os.Remove(stale))
+	require.NoError(t, os.WriteFile(stale, []byte("another's"), 0o600))
+	require.NoError(t, fresh.Close())
+	require.FileExists(t, stale, "what stands there by now is not ours to remove")
+
+	_, err = listenLocal(stale)
+	require.ErrorContains(t, err, "something else than a socket")
+	left, err := os.ReadFile(stale)
+	require.NoError(t, err)
+	require.Equal(t, "another's", string(left))
+	_, err = listenLocal(filepath.Join(dir, "none", "s"))
+	require.Error(t, err)
+}
