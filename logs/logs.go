@@ -1,0 +1,118 @@
+// Package logs makes syncd's log: lines of text or JSON, in which a trouble that
+// goes on is not told every second.
+package logs
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Quiet is how long a warning or an error that was told is not told again.
+const Quiet = time.Minute
+
+// shapesKept bounds what is remembered of told messages.
+const shapesKept = 256
+
+// The fields that have a meaning to this package.
+const (
+	// FieldFinding marks a line that tells of a change: it is always written.
+	FieldFinding = "finding"
+	// FieldRepeated is on a line that was left out so many times before.
+	FieldRepeated = "repeated"
+)
+
+// New gives a logger of a level ("debug", "info", "warn", "error") and a format
+// ("text" or "json"). Any other level or format is an error.
+func New(out io.Writer, level, format string) (*logrus.Logger, error) {
+	log := logrus.New()
+	log.SetOutput(out)
+	parsed, err := logrus.ParseLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("log level %q: %w", level, err)
+	}
+	log.SetLevel(parsed)
+	r := &repeats{told: map[string]*told{}}
+	switch format {
+	case "json":
+		r.Formatter = &logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano}
+	case "text":
+		r.Formatter = &logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "2006-01-02 15:04:05.000"}
+	default:
+		return nil, fmt.Errorf("log format %q: want text or json", format)
+	}
+	log.SetFormatter(r)
+	return log, nil
+}
+
+// repeats leaves out a warning or an error whose like was written less than
+// Quiet ago. At level debug nothing is left out.
+type repeats struct {
+	logrus.Formatter
+	mu   sync.Mutex
+	told map[string]*told // by shape
+}
+
+type told struct {
+	at   time.Time
+	left int // since then
+}
+
+// varying is what differs between two messages about the same trouble.
+var varying = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?`)
+
+// Format gives no bytes for a line that is left out.
+func (r *repeats) Format(e *logrus.Entry) ([]byte, error) {
+	_, change := e.Data[FieldFinding]
+	if e.Level > logrus.WarnLevel || change || e.Logger.IsLevelEnabled(logrus.DebugLevel) {
+		return r.Formatter.Format(e)
+	}
+	left, write := r.pass(e.Level.String()+varying.ReplaceAllString(e.Message, "#"), e.Time)
+	if !write {
+		return nil, nil
+	}
+	if left > 0 {
+		again := e.WithField(FieldRepeated, left)
+		again.Level, again.Message, again.Buffer = e.Level, e.Message, e.Buffer
+		e = again
+	}
+	return r.Formatter.Format(e)
+}
+
+// pass tells whether a line is written, and how often its like was left out.
+func (r *repeats) pass(shape string, now time.Time) (left int, write bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := r.told[shape]
+	if last == nil {
+		r.forget(now)
+		if len(r.told) >= shapesKept {
+			return 0, false // so many different ones within the time are a flood
+		}
+		r.told[shape] = &told{at: now}
+		return 0, true
+	}
+	if since := now.Sub(last.at); since >= 0 && since < Quiet {
+		last.left++
+		return 0, false
+	}
+	left = last.left
+	last.at, last.left = now, 0
+	return left, true
+}
+
+// forget drops what may be told again anyway.
+func (r *repeats) forget(now time.Time) {
+	if len(r.told) < shapesKept {
+		return
+	}
+	for shape, t := range r.told {
+		if now.Sub(t.at) >= Quiet {
+			delete(r.told, shape)
+		}
+	}
+}
