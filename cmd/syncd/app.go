@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 )
@@ -14,21 +16,28 @@ type console struct {
 	environ  func() []string
 	stdout   io.Writer
 	stderr   io.Writer
-	terminal bool // stdout is one
+	terminal bool     // stdout is one
+	keyboard *os.File // stdin, if it is a terminal
 }
 
 // execute runs one command line and gives its exit code.
 func execute(ctx context.Context, con console) int {
-	return report(con.stderr, newApp(con).Run(ctx, con.args))
+	args := con.args
+	if len(args) == 2 && args[1] == "--version" { // as most programs take it
+		args = []string{args[0], "version"}
+	}
+	return report(con.stderr, newApp(con).Run(ctx, args))
 }
 
 func newApp(con console) *cli.Command {
 	app := &cli.Command{
 		Name:  "syncd",
 		Usage: "take a gwat node and a beacon node from any state to working mode",
-		Commands: []*cli.Command{
-			runCommand(con), demoCommand(con), statusCommand(con), checkCommand(con), graphCommand(con), versionCommand(con),
-		},
+		Commands: slices.Concat([]*cli.Command{
+			runCommand(con), demoCommand(con), statusCommand(con), waitCommand(con),
+		}, orderCommands(con), []*cli.Command{
+			checkCommand(con), doctorCommand(con), recordCommand(con), replayCommand(con), conformanceCommand(con), graphCommand(con), completionCommand(con), manCommand(con), versionCommand(con),
+		}),
 		Writer:      con.stdout,
 		ErrWriter:   con.stderr,
 		HideVersion: true,
@@ -54,11 +63,6 @@ func commandNames(cmd *cli.Command) []string {
 		names = append(names, c.Name)
 	}
 	return names
-}
-
-// usageError gives a bad command line its one line instead of the help text.
-func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-	return fail(exitUsage, "%w; `%s --help` lists the flags", err, cmd.FullName())
 }
 
 // noArguments refuses what stands behind the flags: a forgotten -- would

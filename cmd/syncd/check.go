@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +17,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/terminal"
 )
 
 func checkCommand(con console) *cli.Command {
@@ -76,13 +80,14 @@ func preflight(ctx context.Context, cfg *Config, con console) error {
 	}
 	defer beacon.Close()
 	c := &checker{cfg: cfg, gwat: gwat, beacon: beacon}
-	code := exitOK
+	code, wrong := exitOK, []string{}
 	for _, check := range []struct {
 		name string
 		run  func(context.Context) []finding
 	}{
 		{"settings", c.settings},
 		{"journal", c.journal},
+		{"disk", c.disk},
 		{"api", c.api},
 		{"gwat", c.gwatNode},
 		{"beacon", c.beaconNode},
@@ -94,13 +99,22 @@ func preflight(ctx context.Context, cfg *Config, con console) error {
 			if f.remedy != "" {
 				text += "; " + f.remedy
 			}
-			fmt.Fprintf(con.stdout, "%-4s  %-8s  %s\n", f.level, check.name, strings.Join(strings.Fields(text), " "))
+			fmt.Fprintf(con.stdout, "%-4s  %-8s  %s\n", f.level, check.name, terminal.Clean(text))
 			if code == exitOK {
 				code = f.code
 			}
+			if f.code != exitOK && !slices.Contains(wrong, check.name) {
+				wrong = append(wrong, check.name)
+			}
 		}
 	}
-	return told(code)
+	switch len(wrong) {
+	case 0:
+		return nil
+	case 1:
+		return fail(code, "1 check failed: %s; its line above says what to do", wrong[0])
+	}
+	return fail(code, "%d checks failed: %s; their lines above say what to do", len(wrong), strings.Join(wrong, ", "))
 }
 
 func (c *checker) settings(context.Context) []finding {
@@ -114,25 +128,28 @@ func (c *checker) settings(context.Context) []finding {
 	return out
 }
 
-func (c *checker) journal(context.Context) []finding {
-	j, err := openJournal(c.cfg)
-	if errors.Is(err, journal.ErrInUse) {
-		return []finding{warn("stop it before you start another", "a syncd is running with %s", journalPath(c.cfg))}
-	}
-	if err != nil {
-		return []finding{failed(codeOf(err), "", "%v", err)}
-	}
-	note := j.Note()
-	if err := j.Close(); err != nil {
-		return []finding{failed(exitUsage, "see whether the disk is full", "%v", err)}
-	}
-	if note != "" {
-		return []finding{warn("nothing needs to be done", "%s", note)}
-	}
-	return []finding{ok("%s can be written", journalPath(c.cfg))}
+func (c *checker) api(ctx context.Context) []finding {
+	return append(c.socket(), c.port(ctx)...)
 }
 
-func (c *checker) api(ctx context.Context) []finding {
+// socket: the directory may be one that the service manager makes at the start.
+func (c *checker) socket() []finding {
+	if c.cfg.API.Socket == "" {
+		return nil
+	}
+	dir := filepath.Dir(c.cfg.API.Socket)
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return []finding{warn("the unit makes it (RuntimeDirectory=); without the unit make it, or give another --api.socket", "%s is not there yet", dir)}
+	case err != nil:
+		return []finding{warn(otherUser, "%v", err)}
+	case !info.IsDir():
+		return []finding{failed(exitUsage, "give another --api.socket", "%s is no directory", dir)}
+	}
+	return nil
+}
+
+func (c *checker) port(ctx context.Context) []finding {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.cfg.API.Listen)
 	if codeOf(err) == exitBusy {
 		return []finding{warn("give another --api.listen, if it is not a syncd that runs already", "%v", err)}

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func TestCheckFindings(t *testing.T) {
 			}, nil, exitUsage, []string{"fail  gwat", "missing token", "give --gwat.jwt-secret the secret"},
 		},
 		"no address of this machine": {
-			func(*fakeNodes) {}, []string{"--api.listen", "192.0.2.1:8650"}, exitUsage,
+			func(*fakeNodes) {}, []string{"--api.listen", "192.0.2.1:8650", "--api.insecure"}, exitUsage,
 			[]string{"fail  api", "192.0.2.1:8650", "address of this machine"},
 		},
 		"other chain id": {
@@ -88,6 +89,10 @@ func TestCheckFindings(t *testing.T) {
 			func(*fakeNodes) {}, []string{"--push-timeout", "100s"}, exitOK,
 			[]string{"warn  settings", "30s", "ws:// URL"},
 		},
+		"socket in a directory that the unit makes": {
+			func(*fakeNodes) {}, []string{"--api.socket", "/nowhere/syncd/syncd.sock"}, exitOK,
+			[]string{"warn  api       /nowhere/syncd is not there yet", "RuntimeDirectory=", "ok    beacon"},
+		},
 		"slow intervals": {
 			func(*fakeNodes) {}, []string{"--poll-interval", "5s", "--ready-interval", "6s"}, exitOK,
 			[]string{"warn  pace", "--poll-interval is 5s", "--ready-interval is 6s", "make it 4s or less"},
@@ -98,7 +103,11 @@ func TestCheckFindings(t *testing.T) {
 			c.spoil(f)
 			out := syncd(t, nil, checkArgs(t, f, c.args...)...)
 			require.Equal(t, c.code, out.code, out.stdout+out.stderr)
-			require.Empty(t, out.stderr)
+			if c.code == exitOK {
+				require.Empty(t, out.stderr)
+			} else {
+				oneLine(t, out.stderr, "failed: ")
+			}
 			for _, p := range c.parts {
 				require.Contains(t, out.stdout, p)
 			}
@@ -116,4 +125,63 @@ func TestCheckBesideARunningSyncd(t *testing.T) {
 	out := syncd(t, nil, args...)
 	require.Equal(t, exitOK, out.code, out.stdout)
 	require.Contains(t, out.stdout, "warn  journal   a syncd is running with")
+}
+
+func TestCheckNamesAllThatFailed(t *testing.T) {
+	f := startNodes(t)
+	f.gwat, f.beacon = "http://127.0.0.1:1", "http://127.0.0.1:1"
+	out := syncd(t, nil, checkArgs(t, f)...)
+	require.Equal(t, exitUnreachable, out.code, out.stdout)
+	oneLine(t, out.stderr, "2 checks failed: gwat, beacon")
+}
+
+// What check asks about it neither makes nor moves.
+func TestCheckLeavesNothingBehind(t *testing.T) {
+	f := startNodes(t)
+	home := t.TempDir()
+	dir := filepath.Join(home, "a", "data")
+	args := checkArgs(t, f, "--data-dir", dir)
+	out := syncd(t, nil, args...)
+	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Contains(t, out.stdout, "is not there yet and can be made")
+	require.NoDirExists(t, filepath.Join(home, "a"))
+
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	out = syncd(t, nil, args...)
+	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Contains(t, out.stdout, "main.journal can be written")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+
+	path := filepath.Join(dir, "main.journal")
+	require.NoError(t, os.WriteFile(path, []byte("no journal"), 0o600))
+	out = syncd(t, nil, args...)
+	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Contains(t, out.stdout, "moves it aside")
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "no journal", string(raw))
+
+	out = syncd(t, nil, checkArgs(t, f, "--data-dir", path)...)
+	require.Equal(t, exitUsage, out.code, out.stdout)
+	require.Contains(t, out.stdout, "fail  journal   --data-dir is ")
+	oneLine(t, out.stderr, "1 check failed: journal")
+}
+
+// A directory of another user is the service's, perhaps; one's own is to be mended.
+func TestRightsOnTheDirectory(t *testing.T) {
+	own := notOurs(t.TempDir(), os.ErrPermission)
+	require.Equal(t, "fail", own.level)
+	require.Equal(t, exitUsage, own.code)
+	other := notOurs(filepath.Join(t.TempDir(), "hidden"), os.ErrPermission)
+	require.Equal(t, "warn", other.level)
+	require.Contains(t, other.remedy, "sudo")
+	if os.Geteuid() == 0 {
+		return // who may write everywhere
+	}
+	closed := filepath.Join(t.TempDir(), "closed")
+	require.NoError(t, os.Mkdir(closed, 0o500))
+	c := &checker{cfg: &Config{DataDir: closed, Pair: "main"}}
+	require.Equal(t, "fail", c.writable().level)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/logs"
 )
 
 // Config is the configuration of run and check, and of the demo in part.
@@ -45,13 +46,20 @@ type Config struct {
 		Listen         string   `koanf:"listen"`
 		AllowedHosts   []string `koanf:"allowed-hosts"`
 		AllowedOrigins []string `koanf:"allowed-origins"`
+		JWTSecret      string   `koanf:"jwt-secret"` // a file
+		Socket         string   `koanf:"socket"`
+		TLSCert        string   `koanf:"tls-cert"`
+		TLSKey         string   `koanf:"tls-key"`
+		Insecure       bool     `koanf:"insecure"`
 	} `koanf:"api"`
 	Log struct {
 		Level  string `koanf:"level"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
 
-	jwt []byte // read by Check
+	jwt     []byte            // of gwat; read by Check
+	apiJWT  []byte            // read by checkServing
+	sources map[string]string // of each setting, as shown tells them
 }
 
 // The bounds of the times: below them the nodes are hammered, above them
@@ -177,7 +185,12 @@ func (c *Config) checkServing() error {
 	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("--api.listen is %q: want host:port, such as 127.0.0.1:8650", c.API.Listen)
 	}
-	if err := (api.Config{Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins}).Check(); err != nil {
+	if c.API.JWTSecret != "" {
+		if c.apiJWT, err = gwatclient.LoadJWTSecret(c.API.JWTSecret); err != nil {
+			return fmt.Errorf("--api.jwt-secret: %w; name a file of 64 hex digits, such as `openssl rand -hex 32` makes, readable for this user", err)
+		}
+	}
+	if err := c.serving().Check(); err != nil {
 		return err
 	}
 	if levels := []string{"debug", "info", "warn", "error"}; !slices.Contains(levels, c.Log.Level) {
@@ -187,6 +200,15 @@ func (c *Config) checkServing() error {
 		return fmt.Errorf("--log.format is %q: want text or json", c.Log.Format)
 	}
 	return nil
+}
+
+// serving is the part of the API's config that the settings hold.
+func (c *Config) serving() api.Config {
+	return api.Config{
+		Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins,
+		JWTSecret: c.apiJWT, Socket: c.API.Socket, TLSCert: c.API.TLSCert, TLSKey: c.API.TLSKey, Insecure: c.API.Insecure,
+		Settings: c.shown(),
+	}
 }
 
 // gwatHTTPLimit is gwat's write timeout over HTTP.
@@ -211,16 +233,6 @@ func (c *Config) warnings() []string {
 }
 
 // newLog writes to the console's stderr; stdout is a command's answer.
-func (c *Config) newLog(con console) *logrus.Logger {
-	log := logrus.New()
-	log.SetOutput(con.stderr)
-	if level, err := logrus.ParseLevel(c.Log.Level); err == nil { // Check has refused others
-		log.SetLevel(level)
-	}
-	if c.Log.Format == "json" {
-		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
-	} else {
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "2006-01-02 15:04:05.000"})
-	}
-	return log
+func (c *Config) newLog(con console) (*logrus.Logger, error) {
+	return logs.New(con.stderr, c.Log.Level, c.Log.Format)
 }

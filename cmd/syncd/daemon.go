@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/page"
 	"github.com/gwatsync/syncd/pair"
 )
 
@@ -30,12 +31,7 @@ type daemon struct {
 // is touched. The journal stays the caller's.
 func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon, error) {
 	registry := prometheus.NewRegistry()
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "syncd_build_info", Help: "1, labelled with the version of syncd.",
-		ConstLabels: prometheus.Labels{"version": versionText()},
-	})
-	build.Set(1)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	p, err := pair.New(pair.Config{
 		Name: cfg.Pair, Version: versionText(), Observe: cfg.Observe,
@@ -50,27 +46,27 @@ func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon
 	if err != nil {
 		return nil, err
 	}
-	server, err := api.New(api.Config{
-		Listen: cfg.API.Listen, AllowedHosts: cfg.API.AllowedHosts, AllowedOrigins: cfg.API.AllowedOrigins,
-		Gatherer: registry, Log: log,
-	}, p)
+	serving := cfg.serving()
+	serving.Gatherer, serving.Page, serving.Log = registry, page.Handler(), log
+	server, err := api.New(serving, p)
 	if err != nil {
 		return nil, fail(exitUsage, "%w", err)
 	}
 	if err := server.Listen(); err != nil {
 		if codeOf(err) == exitBusy {
-			return nil, fail(exitBusy, "--api.listen: %w; stop what listens there or give another address", err)
+			return nil, &exitError{code: exitBusy, err: err}
 		}
-		return nil, fail(exitUsage, "--api.listen: %w; give an address of this machine", err)
+		return nil, &exitError{code: exitUsage, err: err}
 	}
 	return &daemon{pair: p, api: server, log: log, look: cfg.PollInterval}, nil
 }
 
 // url is where the API is served.
-func (d *daemon) url() string { return "http://" + d.api.Addr() }
+func (d *daemon) url() string { return d.api.URL() }
 
-// run ends with ctx (then without an error) or when a part fails.
-func (d *daemon) run(ctx context.Context) error {
+// run ends with ctx (then without an error) or when a part fails. beside runs
+// with the parts and looks at the pair once an interval.
+func (d *daemon) run(ctx context.Context, beside ...func(ctx context.Context, interval time.Duration)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.api.Run(ctx) })
 	group.Go(func() error {
@@ -88,5 +84,8 @@ func (d *daemon) run(ctx context.Context) error {
 		nodes.run(ctx, d.look, d.pair.Snapshot)
 		return nil
 	})
+	for _, run := range beside {
+		group.Go(func() error { run(ctx, d.look); return nil })
+	}
 	return group.Wait()
 }

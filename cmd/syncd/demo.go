@@ -17,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/simnet/gwatsim"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/terminal"
 )
 
 // The simulated pair: short slots, and speeds with which each of the two syncs
@@ -48,7 +49,8 @@ func demoCommand(con console) *cli.Command {
 			&cli.DurationFlag{Name: "timeout", Value: demoTimeout, Usage: "how long to wait for the stage of --until"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the simulated network is made from"},
 			outputFlag(),
-		}, flagsOf(demoDefaults, "api.listen", "api.allowed-hosts", "api.allowed-origins", "log.level", "log.format")...),
+		}, flagsOf(demoDefaults, "api.listen", "api.allowed-hosts", "api.allowed-origins",
+			"api.jwt-secret", "api.socket", "api.tls-cert", "api.tls-key", "api.insecure", "log.level", "log.format")...),
 		Action: noArguments(func(ctx context.Context, cmd *cli.Command) error {
 			cfg, err := load(cmd, con, demoDefaults)
 			if err != nil {
@@ -115,23 +117,29 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}()
 	d.beacon = nodes.Beacon
 	d.cfg.Gwat.Endpoint, d.cfg.Beacon.Endpoint = nodes.GwatWS, nodes.BeaconURL
+	delete(d.cfg.sources, "gwat.endpoint")
+	delete(d.cfg.sources, "beacon.endpoint")
 
 	view := d.newView()
-	defer view.close()
+	defer view.Close()
 	quiet := d.con
-	quiet.stderr = view.logs()
-	log := d.cfg.newLog(quiet)
+	quiet.stderr = view.Writer()
+	log, err := d.cfg.newLog(quiet)
+	if err != nil {
+		return err
+	}
 	memory := journal.OpenMemory()
 	daemon, err := newDaemon(d.cfg, memory, log)
 	if codeOf(err) == exitBusy && d.anyPort {
-		fmt.Fprintf(view.logs(), "syncd: %s is in use, so the API takes a free port\n", d.cfg.API.Listen)
+		fmt.Fprintf(view.Writer(), "syncd: %s is in use, so the API takes a free port\n", d.cfg.API.Listen)
 		d.cfg.API.Listen = "127.0.0.1:0"
 		daemon, err = newDaemon(d.cfg, memory, log)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(view.logs(), "syncd: the API is at %s (syncd status --api %s)\n", daemon.url(), daemon.url())
+	fmt.Fprintf(view.Writer(), "syncd: the page is at %s/\n", daemon.url())
+	fmt.Fprintf(view.Writer(), "syncd: the API is at %s (syncd status --api %s)\n", daemon.url(), daemon.url())
 	return d.follow(ctx, daemon, view)
 }
 
@@ -156,7 +164,7 @@ func (d *demo) options(now time.Time) simnet.Options {
 const viewInterval = 250 * time.Millisecond
 
 // follow runs the daemon and shows its stages until one of the ends is reached.
-func (d *demo) follow(ctx context.Context, daemon *daemon, view demoView) error {
+func (d *demo) follow(ctx context.Context, daemon *daemon, view terminal.View) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changes, unsubscribe := daemon.pair.Subscribe()
@@ -174,7 +182,7 @@ func (d *demo) follow(ctx context.Context, daemon *daemon, view demoView) error 
 	return err
 }
 
-func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes <-chan status.Change) error {
+func (d *demo) watch(ctx context.Context, daemon *daemon, view terminal.View, changes <-chan status.Change) error {
 	tick := time.NewTicker(viewInterval)
 	defer tick.Stop()
 	var late <-chan time.Time
@@ -184,7 +192,10 @@ func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes
 		late = timer.C
 	}
 	first := daemon.pair.Snapshot()
-	view.change(status.Change{At: first.Since, To: first.Stage, Reason: first.Reason})
+	show := func(changes ...status.Change) {
+		view.Show(terminal.Update{Snapshot: daemon.pair.Snapshot(), Changes: changes, How: "simulated"})
+	}
+	show(status.Change{At: first.Since, To: first.Stage, Reason: first.Reason})
 	if d.until == fsm.Stage(first.Stage) {
 		return nil
 	}
@@ -199,13 +210,14 @@ func (d *demo) watch(ctx context.Context, daemon *daemon, view demoView, changes
 			if fsm.Stage(c.To) == fsm.Switching {
 				d.beacon.SetIdle(false)
 			}
-			view.change(c)
-			view.progress(daemon.pair.Snapshot())
+			show(c)
 			if fsm.Stage(c.To) == d.until {
 				return nil
 			}
 		case <-tick.C:
-			view.progress(daemon.pair.Snapshot())
+			show()
+		case <-view.Done():
+			return d.unreached(daemon, "the demo was stopped")
 		case <-late:
 			return d.unreached(daemon, "--timeout "+shortDuration(d.timeout)+" is over")
 		}

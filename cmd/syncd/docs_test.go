@@ -134,5 +134,6 @@ func TestExampleFileIsTheDefaults(t *testing.T) {
 	require.NoError(t, err)
 	defaults, err := loaded(t, nil)
 	require.NoError(t, err)
+	defaults.sources, fromFile.sources = nil, nil
 	require.Equal(t, defaults, fromFile)
 }

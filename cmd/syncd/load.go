@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -10,9 +12,10 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/failure"
 )
 
 // load reads the configuration: flags win over the environment, that over the
@@ -32,7 +35,10 @@ func load(cmd *cli.Command, con console, other map[string]any) (*Config, error) 
 	if cmd.IsSet("config") {
 		path = cmd.String("config")
 	}
-	layers := []layer{}
+	layers, sources := []layer{}, map[string]string{}
+	for key := range defaults {
+		sources[key] = fromDefault
+	}
 	if path != "" {
 		fromFile, err := readFile(path)
 		if err != nil {
@@ -45,11 +51,14 @@ func load(cmd *cli.Command, con console, other map[string]any) (*Config, error) 
 		if err != nil {
 			return nil, err
 		}
+		for key := range values {
+			sources[key] = l.source
+		}
 		if err := merged.Load(confmap.Provider(values, "."), nil); err != nil {
 			return nil, fmt.Errorf("load the configuration: %w", err)
 		}
 	}
-	cfg := &Config{}
+	cfg := &Config{sources: sources}
 	if err := merged.Unmarshal("", cfg); err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
@@ -58,6 +67,7 @@ func load(cmd *cli.Command, con console, other map[string]any) (*Config, error) 
 
 // layer is what one source sets, by key; name tells how the source calls a key.
 type layer struct {
+	source string
 	values map[string]any
 	name   func(key string) string
 }
@@ -90,8 +100,10 @@ func readEnv(con console) (layer, string) {
 	}
 	// The provider has no error of its own once environ is given.
 	_ = k.Load(env.Provider("\x00", env.Opt{
-		Prefix:        "SYNCD_",
-		EnvironFunc:   con.environ,
+		Prefix: "SYNCD_",
+		EnvironFunc: func() []string { // the provider panics over an entry that is no pair
+			return slices.DeleteFunc(slices.Clone(con.environ()), func(entry string) bool { return !strings.Contains(entry, "=") })
+		},
 		TransformFunc: func(name, value string) (string, any) { return byName[name], value },
 	}), nil)
 	values := k.All()
@@ -101,17 +113,18 @@ func readEnv(con console) (layer, string) {
 			delete(values, key)
 		}
 	}
-	return layer{values: values, name: envName}, path
+	return layer{source: fromEnvironment, values: values, name: envName}, path
 }
 
 // readFile refuses unknown keys: a misspelt one would be dropped in silence.
 func readFile(path string) (layer, error) {
-	if _, err := os.Stat(path); err != nil {
-		return layer{}, fail(exitUsage, "--config: %w; name a readable YAML file", err)
+	raw, err := readBounded(path)
+	if err != nil {
+		return layer{}, fail(exitUsage, "--config cannot be read: %w; name a YAML file that this user can read", err)
 	}
 	k := koanf.New(".")
-	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
-		return layer{}, fail(exitUsage, "--config %s is no usable YAML: %w", path, err)
+	if err := k.Load(content(raw), yaml.Parser()); err != nil {
+		return layer{}, yamlError(path, err)
 	}
 	known := settingKeys()
 	keys := k.Keys()
@@ -128,7 +141,52 @@ func readFile(path string) (layer, error) {
 			return layer{}, fail(exitUsage, "%s has the unknown key %q%s", path, key, didYouMean(key, known))
 		}
 	}
-	return layer{values: k.All(), name: func(key string) string { return key + " in " + path }}, nil
+	return layer{source: fromFile, values: k.All(), name: func(key string) string { return key + " in " + path }}, nil
+}
+
+// maxConfig is far more than every setting takes.
+const maxConfig = 1 << 20
+
+// readBounded does not read a wrong file to its end.
+func readBounded(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	raw, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err == nil && len(raw) > maxConfig {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxConfig)
+	}
+	return raw, err
+}
+
+// content is a koanf.Provider of what was read.
+type content []byte
+
+// ReadBytes implements koanf.Provider.
+func (c content) ReadBytes() ([]byte, error) { return c, nil }
+
+// Read implements koanf.Provider; koanf does not call it beside a parser.
+func (c content) Read() (map[string]any, error) {
+	return nil, errors.New("a file is read as bytes")
+}
+
+// yamlError says what to do about a file that is no sections and keys.
+func yamlError(path string, err error) error {
+	said := err.Error()
+	if _, kind, ok := strings.Cut(said, "cannot unmarshal !!"); ok {
+		got := "a single value"
+		if strings.HasPrefix(kind, "seq") {
+			got = "a list"
+		}
+		return fail(exitUsage, "--config %s: want sections and keys (gwat: ...) at the top, got %s", path, got)
+	}
+	remedy := "correct it"
+	if strings.Contains(said, " line ") {
+		remedy = "correct that line"
+	}
+	return fail(exitUsage, "--config %s is no usable YAML: %w; %s", path, failure.Bounded(err), remedy)
 }
 
 // firstOf names a setting of a section, "" if key is none.
@@ -147,5 +205,5 @@ func readFlags(cmd *cli.Command) layer {
 			values[s.key] = cmd.Value(s.key)
 		}
 	}
-	return layer{values: values, name: func(key string) string { return "--" + strings.TrimSpace(key) }}
+	return layer{source: fromFlag, values: values, name: func(key string) string { return "--" + strings.TrimSpace(key) }}
 }

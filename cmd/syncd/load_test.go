@@ -15,7 +15,7 @@ func loaded(t *testing.T, env []string, args ...string) (*Config, error) {
 	var cfg *Config
 	con := testConsole(env, &buffer{}, &buffer{}, args...)
 	cmd := &cli.Command{
-		Name: "syncd", Flags: flagsOf(nil), Writer: con.stdout, ErrWriter: con.stderr, OnUsageError: usageError,
+		Name: "syncd", HideHelpCommand: true, Flags: flagsOf(nil), Writer: con.stdout, ErrWriter: con.stderr, OnUsageError: usageError,
 		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 		Action: func(_ context.Context, cmd *cli.Command) (err error) {
 			cfg, err = load(cmd, con, nil)
@@ -100,7 +100,8 @@ func valueOf(c *Config, key string) any {
 		"poll-interval": c.PollInterval, "ready-interval": c.ReadyInterval, "call-timeout": c.CallTimeout,
 		"push-timeout": c.PushTimeout, "push.segment-bytes": c.Push.SegmentBytes, "push.segment-time": c.Push.SegmentTime,
 		"push.capacity": c.Push.Capacity, "anchor": c.Anchor, "fallback-slots": c.FallbackSlots, "api.listen": c.API.Listen, "api.allowed-hosts": c.API.AllowedHosts,
-		"api.allowed-origins": c.API.AllowedOrigins, "log.level": c.Log.Level, "log.format": c.Log.Format,
+		"api.allowed-origins": c.API.AllowedOrigins, "api.jwt-secret": c.API.JWTSecret, "api.socket": c.API.Socket,
+		"api.tls-cert": c.API.TLSCert, "api.tls-key": c.API.TLSKey, "api.insecure": c.API.Insecure, "log.level": c.Log.Level, "log.format": c.Log.Format,
 	}[key]
 }
 

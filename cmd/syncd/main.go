@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/gwatsync/syncd/terminal/quietstart"
 )
 
 // gcPercent keeps the heap small: beside two nodes memory is dearer than the CPU
@@ -18,6 +20,7 @@ import (
 const gcPercent = 50
 
 func main() {
+	quietstart.Over()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -28,10 +31,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "syncd: stopped by force")
 		os.Exit(exitForced)
 	})
-	os.Exit(execute(ctx, console{
+	con := console{
 		args: os.Args, environ: os.Environ, stdout: os.Stdout, stderr: os.Stderr,
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
-	}))
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		con.keyboard = os.Stdin
+	}
+	os.Exit(execute(ctx, con))
 }
 
 // obeySignals stops gracefully on the first signal and by force on the second.

@@ -37,16 +37,17 @@ func (n *nodeLog) run(ctx context.Context, interval time.Duration, snapshot func
 
 func (n *nodeLog) look(name string, node status.Node) {
 	was := n.kind[name]
+	log := n.log.WithFields(logrus.Fields{"node": name, "endpoint": node.Endpoint})
 	switch {
 	case node.Reachable && was != "":
 		delete(n.kind, name)
-		n.log.Infof("%s at %s answers again", name, node.Endpoint)
+		log.Infof("%s at %s answers again", name, node.Endpoint)
 	case !node.Reachable && node.Error != nil && node.Error.Kind != was:
 		n.kind[name] = node.Error.Kind
 		remedy := "start it or correct --" + name + ".endpoint"
 		if name == "gwat" && node.Error.Kind == failure.Name(failure.NeedsHuman) {
 			remedy = "correct --gwat.endpoint or --gwat.jwt-secret"
 		}
-		n.log.Warnf("%s at %s gives no usable answer: %s; %s", name, node.Endpoint, node.Error.Message, remedy)
+		log.WithField("kind", node.Error.Kind).Warnf("%s at %s gives no usable answer: %s; %s", name, node.Endpoint, node.Error.Message, remedy)
 	}
 }

@@ -29,7 +29,10 @@ func runCommand(con console) *cli.Command {
 }
 
 func run(ctx context.Context, cfg *Config, con console) (err error) {
-	log := cfg.newLog(con)
+	log, err := cfg.newLog(con)
+	if err != nil {
+		return err
+	}
 	for _, warning := range cfg.warnings() {
 		log.Warn(warning)
 	}
@@ -49,7 +52,8 @@ func run(ctx context.Context, cfg *Config, con console) (err error) {
 	log.WithFields(logrus.Fields{
 		"version": versionText(), "pair": cfg.Pair, "observe": cfg.Observe, "api": d.url(), "journal": journalPath(cfg),
 	}).Info("syncd starts")
-	if err := d.run(ctx); err != nil {
+	notifier := newNotifier(d.pair.Snapshot, log)
+	if err := d.run(ctx, notifier.run); err != nil {
 		return err
 	}
 	log.Info("syncd has stopped")

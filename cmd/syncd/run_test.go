@@ -16,9 +16,10 @@ import (
 	"github.com/gwatsync/syncd/simnet"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/terminal"
 )
 
-var apiLine = regexp.MustCompile(`"api":"(http://127\.0\.0\.1:\d+)"`)
+var apiLine = regexp.MustCompile(`\bapi"?[:=]"(http://127\.0\.0\.1:\d+)"`)
 
 // startRun starts `syncd run` on endpoints and gives the URL of its API.
 func startRun(t *testing.T, gwat, beacon string, more ...string) (url string, stderr *buffer, stop func() int) {
@@ -35,19 +36,20 @@ func TestRunWaitsForNodesThatAreDown(t *testing.T) {
 	url, stderr, stop := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1")
 
 	out := syncd(t, nil, "status", "--api", url)
-	require.Equal(t, exitNotWorking, out.code, out.stderr)
-	require.Contains(t, out.stdout, "connecting")
-	require.Contains(t, out.stdout, "http://127.0.0.1:1")
+	require.Contains(t, []int{exitNotWorking, exitFailing, exitUnknown}, out.code, out.stderr)
+	require.Equal(t, 1, strings.Count(out.stdout, "\n"), "one line")
+	require.Contains(t, out.stdout, " stage=connecting ")
 
 	require.Eventually(t, func() bool {
-		return strings.Contains(syncd(t, nil, "status", "--api", url).stdout, "not reachable")
+		table := syncd(t, nil, "status", "--api", url, "--output", "table").stdout
+		return strings.Contains(table, "http://127.0.0.1:1, no usable answer: ")
 	}, 10*time.Second, 50*time.Millisecond)
 
 	out = syncd(t, nil, "status", "--api", url, "--output", "json")
-	require.Equal(t, exitNotWorking, out.code)
 	var snap status.Snapshot
 	require.NoError(t, json.Unmarshal([]byte(out.stdout), &snap))
 	require.Equal(t, "main", snap.Pair)
+	require.Equal(t, verdictCode(terminal.Verdict(&snap)), out.code, "the code is that of the verdict")
 
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/metrics": 200} {
 		res, err := http.Get(url + path)
@@ -118,13 +120,16 @@ func TestStatusWatch(t *testing.T) {
 	require.Equal(t, exitOK, stop())
 }
 
-func TestStageCodes(t *testing.T) {
-	for _, stage := range fsm.Stages() {
-		want := map[fsm.Stage]int{fsm.Working: exitOK, fsm.Halted: exitHalted, fsm.Paused: exitPaused}
-		code, special := want[stage]
-		if !special {
-			code = exitNotWorking
-		}
-		require.Equal(t, code, stageCode(string(stage)), stage)
+func TestVerdictCodes(t *testing.T) {
+	codes := map[string]int{
+		status.VerdictWorking: exitOK, status.VerdictSyncing: exitNotWorking, status.VerdictFailing: exitFailing,
+		status.VerdictPaused: exitPaused, status.VerdictHalted: exitHalted, status.VerdictUnknown: exitUnknown, "else": exitUnknown,
+	}
+	for verdict, code := range codes {
+		require.Equal(t, code, verdictCode(verdict), verdict)
+	}
+	// A daemon that tells no verdict is judged by the stage.
+	for stage, code := range map[fsm.Stage]int{fsm.Working: exitOK, fsm.Halted: exitHalted, fsm.Paused: exitPaused, fsm.DAGSync: exitNotWorking} {
+		require.Equal(t, code, verdictCode(terminal.Verdict(&status.Snapshot{Stage: string(stage)})), stage)
 	}
 }

@@ -55,6 +55,11 @@ var settings = []setting{
 	{"api.listen", text, "127.0.0.1:8650", "`HOST:PORT` of the API, the probes and the metrics; port 0 takes a free one"},
 	{"api.allowed-hosts", list, []string{}, "host names under which the API may be asked, beside localhost and the listen host; * for any"},
 	{"api.allowed-origins", list, []string{}, "origins of web pages that may ask the API, such as http://localhost:3000; * for any"},
+	{"api.jwt-secret", text, "", "`FILE` with 64 hex digits, of which tokens for the calls that change something are made; empty: only the socket takes them"},
+	{"api.socket", text, "", "`PATH` of a socket for this user only, over which those calls need no token; empty for none"},
+	{"api.tls-cert", text, "", "PEM `FILE` of the API's certificate; with api.tls-key the API is https and wss"},
+	{"api.tls-key", text, "", "PEM `FILE` of the certificate's key"},
+	{"api.insecure", toggle, false, "let api.listen be an address that other machines reach, without TLS"},
 	{"log.level", text, "info", "debug, info, warn or error"},
 	{"log.format", text, "text", "text or json"},
 }

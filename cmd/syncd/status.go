@@ -2,21 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
-	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/terminal"
+)
+
+// The forms of a status.
+const (
+	outputLine  = "line"
+	outputTable = "table"
+	outputJSON  = "json"
 )
 
 const (
-	// statusTimeout bounds one ask; the answer is in syncd's memory.
+	// statusTimeout bounds one ask of a probe; the answer is in syncd's memory.
 	statusTimeout = 5 * time.Second
 	watchInterval = time.Second
 )
@@ -24,43 +29,69 @@ const (
 func statusCommand(con console) *cli.Command {
 	return &cli.Command{
 		Name:  "status",
-		Usage: "ask a running syncd how far its pair is; the exit code tells it, too",
+		Usage: "ask a running syncd how its pair is; the exit code tells the verdict, too",
+		Description: `Without a flag it prints one line for scripts: name=value in this order, - for
+what is not known, quotes around a value with blanks. New fields are added behind
+the last.
+
+` + terminal.LineHelp() + `
+With --watch it goes on until q or Ctrl-C: a live view on a terminal, a line for
+each change elsewhere, and with --output line, table or json that form for each
+new snapshot. NO_COLOR is obeyed.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "api", Value: "http://127.0.0.1:8650", Usage: "`URL` of the running syncd"},
-			&cli.BoolFlag{Name: "watch", Usage: "ask every second until interrupted"},
-			outputFlag(),
+			apiFlag(),
+			&cli.BoolFlag{Name: "watch", Usage: "go on and show each change"},
+			&cli.StringFlag{Name: "output", Value: outputLine, Usage: "line, table or json"},
 		},
 		Action: noArguments(func(ctx context.Context, cmd *cli.Command) error {
-			asJSON, err := wantsJSON(cmd)
+			form := cmd.String("output")
+			if form != outputLine && form != outputTable && form != outputJSON {
+				return fail(exitUsage, "--output is %q: want line, table or json", form)
+			}
+			client, err := newAPIClient(cmd)
 			if err != nil {
 				return err
-			}
-			api := cmd.String("api")
-			if u, err := url.Parse(api); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				return fail(exitUsage, "--api is %q: want a URL such as http://127.0.0.1:8650", api)
-			}
-			client, err := rpc.DialContext(ctx, api)
-			if err != nil {
-				return fail(exitUsage, "--api: %w", err)
 			}
 			defer client.Close()
-			show := func(ctx context.Context) (*status.Snapshot, error) {
-				snap, err := askStatus(ctx, client, api)
-				if err != nil {
-					return nil, err
-				}
-				return snap, printStatus(con, snap, asJSON)
-			}
 			if cmd.Bool("watch") {
-				return watchStatus(ctx, con, asJSON, show)
+				if cmd.IsSet("output") {
+					return printNews(ctx, con, client, form)
+				}
+				return watch(ctx, con, client)
 			}
-			snap, err := show(ctx)
+			snap, err := client.Status(ctx)
 			if err != nil {
+				return apiError(err)
+			}
+			if err := printStatus(con, snap, form); err != nil {
 				return err
 			}
-			return told(stageCode(snap.Stage))
+			return told(verdictCode(terminal.Verdict(snap)))
 		}),
 	}
+}
+
+func apiFlag() cli.Flag {
+	return &cli.StringFlag{Name: "api", Value: "http://127.0.0.1:8650", Usage: "`URL` of the running syncd"}
+}
+
+func newAPIClient(cmd *cli.Command) (*apiclient.Client, error) {
+	if _, err := apiURL(cmd.String("api")); err != nil {
+		return nil, err
+	}
+	client, err := apiclient.New(cmd.String("api"))
+	if err != nil {
+		return nil, fail(exitUsage, "--api: %w", err)
+	}
+	return client, nil
+}
+
+// apiError gives an answer that is no status its exit code.
+func apiError(err error) error {
+	if errors.Is(err, apiclient.ErrNothing) {
+		return fail(exitUnknown, "%w; ask again in a moment", err)
+	}
+	return fail(exitUnreachable, "%w", err)
 }
 
 func outputFlag() cli.Flag {
@@ -78,47 +109,18 @@ func wantsJSON(cmd *cli.Command) (bool, error) {
 	}
 }
 
-func askStatus(ctx context.Context, client *rpc.Client, api string) (*status.Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	var snap *status.Snapshot
-	err := client.CallContext(ctx, &snap, "syncd_status")
-	var answer rpc.HTTPError
-	if errors.As(err, &answer) && answer.StatusCode != http.StatusForbidden { // a page of something else is no help; a refusal of syncd is
-		return nil, fail(exitUnreachable, "ask syncd at %s: it answers %.100s; is something else listening there?", api, answer.Status)
-	}
-	if err != nil {
-		return nil, fail(exitUnreachable, "ask syncd at %s: %w; is it running, and is --api its --api.listen?", api, err)
-	}
-	if snap == nil || snap.Stage == "" {
-		return nil, fail(exitUnreachable, "ask syncd at %s: the answer is no status; is something else listening there?", api)
-	}
-	return snap, nil
-}
-
-// watchStatus goes on while syncd cannot be reached: it may just be restarting.
-func watchStatus(ctx context.Context, con console, asJSON bool, show func(context.Context) (*status.Snapshot, error)) error {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	for {
-		if con.terminal && !asJSON {
-			fmt.Fprint(con.stdout, "\x1b[H\x1b[2J")
+func printStatus(con console, snap *status.Snapshot, form string) error {
+	var err error
+	switch form {
+	case outputJSON:
+		var data []byte
+		if data, err = terminal.JSON(snap); err == nil {
+			_, err = con.stdout.Write(data)
 		}
-		if _, err := show(ctx); err != nil && ctx.Err() == nil {
-			report(con.stderr, err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+	case outputTable:
+		_, err = fmt.Fprint(con.stdout, statusTable(terminal.CleanSnapshot(snap), time.Now()))
+	default:
+		_, err = fmt.Fprintln(con.stdout, terminal.Line(snap))
 	}
-}
-
-func printStatus(con console, snap *status.Snapshot, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(con.stdout).Encode(snap)
-	}
-	_, err := fmt.Fprint(con.stdout, statusTable(snap, time.Now()))
 	return err
 }

@@ -6,7 +6,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/terminal"
 )
 
 // statusTable writes a snapshot for people, one subject a line.
@@ -20,7 +22,8 @@ func statusTable(s *status.Snapshot, now time.Time) string {
 		stage += " (observing only)"
 	}
 	line("pair", "%s (syncd %s)", s.Pair, s.Version)
-	line("stage", "%s for %s", stage, ago(s.Since, now))
+	line("verdict", "%s", terminal.Verdict(s))
+	line("stage", "%s for %s", stage, terminal.Ago(s.Since, now))
 	if s.Reason != "" {
 		line("because", "%s", s.Reason)
 	}
@@ -28,7 +31,7 @@ func statusTable(s *status.Snapshot, now time.Time) string {
 		line("waits", "%s", s.Waiting)
 	}
 	if s.NextTry != nil {
-		line("next try", "%s", until(*s.NextTry, now))
+		line("next try", "%s", terminal.Until(*s.NextTry, now))
 	}
 	if n := s.Network; n != nil {
 		line("network", "%s, chain id %d, slot %d", orDash(n.Name), n.ChainID, n.CurrentSlot)
@@ -39,23 +42,27 @@ func statusTable(s *status.Snapshot, now time.Time) string {
 		line("checkpoint", "slot %d, epoch %d, root %s", c.Slot, c.Epoch, c.Root.TerminalString())
 	}
 	if p := s.Push; p != nil {
-		line("push", "%s, slots %d to %d, %s", p.Phase, p.From, p.To, progressText(p.Progress, now))
+		line("push", "%s, slots %d to %d, %s", p.Phase, p.From, p.To, terminal.ProgressText(p.Progress, now))
 	}
 	if c := s.Confirmed; c != nil {
-		line("confirmed", "slot %d, block number %d, %s ago", c.Slot, c.Number, ago(c.At, now))
+		line("confirmed", "slot %d, block number %d, %s ago", c.Slot, c.Number, terminal.Ago(c.At, now))
 	}
 	if l := s.Lock; l != nil {
 		whose := "not ours"
 		if l.Ours {
 			whose = "ours"
 		}
-		line("head lock", "%s, ends %s", whose, until(l.Until, now))
+		line("head lock", "%s, ends %s", whose, terminal.Until(l.Until, now))
 	}
 	if r := s.Rival; r != nil {
-		line("other driver", "%s, seen %s ago", r.Sign, ago(r.Seen, now))
+		line("other driver", "%s, seen %s ago", r.Sign, terminal.Ago(r.Seen, now))
 	}
 	if e := s.LastError; e != nil {
-		line("last error", "%s (%s, %s ago)", e.Message, e.Kind, ago(e.At, now))
+		line("last error", "%s (%s, %s ago)", e.Message, e.Kind, terminal.Ago(e.At, now))
+	}
+	for _, f := range s.Findings {
+		line("finding", "%s (%s) for %s: %s", f.Name, f.Severity, terminal.Ago(f.Since, now), f.Summary)
+		line("  do", "%s", f.Remedy)
 	}
 	if err := w.Flush(); err != nil { // a strings.Builder takes everything
 		return err.Error()
@@ -66,11 +73,7 @@ func statusTable(s *status.Snapshot, now time.Time) string {
 func nodeText(n status.Node, now time.Time) string {
 	parts := []string{n.Endpoint}
 	if !n.Reachable {
-		why := "not reachable"
-		if n.Error != nil {
-			why += ": " + n.Error.Message
-		}
-		return strings.Join(append(parts, why), ", ")
+		return strings.Join(append(parts, unusable(n.Error)), ", ")
 	}
 	if n.Version != "" {
 		parts = append(parts, n.Version)
@@ -82,29 +85,9 @@ func nodeText(n status.Node, now time.Time) string {
 		parts = append(parts, n.SyncStage)
 	}
 	if n.Progress != nil {
-		parts = append(parts, progressText(*n.Progress, now))
+		parts = append(parts, terminal.ProgressText(*n.Progress, now))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func progressText(p status.Progress, now time.Time) string {
-	out := fmt.Sprintf("%s %d of %d", p.Unit, p.Current, p.Target)
-	if p.Rate > 0 {
-		out += fmt.Sprintf(" (%.1f a second)", p.Rate)
-	}
-	if p.ETA != nil {
-		out += ", done " + until(*p.ETA, now)
-	}
-	return out
-}
-
-func ago(t, now time.Time) string { return max(0, now.Sub(t)).Round(time.Second).String() }
-
-func until(t, now time.Time) string {
-	if d := t.Sub(now); d > 0 {
-		return "in " + d.Round(100*time.Millisecond).String()
-	}
-	return "now"
 }
 
 func orDash(s string) string {
@@ -112,4 +95,16 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// unusable says why a node counts as not reachable: one that answers and refuses
+// is no matter of the network.
+func unusable(e *status.Error) string {
+	switch {
+	case e == nil:
+		return "not asked yet"
+	case e.Kind == failure.Name(failure.NeedsHuman):
+		return "refuses: " + e.Message
+	}
+	return "no usable answer: " + e.Message
 }

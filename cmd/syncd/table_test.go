@@ -32,6 +32,8 @@ func TestStatusTable(t *testing.T) {
 		Confirmed:  &status.Confirmed{Slot: 60, Number: 58, At: now.Add(-3 * time.Second)},
 		Lock:       &status.Lock{Ours: true, Until: now.Add(100 * time.Second)},
 		Rival:      &status.Rival{Sign: "a rollback", Seen: now.Add(-5 * time.Second)},
+		Verdict:    status.VerdictSyncing,
+		Findings:   []status.Finding{{Name: "gwat_no_peers", Severity: status.SeverityWarning, Since: now.Add(-time.Minute), Summary: "gwat has no peers", Remedy: "check its ports"}},
 		LastError:  &status.Error{Kind: "retry_later", Message: "not ready", At: now.Add(-2 * time.Second)},
 	}
 	const golden = "testdata/status.txt"

@@ -22,7 +22,7 @@ func TestUsageErrors(t *testing.T) {
 		env   []string
 		parts []string
 	}{
-		"unknown command":      {splitArgs("rum"), nil, []string{`"rum"`, `"run"`, "syncd help"}},
+		"unknown command":      {splitArgs("runn"), nil, []string{`"runn"`, `"run"`, "syncd help"}},
 		"unknown flag":         {splitArgs("run --gwat.endpiont x"), nil, []string{"gwat.endpiont", "syncd run --help"}},
 		"flag without value":   {splitArgs("run --pair"), nil, []string{"pair", "--help"}},
 		"extra argument":       {splitArgs("run now"), nil, []string{`"now"`, "--help"}},
@@ -45,7 +45,11 @@ func TestUsageErrors(t *testing.T) {
 		"allowed host":         {splitArgs("check --api.allowed-hosts http://a"), nil, []string{"--api.allowed-hosts", `"http://a"`, "want a host name"}},
 		"allowed origin":       {splitArgs("run --api.allowed-origins a"), nil, []string{"--api.allowed-origins", `"a"`, "want scheme://host"}},
 		"no YAML":              {[]string{"run", yaml("\t: {")}, nil, []string{"--config", "no usable YAML"}},
-		"no file":              {splitArgs("run --config /nowhere/syncd.yaml"), nil, []string{"--config", "/nowhere/syncd.yaml", "name a readable YAML file"}},
+		"no file":              {splitArgs("run --config /nowhere/syncd.yaml"), nil, []string{"--config", "/nowhere/syncd.yaml", "name a YAML file that this user can read"}},
+		"directory":            {[]string{"run", "--config", t.TempDir()}, nil, []string{"--config cannot be read", "is a directory", "name a YAML file"}},
+		"list at the top":      {[]string{"run", yaml("- a\n")}, nil, []string{"syncd.yaml", "want sections and keys (gwat: ...) at the top, got a list"}},
+		"text at the top":      {[]string{"run", yaml("some text\n")}, nil, []string{"got a single value"}},
+		"broken line":          {[]string{"run", yaml("a: [\nb")}, nil, []string{"no usable YAML", "line 2", "correct that line"}},
 		"poll interval":        {splitArgs("run --poll-interval 1ms"), nil, []string{"--poll-interval is 1ms", "want 50ms to 10s"}},
 		"segment bytes":        {splitArgs("run --push.segment-bytes 9000000"), nil, []string{"--push.segment-bytes is 9000000", "want 4096 to 4194304"}},
 		"segment no number":    {splitArgs("run --push.segment-bytes many"), nil, []string{"--push.segment-bytes", "many", "want a whole number"}},
@@ -64,7 +68,7 @@ func TestUsageErrors(t *testing.T) {
 		"log format":           {splitArgs("run --log.format xml"), nil, []string{"--log.format", `"xml"`, "text or json"}},
 		"check shares them":    {splitArgs("check --log.format xml"), nil, []string{"--log.format"}},
 		"status api":           {splitArgs("status --api 127.0.0.1:8650"), nil, []string{"--api", "127.0.0.1:8650", "http://"}},
-		"status output":        {splitArgs("status --output xml"), nil, []string{"--output", `"xml"`, "text or json"}},
+		"status output":        {splitArgs("status --output xml"), nil, []string{"--output", `"xml"`, "line, table or json"}},
 		"graph format":         {splitArgs("graph --format png"), nil, []string{"--format", `"png"`, "mermaid or dot"}},
 		"version and argument": {splitArgs("version 1"), nil, []string{`"1"`}},
 	} {

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/logs"
+	"github.com/gwatsync/syncd/verdict"
+)
+
+const operatingDoc = "../../docs/operating.md"
+
+// TestOperatingDocument holds the generated parts of docs/operating.md to the code.
+func TestOperatingDocument(t *testing.T) {
+	raw, err := os.ReadFile(operatingDoc)
+	require.NoError(t, err)
+	doc := string(raw)
+	for name, content := range map[string]string{"findings": findingsText(), "commands": commandsText()} {
+		before, rest, ok := strings.Cut(doc, "<!-- "+name+" -->\n")
+		require.True(t, ok, name)
+		_, after, ok := strings.Cut(rest, "<!-- /"+name+" -->")
+		require.True(t, ok, name)
+		doc = before + "<!-- " + name + " -->\n" + content + "<!-- /" + name + " -->" + after
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(operatingDoc, []byte(doc), 0o644))
+		return
+	}
+	require.Equal(t, doc, string(raw), "run `make docs`")
+}
+
+func findingsText() string {
+	var out strings.Builder
+	out.WriteString("| finding | severity | told after | gone after |\n|---|---|---|---|\n")
+	for _, e := range verdict.Catalog() {
+		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s | %s |\n", e.Name, e.Name, e.Severity, e.Window, e.Clears)
+	}
+	for _, e := range verdict.Catalog() {
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n*What to do:* %s\n", e.Name, e.Meaning, e.Remedy)
+	}
+	return out.String()
+}
+
+func commandsText() string {
+	var out strings.Builder
+	out.WriteString("| command | what it does |\n|---|---|\n")
+	for _, cmd := range newApp(console{environ: func() []string { return nil }}).Commands {
+		fmt.Fprintf(&out, "| `syncd %s` | %s |\n", cmd.Name, strings.ReplaceAll(cmd.Usage, "|", `\|`))
+	}
+	return out.String()
+}
+
+// Each stage has a heading of its own.
+func TestEveryStageIsDescribed(t *testing.T) {
+	raw, err := os.ReadFile(operatingDoc)
+	require.NoError(t, err)
+	for _, s := range fsm.Stages() {
+		require.Contains(t, string(raw), "\n### "+string(s)+"\n")
+	}
+}
+
+// The log's fields are those of the document, no more and no fewer.
+func TestLogFieldsAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile(operatingDoc)
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(raw), "<!-- fields -->")
+	table, _, ok := strings.Cut(table, "<!-- /fields -->")
+	require.True(t, ok)
+	documented := map[string]bool{}
+	for row := range strings.Lines(table) {
+		if first, rest, ok := strings.Cut(strings.TrimPrefix(row, "| "), " | "); ok && rest != "" {
+			for _, name := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(first, -1) {
+				documented[name[1]] = true
+			}
+		}
+	}
+	written := map[string]bool{"time": true, "level": true, "msg": true, logs.FieldRepeated: true}
+	for _, dir := range []string{".", "../../api", "../../pair", "../../headsync", "../../journal", "../../gwatclient", "../../beaconclient"} {
+		maps.Copy(written, fieldsIn(t, dir))
+	}
+	require.Equal(t, slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(documented)))
+}
+
+// fieldsIn collects the names that the sources of a directory give to log fields.
+func fieldsIn(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	require.NoError(t, err)
+	add := func(e ast.Expr) {
+		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			name, err := strconv.Unquote(lit.Value)
+			require.NoError(t, err)
+			out[name] = true
+		}
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				switch name := selected(n.Fun); {
+				case name == "WithField" && len(n.Args) == 2:
+					add(n.Args[0])
+				case name == "WithError":
+					out["error"] = true
+				}
+			case *ast.CompositeLit:
+				if selected(n.Type) == "Fields" {
+					for _, e := range n.Elts {
+						add(e.(*ast.KeyValueExpr).Key)
+					}
+				}
+			case *ast.FuncDecl:
+				if strings.HasSuffix(n.Name.Name, "Fields") { // builds Fields key by key
+					ast.Inspect(n, func(n ast.Node) bool {
+						if at, ok := n.(*ast.IndexExpr); ok {
+							add(at.Index)
+						}
+						return true
+					})
+				}
+			}
+			return true
+		})
+	}
+	return out
+}
+
+func selected(e ast.Expr) string {
+	if s, ok := e.(*ast.SelectorExpr); ok {
+		return s.Sel.Name
+	}
+	return ""
+}

@@ -1,0 +1,169 @@
+package terminal
+
+import (
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// redraw is how often the times in the picture are counted on.
+const redraw = 500 * time.Millisecond
+
+// live draws below the lines that stay.
+type live struct {
+	program *tea.Program
+	done    chan struct{} // closed by the program's end
+	stop    chan struct{}
+	once    sync.Once
+	loops   sync.WaitGroup
+
+	width *atomic.Int64 // of the terminal, as the model was told
+
+	mu      sync.Mutex
+	changes changes
+}
+
+func openLive(o Options) *live {
+	m := newModel(o)
+	options := []tea.ProgramOption{
+		tea.WithOutput(o.Out), tea.WithoutSignalHandler(), tea.WithoutBracketedPaste(), tea.WithEnvironment(o.Environ),
+	}
+	if o.In != nil {
+		options = append(options, tea.WithInput(o.In))
+	} else {
+		options = append(options, tea.WithInput(nil))
+	}
+	v := &live{program: tea.NewProgram(m, options...), done: make(chan struct{}), stop: make(chan struct{}), width: m.told}
+	v.loops.Go(func() {
+		defer close(v.done)
+		// Its errors are those of a terminal that went away: nobody can be told.
+		_, _ = v.program.Run()
+	})
+	v.loops.Go(func() {
+		tick := time.NewTicker(redraw)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				v.program.Send(now)
+			case <-v.done:
+				return
+			case <-v.stop:
+				return
+			}
+		}
+	})
+	return v
+}
+
+func (v *live) Show(u Update) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	u.Snapshot = CleanSnapshot(u.Snapshot)
+	u.Trouble = Clean(u.Trouble)
+	for _, c := range v.changes.of(u) {
+		v.Print(ChangeText(c))
+	}
+	v.program.Send(news{Update: u, at: time.Now()})
+}
+
+// Print breaks the line itself: the library leaves the rest of what was there
+// before behind a line that the terminal broke.
+func (v *live) Print(line string) {
+	width := max(int(v.width.Load()), minWidth)
+	v.program.Send(tea.Println(ansi.Wrap(CleanLine(line), width-1, " "))())
+}
+
+func (v *live) Writer() io.Writer     { return lineWriter{v} }
+func (v *live) Done() <-chan struct{} { return v.done }
+
+func (v *live) Close() {
+	v.once.Do(func() { close(v.stop) })
+	v.program.Quit()
+	v.loops.Wait()
+}
+
+// lineWriter shows what a log writes above the picture.
+type lineWriter struct{ v *live }
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		w.v.Print(line)
+	}
+	return len(p), nil
+}
+
+// news is an update and when it came.
+type news struct {
+	Update
+	at time.Time
+}
+
+// model is the state of the live view; bubbletea calls it from one goroutine.
+type model struct {
+	frame         frame
+	width, height int
+	styles        styles
+	told          *atomic.Int64 // the width, for who prints
+}
+
+func newModel(o Options) model {
+	m := model{frame: frame{how: "connecting", replaying: o.Replay}, width: defaultWidth, styles: newStyles(o.Out, o.Environ), told: &atomic.Int64{}}
+	m.told.Store(defaultWidth)
+	if o.In != nil {
+		m.frame.hint = "q quits"
+	}
+	return m
+}
+
+// Init does nothing: the news come from outside.
+func (m model) Init() tea.Cmd { return nil }
+
+// Update takes a key, a new size, news, or the time.
+func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.KeyMsg:
+		switch msg.String() {
+		case "q", "Q", "ctrl+c", "esc":
+			return m, tea.Quit
+		}
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+		m.told.Store(int64(msg.Width))
+	case news:
+		m.take(msg)
+	case time.Time:
+		if !m.frame.replaying {
+			m.frame.now = msg
+		}
+	}
+	return m, nil
+}
+
+func (m *model) take(n news) {
+	f := &m.frame
+	if n.Trouble != "" && f.trouble == "" {
+		f.since = n.at
+	}
+	f.trouble = n.Trouble
+	if n.How != "" {
+		f.how = n.How
+	}
+	f.now = n.at
+	if n.Snapshot != nil {
+		if f.snap == nil || f.snap.Seq != n.Snapshot.Seq || !f.snap.At.Equal(n.Snapshot.At) {
+			f.fresh = n.at
+		}
+		f.snap = n.Snapshot
+		if f.replaying {
+			f.now = n.Snapshot.At
+		}
+	}
+}
+
+func (m model) View() string { return m.frame.render(m.width, m.height, m.styles) }
