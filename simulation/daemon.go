@@ -1,0 +1,158 @@
+package simulation
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/status"
+)
+
+// life is one process of syncd, from its start to its end.
+type life struct {
+	run     *run
+	number  int
+	pair    *pair.Pair
+	api     http.Handler
+	changes <-chan status.Change
+	cancel  context.CancelFunc
+	done    chan struct{}
+	dead    bool // killed: nothing of it has an effect any more
+	stopped bool // asked to stop
+	begin   time.Duration
+	end     time.Duration // never while it runs
+}
+
+// stageChange is a stage that syncd said to be in, with when it said so.
+type stageChange struct {
+	at   time.Duration
+	life int
+	status.Change
+}
+
+// Addresses of the simulated nodes; nothing is looked up.
+const (
+	gwatURL   = "http://localhost:8545"
+	beaconURL = "http://localhost:3500"
+)
+
+// quiet is a log that costs nothing.
+func quiet() *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	log.SetLevel(logrus.PanicLevel)
+	return log
+}
+
+// startSyncd starts a process over what the journal's disk holds.
+func (r *run) startSyncd() {
+	l := &life{run: r, number: len(r.lives) + 1, done: make(chan struct{}), begin: r.now(), end: never}
+	r.lives = append(r.lives, l)
+	alive := func() bool { return !l.dead }
+	cfg := r.plan.pair
+	cfg.Name, cfg.Version, cfg.Log, cfg.Now = "simulated", "simulated", r.daemonLog, r.clock.now
+	cfg.Gwat = gwatclient.Config{Endpoint: gwatURL, Transport: &wire{r.net, syncdGwat, l.number, alive}}
+	cfg.Beacon = beaconclient.Config{URL: beaconURL, Transport: &wire{r.net, syncdBeacon, l.number, alive}}
+	cfg.Journal = journal.OpenStore(store{r.disk, l}, r.disk.note)
+	r.disk.note = ""
+	p, err := pair.New(cfg)
+	if err != nil {
+		panic("the plan's config is refused: " + err.Error())
+	}
+	server, err := api.New(api.Config{Listen: "127.0.0.1:0", JWTSecret: apiSecret, Log: r.daemonLog, Now: r.clock.now}, p)
+	if err != nil {
+		panic("the api refuses its config: " + err.Error())
+	}
+	l.pair, l.api = p, server.Handler()
+	l.changes, _ = p.Subscribe()
+	var ctx context.Context
+	ctx, l.cancel = context.WithCancel(context.Background())
+	go func() {
+		defer close(l.done)
+		_ = p.Run(ctx) // it returns nil, always
+	}()
+	r.log("start", "syncd", "", uint64(l.number))
+}
+
+// syncd is the process that runs; nil if there is none.
+func (r *run) syncd() *life {
+	if len(r.lives) == 0 {
+		return nil
+	}
+	if l := r.lives[len(r.lives)-1]; l.end == never {
+		return l
+	}
+	return nil
+}
+
+// killSyncd ends the process as kill -9 does, and starts another one later.
+func (r *run) killSyncd(why string, torn bool, back time.Duration) {
+	l := r.syncd()
+	if l == nil {
+		return
+	}
+	r.drain(l)
+	r.log("kill", "syncd", why, uint64(l.number))
+	l.dead, l.end = true, r.now()
+	l.cancel()
+	r.disk.die(newDice(r.seed, digest("die"), uint64(l.number)))
+	if torn {
+		r.disk.tear()
+	}
+	r.net.reap(l.done, syncdGwat, syncdBeacon)
+	r.sched.at(r.now()+back, digest("restart"), r.startSyncd)
+}
+
+// stopSyncd asks the process to stop, and starts another one later.
+func (r *run) stopSyncd(back time.Duration) {
+	l := r.syncd()
+	if l == nil || l.stopped {
+		return
+	}
+	r.log("stop", "syncd", "", uint64(l.number))
+	l.stopped = true
+	l.cancel()
+	r.onStop = append(r.onStop, func() bool {
+		select {
+		case <-l.done:
+		default:
+			return false
+		}
+		r.drain(l)
+		if l.end == never {
+			l.end = r.now()
+			r.sched.at(r.now()+back, digest("restart"), r.startSyncd)
+		}
+		return true
+	})
+}
+
+// drain takes in what a process has said of its stages.
+func (r *run) drain(l *life) {
+	for {
+		select {
+		case c, open := <-l.changes:
+			if !open {
+				l.changes = nil
+				return
+			}
+			r.stages = append(r.stages, stageChange{r.now(), l.number, c})
+			r.log("stage", "syncd", c.To+" by "+c.Event+": "+c.Reason, 0)
+			r.entered(c.To)
+			if r.plan.polite {
+				r.beacon.SetIdle(c.To != string(fsm.Switching) && c.To != string(fsm.Working))
+			}
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// host is a machine on which a node's process runs, or does not.
+type host struct {
+	net     *network
+	name    string
+	links   []link // on which it calls others itself
+	life    int    // of the process, from 1
+	up      bool
+	paused  bool // stopped by a signal: what comes in waits
+	handler http.Handler
+	cancel  context.CancelFunc
+	done    chan struct{}
+	backlog []backlogged
+	serving sync.WaitGroup
+	died    time.Duration
+}
+
+type backlogged struct {
+	key uint64
+	run func()
+}
+
+// start has a process serve; live is its own life, if it has one.
+func (h *host) start(handler http.Handler, live func(context.Context) error) {
+	h.life++
+	h.up, h.handler = true, handler
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel, h.done = cancel, make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		_ = live(ctx) // it ends with the context
+	}(h.done)
+	h.net.run.log("start", h.name, "", uint64(h.life))
+}
+
+// kill ends the process as kill -9 does. stop is what makes its calls return.
+func (h *host) kill(stop func()) {
+	if !h.up {
+		return
+	}
+	h.up, h.paused, h.backlog = false, false, nil
+	h.died = h.net.run.now()
+	h.net.run.log("kill", h.name, "", uint64(h.life))
+	h.cancel()
+	stop()
+	for _, x := range h.net.sorted() {
+		if x.host != h || x.arrived == never {
+			continue
+		}
+		if x.hangUp != nil {
+			x.hangUp()
+		}
+		if x.stream != nil && x.closed {
+			x.stream.end(errReset)
+			h.net.over(x)
+			continue
+		}
+		h.net.finish(x, errReset)
+	}
+	h.net.reap(h.done, h.links...)
+	h.serving.Wait()
+}
+
+// resume lets a paused process go on, with all that has come in meanwhile.
+func (h *host) resume() {
+	if !h.paused {
+		return
+	}
+	h.paused = false
+	backlog := h.backlog
+	h.backlog = nil
+	for _, b := range backlog {
+		h.net.run.sched.park(&waiting{
+			key:   mix(b.key, digest("resume")),
+			delay: func(r *dice) time.Duration { return r.span(time.Microsecond, 20*time.Millisecond) },
+			run:   b.run,
+		})
+	}
+}
+
+// serve runs the node's handler for a request, in a goroutine as a server would.
+func (h *host) serve(n *network, x *exchange, method, url string, header http.Header) {
+	ctx, cancel := context.WithCancel(context.Background())
+	x.hangUp = cancel
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(x.body))
+	if err != nil {
+		n.finish(x, err)
+		cancel()
+		return
+	}
+	req.Header, req.RequestURI = header, req.URL.RequestURI()
+	req.ContentLength = int64(len(x.body))
+	req.RemoteAddr = "10.0.0.1:" + strconv.Itoa(x.id)
+	w := &responseWriter{run: n.run, x: x, header: http.Header{}}
+	life, handler := h.life, h.handler
+	h.serving.Go(func() {
+		defer cancel()
+		func() {
+			defer func() {
+				if r := recover(); r != nil && r != http.ErrAbortHandler {
+					panic(r)
+				} else if r != nil {
+					w.cut = true
+				}
+			}()
+			handler.ServeHTTP(w, req)
+		}()
+		if w.begun { // a stream: it has ended at the node
+			x.stream.end(io.ErrUnexpectedEOF)
+			return
+		}
+		if h.up && h.life == life {
+			n.answered(x, w)
+		}
+	})
+}

@@ -1,0 +1,163 @@
+package main
+
+// edit replaces the one place in a file that reads Old by New.
+type edit struct {
+	File string // from the root of the module
+	Old  string
+	New  string
+}
+
+// mutant is a deliberate bug. Rules are the names under which the simulation
+// may find it, as it prints them in its violations.
+type mutant struct {
+	Name  string
+	What  string
+	Rules []string
+	Edits []edit
+}
+
+// mutants are the bugs that the simulation has to find, each against a rule
+// that it would break.
+var mutants = []mutant{
+	{
+		Name: "push_without_ready", What: "dag_headSync is sent without asking for readiness",
+		Rules: []string{"S1"},
+		Edits: []edit{{"headsync/push.go",
+			"ok, err := a.Driver.HeadSyncReady(callCtx, info)",
+			"ok, err := callCtx != nil, error(nil)"}},
+	},
+	{
+		Name: "lost_ready_taken_as_true", What: "a ready without an answer counts as accepted",
+		Rules: []string{"S1"},
+		Edits: []edit{{"headsync/push.go",
+			"ok, err := a.Driver.HeadSyncReady(callCtx, info)\n\tif err != nil {",
+			"ok, err := a.Driver.HeadSyncReady(callCtx, info)\n\tif gwatclient.PossiblyDone(err) {\n\t\tok, err = true, nil\n\t}\n\tif err != nil {"}},
+	},
+	{
+		Name: "journalled_ready_believed", What: "a ready found in the journal is taken over whatever gwat says",
+		Rules: []string{"S1"},
+		Edits: []edit{{"headsync/outlived.go",
+			"case p.Call == journal.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:",
+			"case p.Call == journal.CallReady:"}},
+	},
+	{
+		Name: "unwritten_ready_taken_over", What: "a ready is taken over that the journal did not take before it was sent",
+		Rules: []string{"S1"},
+		Edits: []edit{{"pair/ledger.go",
+			"if l.pending == nil || !l.written || l.pending.Call != journal.CallReady {",
+			"if l.pending == nil || l.pending.Call != journal.CallReady {"}},
+	},
+	{
+		Name: "gap_skipped", What: "an entry whose spine gwat lacks is left out and the rest is pushed",
+		Rules: []string{"S2"},
+		Edits: []edit{
+			{"headsync/cut.go",
+				"c := cut{missing: &MissingSpine{Spine: spine}}",
+				"if n+1 < len(entries) {\n\t\treturn cut{entries: append(entries[:n:n], entries[n+1:]...)}\n\t}\n\tc := cut{missing: &MissingSpine{Spine: spine}}"},
+			{"headsync/push.go", "if err := CheckLinked(push); err != nil {", "if err := CheckLinked(push); err != nil && len(push) == 0 {"},
+		},
+	},
+	{
+		Name: "first_entry_dropped", What: "a push begins one entry after the checkpoint's child",
+		Rules: []string{"S2"},
+		Edits: []edit{{"headsync/push.go", "a.Driver.HeadSync(callCtx, Infos(push))", "a.Driver.HeadSync(callCtx, Infos(push[min(1, len(push)-1):]))"}},
+	},
+	{
+		Name: "reorg_ignored", What: "what is pushed is not compared with the head any more",
+		Rules: []string{"S3"},
+		Edits: []edit{{"headsync/push.go", "if head.Root == a.trail.Tip().Root {", "if head.Root != a.trail.Parent {"}},
+	},
+	{
+		Name: "head_not_asked", What: "the head is not read before a push",
+		Rules: []string{"S3"},
+		Edits: []edit{{"headsync/push.go", "var last error\n\tfor range 3 {", "var last error\n\tif len(entries) > 0 {\n\t\treturn entries, nil\n\t}\n\tfor range 3 {"}},
+	},
+	{
+		Name: "old_head_answer", What: "a head answer of any age is good for a push",
+		Rules: []string{"S3"},
+		Edits: []edit{{"headsync/push.go", "const headAge = time.Second", "const headAge = time.Hour"}},
+	},
+	{
+		Name: "always_full_push", What: "every push begins at the last checkpoint and rolls back what lies beyond",
+		Rules: []string{"S4"},
+		Edits: []edit{{"headsync/attempt.go", "if a.FullPush || a.Takeover != nil {", "if a.next > 0 || a.Takeover != nil {"}},
+	},
+	{
+		Name: "abandoned_order_accepted", What: "blocks that gwat finalized in the order of an abandoned fork are taken as right",
+		Rules: []string{"order", "S4", "S5", "liveness"},
+		Edits: []edit{{"headsync/order.go",
+			"if *b.Number <= number || !intervalInOrder(number, b, view.ByNumber) {",
+			"if *b.Number <= number {"}},
+	},
+	{
+		Name: "working_said_early", What: "working is said without a new head",
+		Rules: []string{"S5"},
+		Edits: []edit{{"headsync/verify.go", "NewHeads = 2", "NewHeads = 0"}},
+	},
+	{
+		Name: "own_push_is_evidence", What: "spines that syncd pushed itself count for normal work",
+		Rules: []string{"S5"},
+		Edits: []edit{{"headsync/verify.go", "if !v.ours[s] && l.Heights[i] > v.base {", "if len(s) > 0 && l.Heights[i] > 0 {"}},
+	},
+	{
+		Name: "working_not_taken_back", What: "working stays when it no longer holds",
+		Rules: []string{"S5"},
+		Edits: []edit{{"fsm/decide.go", "case !f.Verified:\n\t\t\treturn WorkLost", "case !f.Verified && f.Paused:\n\t\t\treturn WorkLost"}},
+	},
+	{
+		Name: "lost_node_still_working", What: "a node that is gone does not end working",
+		Rules: []string{"S5"},
+		Edits: []edit{{"fsm/decide.go", "if stage == Connecting {\n\t\t\treturn \"\", \"\", false", "if stage == Connecting || stage == Working {\n\t\t\treturn \"\", \"\", false"}},
+	},
+	{
+		Name: "lock_ignored", What: "gwat is asked for readiness while another driver holds it",
+		Rules: []string{"S6"},
+		Edits: []edit{
+			{"headsync/push.go", "case gwatclient.StageHead:\n\t\t\treturn ErrLockHeld", "case gwatclient.StageHead:"},
+			{"headsync/rival.go", "if w.sign == \"\" {\n\t\treturn false", "if w.sign != \"-\" {\n\t\treturn false"},
+		},
+	},
+	{
+		Name: "rival_taken_over_at_once", What: "syncd takes over without waiting three quiet slots",
+		Rules: []string{"S6"},
+		Edits: []edit{{"headsync/rival.go", "const QuietSlots = 3", "const QuietSlots = 0"}},
+	},
+	{
+		Name: "outlived_call_forgotten", What: "a call whose answer was lost counts as over at once",
+		Rules: []string{"S6", "S1"},
+		Edits: []edit{{"headsync/outlived.go", "if s.Now.Before(until) || held {", "if s.Now.Before(p.SentAt) || held {"}},
+	},
+	{
+		Name: "open_call_ignored", What: "a call that may still run does not keep hands off",
+		Rules: []string{"S6", "S1"},
+		Edits: []edit{{"pair/act.go", "(p.worker == nil || p.worker.inherits) && !p.takeover {", "(p.worker == nil || p.worker.inherits) && !p.takeover && p.cfg.Observe {"}},
+	},
+	{
+		Name: "confirmed_before_push", What: "an entry is stored as confirmed before gwat was asked",
+		Rules: []string{"S7", "S4"},
+		Edits: []edit{{"headsync/push.go", "took := a.Now().Sub(begin)\n\tif err != nil {",
+			"took := a.Now().Sub(begin)\n\tif last := push[len(push)-1]; err != nil {\n\t\tif spine, has := last.Info.LastSpine(); has {\n\t\t\ta.Ledger.SetConfirmed(status.Confirmed{Slot: last.Slot(), Root: last.Root, Spine: spine, Number: a.pos.Number + 1, At: begin})\n\t\t}"},
+			{"headsync/push.go", "\"github.com/gwatsync/syncd/journal\"\n)", "\"github.com/gwatsync/syncd/journal\"\n\t\"github.com/gwatsync/syncd/status\"\n)"},
+		},
+	},
+	{
+		Name: "stale_confirmed_kept", What: "a confirmed entry from the journal is told though gwat lost it",
+		Rules: []string{"S7", "S4"},
+		Edits: []edit{{"pair/act.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && *b.Number != c.Number {"}},
+	},
+	{
+		Name: "wrong_network_driven", What: "nodes of two networks are taken as a pair",
+		Rules: []string{"network", "S5", "S2", "S3"},
+		Edits: []edit{{"pair/facts.go", "return true, p.identity.Conflict()", "return true, \"\""}},
+	},
+	{
+		Name: "observer_writes", What: "syncd pushes though it is to observe only",
+		Rules: []string{"observe"},
+		Edits: []edit{{"pair/act.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.paused {"}},
+	},
+	{
+		Name: "no_second_attempt", What: "a failed attempt is not tried again",
+		Rules: []string{"liveness"},
+		Edits: []edit{{"pair/act.go", "if p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {", "if p.attempts == 0 && p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {"}},
+	},
+}

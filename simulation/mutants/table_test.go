@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"go/parser"
+	"go/token"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMutantsFitTheSources refuses a table that has drifted from the code.
+func TestMutantsFitTheSources(t *testing.T) {
+	root, err := moduleRoot(t.Context())
+	require.NoError(t, err)
+	r := rig{root: root, dir: t.TempDir()}
+	names := map[string]bool{}
+	for _, m := range mutants {
+		assert.False(t, names[m.Name], "%s stands twice", m.Name)
+		names[m.Name] = true
+		assert.NotEmpty(t, m.Rules, m.Name)
+		assert.NotEmpty(t, m.What, m.Name)
+		replaced, err := r.mutate(m)
+		require.NoError(t, err, m.Name)
+		require.NotEmpty(t, replaced, m.Name)
+		for original, path := range replaced {
+			before, err := os.ReadFile(original)
+			require.NoError(t, err)
+			after, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.NotEqual(t, string(before), string(after), m.Name)
+			_, err = parser.ParseFile(token.NewFileSet(), path, after, parser.AllErrors)
+			assert.NoError(t, err, m.Name)
+		}
+	}
+	assert.GreaterOrEqual(t, len(mutants), 12)
+}
+
+func TestOutcomeIsJudged(t *testing.T) {
+	m := mutant{Name: "m", Rules: []string{"S1"}}
+	assert.Empty(t, outcome{mutant: m, rule: "S1", seed: "3"}.wrong(false))
+	assert.Contains(t, outcome{mutant: m, rule: "S2", seed: "3"}.wrong(false), "found by S2")
+	assert.Contains(t, outcome{mutant: m}.wrong(false), "not found")
+	assert.Empty(t, outcome{}.wrong(true))
+	assert.Contains(t, outcome{rule: "S1", seed: "3"}.wrong(true), "no bug was planted")
+	assert.Contains(t, outcome{mutant: m, err: context.Canceled}.wrong(false), "interrupted")
+}
