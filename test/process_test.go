@@ -3,252 +3,182 @@
 package test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/test/faults"
+	"github.com/gwatsync/syncd/test/proof"
 )
 
-// within is how long a pair may take to come to work after the last fault.
-const within = 90 * time.Second
+// lasts is how long a fault is kept up; longer where only the slots show it.
+const (
+	lasts     = proof.Named + 1500*time.Millisecond
+	lastsPair = proof.Unworked + 1500*time.Millisecond
+)
 
-var binaries string // directory with the programs under test
-
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "syncd-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+// way takes turns between gwat's transports.
+func way(turn int) transport {
+	if turn%2 == 0 {
+		return overHTTP
 	}
-	defer os.RemoveAll(dir)
-	binaries = dir
-	for _, name := range []string{"syncd", "simnet"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../cmd/"+name)
-		build.Stdout, build.Stderr = os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n", name, err)
-			return 1
-		}
-	}
-	return m.Run()
-}
-
-// process is a program that can be killed and started again.
-type process struct {
-	t    *testing.T
-	name string
-	args []string
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	out  *bytes.Buffer
-}
-
-func (p *process) start() {
-	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cmd = exec.Command(filepath.Join(binaries, p.args[0]), p.args[1:]...)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	require.NoError(p.t, p.cmd.Start(), p.name)
-}
-
-// kill is kill -9; it returns when the process is gone.
-func (p *process) kill() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cmd == nil {
-		return
-	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-	p.cmd = nil
-}
-
-// trio is a pair of simulated nodes and a syncd, each a process of its own.
-type trio struct {
-	t                   *testing.T
-	gwat, beacon, syncd *process
-	gwatURL, beaconURL  string
-	api                 string
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// newTrio prepares the processes; none is started. Checkpoint and DAG sync take
-// some seconds each, a push two or three. The beacon node is the last to be done:
-// one that waits for gwat finalizes by its normal calls what is to be pushed.
-func newTrio(t *testing.T) *trio {
-	t.Helper()
-	dir := t.TempDir()
-	gwat, beacon, api := freeAddress(t), freeAddress(t), freeAddress(t)
-	network := []string{
-		"--seed=3", fmt.Sprintf("--genesis=%d", time.Now().Unix()-60),
-		"--seconds-per-slot=1", "--slots-per-epoch=8", "--miss-rate=0.05",
-	}
-	tr := &trio{t: t, gwatURL: "http://" + gwat, beaconURL: "http://" + beacon, api: "http://" + api}
-	tr.gwat = tr.process("gwat", append([]string{"simnet", "gwat", "--listen=" + gwat, "--data-dir=" + filepath.Join(dir, "gwat"),
-		"--sync-speed=30", "--dag-speed=15", "--lock=6s", "--entry-cost=100ms"}, network...))
-	tr.beacon = tr.process("beacon", append([]string{"simnet", "beacon", "--listen=" + beacon, "--data-dir=" + filepath.Join(dir, "beacon"),
-		"--sync-speed=10", "--gwat=" + tr.gwatURL}, network...))
-	tr.syncd = tr.process("syncd", []string{"syncd", "run", "--gwat.endpoint=" + tr.gwatURL, "--beacon.endpoint=" + tr.beaconURL,
-		"--data-dir=" + filepath.Join(dir, "syncd"), "--api.listen=" + api, "--gwat.lock=6s", "--push-timeout=5s",
-		"--poll-interval=250ms", "--ready-interval=250ms"})
-	return tr
-}
-
-func (tr *trio) process(name string, args []string) *process {
-	p := &process{t: tr.t, name: name, args: args, out: &bytes.Buffer{}}
-	tr.t.Cleanup(func() {
-		p.kill()
-		if tr.t.Failed() {
-			tr.t.Logf("what %s said:\n%s", name, p.out)
-		}
-	})
-	return p
-}
-
-func (tr *trio) byName(name string) *process {
-	return map[string]*process{"gwat": tr.gwat, "beacon": tr.beacon, "syncd": tr.syncd}[name]
-}
-
-// status asks syncd; an error while it is not there.
-func (tr *trio) status() (*status.Snapshot, error) {
-	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"syncd_status"}`)
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, tr.api, body)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	var answer struct {
-		Result *status.Snapshot
-		Error  any
-	}
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		return nil, err
-	}
-	if answer.Result == nil {
-		return nil, errors.New("no result")
-	}
-	return answer.Result, nil
-}
-
-// reaches waits for a stage.
-func (tr *trio) reaches(stage string) {
-	tr.t.Helper()
-	last := "nothing was answered"
-	require.Eventually(tr.t, func() bool {
-		s, err := tr.status()
-		if err != nil {
-			return false
-		}
-		last = fmt.Sprintf("%s, waiting for %q, last error %+v", s.Stage, s.Waiting, s.LastError)
-		return s.Stage == stage
-	}, within, 10*time.Millisecond, "stage %s", stage)
-	tr.t.Logf("%s: %s", stage, last)
-}
-
-// holdLock takes gwat's head-sync lock as soon as it can be had, as another
-// driver would, so that the pair stays in head_sync_ready for a while.
-func (tr *trio) holdLock() {
-	tr.t.Helper()
-	client, err := gwatclient.New(gwatclient.Config{Endpoint: tr.gwatURL})
-	require.NoError(tr.t, err)
-	defer client.Close()
-	require.Eventually(tr.t, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		ok, err := client.HeadSyncReady(ctx, checkpoint.Genesis())
-		return err == nil && ok
-	}, within, 5*time.Millisecond, "the lock")
+	return overWS
 }
 
 // Each process is killed in each stage and started again; the pair comes to
 // work with no hand on it.
 func TestKillInEveryStage(t *testing.T) {
-	for _, stage := range []string{"connecting", "checkpoint_sync", "dag_sync", "head_sync_ready", "head_sync", "switching", "working"} {
-		for _, victim := range []string{"gwat", "beacon", "syncd"} {
+	for i, stage := range faults.Stages() {
+		for j, victim := range faults.Processes() {
 			t.Run(stage+"/"+victim, func(t *testing.T) {
 				t.Parallel()
-				tr := newTrio(t)
-				tr.syncd.start()
-				late := tr.bringTo(stage, victim)
+				tr := newTrio(t, way(i+j), false)
+				tr.bringTo(stage)
+				tr.nodesOf(stage, victim)
+				w := tr.watch()
+				f := proof.Fault{Begin: time.Now(), Stopped: victim == "syncd", Moved: victim == "gwat" || stage == "head_sync_ready"}
 				killed := tr.byName(victim)
 				killed.kill()
-				tr.leftStageOf(victim, stage)
-				killed.start()
-				for _, p := range late {
-					p.start()
+				if victim != "syncd" {
+					tr.reaches("connecting")
 				}
-				tr.reaches("working")
+				f.End = time.Now()
+				killed.start()
+				tr.lateNodes(stage, victim)
+				tr.concludes(w, f, faults.Recovery{Fault: "kill", On: victim, Stage: stage})
 			})
 		}
 	}
 }
 
-// bringTo starts nodes and waits for the stage. It gives the processes that are
-// to be started after the kill: in connecting one node is held back.
-func (tr *trio) bringTo(stage, victim string) (late []*process) {
-	tr.t.Helper()
-	first, second := tr.gwat, tr.beacon
-	if victim == "beacon" {
-		first, second = second, first
+// Each process is stopped in each stage, holding its sockets open and saying
+// nothing, and goes on later where it was.
+func TestStopInEveryStage(t *testing.T) {
+	for i, stage := range faults.Stages() {
+		for j, victim := range faults.Processes() {
+			t.Run(stage+"/"+victim, func(t *testing.T) {
+				t.Parallel()
+				tr := newTrio(t, way(i+j), false)
+				tr.bringTo(stage)
+				tr.nodesOf(stage, victim)
+				w := tr.watch()
+				f := proof.Fault{Begin: time.Now(), Stopped: victim == "syncd", Moved: stage == "head_sync_ready"}
+				if victim != "syncd" {
+					f.Lost = victim
+				}
+				tr.stop(victim)
+				tr.lateNodes(stage, victim)
+				proof.Hold(t, f.Begin, lasts)
+				f.End = time.Now()
+				tr.goOn(victim)
+				tr.concludes(w, f, faults.Recovery{Fault: "stop", On: victim, Stage: stage})
+			})
+		}
 	}
-	first.start()
-	if stage == "connecting" {
-		tr.reaches(stage)
-		return []*process{second}
-	}
-	second.start()
-	if stage == "head_sync_ready" {
-		tr.reaches("dag_sync")
-		tr.holdLock()
-	}
-	tr.reaches(stage)
-	return nil
 }
 
-// leftStageOf waits until the loss shows, if syncd is there to show it.
-func (tr *trio) leftStageOf(victim, stage string) {
+// Each toxic spoils each link in each stage.
+func TestToxicInEveryStage(t *testing.T) {
+	turn := 0
+	for _, toxic := range faults.Toxics() {
+		for _, on := range faults.Links() {
+			for _, stage := range faults.Stages() {
+				turn++
+				by := way(turn)
+				t.Run(toxic.Name+"/"+on+"/"+stage, func(t *testing.T) {
+					t.Parallel()
+					spoil(t, newTrio(t, by, true), toxic, on, stage)
+				})
+			}
+		}
+	}
+}
+
+func spoil(t *testing.T, tr *trio, toxic faults.Toxic, on, stage string) {
+	tr.bringTo(stage)
+	w := tr.watch()
+	f := proof.Fault{Begin: time.Now(), Moved: toxic.KillsNode || stage == "head_sync_ready"}
+	node := tr.byName(map[string]string{faults.LinkGwat: "gwat", faults.LinkBeacon: "beacon", faults.LinkPair: "gwat"}[on])
+	if on == faults.LinkPair {
+		toxic = toxic.OnRequests()
+	}
+	tr.links[on].poison(toxic)
+	if toxic.KillsNode {
+		node.kill()
+	}
+	if stage == "connecting" {
+		for _, p := range []*process{tr.gwat, tr.beacon} {
+			if p != node || !toxic.KillsNode {
+				p.start()
+			}
+		}
+	}
+	done := faults.Recovery{Fault: toxic.Name, On: on, Stage: stage}
+	switch {
+	case !toxic.Severs:
+		// It must not wait for the end of what only slows it down.
+		done.Seconds, done.Lasting = w.Recovers(f.Begin).Seconds(), true
+	case on == faults.LinkPair && !toxic.KillsNode:
+		f.Cut = true
+		proof.Hold(t, f.Begin, lastsPair)
+	default:
+		f.Lost = node.name
+		proof.Hold(t, f.Begin, lasts)
+	}
+	f.End = time.Now()
+	if toxic.KillsNode {
+		node.start()
+	}
+	tr.links[on].heal(toxic)
+	tr.concludes(w, f, done)
+}
+
+// nodesOf starts, in connecting, the node that the fault is for.
+func (tr *trio) nodesOf(stage, victim string) {
 	tr.t.Helper()
-	if victim == "syncd" || stage == "connecting" {
+	if stage != "connecting" || victim == "syncd" {
 		return
 	}
-	tr.reaches("connecting")
+	tr.byName(victim).start()
+	tr.listens(map[string]string{"gwat": tr.gwatURL, "beacon": tr.beaconURL}[victim])
+}
+
+// lateNodes starts, in connecting, the nodes that the fault is not for.
+func (tr *trio) lateNodes(stage, victim string) {
+	tr.t.Helper()
+	if stage != "connecting" {
+		return
+	}
+	for _, name := range []string{"gwat", "beacon"} {
+		if name != victim {
+			tr.byName(name).start()
+		}
+	}
+}
+
+// concludes waits for the pair to work again and proves what the run has to show.
+func (tr *trio) concludes(w *proof.Watch, f proof.Fault, m faults.Recovery) {
+	tr.t.Helper()
+	after := w.Recovers(f.End)
+	if !m.Lasting {
+		m.Seconds = after.Seconds()
+	}
+	m.Held = f.End.Sub(f.Begin).Seconds()
+	m.Stages, m.Findings = w.Shown(f.Begin, f.End)
+	for _, p := range []*process{tr.gwat, tr.beacon, tr.syncd} {
+		p.requireAlive()
+	}
+	w.RequireTruth(f, tr.requireSafe())
+	w.RequireConfirmed(tr.gwatURL)
+	recoveries.Add(tr.t, m)
 }
 
 // Both nodes and syncd are started at once from nothing.
 func TestWholeProcessesFromNothing(t *testing.T) {
 	t.Parallel()
-	tr := newTrio(t)
+	tr := newTrio(t, overHTTP, false)
 	tr.gwat.start()
 	tr.beacon.start()
 	tr.syncd.start()
