@@ -5,12 +5,15 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # ST1012 wants Err before the names of the failure kinds, which are no errors of their own.
 CHECKS      := inherit,-ST1012
+TAG         ?= local
 MODULE      := github.com/gwatsync/syncd
 FLOOR       := 85
 COVERED     := fsm checkpoint headsync pair
+FUZZTIME    ?= 10m
+FUZZJOBS    ?= 2
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test race cover lint integration docs docs-check demo image up down compose-test bench
+.PHONY: simulate simulate-ci mutants help build test race cover lint integration docs docs-check fuzz demo image up down compose-test bench package package-test systemd-test page-test monitoring networks faults
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -36,32 +39,71 @@ lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags integration ./test/...
+	$(GO) vet -tags networks ./test/...
+	$(GO) vet -tags page ./page
 	$(GO) run $(STATICCHECK) -checks $(CHECKS) ./...
 
-integration: ## whole processes: kill -9 of each in every stage
-	$(GO) test -count=1 -timeout 15m -parallel 6 -tags integration ./test/...
+integration: ## whole processes: kill -9, SIGSTOP and every toxic in every stage
+	$(GO) test -count=1 -timeout 15m -parallel 16 -tags integration ./test/...
+
+page-test: ## the page in Chromium; pictures in bin/screenshots
+	$(GO) test -count=1 -timeout 15m -tags page ./page
+
+fuzz: ## every fuzz target for FUZZTIME, FUZZJOBS at a time, with a table
+	@FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) GO=$(GO) .ci/fuzz
+
+networks: ## cut networks, restarted containers, full disk, little memory; needs a Docker engine
+	@if timeout 20 docker info >/dev/null 2>&1; then $(MAKE) image TAG=networks; fi
+	$(GO) test -count=1 -timeout 10m -v -tags networks ./test/networks/
+
+faults: ## every fault: SEEDS=n (200) simulated runs, processes, networks, bad input, fuzz targets; with the table. RECORD=1 keeps the times and needs a clean tree
+	@if timeout 20 docker info >/dev/null 2>&1; then $(MAKE) -s image TAG=networks >/dev/null; fi
+	@$(GO) run ./test/faults/run -seeds $(or $(SEEDS),200) $(if $(RECORD),-record)
 
 docs: ## write the generated documents anew
-	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestStatusTable' -update
+	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument|TestStatusTable' -update
+	$(GO) test ./pair -run TestMetricsDocument -update
+	$(GO) test ./test/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot
 
+monitoring: ## alert rules, their tests, a live scrape and the dashboard; needs promtool
+	promtool check rules monitoring/alerts.yml
+	promtool test rules monitoring/alerts_test.yml
+	$(GO) test -count=1 ./monitoring
+	$(GO) test -count=1 ./pair -run TestMetricsDocument
+
 docs-check: ## refuse generated documents that are not those of the code
-	$(GO) test -count=1 ./cmd/syncd -run 'TestConfigurationDocument|TestReadmeListsTheExitCodes|TestExampleFile'
+	$(GO) test -count=1 ./test/faults
+	$(GO) test -count=1 ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument|TestReadmeListsTheExitCodes|TestExampleFile'
 	$(GO) run ./cmd/syncd graph | diff docs/fsm.mmd -
 	$(GO) run ./cmd/syncd graph --format dot | diff docs/fsm.dot -
 
 bench: ## the figures of head sync beside the built-in driver's, in a table and bench.json
 	$(GO) run ./bench
 
+SEED ?= 1
+SIM  := $(GO) test -count=1 -timeout 60m ./simulation
+
+simulate: ## SEEDS=n (1,000) simulated runs with faults, from SEED on; every violation with the command that replays it
+	$(SIM) -run '^TestSeeds$$' -seed=$(SEED) -seeds=$(or $(SEEDS),1000) -jobs=$$(nproc) -all
+
+simulate-ci: ## 1,000 seeds, 100 with the race detector, 200 run twice, syncd killed all along one run
+	$(SIM) -run '^TestSeeds$$' -seeds=1000 -jobs=$$(nproc) -all
+	$(SIM) -run 'TestRepeat|TestCrashEverywhere' -repeats=200 -stride=101 -all
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./simulation -run '^TestSeeds$$' -seeds=100 -jobs=$$(nproc) -all
+
+mutants: ## deliberate bugs, each of which the simulation has to find within 500 seeds
+	$(GO) run ./simulation/mutants
+
 demo: ## a simulated pair until it works
 	$(GO) run ./cmd/syncd demo --until working
 
 image: build ## the three images, from the binaries
 	mkdir -p bin/empty
-	docker build -q --target simnet-gwat -t syncd-simnet-gwat:local .
-	docker build -q --target simnet-beacon -t syncd-simnet-beacon:local .
-	docker build -q --target syncd -t syncd:local .
+	docker build -q --target simnet-gwat -t syncd-simnet-gwat:$(TAG) .
+	docker build -q --target simnet-beacon -t syncd-simnet-beacon:$(TAG) .
+	docker build -q --target syncd -t syncd:$(TAG) .
 
 up: image ## syncd next to a simulated pair
 	docker-compose up -d
@@ -71,3 +113,19 @@ down: ## stop it and forget its data
 
 compose-test: ## the same until /readyz says 200, then down
 	.ci/compose-test
+
+package: ## Debian packages and archives for amd64 and arm64 in bin/package
+	GO='$(GO)' VERSION='$(VERSION)' packaging/build
+
+package-test: ## the same, and what they must hold; the unit by systemd-analyze
+	.ci/package-test
+
+systemd-test: ## the package under a real systemd in a container, from the installation to the purge
+	.ci/systemd-test
+
+.PHONY: quickstart-test validator-test
+quickstart-test: ## what the README's quick start says, on a fresh clone with empty caches, and the time it takes
+	.ci/quickstart-test
+
+validator-test: ## the compose example that starts a validator when the pair works
+	.ci/validator-test
