@@ -3,9 +3,9 @@ package headsync_test
 import (
 	"context"
 	"errors"
-	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -21,11 +21,19 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/wire"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// onRig runs a test on the fake clock: time passes where nodes and attempt wait,
+// and not while the machine works.
+func onRig(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
+}
 
 // rig is a simulated pair whose beacon makes no calls, and an attempt's parts.
 type rig struct {
@@ -59,13 +67,13 @@ func newRig(t *testing.T, change func(*world.Config), gwat gwatsim.Config) *rig 
 	t.Cleanup(func() { cancel(); <-done })
 	beacon, err := beaconsim.New(beaconsim.Config{Chain: chain, Peers: 1, IdleWork: true})
 	require.NoError(t, err)
-	gwatServer, beaconServer := httptest.NewServer(r.node.Handler()), httptest.NewServer(beacon.Handler())
-	t.Cleanup(gwatServer.Close)
-	t.Cleanup(beaconServer.Close)
-	r.gwat, err = gwatclient.New(gwatclient.Config{Endpoint: gwatServer.URL})
+	toGwat, toBeacon := &wire.Wire{}, &wire.Wire{}
+	toGwat.Serve(r.node.Handler())
+	toBeacon.Serve(beacon.Handler())
+	r.gwat, err = gwatclient.New(gwatclient.Config{Endpoint: "http://127.0.0.1:8545", Transport: toGwat})
 	require.NoError(t, err)
 	t.Cleanup(r.gwat.Close)
-	r.beacon, err = beaconclient.New(beaconclient.Config{URL: beaconServer.URL})
+	r.beacon, err = beaconclient.New(beaconclient.Config{URL: "http://127.0.0.1:3500", Transport: toBeacon})
 	require.NoError(t, err)
 	t.Cleanup(r.beacon.Close)
 	r.spec, err = r.beacon.Spec(ctx)
@@ -154,105 +162,121 @@ func (m *memory) SetConfirmed(c status.Confirmed) {
 }
 
 func TestAttemptOnADAGWithForks(t *testing.T) {
-	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MaxForkDepth = 0.2, 3 }, gwatsim.Config{})
-	var mu sync.Mutex
-	var phases []headsync.Phase
-	a := r.attempt()
-	a.Report = func(rep headsync.Report) {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(phases) == 0 || phases[len(phases)-1] != rep.Phase {
-			phases = append(phases, rep.Phase)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, func(c *world.Config) { c.ForkRate, c.MaxForkDepth = 0.2, 3 }, gwatsim.Config{})
+		var mu sync.Mutex
+		var phases []headsync.Phase
+		a := r.attempt()
+		a.Report = func(rep headsync.Report) {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(phases) == 0 || phases[len(phases)-1] != rep.Phase {
+				phases = append(phases, rep.Phase)
+			}
 		}
-	}
-	result, err := r.run(a)
-	require.NoError(t, err)
-	require.Equal(t, []headsync.Phase{"collecting", "proving", "ready", "pushing", "confirming"}, phases)
-	require.Equal(t, []string{"ready", "push"}, r.ledger.sent)
-	require.Nil(t, r.ledger.pending)
-	require.Equal(t, *result.Confirmed, *r.ledger.confirmed)
-	r.requireCanonical(result.Confirmed.Slot)
+		result, err := r.run(a)
+		require.NoError(t, err)
+		require.Equal(t, []headsync.Phase{"collecting", "proving", "ready", "pushing", "confirming"}, phases)
+		require.Equal(t, []string{"ready", "push"}, r.ledger.sent)
+		require.Nil(t, r.ledger.pending)
+		require.Equal(t, *result.Confirmed, *r.ledger.confirmed)
+		r.requireCanonical(result.Confirmed.Slot)
 
-	again, err := r.run(r.attempt())
-	require.NoError(t, err)
-	require.True(t, again.Level || again.Head.Slot > result.Head.Slot, "nothing is left to do")
+		again, err := r.run(r.attempt())
+		require.NoError(t, err)
+		require.True(t, again.Level || again.Head.Slot > result.Head.Slot, "nothing is left to do")
+	})
 }
 
 // gwat finalized the right blocks in one go, as a beacon that hammers after a
 // gap makes it; only where the order came out right is it left as it is.
 func TestAttemptRepairsAWrongOrder(t *testing.T) {
-	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate = 0, 0 }, gwatsim.Config{StartSlot: 88})
-	head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
-	late, ok := r.chain.Ancestor(head, head.Slot-2)
-	require.True(t, ok)
-	require.NoError(t, r.gwat.Finalize(context.Background(), late.Finalization))
-	require.NotEqual(t, -1, r.wrongNumber(late.Slot), "this network does not show the case")
-	result, err := r.run(r.attempt())
-	require.NoError(t, err)
-	require.False(t, result.Level)
-	r.requireCanonical(result.Confirmed.Slot)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate = 0, 0 }, gwatsim.Config{StartSlot: 88})
+		head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+		late, ok := r.chain.Ancestor(head, head.Slot-2)
+		require.True(t, ok)
+		require.NoError(t, r.gwat.Finalize(context.Background(), late.Finalization))
+		require.NotEqual(t, -1, r.wrongNumber(late.Slot), "this network does not show the case")
+		result, err := r.run(r.attempt())
+		require.NoError(t, err)
+		require.False(t, result.Level)
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 func TestAttemptBeginsWhereGwatStands(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{StartSlot: 20}) // the last checkpoint is some 80 slots later
-	result, err := r.run(r.attempt())
-	require.NoError(t, err)
-	r.requireCanonical(result.Confirmed.Slot)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{StartSlot: 20}) // the last checkpoint is some 80 slots later
+		result, err := r.run(r.attempt())
+		require.NoError(t, err)
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 func TestAttemptFromGenesis(t *testing.T) {
-	r := newRig(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 60 }, gwatsim.Config{})
-	result, err := r.run(r.attempt())
-	require.NoError(t, err)
-	r.requireCanonical(result.Confirmed.Slot)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 60 }, gwatsim.Config{})
+		result, err := r.run(r.attempt())
+		require.NoError(t, err)
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 func TestAttemptWaitsForMissingBlocks(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	r.node.DropDAG(r.spec.SlotAt(time.Now())-8, time.Hour)
-	_, err := r.run(r.attempt())
-	var missing *headsync.MissingSpine
-	require.ErrorAs(t, err, &missing)
-	require.Zero(t, r.calls("dag_headSyncReady"), "a ready that could only waste the lock is not sent")
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		r.node.DropDAG(r.spec.SlotAt(time.Now())-8, time.Hour)
+		_, err := r.run(r.attempt())
+		var missing *headsync.MissingSpine
+		require.ErrorAs(t, err, &missing)
+		require.Zero(t, r.calls("dag_headSyncReady"), "a ready that could only waste the lock is not sent")
+	})
 }
 
 func TestReadOnlyAttemptSendsNothing(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	a := r.attempt()
-	a.HandsOff = func() string { return "only looking" }
-	_, err := r.run(a)
-	require.ErrorIs(t, err, headsync.ErrHandsOff)
-	require.ErrorContains(t, err, "only looking")
-	require.Zero(t, r.calls("dag_headSyncReady"))
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		a := r.attempt()
+		a.HandsOff = func() string { return "only looking" }
+		_, err := r.run(a)
+		require.ErrorIs(t, err, headsync.ErrHandsOff)
+		require.ErrorContains(t, err, "only looking")
+		require.Zero(t, r.calls("dag_headSyncReady"))
+	})
 }
 
 func TestAttemptDoesNotAskABusyGwat(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	ok, err := r.gwat.HeadSyncReady(context.Background(), checkpoint.Genesis())
-	require.NoError(t, err)
-	require.True(t, ok)
-	_, err = r.run(r.attempt())
-	require.ErrorIs(t, err, headsync.ErrLockHeld)
-	require.Equal(t, 1, r.calls("dag_headSyncReady"))
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		ok, err := r.gwat.HeadSyncReady(context.Background(), checkpoint.Genesis())
+		require.NoError(t, err)
+		require.True(t, ok)
+		_, err = r.run(r.attempt())
+		require.ErrorIs(t, err, headsync.ErrLockHeld)
+		require.Equal(t, 1, r.calls("dag_headSyncReady"))
+	})
 }
 
 func TestTakeoverNeedsNoSecondReady(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	fin, err := r.beacon.Finality(context.Background(), beaconclient.StateHead)
-	require.NoError(t, err)
-	block, ok := r.chain.Block(fin.CurrentJustified.Root)
-	require.True(t, ok)
-	require.NotEmpty(t, block.Finalization)
-	cp := checkpoint.ConsensusInfo{Slot: block.Slot, Finalizing: block.Finalization}
-	accepted, err := r.gwat.HeadSyncReady(context.Background(), cp)
-	require.NoError(t, err)
-	require.True(t, accepted)
-	a := r.attempt()
-	a.Takeover = &journal.Pending{Call: "ready", Slot: block.Slot, Root: block.Root, Spine: block.Finalization[len(block.Finalization)-1]}
-	result, err := r.run(a)
-	require.NoError(t, err)
-	require.Equal(t, 1, r.calls("dag_headSyncReady"))
-	r.requireCanonical(result.Confirmed.Slot)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		fin, err := r.beacon.Finality(context.Background(), beaconclient.StateHead)
+		require.NoError(t, err)
+		block, ok := r.chain.Block(fin.CurrentJustified.Root)
+		require.True(t, ok)
+		require.NotEmpty(t, block.Finalization)
+		cp := checkpoint.ConsensusInfo{Slot: block.Slot, Finalizing: block.Finalization}
+		accepted, err := r.gwat.HeadSyncReady(context.Background(), cp)
+		require.NoError(t, err)
+		require.True(t, accepted)
+		a := r.attempt()
+		a.Takeover = &journal.Pending{Call: "ready", Slot: block.Slot, Root: block.Root, Spine: block.Finalization[len(block.Finalization)-1]}
+		result, err := r.run(a)
+		require.NoError(t, err)
+		require.Equal(t, 1, r.calls("dag_headSyncReady"))
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 // chainAt answers the head as told.
@@ -274,76 +298,61 @@ func (c *chainAt) Header(ctx context.Context, id beaconclient.BlockID) (beaconcl
 // The beacon leaves the chain between ready and push: the shared part is pushed,
 // nothing of the left one, and the lock is free.
 func TestReorgBetweenReadyAndPush(t *testing.T) {
-	r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate = 0, 0; c.Reorgs = []world.Reorg{{Slot: 90, Depth: 3}} }, gwatsim.Config{StartSlot: 70})
-	left, stays := r.chain.HeadAt(89), r.chain.HeadAt(90)
-	header := func(b *world.BeaconBlock) func() (beaconclient.Header, error) {
-		return func() (beaconclient.Header, error) {
-			return beaconclient.Header{Root: b.Root, ParentRoot: b.ParentRoot, Slot: b.Slot}, nil
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate = 0, 0; c.Reorgs = []world.Reorg{{Slot: 90, Depth: 3}} }, gwatsim.Config{StartSlot: 70})
+		left, stays := r.chain.HeadAt(89), r.chain.HeadAt(90)
+		header := func(b *world.BeaconBlock) func() (beaconclient.Header, error) {
+			return func() (beaconclient.Header, error) {
+				return beaconclient.Header{Root: b.Root, ParentRoot: b.ParentRoot, Slot: b.Slot}, nil
+			}
 		}
-	}
-	a := r.attempt()
-	a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){header(left), header(stays)}}
-	_, err := r.run(a)
-	require.ErrorIs(t, err, headsync.ErrReorg)
-	require.Equal(t, "restart_attempt", failure.Name(err))
-	require.Equal(t, 1, r.calls("dag_headSync"))
-	require.True(t, r.node.State().LockedUntil.IsZero(), "the lock is free")
-	for _, c := range r.node.Calls() {
-		for _, info := range c.Infos {
-			b, ok := r.chain.Ancestor(stays, info.Slot)
-			require.True(t, ok, "slot %d of the left branch was pushed", info.Slot)
-			require.Equal(t, len(b.Finalization), len(info.Finalizing))
+		a := r.attempt()
+		a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){header(left), header(stays)}}
+		_, err := r.run(a)
+		require.ErrorIs(t, err, headsync.ErrReorg)
+		require.Equal(t, "restart_attempt", failure.Name(err))
+		require.Equal(t, 1, r.calls("dag_headSync"))
+		require.True(t, r.node.State().LockedUntil.IsZero(), "the lock is free")
+		for _, c := range r.node.Calls() {
+			for _, info := range c.Infos {
+				b, ok := r.chain.Ancestor(stays, info.Slot)
+				require.True(t, ok, "slot %d of the left branch was pushed", info.Slot)
+				require.Equal(t, len(b.Finalization), len(info.Finalizing))
+			}
 		}
-	}
+	})
 }
 
 // No head answer after ready: nothing may be pushed, and the lock is given back.
 func TestNoHeadBeforeThePush(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
-	gone := errors.New("the beacon is gone")
-	a := r.attempt()
-	a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){
-		func() (beaconclient.Header, error) {
-			return beaconclient.Header{Root: head.Root, ParentRoot: head.ParentRoot, Slot: head.Slot}, nil
-		},
-		func() (beaconclient.Header, error) { return beaconclient.Header{}, gone },
-	}}
-	_, err := r.run(a)
-	require.ErrorIs(t, err, headsync.ErrHeadUnknown)
-	require.ErrorIs(t, err, gone)
-	require.True(t, r.node.State().LockedUntil.IsZero(), "the lock is free")
-	require.Nil(t, r.ledger.pending)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+		gone := errors.New("the beacon is gone")
+		a := r.attempt()
+		a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){
+			func() (beaconclient.Header, error) {
+				return beaconclient.Header{Root: head.Root, ParentRoot: head.ParentRoot, Slot: head.Slot}, nil
+			},
+			func() (beaconclient.Header, error) { return beaconclient.Header{}, gone },
+		}}
+		_, err := r.run(a)
+		require.ErrorIs(t, err, headsync.ErrHeadUnknown)
+		require.ErrorIs(t, err, gone)
+		require.True(t, r.node.State().LockedUntil.IsZero(), "the lock is free")
+		require.Nil(t, r.ledger.pending)
+	})
 }
 
 // A slow disk comes before the head's answer, not between it and the push (S3).
 func TestSlowDiskDelaysAndStopsNothing(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	r.ledger.slow = 1100 * time.Millisecond
-	result, err := r.run(r.attempt())
-	require.NoError(t, err)
-	r.requireCanonical(result.Confirmed.Slot)
-}
-
-// driver answers as told.
-type driver struct {
-	headsync.Driver
-	ready func() (bool, error)
-	push  func() (bool, error)
-}
-
-func (d driver) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
-	if d.ready != nil {
-		return d.ready()
-	}
-	return d.Driver.HeadSyncReady(ctx, cp)
-}
-
-func (d driver) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
-	if d.push != nil {
-		return d.push()
-	}
-	return d.Driver.HeadSync(ctx, infos)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		r.ledger.slow = 1100 * time.Millisecond
+		result, err := r.run(r.attempt())
+		require.NoError(t, err)
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 func TestAnswersOfGwat(t *testing.T) {
@@ -364,14 +373,16 @@ func TestAnswersOfGwat(t *testing.T) {
 		"push says true, did nothing": {push: answer(true, nil), want: headsync.ErrNotConfirmed, kind: "restart_attempt"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil, gwatsim.Config{Lock: time.Second})
-			a := r.attempt()
-			a.Driver = driver{Driver: r.gwat, ready: tc.ready, push: tc.push}
-			_, err := r.run(a)
-			require.ErrorIs(t, err, tc.want)
-			require.Equal(t, tc.kind, failure.Name(err))
-			require.Equal(t, tc.open, r.ledger.pending != nil)
-			require.Nil(t, r.ledger.confirmed)
+			onRig(t, func(t *testing.T) {
+				r := newRig(t, nil, gwatsim.Config{Lock: time.Second})
+				a := r.attempt()
+				a.Driver = driver{Driver: r.gwat, ready: tc.ready, push: tc.push}
+				_, err := r.run(a)
+				require.ErrorIs(t, err, tc.want)
+				require.Equal(t, tc.kind, failure.Name(err))
+				require.Equal(t, tc.open, r.ledger.pending != nil)
+				require.Nil(t, r.ledger.confirmed)
+			})
 		})
 	}
 }

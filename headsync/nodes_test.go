@@ -9,6 +9,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/simnet/world"
@@ -85,4 +86,25 @@ func (r *rig) again(a *headsync.Attempt) *headsync.Attempt {
 	next := r.attempt()
 	next.Beacon, next.Collector, next.HandsOff = a.Beacon, a.Collector, a.HandsOff
 	return next
+}
+
+// driver answers as told.
+type driver struct {
+	headsync.Driver
+	ready func() (bool, error)
+	push  func() (bool, error)
+}
+
+func (d driver) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+	if d.ready != nil {
+		return d.ready()
+	}
+	return d.Driver.HeadSyncReady(ctx, cp)
+}
+
+func (d driver) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+	if d.push != nil {
+		return d.push()
+	}
+	return d.Driver.HeadSync(ctx, infos)
 }

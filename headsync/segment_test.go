@@ -55,111 +55,123 @@ func (r *rig) requireSegments(least int) {
 }
 
 func TestLongPushIsCutIntoSegments(t *testing.T) {
-	r := newRig(t, longStall, gwatsim.Config{})
-	a := r.attempt()
-	a.Limits.Bytes = 4000
-	result, err := r.run(a)
-	require.NoError(t, err)
-	require.Greater(t, result.Pushed, 200)
-	r.requireSegments(10)
-	r.requireCanonical(result.Confirmed.Slot)
-	for _, c := range r.pushes() {
-		require.LessOrEqual(t, len(c.Infos)*60, 4000)
-	}
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, longStall, gwatsim.Config{})
+		a := r.attempt()
+		a.Limits.Bytes = 4000
+		result, err := r.run(a)
+		require.NoError(t, err)
+		require.Greater(t, result.Pushed, 200)
+		r.requireSegments(10)
+		r.requireCanonical(result.Confirmed.Slot)
+		for _, c := range r.pushes() {
+			require.LessOrEqual(t, len(c.Infos)*60, 4000)
+		}
+	})
 }
 
 func TestSegmentsFollowTheMeasuredPace(t *testing.T) {
-	r := newRig(t, longStall, gwatsim.Config{EntryCost: 5 * time.Millisecond})
-	a := r.attempt()
-	a.Limits.Soft = 250 * time.Millisecond
-	a.Pace = &headsync.Pace{}
-	a.Pace.Observe(10, 50*time.Millisecond)
-	result, err := r.run(a)
-	require.NoError(t, err)
-	r.requireSegments(4)
-	r.requireCanonical(result.Confirmed.Slot)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, longStall, gwatsim.Config{EntryCost: 5 * time.Millisecond})
+		a := r.attempt()
+		a.Limits.Soft = 250 * time.Millisecond
+		a.Pace = &headsync.Pace{}
+		a.Pace.Observe(10, 50*time.Millisecond)
+		result, err := r.run(a)
+		require.NoError(t, err)
+		r.requireSegments(4)
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 // Past the hard deadline the attempt ends and its call stays in the ledger.
 func TestHardDeadlineEndsTheAttempt(t *testing.T) {
-	r := newRig(t, longStall, gwatsim.Config{EntryCost: 20 * time.Millisecond})
-	a := r.attempt()
-	a.Limits.Hard = 500 * time.Millisecond
-	a.Pace = &headsync.Pace{}
-	_, err := r.run(a)
-	require.ErrorIs(t, err, gwatclient.ErrLost)
-	require.Equal(t, "push", r.ledger.pending.Call)
-	require.Less(t, a.Pace.Entries(250*time.Millisecond), 64, "the next one is smaller")
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, longStall, gwatsim.Config{EntryCost: 20 * time.Millisecond})
+		a := r.attempt()
+		a.Limits.Hard = 500 * time.Millisecond
+		a.Pace = &headsync.Pace{}
+		_, err := r.run(a)
+		require.ErrorIs(t, err, gwatclient.ErrLost)
+		require.Equal(t, "push", r.ledger.pending.Call)
+		require.Less(t, a.Pace.Entries(250*time.Millisecond), 64, "the next one is smaller")
+	})
 }
 
 // A second attempt after a failure in the middle pushes no spine twice.
 func TestNextAttemptGoesOnWhereTheLastOneEnded(t *testing.T) {
-	r := newRig(t, longStall, gwatsim.Config{})
-	first := r.attempt()
-	first.Limits.Bytes = 4000
-	n := 0
-	first.Driver = driver{Driver: r.gwat, push: nil, ready: func() (bool, error) {
-		if n++; n > 5 {
-			return false, gwatclient.ErrLocked
-		}
-		return r.gwat.HeadSyncReady(context.Background(), r.lastConfirmed())
-	}}
-	result, err := r.run(first)
-	require.ErrorIs(t, err, gwatclient.ErrLocked)
-	require.Positive(t, result.Pushed)
-	second := r.attempt()
-	second.Limits.Bytes = 4000
-	result, err = r.run(second)
-	require.NoError(t, err)
-	r.requireSegments(10)
-	r.requireCanonical(result.Confirmed.Slot)
-	seen := map[primitives.Slot]bool{}
-	for _, c := range r.pushes() {
-		if c.Method == "dag_headSync" {
-			for _, info := range c.Infos {
-				require.False(t, seen[info.Slot], "slot %d is pushed twice", info.Slot)
-				seen[info.Slot] = len(info.Finalizing) > 0
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, longStall, gwatsim.Config{})
+		first := r.attempt()
+		first.Limits.Bytes = 4000
+		n := 0
+		first.Driver = driver{Driver: r.gwat, push: nil, ready: func() (bool, error) {
+			if n++; n > 5 {
+				return false, gwatclient.ErrLocked
+			}
+			return r.gwat.HeadSyncReady(context.Background(), r.lastConfirmed())
+		}}
+		result, err := r.run(first)
+		require.ErrorIs(t, err, gwatclient.ErrLocked)
+		require.Positive(t, result.Pushed)
+		second := r.attempt()
+		second.Limits.Bytes = 4000
+		result, err = r.run(second)
+		require.NoError(t, err)
+		r.requireSegments(10)
+		r.requireCanonical(result.Confirmed.Slot)
+		seen := map[primitives.Slot]bool{}
+		for _, c := range r.pushes() {
+			if c.Method == "dag_headSync" {
+				for _, info := range c.Infos {
+					require.False(t, seen[info.Slot], "slot %d is pushed twice", info.Slot)
+					seen[info.Slot] = len(info.Finalizing) > 0
+				}
 			}
 		}
-	}
+	})
 }
 
 // The whole chain is pushed again if the operator says so (S4).
 func TestFullPush(t *testing.T) {
-	r := newRig(t, nil, gwatsim.Config{})
-	_, err := r.run(r.attempt())
-	require.NoError(t, err)
-	before := len(r.pushes())
-	again := r.attempt()
-	again.FullPush = true
-	result, err := r.run(again)
-	require.NoError(t, err)
-	require.False(t, result.Level)
-	calls := r.pushes()[before:]
-	require.Less(t, calls[0].After.Finalized, calls[0].Before.Finalized, "it rolls back to the last checkpoint")
-	r.requireCanonical(result.Confirmed.Slot)
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		_, err := r.run(r.attempt())
+		require.NoError(t, err)
+		before := len(r.pushes())
+		again := r.attempt()
+		again.FullPush = true
+		result, err := r.run(again)
+		require.NoError(t, err)
+		require.False(t, result.Level)
+		calls := r.pushes()[before:]
+		require.Less(t, calls[0].After.Finalized, calls[0].Before.Finalized, "it rolls back to the last checkpoint")
+		r.requireCanonical(result.Confirmed.Slot)
+	})
 }
 
 // Between two segments the beacon's own call finalizes more: that is passed.
 func TestBeaconFinalizesBetweenTwoSegments(t *testing.T) {
-	r := newRig(t, func(c *world.Config) { longStall(c); c.MaxBlocksPerSlot = 1 }, gwatsim.Config{})
-	a := r.attempt()
-	a.Limits.Bytes = 4000
-	head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
-	far, ok := r.chain.Ancestor(head, head.Slot-40)
-	for ; !ok || len(far.Finalization) == 0; far, ok = r.chain.Ancestor(head, far.Slot-1) {
-	}
-	done := false
-	a.Report = func(rep headsync.Report) {
-		if rep.Phase == headsync.PhaseReady && rep.Done > 0 && !done {
-			done = true
-			require.NoError(t, r.gwat.Finalize(context.Background(), far.Finalization))
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, func(c *world.Config) { longStall(c); c.MaxBlocksPerSlot = 1 }, gwatsim.Config{})
+		a := r.attempt()
+		a.Limits.Bytes = 4000
+		head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+		far, ok := r.chain.Ancestor(head, head.Slot-40)
+		for ; !ok || len(far.Finalization) == 0; far, ok = r.chain.Ancestor(head, far.Slot-1) {
 		}
-	}
-	_, err := r.run(a)
-	require.NoError(t, err)
-	require.True(t, done)
-	r.requireCanonical(head.Slot - 2)
+		done := false
+		a.Report = func(rep headsync.Report) {
+			if rep.Phase == headsync.PhaseReady && rep.Done > 0 && !done {
+				done = true
+				require.NoError(t, r.gwat.Finalize(context.Background(), far.Finalization))
+			}
+		}
+		_, err := r.run(a)
+		require.NoError(t, err)
+		require.True(t, done)
+		r.requireCanonical(head.Slot - 2)
+	})
 }
 
 // lastConfirmed is the entry of the newest canonical body that gwat has.

@@ -41,46 +41,50 @@ func TestPushOntoWhatWasRolledBack(t *testing.T) {
 	for name, full := range map[string]bool{"from the last proven entry": false, "the full push": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wrong := 0
-			for seed := uint64(1); seed < 4; seed++ {
-				r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate, c.Seed = 0, 0, seed }, gwatsim.Config{StartSlot: 40})
-				a := r.attempt()
-				a.FullPush, a.Driver = full, &rollback{r: r, by: 20}
-				result, err := r.run(a)
-				if err == nil { // the order of what was lost is one that gwat finds by itself
+			onRig(t, func(t *testing.T) {
+				wrong := 0
+				for seed := uint64(1); seed < 4; seed++ {
+					r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate, c.Seed = 0, 0, seed }, gwatsim.Config{StartSlot: 40})
+					a := r.attempt()
+					a.FullPush, a.Driver = full, &rollback{r: r, by: 20}
+					result, err := r.run(a)
+					if err == nil { // the order of what was lost is one that gwat finds by itself
+						r.requireCanonical(result.Head.Slot)
+						continue
+					}
+					wrong++
+					var undone *headsync.Undone
+					require.ErrorAs(t, err, &undone, "seed %d", seed)
+					require.ErrorIs(t, err, headsync.ErrUndone)
+					require.Nil(t, result.Confirmed)
+					require.NotEqual(t, -1, r.wrongNumber(result.Head.Slot), "it is in disorder")
+					a = r.attempt()
+					a.Below = &undone.Below
+					result, err = r.run(a)
+					require.NoError(t, err)
 					r.requireCanonical(result.Head.Slot)
-					continue
 				}
-				wrong++
-				var undone *headsync.Undone
-				require.ErrorAs(t, err, &undone, "seed %d", seed)
-				require.ErrorIs(t, err, headsync.ErrUndone)
-				require.Nil(t, result.Confirmed)
-				require.NotEqual(t, -1, r.wrongNumber(result.Head.Slot), "it is in disorder")
-				a = r.attempt()
-				a.Below = &undone.Below
-				result, err = r.run(a)
-				require.NoError(t, err)
-				r.requireCanonical(result.Head.Slot)
-			}
-			require.Positive(t, wrong, "no seed put gwat in disorder")
+				require.Positive(t, wrong, "no seed put gwat in disorder")
+			})
 		})
 	}
 }
 
 // What was proved is gone when the push is due: gwat is not asked at all.
 func TestNothingIsPushedOntoAnotherCheckpoint(t *testing.T) {
-	r := newRig(t, func(c *world.Config) { c.MissRate, c.QuietRate = 0, 0 }, gwatsim.Config{StartSlot: 95})
-	a := r.attempt()
-	a.HandsOff = func() string {
-		if r.calls("dag_headSyncReady") == 0 {
-			require.NoError(t, r.node.RollbackTo(uint64(len(r.node.FinalizedOrder()))-21))
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, func(c *world.Config) { c.MissRate, c.QuietRate = 0, 0 }, gwatsim.Config{StartSlot: 95})
+		a := r.attempt()
+		a.HandsOff = func() string {
+			if r.calls("dag_headSyncReady") == 0 {
+				require.NoError(t, r.node.RollbackTo(uint64(len(r.node.FinalizedOrder()))-21))
+			}
+			return ""
 		}
-		return ""
-	}
-	_, err := r.run(a)
-	require.ErrorIs(t, err, headsync.ErrUndone)
-	require.Equal(t, failure.RestartAttempt, failure.Kind(err))
-	require.Zero(t, r.calls("dag_headSyncReady"))
-	require.Zero(t, r.calls("dag_headSync"))
+		_, err := r.run(a)
+		require.ErrorIs(t, err, headsync.ErrUndone)
+		require.Equal(t, failure.RestartAttempt, failure.Kind(err))
+		require.Zero(t, r.calls("dag_headSyncReady"))
+		require.Zero(t, r.calls("dag_headSync"))
+	})
 }

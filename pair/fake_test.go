@@ -2,13 +2,9 @@ package pair
 
 import (
 	"bytes"
-	"context"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,143 +20,16 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/wire"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
 )
-
-// wire carries requests to a handler in memory, so that a fake clock can run.
-type wire struct {
-	node  atomic.Pointer[http.Handler]
-	front atomic.Pointer[func(http.Handler) http.Handler] // what stands before the node
-	mode  atomic.Int32
-
-	mu      sync.Mutex
-	streams []*io.PipeReader // of the event streams
-}
-
-// What a wire does.
-const (
-	wireUp      int32 = iota
-	wireRefused       // nobody listens
-	wireStopped       // connections are taken, as the system does for a stopped process
-)
-
-func (w *wire) serve(h http.Handler) { w.node.Store(&h) }
-
-// put sets something before the node; nil takes it away.
-func (w *wire) put(front func(http.Handler) http.Handler) {
-	if front == nil {
-		w.front.Store(nil)
-		return
-	}
-	w.front.Store(&front)
-}
-
-func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.mode.Load() == wireRefused {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	}
-	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
-		if trace.GotConn != nil {
-			trace.GotConn(httptrace.GotConnInfo{})
-		}
-		if trace.WroteHeaders != nil {
-			trace.WroteHeaders()
-		}
-	}
-	if w.mode.Load() == wireStopped {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	h := *w.node.Load()
-	if front := w.front.Load(); front != nil {
-		h = (*front)(h)
-	}
-	in := r.Clone(r.Context())
-	in.Host, in.RemoteAddr, in.RequestURI = r.URL.Host, "memory", r.URL.RequestURI()
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	from, to := io.Pipe()
-	out := &pipeAnswer{header: http.Header{}, body: to, begun: make(chan int, 1)}
-	go func() {
-		defer func() {
-			if recover() != nil { // http.ErrAbortHandler: the connection is cut
-				to.CloseWithError(io.ErrUnexpectedEOF)
-			}
-			out.WriteHeader(http.StatusOK)
-			to.Close()
-		}()
-		h.ServeHTTP(out, in)
-	}()
-	select {
-	case code := <-out.begun:
-		stop := context.AfterFunc(r.Context(), func() { from.CloseWithError(r.Context().Err()) })
-		if strings.HasSuffix(r.URL.Path, "/events") {
-			w.mu.Lock()
-			w.streams = append(w.streams, from)
-			w.mu.Unlock()
-		}
-		return &http.Response{
-			StatusCode: code, Status: http.StatusText(code), Header: out.header.Clone(),
-			Body: &pipeBody{from, stop, r.Context()}, ContentLength: -1, Request: r, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		}, nil
-	case <-r.Context().Done():
-		from.CloseWithError(r.Context().Err())
-		return nil, r.Context().Err()
-	}
-}
-
-type pipeBody struct {
-	*io.PipeReader
-	stop func() bool
-	ctx  context.Context
-}
-
-// Read tells of a context that has ended as a connection does.
-func (b *pipeBody) Read(p []byte) (int, error) {
-	n, err := b.PipeReader.Read(p)
-	if err != nil && b.ctx.Err() != nil {
-		err = b.ctx.Err()
-	}
-	return n, err
-}
-
-func (b *pipeBody) Close() error {
-	b.stop()
-	return b.PipeReader.Close()
-}
-
-// pipeAnswer is the answer of a handler, passed on as it is written.
-type pipeAnswer struct {
-	header http.Header
-	body   *io.PipeWriter
-	begun  chan int
-	wrote  bool
-}
-
-func (a *pipeAnswer) Header() http.Header { return a.header }
-
-func (a *pipeAnswer) WriteHeader(code int) {
-	if !a.wrote {
-		a.wrote = true
-		a.begun <- code
-	}
-}
-
-func (a *pipeAnswer) Write(b []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(b)
-}
-
-// Flush has nothing to do: what is written is passed on at once.
-func (a *pipeAnswer) Flush() {}
 
 // fake is a simulated pair with a daemon's loop beside it, in fake time.
 type fake struct {
 	t                 *testing.T
 	world             world.Chain
-	gwatWire, bcnWire *wire
+	gwatWire, bcnWire *wire.Wire
 	gwat              *gwatsim.Node
 	beacon            *beaconsim.Node
 	stopGwat, stopBcn func()
@@ -189,7 +58,7 @@ const (
 func inFakeTime(t *testing.T, cfg fakeConfig, run func(*fake)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{t: t, gwatWire: &wire{}, bcnWire: &wire{}, store: &failingStore{Memory: journal.NewMemory()}, gwatCfg: cfg.gwat, beaconCfg: cfg.beacon}
+		f := &fake{t: t, gwatWire: &wire.Wire{}, bcnWire: &wire.Wire{}, store: &failingStore{Memory: journal.NewMemory()}, gwatCfg: cfg.gwat, beaconCfg: cfg.beacon}
 		f.skew.Store(int64(cfg.skew))
 		f.world = f.newWorld(cfg.world)
 		f.startGwat()
@@ -218,7 +87,7 @@ func (f *fake) startGwat() {
 	node, err := gwatsim.New(cfg)
 	require.NoError(f.t, err)
 	f.gwat, f.stopGwat = node, runNode(node.Run)
-	f.gwatWire.serve(node.Handler())
+	f.gwatWire.Serve(node.Handler())
 }
 
 func (f *fake) startBeacon() {
@@ -229,7 +98,7 @@ func (f *fake) startBeacon() {
 	node, err := beaconsim.New(cfg)
 	require.NoError(f.t, err)
 	f.beacon, f.stopBcn = node, runNode(node.Run)
-	f.bcnWire.serve(node.Handler())
+	f.bcnWire.Serve(node.Handler())
 }
 
 func (f *fake) startPair(change func(*Config)) (stop func()) {
@@ -264,12 +133,7 @@ func shifted(now time.Time, by time.Duration) time.Time {
 
 // closeStreams cuts the event streams, so that new ones are asked for.
 func (f *fake) closeStreams() {
-	f.bcnWire.mu.Lock()
-	defer f.bcnWire.mu.Unlock()
-	for _, s := range f.bcnWire.streams {
-		s.CloseWithError(io.ErrUnexpectedEOF)
-	}
-	f.bcnWire.streams = nil
+	f.bcnWire.Cut(func(path string) bool { return strings.HasSuffix(path, "/events") })
 }
 
 // within waits for a snapshot as asked and gives how long it took.

@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/wire"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/verdict"
@@ -57,15 +58,15 @@ func failCalls(methods string, f gwatsim.Fault) func(*fake) {
 
 func healGwat(b *fake) { b.gwat.SetFault(nil) }
 
-func mode(w func(*fake) *wire, mode int32) func(*fake) {
-	return func(b *fake) { w(b).mode.Store(mode) }
+func mode(w func(*fake) *wire.Wire, to wire.Mode) func(*fake) {
+	return func(b *fake) { w(b).Set(to) }
 }
 
-func gwatWire(b *fake) *wire   { return b.gwatWire }
-func beaconWire(b *fake) *wire { return b.bcnWire }
+func gwatWire(b *fake) *wire.Wire   { return b.gwatWire }
+func beaconWire(b *fake) *wire.Wire { return b.bcnWire }
 
-func front(w func(*fake) *wire, f func(http.Handler) http.Handler) func(*fake) {
-	return func(b *fake) { w(b).put(f) }
+func front(w func(*fake) *wire.Wire, f func(http.Handler) http.Handler) func(*fake) {
+	return func(b *fake) { w(b).Put(f) }
 }
 
 // takeLock is another driver: its ready takes gwat's head-sync lock.
@@ -98,13 +99,13 @@ func longLook(c *Config)             { c.CallTimeout = 20 * time.Second }
 var normalWork = "dag_sync dag_finalize"
 
 var findingCases = map[string]findingCase{
-	"gwat_unreachable": {fault: mode(gwatWire, wireRefused), heal: mode(gwatWire, wireUp), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_unreachable": {fault: mode(gwatWire, wire.Refused), heal: mode(gwatWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_hung": {fault: failCalls("dag_getCandidates", gwatsim.Fault{Hang: true}), heal: healGwat,
 		tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
 	"gwat_auth":          {fault: front(gwatWire, answering(401, "missing token")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_bad_answers":   {fault: front(gwatWire, answering(200, "<html>hello</html>")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
-	"beacon_unreachable": {fault: mode(beaconWire, wireRefused), heal: mode(beaconWire, wireUp), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
-	"beacon_hung":        {fault: mode(beaconWire, wireStopped), heal: mode(beaconWire, wireUp), tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
+	"beacon_unreachable": {fault: mode(beaconWire, wire.Refused), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"beacon_hung":        {fault: mode(beaconWire, wire.Stopped), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
 	"beacon_bad_answers": {fault: front(beaconWire, answering(200, "hello")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_slow": {fakeConfig: fakeConfig{pair: longLook}, fault: failCalls("eth_getBlockByNumber", gwatsim.Fault{Delay: slowCall}), heal: healGwat,
 		tells: pollsIn(5, 2*slowCall), clears: pollsIn(5, slowCall)},
@@ -141,9 +142,9 @@ var findingCases = map[string]findingCase{
 	"sse_silent": {fault: func(b *fake) {
 		var deaf atomic.Bool
 		deaf.Store(true)
-		b.bcnWire.put(deafEvents(&deaf))
+		b.bcnWire.Put(deafEvents(&deaf))
 		b.closeStreams()
-	}, heal: func(b *fake) { b.bcnWire.put(nil); b.closeStreams() }, tells: slotsIn(verdict.UnheardHeads + 2), clears: slotsIn(4)},
+	}, heal: func(b *fake) { b.bcnWire.Put(nil); b.closeStreams() }, tells: slotsIn(verdict.UnheardHeads + 2), clears: slotsIn(4)},
 	"beacon_ahead_of_gwat": {fault: func(b *fake) {
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
 		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-50))

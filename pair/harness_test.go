@@ -3,10 +3,9 @@ package pair
 import (
 	"context"
 	"io"
-	"net"
-	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -21,66 +20,33 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/wire"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// soon is how long a test waits for what must come.
+// soon is how long a test waits for what must come, by the fake clock.
 const soon = 60 * time.Second
 
-// host serves a handler at an address that stays the same over restarts.
-type host struct {
-	t       *testing.T
-	address string
-	server  *http.Server
-	handler atomic.Value // of http.HandlerFunc
-}
+// Where the wires of a bench lead, as a client is told.
+const gwatURL, beaconURL = "http://127.0.0.1:8545", "http://127.0.0.1:3500"
 
-func newHost(t *testing.T) *host {
+// onBench runs a test on the fake clock: its pace is that of the daemon's own
+// timers, however slow or busy the machine.
+func onBench(t *testing.T, test func(*testing.T)) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	h := &host{t: t, address: l.Addr().String()}
-	h.serve(l)
-	t.Cleanup(h.down)
-	return h
+	t.Parallel()
+	synctest.Test(t, test)
 }
 
-func (h *host) serve(l net.Listener) {
-	h.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f, ok := h.handler.Load().(http.HandlerFunc); ok {
-			f(w, r)
-			return
-		}
-		http.Error(w, "nobody home", http.StatusBadGateway)
-	})}
-	go func(s *http.Server) { _ = s.Serve(l) }(h.server)
-}
-
-// down cuts every connection and refuses new ones.
-func (h *host) down() { _ = h.server.Close() }
-
-func (h *host) up() {
-	h.t.Helper()
-	var l net.Listener
-	require.Eventually(h.t, func() (ok bool) {
-		var err error
-		l, err = net.Listen("tcp", h.address)
-		return err == nil
-	}, soon, 10*time.Millisecond)
-	h.serve(l)
-}
-
-func (h *host) url() string { return "http://" + h.address }
-
-// bench is a simulated pair with a daemon's loop beside it.
+// bench is a simulated pair whose daemons the test starts, on the fake clock.
 type bench struct {
 	t          *testing.T
 	world      world.Chain
-	gwatHost   *host
-	beaconHost *host
+	gwatHost   *wire.Wire
+	beaconHost *wire.Wire
 	gwat       *gwatsim.Node
 	beacon     *beaconsim.Node
 	stopGwat   func()
@@ -105,7 +71,7 @@ func quickWorld(t *testing.T, change func(*world.Config)) world.Chain {
 
 func newBench(t *testing.T, chain world.Chain, gwat func(*gwatsim.Config), beacon func(*beaconsim.Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, world: chain, gwatHost: newHost(t), beaconHost: newHost(t), journal: journal.OpenMemory()}
+	b := &bench{t: t, world: chain, gwatHost: &wire.Wire{}, beaconHost: &wire.Wire{}, journal: journal.OpenMemory()}
 	b.startGwat(gwat)
 	b.startBeacon(beacon)
 	t.Cleanup(func() { b.stopGwat(); b.stopBeacon(); b.requireSafety() })
@@ -121,19 +87,19 @@ func (b *bench) startGwat(change func(*gwatsim.Config)) {
 	node, err := gwatsim.New(cfg)
 	require.NoError(b.t, err)
 	b.gwat, b.stopGwat = node, runNode(node.Run)
-	b.gwatHost.handler.Store(http.HandlerFunc(node.Handler().ServeHTTP))
+	b.gwatHost.Serve(node.Handler())
 }
 
 func (b *bench) startBeacon(change func(*beaconsim.Config)) {
 	b.t.Helper()
-	cfg := beaconsim.Config{Chain: b.world, Peers: 3, Gwat: b.gwatHost.url()}
+	cfg := beaconsim.Config{Chain: b.world, Peers: 3, Gwat: gwatURL, Transport: b.gwatHost}
 	if change != nil {
 		change(&cfg)
 	}
 	node, err := beaconsim.New(cfg)
 	require.NoError(b.t, err)
 	b.beacon, b.stopBeacon = node, runNode(node.Run)
-	b.beaconHost.handler.Store(http.HandlerFunc(node.Handler().ServeHTTP))
+	b.beaconHost.Serve(node.Handler())
 }
 
 func runNode(run func(context.Context) error) (stop func()) {
@@ -164,7 +130,8 @@ func (b *bench) start(change func(*Config)) *daemon {
 	}
 	cfg := Config{
 		Name: "test", Version: "test", Journal: b.journal, Log: log,
-		Gwat: gwatclient.Config{Endpoint: b.gwatHost.url()}, Beacon: beaconclient.Config{URL: b.beaconHost.url()},
+		Gwat:         gwatclient.Config{Endpoint: gwatURL, Transport: b.gwatHost},
+		Beacon:       beaconclient.Config{URL: beaconURL, Transport: b.beaconHost},
 		PollInterval: 200 * time.Millisecond, ReadyInterval: 200 * time.Millisecond,
 		CallTimeout: 2 * time.Second, PushTimeout: 5 * time.Second, LockTime: 6 * time.Second,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/logs"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/wire"
 )
 
 // lines collects a log.
@@ -56,12 +57,12 @@ func TestALongTroubleFillsNoLog(t *testing.T) {
 		moves bool // the pair tries again and again, through several stages
 	}{
 		"nothing":             {fsm.Working, func(*fake) {}, false},
-		"gwat down":           {fsm.Working, mode(gwatWire, wireRefused), false},
-		"gwat hangs":          {fsm.Working, mode(gwatWire, wireStopped), false},
+		"gwat down":           {fsm.Working, mode(gwatWire, wire.Refused), false},
+		"gwat hangs":          {fsm.Working, mode(gwatWire, wire.Stopped), false},
 		"gwat refuses all":    {fsm.Working, refuses, false},
 		"gwat answers pages":  {fsm.Working, front(gwatWire, answering(502, "<html>")), false},
-		"beacon down":         {fsm.Working, mode(beaconWire, wireRefused), false},
-		"beacon hangs":        {fsm.Working, mode(beaconWire, wireStopped), false},
+		"beacon down":         {fsm.Working, mode(beaconWire, wire.Refused), false},
+		"beacon hangs":        {fsm.Working, mode(beaconWire, wire.Stopped), false},
 		"a full disk":         {fsm.Connecting, func(b *fake) { b.store.full.Store(true) }, false},
 		"no ready":            {fsm.Connecting, failCalls("dag_headSyncReady", gwatsim.Fault{Error: "busy"}), false},
 		"no push":             {fsm.Connecting, failCalls("dag_headSync", gwatsim.Fault{Error: "bad block"}), false},

@@ -210,34 +210,35 @@ func TestResultsAreFewWords(t *testing.T) {
 }
 
 func TestMetricsOfAPair(t *testing.T) {
-	t.Parallel()
-	r := prometheus.NewRegistry()
-	b := newBench(t, quickWorld(t, nil), nil, idle)
-	d := b.start(func(c *Config) { c.Registerer, c.Name = r, "main" })
-	d.reaches(fsm.Switching)
-	b.beacon.SetIdle(false)
-	d.reaches(fsm.Working)
-	f := gathered(t, r)
-	require.EqualValues(t, 1, value(t, f, "syncd_stage_changes_total", "verified"))
-	for _, stage := range []fsm.Stage{fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady, fsm.HeadSync, fsm.Switching} {
-		require.EqualValues(t, 1, value(t, f, "syncd_stage_duration_seconds", string(stage)), stage)
-	}
-	require.Positive(t, value(t, f, "syncd_head_sync_attempts_total", "pushed"))
-	require.Positive(t, value(t, f, "syncd_pushed_entries_total"))
-	require.EqualValues(t, b.calls("dag_headSync"), value(t, f, "syncd_push_duration_seconds", "ok"))
-	require.Positive(t, value(t, f, "syncd_rollback_duration_seconds", "ok"))
-	require.EqualValues(t, b.calls("dag_headSync"), value(t, f, "syncd_rpc_duration_seconds", "dag_headSync", "gwat", "ok"))
-	require.Positive(t, value(t, f, "syncd_rpc_duration_seconds", "eth_syncing", "gwat", "ok"))
-	require.Positive(t, value(t, f, "syncd_rpc_duration_seconds", "/eth/v1/beacon/headers/{id}", "beacon", "ok"))
-	b.gwatHost.down()
-	d.reaches(fsm.Connecting)
-	failed := map[string]bool{}
-	for _, m := range gathered(t, r)["syncd_rpc_duration_seconds"].GetMetric() {
-		if m.GetLabel()[1].GetValue() == nodeGwat {
-			failed[m.GetLabel()[3].GetValue()] = true
+	onBench(t, func(t *testing.T) {
+		r := prometheus.NewRegistry()
+		b := newBench(t, quickWorld(t, nil), nil, idle)
+		d := b.start(func(c *Config) { c.Registerer, c.Name = r, "main" })
+		d.reaches(fsm.Switching)
+		b.beacon.SetIdle(false)
+		d.reaches(fsm.Working)
+		f := gathered(t, r)
+		require.EqualValues(t, 1, value(t, f, "syncd_stage_changes_total", "verified"))
+		for _, stage := range []fsm.Stage{fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady, fsm.HeadSync, fsm.Switching} {
+			require.EqualValues(t, 1, value(t, f, "syncd_stage_duration_seconds", string(stage)), stage)
 		}
-	}
-	require.True(t, failed["down"] || failed["lost"], "%v", failed)
+		require.Positive(t, value(t, f, "syncd_head_sync_attempts_total", "pushed"))
+		require.Positive(t, value(t, f, "syncd_pushed_entries_total"))
+		require.EqualValues(t, b.calls("dag_headSync"), value(t, f, "syncd_push_duration_seconds", "ok"))
+		require.Positive(t, value(t, f, "syncd_rollback_duration_seconds", "ok"))
+		require.EqualValues(t, b.calls("dag_headSync"), value(t, f, "syncd_rpc_duration_seconds", "dag_headSync", "gwat", "ok"))
+		require.Positive(t, value(t, f, "syncd_rpc_duration_seconds", "eth_syncing", "gwat", "ok"))
+		require.Positive(t, value(t, f, "syncd_rpc_duration_seconds", "/eth/v1/beacon/headers/{id}", "beacon", "ok"))
+		b.gwatHost.Down()
+		d.reaches(fsm.Connecting)
+		failed := map[string]bool{}
+		for _, m := range gathered(t, r)["syncd_rpc_duration_seconds"].GetMetric() {
+			if m.GetLabel()[1].GetValue() == nodeGwat {
+				failed[m.GetLabel()[3].GetValue()] = true
+			}
+		}
+		require.True(t, failed["down"] || failed["lost"], "%v", failed)
+	})
 }
 
 // docs/metrics.md has one row for each metric, as the registry has it; -update

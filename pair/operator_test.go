@@ -12,92 +12,96 @@ import (
 )
 
 func TestResyncGoesThroughAllStages(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, nil)
-	d := b.start(nil)
-	d.reaches(fsm.Working)
-	pushes := b.calls("dag_headSync")
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		d := b.start(nil)
+		d.reaches(fsm.Working)
+		pushes := b.calls("dag_headSync")
 
-	require.NoError(t, d.Resync(t.Context(), "a new disk", false))
-	seen := d.reaches(fsm.Working)
-	require.Equal(t, []fsm.Stage{fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady}, seen[:4])
-	require.Equal(t, pushes, b.calls("dag_headSync"), "gwat has all: nothing is pushed")
-	history, err := d.History(t.Context(), 100)
-	require.NoError(t, err)
-	var reason string
-	for _, c := range history {
-		if c.Event == string(fsm.ResyncAsked) {
-			reason = c.Reason
+		require.NoError(t, d.Resync(t.Context(), "a new disk", false))
+		seen := d.reaches(fsm.Working)
+		require.Equal(t, []fsm.Stage{fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady}, seen[:4])
+		require.Equal(t, pushes, b.calls("dag_headSync"), "gwat has all: nothing is pushed")
+		history, err := d.History(t.Context(), 100)
+		require.NoError(t, err)
+		var reason string
+		for _, c := range history {
+			if c.Event == string(fsm.ResyncAsked) {
+				reason = c.Reason
+			}
 		}
-	}
-	require.Equal(t, "asked by the operator: a new disk", reason)
+		require.Equal(t, "asked by the operator: a new disk", reason)
+	})
 }
 
 // The full push begins at the last checkpoint although gwat has what follows it,
 // and is ordered once (S4).
 func TestFullResyncPushesFromTheCheckpoint(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, nil)
-	d := b.start(nil)
-	d.reaches(fsm.Working)
-	pushes := b.calls("dag_headSync")
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		d := b.start(nil)
+		d.reaches(fsm.Working)
+		pushes := b.calls("dag_headSync")
 
-	require.NoError(t, d.Resync(t.Context(), "", true))
-	seen := d.reaches(fsm.Working)
-	require.Contains(t, seen, fsm.HeadSync)
-	require.Greater(t, b.calls("dag_headSync"), pushes)
-	s := d.Snapshot()
-	require.Equal(t, "done", s.Push.Phase)
-	require.LessOrEqual(t, s.Push.From, s.Checkpoint.Slot+1, "from the checkpoint on, whatever gwat has")
-	pushes = b.calls("dag_headSync")
+		require.NoError(t, d.Resync(t.Context(), "", true))
+		seen := d.reaches(fsm.Working)
+		require.Contains(t, seen, fsm.HeadSync)
+		require.Greater(t, b.calls("dag_headSync"), pushes)
+		s := d.Snapshot()
+		require.Equal(t, "done", s.Push.Phase)
+		require.LessOrEqual(t, s.Push.From, s.Checkpoint.Slot+1, "from the checkpoint on, whatever gwat has")
+		pushes = b.calls("dag_headSync")
 
-	require.NoError(t, d.Resync(t.Context(), "", false))
-	require.NotContains(t, d.reaches(fsm.Working), fsm.HeadSync)
-	require.Equal(t, pushes, b.calls("dag_headSync"), "the order was for one push")
-	requireCanonicalOrder(t, b)
+		require.NoError(t, d.Resync(t.Context(), "", false))
+		require.NotContains(t, d.reaches(fsm.Working), fsm.HeadSync)
+		require.Equal(t, pushes, b.calls("dag_headSync"), "the order was for one push")
+		requireCanonicalOrder(t, b)
+	})
 }
 
 func TestResyncIsRefusedWhilePausedAndByAnObserver(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, idle)
-	d := b.start(func(c *Config) { c.Observe = true })
-	require.ErrorIs(t, d.Resync(t.Context(), "", true), ErrObserveOnly)
-	require.ErrorIs(t, ErrObserveOnly, failure.NeedsHuman)
-	require.NoError(t, d.Pause(t.Context(), ""))
-	require.ErrorIs(t, d.Resync(t.Context(), "", false), ErrPaused)
-	require.NoError(t, d.Resume(t.Context()))
-	require.NoError(t, d.Resync(t.Context(), "", false))
-	d.stop()
-	require.ErrorIs(t, d.Resync(context.Background(), "", false), ErrStopped)
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, idle)
+		d := b.start(func(c *Config) { c.Observe = true })
+		require.ErrorIs(t, d.Resync(t.Context(), "", true), ErrObserveOnly)
+		require.ErrorIs(t, ErrObserveOnly, failure.NeedsHuman)
+		require.NoError(t, d.Pause(t.Context(), ""))
+		require.ErrorIs(t, d.Resync(t.Context(), "", false), ErrPaused)
+		require.NoError(t, d.Resume(t.Context()))
+		require.NoError(t, d.Resync(t.Context(), "", false))
+		d.stop()
+		require.ErrorIs(t, d.Resync(context.Background(), "", false), ErrStopped)
+	})
 }
 
 func TestUpdatesGiveTheNewest(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, quickWorld(t, nil), nil, nil)
-	d := b.start(nil)
-	updates, cancel := d.Updates()
-	slow, cancelSlow := d.Updates()
-	defer cancelSlow()
-	var last *status.Snapshot
-	for last == nil || last.Stage != string(fsm.Working) {
-		next := <-updates
-		if last != nil {
-			require.Greater(t, next.Seq, last.Seq)
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		d := b.start(nil)
+		updates, cancel := d.Updates()
+		slow, cancelSlow := d.Updates()
+		defer cancelSlow()
+		var last *status.Snapshot
+		for last == nil || last.Stage != string(fsm.Working) {
+			next := <-updates
+			if last != nil {
+				require.Greater(t, next.Seq, last.Seq)
+			}
+			last = next
 		}
-		last = next
-	}
-	require.GreaterOrEqual(t, (<-slow).Seq+1, last.Seq, "what was not read is the newest (or being replaced by it), not the oldest")
-	cancel()
-	cancel()
-	_, open := <-updates
-	for open { // one may have come before the cancel
-		_, open = <-updates
-	}
-	d.stop()
-	for range slow { // closed with the loop
-	}
-	after, cancelAfter := d.Updates()
-	_, open = <-after
-	require.False(t, open)
-	cancelAfter()
+		require.GreaterOrEqual(t, (<-slow).Seq+1, last.Seq, "what was not read is the newest (or being replaced by it), not the oldest")
+		cancel()
+		cancel()
+		_, open := <-updates
+		for open { // one may have come before the cancel
+			_, open = <-updates
+		}
+		d.stop()
+		for range slow { // closed with the loop
+		}
+		after, cancelAfter := d.Updates()
+		_, open = <-after
+		require.False(t, open)
+		cancelAfter()
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/simnet/beaconsim"
 	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/simnet/wire"
 	"github.com/gwatsync/syncd/simnet/world"
 	"github.com/gwatsync/syncd/status"
 )
@@ -50,8 +51,8 @@ type lie struct {
 // when it answered last, and the beacon node says is_syncing false.
 func TestTheLiesOfOneFlag(t *testing.T) {
 	for _, l := range []lie{
-		{"gwat is dead", mode(gwatWire, wireRefused), []string{"gwat_unreachable"}, pollsIn(3, 0)},
-		{"gwat is stopped", mode(gwatWire, wireStopped), []string{"gwat_hung"}, pollsIn(3, callTimeout)},
+		{"gwat is dead", mode(gwatWire, wire.Refused), []string{"gwat_unreachable"}, pollsIn(3, 0)},
+		{"gwat is stopped", mode(gwatWire, wire.Stopped), []string{"gwat_hung"}, pollsIn(3, callTimeout)},
 		{"gwat answers cheap calls only", failCalls("dag_getCandidates", gwatsim.Fault{Hang: true}), []string{"gwat_hung"}, pollsIn(3, callTimeout)},
 		{"gwat has no peers", func(b *fake) { b.gwat.SetPeers(0) }, []string{"gwat_no_peers"}, pollsIn(45, 0)},
 		{"gwat is rolled back", rolledBack(20), []string{"gwat_rolled_back"}, pollsIn(1, 0)},
@@ -79,7 +80,7 @@ func TestTheLiesOfOneFlag(t *testing.T) {
 // rolledBack takes finality from gwat, which says "synced" all the same.
 func rolledBack(blocks uint64) func(*fake) {
 	return func(b *fake) {
-		b.gwatWire.put(answeringCall("eth_syncing", `"result":false`))
+		b.gwatWire.Put(answeringCall("eth_syncing", `"result":false`))
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
 		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-blocks))
 	}
