@@ -40,18 +40,19 @@ func Judge(p journal.Pending, s Seen) (PendingState, string) {
 	if s.Down && !held {
 		return PendingOver, "gwat was restarted"
 	}
+	// It may be begun as late as its caller gave up, and hold the lock from then on.
+	// What holds the lock after that is watched as another driver, a push that takes
+	// longer too: either way nothing is sent before three quiet slots.
+	until := p.SentAt.Add(s.GiveUp + s.LockTime)
 	switch {
+	case !s.Now.Before(until):
+		return PendingOver, "the time has passed in which gwat could hold its lock for it"
 	case p.Call == journal.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:
 		return PendingAccepted, "gwat stands at its checkpoint"
 	case p.Call == journal.CallPush && since && !held && s.Last != nil && s.Last.IsSpine():
 		return PendingOver, "gwat has finalized all of it"
 	}
-	// It may be begun as late as its caller gave up, and hold the lock from then on.
-	until := p.SentAt.Add(s.GiveUp + s.LockTime)
-	if s.Now.Before(until) || held {
-		return PendingOpen, fmt.Sprintf("the %s sent at %s, which had no answer, to be over: gwat may still carry it out until about %s",
-			map[string]string{journal.CallReady: "dag_headSyncReady", journal.CallPush: "dag_headSync"}[p.Call],
-			p.SentAt.Format(time.TimeOnly), until.Format(time.TimeOnly))
-	}
-	return PendingOver, "the time has passed in which gwat could hold its lock for it"
+	return PendingOpen, fmt.Sprintf("the %s sent at %s, which had no answer, to be over: gwat may still carry it out until about %s",
+		map[string]string{journal.CallReady: "dag_headSyncReady", journal.CallPush: "dag_headSync"}[p.Call],
+		p.SentAt.Format(time.TimeOnly), until.Format(time.TimeOnly))
 }

@@ -125,7 +125,7 @@ var mutants = []mutant{
 	{
 		Name: "outlived_call_forgotten", What: "a call whose answer was lost counts as over at once",
 		Rules: []string{"S6", "S1"},
-		Edits: []edit{{"headsync/outlived.go", "if s.Now.Before(until) || held {", "if s.Now.Before(p.SentAt) || held {"}},
+		Edits: []edit{{"headsync/outlived.go", "until := p.SentAt.Add(s.GiveUp + s.LockTime)", "until := p.SentAt"}},
 	},
 	{
 		Name: "open_call_ignored", What: "a call that may still run does not keep hands off",
