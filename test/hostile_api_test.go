@@ -121,10 +121,16 @@ func TestHostileAPIClients(t *testing.T) {
 			require.Equal(t, http.StatusRequestEntityTooLarge, code)
 		},
 		"a batch bomb": func(t *testing.T) {
-			conn, err := h.ask(t, request("["+strings.TrimSuffix(strings.Repeat("{},", 30_000), ",")+"]"))
-			require.NoError(t, err)
-			_, body := answered(t, conn)
-			require.Contains(t, body, "batch too large")
+			bomb := request("[" + strings.TrimSuffix(strings.Repeat("{},", 30_000), ",") + "]")
+			require.Eventually(t, func() bool {
+				conn, err := h.ask(t, bomb)
+				require.NoError(t, err)
+				_, body := answered(t, conn)
+				if !strings.Contains(body, "calls a second") { // what an attack before this one asked counts too
+					require.Contains(t, body, "batch too large")
+				}
+				return strings.Contains(body, "batch too large")
+			}, proof.Within, time.Second)
 		},
 		"depth": func(t *testing.T) {
 			conn, err := h.ask(t, request(strings.Repeat("[", 100_000)))

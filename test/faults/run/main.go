@@ -107,6 +107,10 @@ func run(ctx context.Context, seeds int, fuzz time.Duration, record bool, only s
 	if err := ctx.Err(); err != nil {
 		return total, fmt.Errorf("nothing is recorded: %w", err)
 	}
+	if total.failed > 0 {
+		fmt.Println("nothing is recorded, since not all passed")
+		return total, nil
+	}
 	now, err := faults.Version(ctx)
 	if err != nil {
 		return total, err
