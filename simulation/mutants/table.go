@@ -41,11 +41,10 @@ var mutants = []mutant{
 			"case p.Call == journal.CallReady:"}},
 	},
 	{
-		Name: "unwritten_ready_taken_over", What: "a ready is taken over that the journal did not take before it was sent",
+		Name: "ready_not_written_down", What: "a ready is sent, and taken over, that is not in the journal",
 		Rules: []string{"S1"},
-		Edits: []edit{{"pair/ledger.go",
-			"if l.pending == nil || !l.written || l.pending.Call != journal.CallReady {",
-			"if l.pending == nil || l.pending.Call != journal.CallReady {"}},
+		Edits: []edit{{"pair/ledger.go", "err := l.journal.SetPending(p)",
+			"var err error\n\tif p.Call != journal.CallReady {\n\t\terr = l.journal.SetPending(p)\n\t}"}},
 	},
 	{
 		Name: "gap_skipped", What: "an entry whose spine gwat lacks is left out and the rest is pushed",
@@ -73,9 +72,10 @@ var mutants = []mutant{
 		Edits: []edit{{"headsync/push.go", "var last error\n\tfor range 3 {", "var last error\n\tif len(entries) > 0 {\n\t\treturn entries, nil\n\t}\n\tfor range 3 {"}},
 	},
 	{
-		Name: "old_head_answer", What: "a head answer of any age is good for a push",
+		Name: "old_head_answer", What: "only the first push of an attempt asks for the head",
 		Rules: []string{"S3"},
-		Edits: []edit{{"headsync/push.go", "const headAge = time.Second", "const headAge = time.Hour"}},
+		Edits: []edit{{"headsync/push.go", "push, cause := a.freshest(ctx, entries)",
+			"push, cause := entries, error(nil)\n\tif a.sent == 0 {\n\t\tpush, cause = a.freshest(ctx, entries)\n\t}"}},
 	},
 	{
 		Name: "always_full_push", What: "every push begins at the last checkpoint and rolls back what lies beyond",
@@ -87,7 +87,8 @@ var mutants = []mutant{
 		Rules: []string{"order", "S4", "S5", "liveness"},
 		Edits: []edit{{"headsync/order.go",
 			"if *b.Number <= number || !intervalInOrder(number, b, view.ByNumber) {",
-			"if *b.Number <= number {"}},
+			"if b.Number == nil {"},
+			{"headsync/order.go", "if b == nil || !b.IsSpine() {", "if b == nil || b.Number == nil {"}},
 	},
 	{
 		Name: "working_said_early", What: "working is said without a new head",
@@ -123,14 +124,20 @@ var mutants = []mutant{
 		Edits: []edit{{"headsync/rival.go", "const QuietSlots = 3", "const QuietSlots = 0"}},
 	},
 	{
-		Name: "outlived_call_forgotten", What: "a call whose answer was lost counts as over at once",
+		Name: "outlived_call_forgotten", What: "a call without an answer within a second is given up and counts as over",
 		Rules: []string{"S6", "S1"},
-		Edits: []edit{{"headsync/outlived.go", "until := p.SentAt.Add(s.GiveUp + s.LockTime)", "until := p.SentAt"}},
+		Edits: []edit{
+			{"headsync/outlived.go", "until := p.SentAt.Add(s.GiveUp + s.LockTime)", "until := p.SentAt"},
+			{"headsync/push.go", "return context.WithTimeout(ctx, a.Limits.Hard)", "return context.WithTimeout(ctx, time.Second)"},
+		},
 	},
 	{
-		Name: "open_call_ignored", What: "a call that may still run does not keep hands off",
+		Name: "open_call_ignored", What: "a call that was given up after a second and may still run does not keep hands off",
 		Rules: []string{"S6", "S1"},
-		Edits: []edit{{"pair/act.go", "(p.worker == nil || p.worker.inherits) && !p.takeover {", "(p.worker == nil || p.worker.inherits) && !p.takeover && p.cfg.Observe {"}},
+		Edits: []edit{
+			{"headsync/push.go", "return context.WithTimeout(ctx, a.Limits.Hard)", "return context.WithTimeout(ctx, time.Second)"},
+			{"pair/act.go", "(p.worker == nil || p.worker.inherits) && !p.takeover {", "(p.worker == nil || p.worker.inherits) && !p.takeover && p.cfg.Observe {"},
+		},
 	},
 	{
 		Name: "confirmed_before_push", What: "an entry is stored as confirmed before gwat was asked",
@@ -143,7 +150,7 @@ var mutants = []mutant{
 	{
 		Name: "stale_confirmed_kept", What: "a confirmed entry from the journal is told though gwat lost it",
 		Rules: []string{"S7", "S4"},
-		Edits: []edit{{"pair/act.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && *b.Number != c.Number {"}},
+		Edits: []edit{{"pair/act.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && b.IsSpine() && *b.Number != c.Number {"}},
 	},
 	{
 		Name: "wrong_network_driven", What: "nodes of two networks are taken as a pair",
