@@ -73,7 +73,8 @@ func (c *record) ownCallNear(y *exchange) bool {
 }
 
 // checkAlone: a call whose answer was lost counts as possibly done, until gwat was
-// restarted, or for as long as it could hold its lock for it.
+// restarted, or for as long as it could hold its lock for it. A push that is on its
+// way also ends with its effect, whoever brought it about.
 func (c *record) checkAlone(x *exchange, before []*exchange) {
 	begin := c.sched.begin
 	for _, y := range before {
@@ -83,9 +84,36 @@ func (c *record) checkAlone(x *exchange, before []*exchange) {
 		call, logged := c.calls[y.id]
 		running := y.goesOn && y.arrived == never || y.arrived > x.sent || y.arrived != never && !logged ||
 			logged && call.End.Sub(begin) > x.sent
+		if y.arrived == never && c.effectTold(y, x) {
+			continue
+		}
 		if running && (y.arrived != never || y.goesOn) {
 			c.broken("S6", x.sent, fmt.Sprintf("%s #%d while %s #%d of %.3fs may still run in gwat", x.call, x.id, y.call, y.id, y.sent.Seconds()))
 			return
 		}
 	}
+}
+
+// effectTold tells whether syncd was told, before it sent x, that gwat has finalized
+// the last spine of the push y.
+func (c *record) effectTold(y, x *exchange) bool {
+	entries := y.infos()
+	for i := len(entries) - 1; i >= 0; i-- {
+		finalizing := entries[i].Finalizing
+		if len(finalizing) == 0 {
+			continue
+		}
+		for _, z := range c.blocks {
+			if z.from != x.from || z.sent < y.sent || z.ended > x.sent {
+				continue
+			}
+			for _, b := range z.blocksTold() {
+				if b.Hash == finalizing[len(finalizing)-1] && b.Number != nil {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return false
 }

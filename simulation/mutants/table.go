@@ -153,11 +153,6 @@ var mutants = []mutant{
 		Edits: []edit{{"pair/act.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && b.IsSpine() && *b.Number != c.Number {"}},
 	},
 	{
-		Name: "wrong_network_driven", What: "nodes of two networks are taken as a pair",
-		Rules: []string{"network", "S5", "S2", "S3"},
-		Edits: []edit{{"pair/facts.go", "return true, p.identity.Conflict()", "return true, \"\""}},
-	},
-	{
 		Name: "observer_writes", What: "syncd pushes though it is to observe only",
 		Rules: []string{"observe"},
 		Edits: []edit{{"pair/act.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.paused {"}},
