@@ -65,9 +65,10 @@ func (r *run) startGwatAgain() {
 }
 
 // gwatLost kills gwat, which then stands at its last checkpoint again, or a few
-// blocks beyond it, and lacks what follows.
+// blocks beyond it, and lacks what follows. A gwat of another network loses none of
+// this one's data.
 func gwatLost(r *run, _ *fault, d *dice) func() {
-	if !r.gwatHost.up {
+	if !r.gwatHost.up || !r.gwats[len(r.gwats)-1].home {
 		return nil
 	}
 	order := r.gwat.FinalizedOrder()
