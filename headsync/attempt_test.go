@@ -3,6 +3,7 @@ package headsync_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -367,6 +368,7 @@ func TestAnswersOfGwat(t *testing.T) {
 		"ready is locked":             {ready: answer(false, failure.As(failure.RetryLater, gwatclient.ErrLocked)), want: gwatclient.ErrLocked, kind: "retry_later"},
 		"ready is lost":               {ready: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
 		"ready was never sent":        {ready: answer(false, gwatclient.ErrDown), want: gwatclient.ErrDown, kind: "retry_later"},
+		"ready was not sent in time":  {ready: answer(false, fmt.Errorf("%w: %w", gwatclient.ErrDown, context.DeadlineExceeded)), want: gwatclient.ErrDown, kind: "retry_later"},
 		"push is false":               {push: answer(false, nil), want: headsync.ErrRefused, kind: "restart_attempt"},
 		"push is lost":                {push: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
 		"push finds a spine absent":   {push: answer(false, gwatclient.ErrSpineNotFound), want: gwatclient.ErrSpineNotFound, kind: "retry_later"},

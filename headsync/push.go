@@ -216,7 +216,8 @@ func refusesCheckpoint(err error) bool {
 
 // settle clears what is pending unless the call may still be carried out.
 func (a *Attempt) settle(err error) {
-	if gwatclient.PossiblyDone(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if gwatclient.PossiblyDone(err) || ended && !errors.Is(err, gwatclient.ErrDown) {
 		return
 	}
 	a.Ledger.ClearPending()
