@@ -10,13 +10,10 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
@@ -24,6 +21,7 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/failure/failuretest"
 )
 
 const (
@@ -43,7 +41,7 @@ var fuzzedCalls = []fuzzedCall{
 	{"/node/syncing", func(_ *testing.T, ctx context.Context, c *Client) error { _, err := c.Syncing(ctx); return err }},
 	{"/node/version", func(t *testing.T, ctx context.Context, c *Client) error {
 		version, err := c.Version(ctx)
-		requireText(t, version, failure.MaxText+len("…"))
+		failuretest.RequireText(t, version, failure.MaxText+len("…"))
 		return err
 	}},
 	{"/node/peer_count", func(_ *testing.T, ctx context.Context, c *Client) error { _, err := c.Peers(ctx); return err }},
@@ -130,22 +128,6 @@ func requireBlock(t *testing.T, b Block) {
 	require.Equal(t, b, back)
 }
 
-// requireTold: the error is of a kind, and its text fits a log line.
-func requireTold(t *testing.T, err error) {
-	if err == nil {
-		return
-	}
-	kinds := []error{failure.RetryNow, failure.RetryLater, failure.RestartAttempt, failure.NeedsHuman}
-	require.True(t, slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) }), "of no kind: %v", err)
-	requireText(t, err.Error(), 3*failure.MaxText)
-}
-
-func requireText(t *testing.T, text string, limit int) {
-	require.LessOrEqual(t, len(text), limit)
-	require.True(t, utf8.ValidString(text), "%q", text)
-	require.Equal(t, -1, strings.IndexFunc(text, unicode.IsControl), "%q", text)
-}
-
 // inMemory answers requests with a status and a body, without a network.
 type inMemory func(path string) (int, io.Reader)
 
@@ -208,7 +190,7 @@ func FuzzBeaconAnswer(f *testing.F) {
 			}
 			return 200 + int(way)%400, bytes.NewReader(body)
 		})
-		requireTold(t, fuzzed.call(t, t.Context(), client))
+		failuretest.RequireTold(t, fuzzed.call(t, t.Context(), client))
 	})
 }
 

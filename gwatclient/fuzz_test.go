@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -21,6 +17,7 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/failure/failuretest"
 )
 
 // fuzzedCall makes a typed call and checks what it makes of an answer.
@@ -91,7 +88,7 @@ var fuzzedCalls = []fuzzedCall{
 	{"net_peerCount", func(_ *testing.T, ctx context.Context, c *Client) error { _, err := c.PeerCount(ctx); return err }},
 	{"web3_clientVersion", func(t *testing.T, ctx context.Context, c *Client) error {
 		version, err := c.ClientVersion(ctx)
-		requireText(t, version, failure.MaxText+len("…"))
+		failuretest.RequireText(t, version, failure.MaxText+len("…"))
 		return err
 	}},
 }
@@ -130,22 +127,6 @@ func requireBlock(t *testing.T, b *Block) {
 	back, err := decodeBlock("m", raw)
 	require.NoError(t, err)
 	require.Equal(t, b, back)
-}
-
-// requireTold: the error is of a kind, and its text fits a log line.
-func requireTold(t *testing.T, err error) {
-	if err == nil {
-		return
-	}
-	kinds := []error{failure.RetryNow, failure.RetryLater, failure.RestartAttempt, failure.NeedsHuman}
-	require.True(t, slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) }), "of no kind: %v", err)
-	requireText(t, err.Error(), 3*failure.MaxText)
-}
-
-func requireText(t *testing.T, text string, limit int) {
-	require.LessOrEqual(t, len(text), limit)
-	require.True(t, utf8.ValidString(text), "%q", text)
-	require.Equal(t, -1, strings.IndexFunc(text, unicode.IsControl), "%q", text)
 }
 
 // inMemory answers requests with a status and a body, without a network.
@@ -215,7 +196,7 @@ func FuzzGwatAnswer(f *testing.F) {
 			return 200 + int(way)%400, body
 		})
 		c := fuzzedCalls[int(call)%len(fuzzedCalls)]
-		requireTold(t, c.call(t, t.Context(), client))
+		failuretest.RequireTold(t, c.call(t, t.Context(), client))
 	})
 }
 
@@ -253,7 +234,7 @@ func FuzzGwatStream(f *testing.F) {
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		requireTold(t, falseOr(t)(c.HeadSync(ctx, nil)))
+		failuretest.RequireTold(t, falseOr(t)(c.HeadSync(ctx, nil)))
 		require.NoError(t, ctx.Err(), "the end of the connection did not end the call")
 		c.Close()
 		<-node
