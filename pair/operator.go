@@ -101,70 +101,31 @@ func (p *Pair) obey(ctx context.Context, c command) {
 // Subscribe gives the stage changes from now on, in order. A reader that falls
 // far behind loses the newest. The channel is closed when the loop ends or by cancel.
 func (p *Pair) Subscribe() (changes <-chan status.Change, cancel func()) {
-	ch := make(chan status.Change, subscriberBuffer)
-	p.subMu.Lock()
-	defer p.subMu.Unlock()
-	select {
-	case <-p.stopped:
-		close(ch)
-		return ch, func() {}
-	default:
-	}
-	p.subs[ch] = struct{}{}
-	return ch, func() {
-		p.subMu.Lock()
-		defer p.subMu.Unlock()
-		if _, ok := p.subs[ch]; ok {
-			delete(p.subs, ch)
-			close(ch)
-		}
-	}
+	return p.changes.join(subscriberBuffer, nil)
 }
 
 func (p *Pair) tell(c status.Change) {
-	p.subMu.Lock()
-	defer p.subMu.Unlock()
-	for ch := range p.subs {
+	p.changes.each(func(ch chan status.Change) {
 		select {
 		case ch <- c:
 		default:
 		}
-	}
+	})
 }
 
 // Updates gives each new snapshot, the present one first; a slow reader gets the
 // newest only. The channel is closed when the loop ends or by cancel.
 func (p *Pair) Updates() (snapshots <-chan *status.Snapshot, cancel func()) {
-	ch := make(chan *status.Snapshot, 1)
-	p.subMu.Lock()
-	defer p.subMu.Unlock()
-	select {
-	case <-p.stopped:
-		close(ch)
-		return ch, func() {}
-	default:
-	}
-	ch <- p.snapshot.Load()
-	p.updates[ch] = struct{}{}
-	return ch, func() {
-		p.subMu.Lock()
-		defer p.subMu.Unlock()
-		if _, ok := p.updates[ch]; ok {
-			delete(p.updates, ch)
-			close(ch)
-		}
-	}
+	return p.updates.join(1, func(ch chan<- *status.Snapshot) { ch <- p.snapshot.Load() })
 }
 
 // update hands a snapshot to every reader of Updates; an unread one makes room.
 func (p *Pair) update(s *status.Snapshot) {
-	p.subMu.Lock()
-	defer p.subMu.Unlock()
-	for ch := range p.updates {
+	p.updates.each(func(ch chan *status.Snapshot) {
 		select {
 		case <-ch:
 		default:
 		}
 		ch <- s // only this goroutine sends, so there is room
-	}
+	})
 }

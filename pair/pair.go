@@ -49,9 +49,8 @@ type Pair struct {
 	stopped  chan struct{}
 	workers  sync.WaitGroup
 
-	subMu   sync.Mutex
-	subs    map[chan status.Change]struct{}
-	updates map[chan *status.Snapshot]struct{}
+	changes readers[status.Change]
+	updates readers[*status.Snapshot]
 
 	// owned
 	machine     *fsm.Machine
@@ -152,7 +151,6 @@ func newPair(cfg Config, gwat gwatNode, beacon beaconNode, m *metrics) (*Pair, e
 		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, timeout: cfg.CallTimeout, entries: map[common.Hash]beaconEntry{}},
 		commands: make(chan command), looks: make(chan *observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
-		subs: map[chan status.Change]struct{}{}, updates: map[chan *status.Snapshot]struct{}{},
 		since: now, told: now, reason: "syncd started", refused: map[common.Hash]int{},
 		judged: judged{judge: verdict.New(cfg.PollInterval), born: time.Now()},
 	}
@@ -227,16 +225,8 @@ func (p *Pair) shutdown(cancel context.CancelFunc) {
 	p.workers.Wait()
 	p.gwat.Close()
 	p.beacon.Close()
-	p.subMu.Lock()
-	defer p.subMu.Unlock()
-	for ch := range p.subs {
-		delete(p.subs, ch)
-		close(ch)
-	}
-	for ch := range p.updates {
-		delete(p.updates, ch)
-		close(ch)
-	}
+	p.changes.end()
+	p.updates.end()
 }
 
 // settle fires what the facts ask for until the stage rests.
