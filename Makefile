@@ -38,32 +38,32 @@ cover: ## refuse a coverage below the floor in the last race run
 lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags integration ./test/...
-	$(GO) vet -tags networks ./test/...
-	$(GO) vet -tags page ./page
+	$(GO) vet -tags integration ./internal/testworld/process
+	$(GO) vet -tags networks ./internal/testworld/networks
+	$(GO) vet -tags page ./ui/page
 	$(GO) run $(STATICCHECK) -checks $(CHECKS) ./...
 
 integration: ## whole processes: kill -9, SIGSTOP and every toxic in every stage
-	$(GO) test -count=1 -timeout 15m -parallel 16 -tags integration ./test/...
+	$(GO) test -count=1 -timeout 15m -parallel 16 -tags integration ./internal/testworld/process
 
 page-test: ## the page in Chromium; pictures in bin/screenshots
-	$(GO) test -count=1 -timeout 15m -tags page ./page
+	$(GO) test -count=1 -timeout 15m -tags page ./ui/page
 
 fuzz: ## every fuzz target for FUZZTIME, FUZZJOBS at a time, with a table
 	@FUZZTIME=$(FUZZTIME) FUZZJOBS=$(FUZZJOBS) GO=$(GO) .ci/fuzz
 
 networks: ## cut networks, restarted containers, full disk, little memory; needs a Docker engine
 	@if timeout 20 docker info >/dev/null 2>&1; then $(MAKE) image TAG=networks; fi
-	$(GO) test -count=1 -timeout 10m -v -tags networks ./test/networks/
+	$(GO) test -count=1 -timeout 10m -v -tags networks ./internal/testworld/networks/
 
 faults: ## every fault: SEEDS=n (200) simulated runs, processes, networks, bad input, fuzz targets; with the table. RECORD=1 keeps the times and needs a clean tree
 	@if timeout 20 docker info >/dev/null 2>&1; then $(MAKE) -s image TAG=networks >/dev/null; fi
-	@$(GO) run ./test/faults/run -seeds $(or $(SEEDS),200) $(if $(RECORD),-record)
+	@$(GO) run ./internal/testworld/faults/run -seeds $(or $(SEEDS),200) $(if $(RECORD),-record)
 
 docs: ## write the generated documents anew
 	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument|TestStatusTable' -update
 	$(GO) test ./pair -run TestMetricsDocument -update
-	$(GO) test ./test/faults -run TestFaultsDocument -update
+	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot
 
@@ -74,7 +74,7 @@ monitoring: ## alert rules, their tests, a live scrape and the dashboard; needs 
 	$(GO) test -count=1 ./pair -run TestMetricsDocument
 
 docs-check: ## refuse generated documents that are not those of the code
-	$(GO) test -count=1 ./test/faults
+	$(GO) test -count=1 ./internal/testworld/faults
 	$(GO) test -count=1 ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument|TestReadmeListsTheExitCodes|TestExampleFile'
 	$(GO) run ./cmd/syncd graph | diff docs/fsm.mmd -
 	$(GO) run ./cmd/syncd graph --format dot | diff docs/fsm.dot -
@@ -83,7 +83,7 @@ bench: ## the figures of head sync beside the built-in driver's, in a table and 
 	$(GO) run ./bench
 
 SEED ?= 1
-SIM  := $(GO) test -count=1 -timeout 60m ./simulation
+SIM  := $(GO) test -count=1 -timeout 60m ./internal/testworld/simulation
 
 simulate: ## SEEDS=n (1,000) simulated runs with faults, from SEED on; every violation with the command that replays it
 	$(SIM) -run '^TestSeeds$$' -seed=$(SEED) -seeds=$(or $(SEEDS),1000) -jobs=$$(nproc) -all
@@ -91,10 +91,10 @@ simulate: ## SEEDS=n (1,000) simulated runs with faults, from SEED on; every vio
 simulate-ci: ## 1,000 seeds, 100 with the race detector, 200 run twice, syncd killed all along one run
 	$(SIM) -run '^TestSeeds$$' -seeds=1000 -jobs=$$(nproc) -all
 	$(SIM) -run 'TestRepeat|TestCrashEverywhere' -repeats=200 -stride=101 -all
-	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./simulation -run '^TestSeeds$$' -seeds=100 -jobs=$$(nproc) -all
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./internal/testworld/simulation -run '^TestSeeds$$' -seeds=100 -jobs=$$(nproc) -all
 
 mutants: ## deliberate bugs, each of which the simulation has to find within 500 seeds
-	$(GO) run ./simulation/mutants
+	$(GO) run ./internal/testworld/simulation/mutants
 
 demo: ## a simulated pair until it works
 	$(GO) run ./cmd/syncd demo --until working

@@ -115,7 +115,7 @@ func TestTheDocumentsListsAreThoseOfTheCode(t *testing.T) {
 	for _, p := range []headsync.Phase{headsync.PhaseCollecting, headsync.PhaseProving, headsync.PhaseReady, headsync.PhasePushing, headsync.PhaseConfirming, headsync.PhaseDone, headsync.PhaseFailed} {
 		phases = append(phases, string(p))
 	}
-	for _, k := range []error{failure.RetryNow, failure.RetryLater, failure.RestartAttempt, failure.NeedsHuman} {
+	for _, k := range []error{failure.RetryNow, failure.RetryLater, failure.Abort, failure.NeedsHuman} {
 		kinds = append(kinds, failure.Name(k))
 	}
 	verdicts := []string{status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted}
@@ -131,7 +131,7 @@ func TestTheDocumentsListsAreThoseOfTheCode(t *testing.T) {
 	require.Equal(t, []string{status.SeverityInfo, status.SeverityWarning, status.SeverityCritical}, enum("Finding", "severity"))
 
 	codes := map[int]string{
-		CodeRetryNow: kinds[0], CodeRetryLater: kinds[1], CodeRestartAttempt: kinds[2], CodeNeedsHuman: kinds[3],
+		CodeRetryNow: kinds[0], CodeRetryLater: kinds[1], CodeAbort: kinds[2], CodeNeedsHuman: kinds[3],
 		CodeNotAllowed: errNotAllowed.kind, CodeLimit: errTooMany.kind,
 	}
 	for name, e := range doc.Components.Errors {

@@ -186,7 +186,7 @@ func TestErrorsHaveCodes(t *testing.T) {
 		}{
 			{failure.Newf(failure.RetryNow, "cut"), CodeRetryNow, "retry_now"},
 			{failure.Newf(failure.RetryLater, "busy"), CodeRetryLater, "retry_later"},
-			{failure.Newf(failure.RestartAttempt, "gone"), CodeRestartAttempt, "restart_attempt"},
+			{failure.Newf(failure.Abort, "gone"), CodeAbort, "restart_attempt"},
 			{failure.Newf(failure.NeedsHuman, "wrong"), CodeNeedsHuman, "needs_human"},
 			{errors.New("of no kind"), CodeRetryLater, "retry_later"},
 		} {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // series are the gauges of a scrape, by name and the values of their labels.
@@ -53,7 +53,7 @@ func mirrored(s *status.Snapshot) map[string]float64 {
 	for _, stage := range fsm.Stages() {
 		out["syncd_stage "+string(stage)] = bit[s.Stage == string(stage)]
 	}
-	for _, e := range verdict.Catalog() {
+	for _, e := range health.Catalog() {
 		out[fmt.Sprintf("syncd_finding %s %s", e.Name, e.Severity)] = 0
 	}
 	for _, f := range s.Findings {

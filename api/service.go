@@ -14,7 +14,7 @@ import (
 const (
 	CodeRetryNow       = -32010 // ask again at once
 	CodeRetryLater     = -32011 // not possible now; also: nothing is known yet
-	CodeRestartAttempt = -32012 // the attempt it was about has ended
+	CodeAbort = -32012 // the attempt it was about has ended
 	CodeNeedsHuman     = -32013 // no retry heals it
 	CodeNotAllowed     = -32014 // the call changes something and is not authorized
 	CodeLimit          = -32015 // a limit of this API is reached
@@ -63,8 +63,8 @@ func toRPC(err error) error {
 	switch failure.Kind(err) {
 	case failure.RetryNow:
 		code = CodeRetryNow
-	case failure.RestartAttempt:
-		code = CodeRestartAttempt
+	case failure.Abort:
+		code = CodeAbort
 	case failure.NeedsHuman:
 		code = CodeNeedsHuman
 	}

@@ -101,7 +101,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	base, err := parseURL(cfg.URL)
 	if err != nil {
-		return nil, failure.As(failure.NeedsHuman, err)
+		return nil, failure.WithKind(failure.NeedsHuman, err)
 	}
 	c := &Client{base: base, masked: mask(base), maxBody: cfg.MaxBody, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
 	c.closed, c.shut = context.WithCancel(context.Background())

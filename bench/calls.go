@@ -9,7 +9,7 @@ import (
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
-	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 )
 
 // harvestEvery is after how many calls gwat's log is looked through; it keeps at

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 )
 
 func pushed(begin, end int, slots ...primitives.Slot) gwatsim.Call {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // rounds is over how many interleaved rounds a ratio is taken; each round has a

@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 const watched = 60 * time.Second

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 const largePush = 64 << 20 // bytes

@@ -15,8 +15,8 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 const (

@@ -16,9 +16,9 @@ var (
 	RetryNow = errors.New("retry now")
 	// RetryLater: the node is not there yet (down, still synchronizing, locked).
 	RetryLater = errors.New("retry later")
-	// RestartAttempt: what was prepared is no longer worth anything (a reorg,
+	// Abort: what was prepared is no longer worth anything (a reorg,
 	// a refused push); the attempt starts again from what the nodes are now.
-	RestartAttempt = errors.New("restart the attempt")
+	Abort = errors.New("restart the attempt")
 	// NeedsHuman: no retry heals it (wrong network, wrong secret).
 	NeedsHuman = errors.New("needs a human")
 )
@@ -29,7 +29,7 @@ var kinds = []struct {
 	name string
 }{
 	{NeedsHuman, "needs_human"},
-	{RestartAttempt, "restart_attempt"},
+	{Abort, "restart_attempt"},
 	{RetryLater, "retry_later"},
 	{RetryNow, "retry_now"},
 }
@@ -42,8 +42,8 @@ type kinded struct {
 func (k *kinded) Error() string   { return k.err.Error() }
 func (k *kinded) Unwrap() []error { return []error{k.kind, k.err} }
 
-// As marks err as being of kind; nil stays nil.
-func As(kind, err error) error {
+// WithKind marks err as being of kind; nil stays nil.
+func WithKind(kind, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -13,11 +13,11 @@ import (
 var errLocked = errors.New("procedure is locked")
 
 func TestKinds(t *testing.T) {
-	require.NoError(t, As(RetryLater, nil))
+	require.NoError(t, WithKind(RetryLater, nil))
 	require.NoError(t, Kind(nil))
 	require.Empty(t, Name(nil))
 
-	err := As(RetryLater, errLocked)
+	err := WithKind(RetryLater, errLocked)
 	require.ErrorIs(t, err, errLocked)
 	require.ErrorIs(t, err, RetryLater)
 	require.Equal(t, "procedure is locked", err.Error(), "the kind does not stand in the text")
@@ -28,14 +28,14 @@ func TestKinds(t *testing.T) {
 
 // The gravest kind in a chain is the one told.
 func TestGravestKindIsTold(t *testing.T) {
-	grave := []error{NeedsHuman, RestartAttempt, RetryLater, RetryNow}
+	grave := []error{NeedsHuman, Abort, RetryLater, RetryNow}
 	for i, outer := range grave {
 		for j, inner := range grave {
-			err := As(outer, fmt.Errorf("wrapped: %w", As(inner, errLocked)))
+			err := WithKind(outer, fmt.Errorf("wrapped: %w", WithKind(inner, errLocked)))
 			require.Equal(t, grave[min(i, j)], Kind(err), "%v over %v", outer, inner)
 		}
 	}
-	require.Equal(t, NeedsHuman, Kind(errors.Join(As(RetryNow, errLocked), As(NeedsHuman, errLocked))))
+	require.Equal(t, NeedsHuman, Kind(errors.Join(WithKind(RetryNow, errLocked), WithKind(NeedsHuman, errLocked))))
 }
 
 func TestText(t *testing.T) {

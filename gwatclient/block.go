@@ -76,7 +76,7 @@ func (c *Client) BlocksByHash(ctx context.Context, list []common.Hash) ([]*Block
 func (c *Client) BlocksByNumber(ctx context.Context, from, to uint64) ([]*Block, error) {
 	const method = "eth_getBlockByNumber"
 	if from > to || to-from >= maxBlockRange {
-		return nil, failure.Newf(failure.RestartAttempt, "%s: blocks %d to %d are no range of 1 to %d", method, from, to, maxBlockRange)
+		return nil, failure.Newf(failure.Abort, "%s: blocks %d to %d are no range of 1 to %d", method, from, to, maxBlockRange)
 	}
 	return c.blocks(ctx, method, int(to-from+1),
 		func(i int) []any { return []any{hexutil.Uint64(from + uint64(i)), false} },

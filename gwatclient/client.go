@@ -94,7 +94,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	scheme, masked, err := parseEndpoint(cfg.Endpoint)
 	if err != nil {
-		return nil, failure.As(failure.NeedsHuman, err)
+		return nil, failure.WithKind(failure.NeedsHuman, err)
 	}
 	c := &Client{masked: masked, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
 	switch scheme {

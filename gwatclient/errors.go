@@ -17,11 +17,11 @@ import (
 // What gwat answered, word for word, as recorded; told by errors.Is.
 var (
 	ErrLocked        = errors.New("procedure is locked")        // RetryLater: a sync runs or the head lock is held
-	ErrNotReady      = errors.New("not ready")                  // RestartAttempt: headSync without a live ready
-	ErrBadParams     = errors.New("bad params")                 // RestartAttempt
+	ErrNotReady      = errors.New("not ready")                  // Abort: headSync without a live ready
+	ErrBadParams     = errors.New("bad params")                 // Abort
 	ErrUnknownSpine  = errors.New("unknown spine hash")         // RetryLater
 	ErrNotFinalized  = errors.New("checkpoint not finalized")   // RetryLater
-	ErrBadNumber     = errors.New("checkpoint bad number")      // RestartAttempt: finalized, but no spine
+	ErrBadNumber     = errors.New("checkpoint bad number")      // Abort: finalized, but no spine
 	ErrStateNotFound = errors.New("checkpoint state not found") // RetryLater
 	// ErrSpineNotFound tells that gwat's DAG sync is not done: RetryLater.
 	ErrSpineNotFound = errors.New("spine not found")
@@ -35,7 +35,7 @@ var (
 	ErrResult = errors.New("error in the result")
 	// ErrMethod (-32601): the endpoint does not serve the method: NeedsHuman.
 	ErrMethod = errors.New("method not served by the endpoint (is its API enabled there, and is it a gwat of this generation?)")
-	// ErrInvalidParams (-32602): gwat cannot read the parameters: RestartAttempt.
+	// ErrInvalidParams (-32602): gwat cannot read the parameters: Abort.
 	ErrInvalidParams = errors.New("parameters refused")
 	// ErrRPC is any other JSON-RPC error, a crash of the handler included: RetryLater.
 	ErrRPC = errors.New("JSON-RPC error")
@@ -61,11 +61,11 @@ func PossiblyDone(err error) bool {
 // verdicts gives the kind of each recorded text; the text is the sentinel's own.
 var verdicts = []struct{ sentinel, kind error }{
 	{ErrLocked, failure.RetryLater},
-	{ErrNotReady, failure.RestartAttempt},
-	{ErrBadParams, failure.RestartAttempt},
+	{ErrNotReady, failure.Abort},
+	{ErrBadParams, failure.Abort},
 	{ErrUnknownSpine, failure.RetryLater},
 	{ErrNotFinalized, failure.RetryLater},
-	{ErrBadNumber, failure.RestartAttempt},
+	{ErrBadNumber, failure.Abort},
 	{ErrStateNotFound, failure.RetryLater},
 	{ErrSpineNotFound, failure.RetryLater},
 	{ErrSynchronization, failure.RetryLater},
@@ -152,7 +152,7 @@ func rpcError(method string, err rpc.Error) error {
 	case codeMethodNotFound:
 		return failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrMethod, failure.Text(err.Error()))
 	case codeInvalidParams:
-		return failure.Newf(failure.RestartAttempt, "%s: %w: %s", method, ErrInvalidParams, failure.Text(err.Error()))
+		return failure.Newf(failure.Abort, "%s: %w: %s", method, ErrInvalidParams, failure.Text(err.Error()))
 	case codeTimedOut:
 		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, failure.Text(err.Error()))
 	case 0:

@@ -21,17 +21,17 @@ import (
 // Errors of an attempt.
 var (
 	// ErrRefused: gwat answered false; the first versions did so for "not yet".
-	ErrRefused = failure.As(failure.RetryLater, errors.New("gwat answered false"))
+	ErrRefused = failure.WithKind(failure.RetryLater, errors.New("gwat answered false"))
 	// ErrNotConfirmed: gwat said true, but block reads do not show what was pushed.
-	ErrNotConfirmed = failure.As(failure.RestartAttempt, errors.New("gwat did not finalize what was pushed"))
+	ErrNotConfirmed = failure.WithKind(failure.Abort, errors.New("gwat did not finalize what was pushed"))
 	// ErrBusy: gwat is in a synchronization of its own or holds a lock.
-	ErrBusy = failure.As(failure.RetryLater, errors.New("gwat is busy"))
+	ErrBusy = failure.WithKind(failure.RetryLater, errors.New("gwat is busy"))
 	// ErrLockHeld: gwat is in stage head, and not by a call of this attempt.
-	ErrLockHeld = failure.As(failure.RetryLater, errors.New("gwat's head-sync lock is held"))
+	ErrLockHeld = failure.WithKind(failure.RetryLater, errors.New("gwat's head-sync lock is held"))
 	// ErrHandsOff: a push is due, and syncd keeps its hands off.
-	ErrHandsOff = failure.As(failure.RetryLater, errors.New("hands off"))
+	ErrHandsOff = failure.WithKind(failure.RetryLater, errors.New("hands off"))
 	// ErrHeadUnknown: no head answer young enough was had before the push.
-	ErrHeadUnknown = failure.As(failure.RestartAttempt, errors.New("the beacon's head could not be read before the push"))
+	ErrHeadUnknown = failure.WithKind(failure.Abort, errors.New("the beacon's head could not be read before the push"))
 )
 
 const (

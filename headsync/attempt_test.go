@@ -20,10 +20,10 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/simnet/beaconsim"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/wire"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -365,7 +365,7 @@ func TestAnswersOfGwat(t *testing.T) {
 		open        bool // the call may still be carried out
 	}{
 		"ready is false":              {ready: answer(false, nil), want: headsync.ErrRefused, kind: "retry_later"},
-		"ready is locked":             {ready: answer(false, failure.As(failure.RetryLater, gwatclient.ErrLocked)), want: gwatclient.ErrLocked, kind: "retry_later"},
+		"ready is locked":             {ready: answer(false, failure.WithKind(failure.RetryLater, gwatclient.ErrLocked)), want: gwatclient.ErrLocked, kind: "retry_later"},
 		"ready is lost":               {ready: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
 		"ready was never sent":        {ready: answer(false, gwatclient.ErrDown), want: gwatclient.ErrDown, kind: "retry_later"},
 		"ready was not sent in time":  {ready: answer(false, fmt.Errorf("%w: %w", gwatclient.ErrDown, context.DeadlineExceeded)), want: gwatclient.ErrDown, kind: "retry_later"},

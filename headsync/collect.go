@@ -19,9 +19,9 @@ import (
 // Errors of the collection.
 var (
 	// ErrReorg: the chain that was being collected is no longer canonical.
-	ErrReorg = failure.As(failure.RestartAttempt, errors.New("the beacon left the collected chain"))
+	ErrReorg = failure.WithKind(failure.Abort, errors.New("the beacon left the collected chain"))
 	// ErrInconsistent: answers of the beacon node do not fit together.
-	ErrInconsistent = failure.As(failure.RetryLater, errors.New("the beacon node's answers do not fit together"))
+	ErrInconsistent = failure.WithKind(failure.RetryLater, errors.New("the beacon node's answers do not fit together"))
 )
 
 // Concurrency is how many REST calls a collection has in flight.

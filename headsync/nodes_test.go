@@ -12,7 +12,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // watched is a beacon node whose answers are counted and can be changed.

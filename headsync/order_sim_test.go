@@ -8,7 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // finalizeInOrder applies the rule of the spec to a sequence of spines: each

@@ -14,9 +14,9 @@ import (
 // Errors about where gwat stands.
 var (
 	// ErrSpineMissing: gwat lacks the block of a spine, so its DAG sync is not done.
-	ErrSpineMissing = failure.As(failure.RetryLater, errors.New("gwat lacks the block of a spine"))
+	ErrSpineMissing = failure.WithKind(failure.RetryLater, errors.New("gwat lacks the block of a spine"))
 	// ErrNoAnchor: no block of the chain has spines that gwat has finalized.
-	ErrNoAnchor = failure.As(failure.RetryLater, errors.New("gwat has finalized no spine of the beacon's chain"))
+	ErrNoAnchor = failure.WithKind(failure.RetryLater, errors.New("gwat has finalized no spine of the beacon's chain"))
 )
 
 // MissingSpine is ErrSpineMissing with the spine.

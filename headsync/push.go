@@ -250,7 +250,7 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 		return 0, nil, errors.Join(cause, a.release(ctx))
 	}
 	if err := CheckLinked(push); err != nil {
-		return 0, nil, errors.Join(failure.As(failure.RestartAttempt, err), a.release(ctx))
+		return 0, nil, errors.Join(failure.WithKind(failure.Abort, err), a.release(ctx))
 	}
 	callCtx, cancel := a.callContext(ctx)
 	defer cancel()
@@ -266,7 +266,7 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	}
 	a.Ledger.ClearPending()
 	if !ok {
-		return took, nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), failure.As(failure.RestartAttempt, ErrRefused))
+		return took, nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), failure.WithKind(failure.Abort, ErrRefused))
 	}
 	return took, push, cause
 }

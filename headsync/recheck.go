@@ -14,7 +14,7 @@ import (
 )
 
 // ErrUndone: gwat was rolled back below the checkpoint under a push.
-var ErrUndone = failure.As(failure.RestartAttempt, errors.New("gwat was rolled back below the checkpoint, not by syncd"))
+var ErrUndone = failure.WithKind(failure.Abort, errors.New("gwat was rolled back below the checkpoint, not by syncd"))
 
 // Undone is ErrUndone with the place.
 type Undone struct {

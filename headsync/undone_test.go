@@ -9,8 +9,8 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // rollback is another driver that rolls gwat back right before the first push.
@@ -83,7 +83,7 @@ func TestNothingIsPushedOntoAnotherCheckpoint(t *testing.T) {
 		}
 		_, err := r.run(a)
 		require.ErrorIs(t, err, headsync.ErrUndone)
-		require.Equal(t, failure.RestartAttempt, failure.Kind(err))
+		require.Equal(t, failure.Abort, failure.Kind(err))
 		require.Zero(t, r.calls("dag_headSyncReady"))
 		require.Zero(t, r.calls("dag_headSync"))
 	})

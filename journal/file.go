@@ -45,7 +45,7 @@ var (
 // Errors are of kind NeedsHuman.
 func Open(path string) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, failure.As(failure.NeedsHuman, fmt.Errorf("create the journal's directory: %w", err))
+		return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("create the journal's directory: %w", err))
 	}
 	var note string
 	for range openTries {
@@ -54,15 +54,15 @@ func Open(path string) (*Journal, error) {
 		case err == nil:
 			return OpenStore(store, note), nil
 		case errors.Is(err, bolterrors.ErrTimeout):
-			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("%w: another syncd holds %s", ErrInUse, path))
+			return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("%w: another syncd holds %s", ErrInUse, path))
 		case errors.Is(err, errReplaced):
 			continue
 		case !errors.Is(err, errCorrupt):
-			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("open journal %s: %w", path, err))
+			return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("open journal %s: %w", path, err))
 		}
 		aside, moveErr := moveAside(path)
 		if moveErr != nil {
-			return nil, failure.As(failure.NeedsHuman, fmt.Errorf("move the unreadable journal aside: %w", moveErr))
+			return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("move the unreadable journal aside: %w", moveErr))
 		}
 		note = fmt.Sprintf("the journal %s could not be read (%v); it was moved to %s and a fresh one started", path, err, aside)
 	}

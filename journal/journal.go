@@ -105,7 +105,7 @@ func (j *Journal) Close() error {
 	}
 	err := j.store.Close()
 	j.store = nil
-	return failure.As(failure.RetryLater, err)
+	return failure.WithKind(failure.RetryLater, err)
 }
 
 // Note tells an operator what was found unusable and left out, "" if nothing.
@@ -245,10 +245,10 @@ func (j *Journal) with(action string, op func(Store) error) error {
 	j.lock()
 	defer j.unlock()
 	if j.store == nil {
-		return failure.As(failure.RetryLater, ErrClosed)
+		return failure.WithKind(failure.RetryLater, ErrClosed)
 	}
 	if err := op(j.store); err != nil {
-		return failure.As(failure.RetryLater, fmt.Errorf("%s journal: %w", action, err))
+		return failure.WithKind(failure.RetryLater, fmt.Errorf("%s journal: %w", action, err))
 	}
 	return nil
 }

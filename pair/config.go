@@ -16,7 +16,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // Config of a pair. Zero durations take their defaults.
@@ -50,7 +50,7 @@ type Config struct {
 	Registerer prometheus.Registerer // optional
 	// Polled, if it is not nil, gets what each look measured before it is judged;
 	// the loop waits for it.
-	Polled func(verdict.Input)
+	Polled func(health.Input)
 	// Now is the clock; time.Now if it is nil. As of time.Now, its wall clock may jump
 	// and its monotonic reading may not.
 	Now func() time.Time
@@ -67,7 +67,7 @@ const (
 )
 
 // ErrConfig tells a Config that cannot be used.
-var ErrConfig = failure.As(failure.NeedsHuman, errors.New("unusable pair config"))
+var ErrConfig = failure.WithKind(failure.NeedsHuman, errors.New("unusable pair config"))
 
 func (c *Config) complete() error {
 	for _, d := range []struct {

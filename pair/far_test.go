@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 )
 
 // A look at a far beacon node asks more than fits into its time. What one has

@@ -16,12 +16,12 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // judged is what the loop keeps for the verdict.
 type judged struct {
-	judge  *verdict.Judge
+	judge  *health.Engine
 	born   time.Time // by the clock that never jumps, as failedFrom
 	events uint64    // head events of the beacon's stream
 
@@ -60,8 +60,8 @@ func findingLevel(f status.Finding) logrus.Level {
 }
 
 // verdictInput puts a look, and what syncd knows itself, into the words of verdict.
-func (p *Pair) verdictInput(o, previous *observation) verdict.Input {
-	in := verdict.Input{
+func (p *Pair) verdictInput(o, previous *observation) health.Input {
+	in := health.Input{
 		At: o.at, Elapsed: o.done.Sub(p.judged.born), Stage: p.machine.Stage(), Spec: p.spec,
 		Gwat: gwatInput(o), Beacon: beaconInput(o), Events: p.judged.events, Journal: p.ledger.Trouble(),
 		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy,
@@ -88,21 +88,21 @@ func (p *Pair) verdictInput(o, previous *observation) verdict.Input {
 	in.Gwat.Ours = p.ledger.Busy(since)
 	in.Rival, _, _ = p.rival.Told()
 	if l := p.lock(in.Stage); l != nil {
-		in.Lock = &verdict.Lock{Running: p.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
+		in.Lock = &health.Lock{Running: p.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
 	} else if o.gwat.err == nil && o.gwat.sync.Stage == gwatclient.StageHead {
-		in.Lock = &verdict.Lock{Running: p.worker != nil}
+		in.Lock = &health.Lock{Running: p.worker != nil}
 	}
 	return in
 }
 
-func gwatInput(o *observation) verdict.Gwat {
-	g := verdict.Gwat{
-		Node:    verdict.Node{Reach: gwatReach(o.gwat.err), Error: text(o.gwat.err), Latency: o.gwat.slowest, Peers: o.gwat.peers},
+func gwatInput(o *observation) health.Gwat {
+	g := health.Gwat{
+		Node:    health.Node{Reach: gwatReach(o.gwat.err), Error: text(o.gwat.err), Latency: o.gwat.slowest, Peers: o.gwat.peers},
 		Syncing: o.gwat.sync.Syncing, SyncStage: string(o.gwat.sync.Stage), CoordSlot: o.gwat.sync.LastCoordSlot, TipSlot: o.gwat.sync.MaxBlockSlot,
 	}
 	if o.gwat.err == nil {
 		// Cheap calls were answered: a call of normal work that is not tells that gwat hangs.
-		if how := gwatReach(o.callsErr); how == verdict.Silent {
+		if how := gwatReach(o.callsErr); how == health.Silent {
 			g.Reach, g.Error = how, text(o.callsErr)
 		}
 	}
@@ -118,9 +118,9 @@ func gwatInput(o *observation) verdict.Gwat {
 	return g
 }
 
-func beaconInput(o *observation) verdict.Beacon {
-	b := verdict.Beacon{
-		Node:    verdict.Node{Reach: beaconReach(o.beacon.err), Error: text(o.beacon.err), Latency: o.beacon.slowest, Peers: o.beacon.peers},
+func beaconInput(o *observation) health.Beacon {
+	b := health.Beacon{
+		Node:    health.Node{Reach: beaconReach(o.beacon.err), Error: text(o.beacon.err), Latency: o.beacon.slowest, Peers: o.beacon.peers},
 		ClockAt: o.beacon.told,
 	}
 	if o.beacon.err != nil {
@@ -132,7 +132,7 @@ func beaconInput(o *observation) verdict.Beacon {
 	if o.up() {
 		for _, point := range o.beacon.points {
 			if spine, ok := point.lastSpine(); ok {
-				b.Points = append(b.Points, verdict.Point{Slot: point.header.Slot, State: o.state(spine)})
+				b.Points = append(b.Points, health.Point{Slot: point.header.Slot, State: o.state(spine)})
 			}
 		}
 	}
@@ -140,34 +140,34 @@ func beaconInput(o *observation) verdict.Beacon {
 }
 
 // gwatReach puts an error of a read into the words of verdict.
-func gwatReach(err error) verdict.Reach {
+func gwatReach(err error) health.Reach {
 	switch {
 	case err == nil:
-		return verdict.Answers
+		return health.Answers
 	case errors.Is(err, gwatclient.ErrUnauthorized):
-		return verdict.Denied
+		return health.Denied
 	case errors.Is(err, gwatclient.ErrDown):
-		return verdict.Down
+		return health.Down
 	case timedOut(err):
-		return verdict.Silent
+		return health.Silent
 	case errors.Is(err, gwatclient.ErrLost), errors.Is(err, failure.ErrGateway):
-		return verdict.Down
+		return health.Down
 	}
-	return verdict.Garbled
+	return health.Garbled
 }
 
-func beaconReach(err error) verdict.Reach {
+func beaconReach(err error) health.Reach {
 	switch {
 	case err == nil:
-		return verdict.Answers
+		return health.Answers
 	case errors.Is(err, beaconclient.ErrDown):
-		return verdict.Down
+		return health.Down
 	case timedOut(err):
-		return verdict.Silent
+		return health.Silent
 	case errors.Is(err, beaconclient.ErrLost), errors.Is(err, failure.ErrGateway):
-		return verdict.Down
+		return health.Down
 	}
-	return verdict.Garbled
+	return health.Garbled
 }
 
 func timedOut(err error) bool {

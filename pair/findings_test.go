@@ -13,12 +13,12 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/simnet/beaconsim"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/wire"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // findingCase is a fault that a finding must tell within its documented window,
@@ -112,9 +112,9 @@ var findingCases = map[string]findingCase{
 	"beacon_slow": {fault: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{Delay: slowCall}) },
 		heal: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{}) }, tells: pollsIn(5, 2*slowCall), clears: pollsIn(5, slowCall)},
 	"gwat_no_peers": {fault: func(b *fake) { b.gwat.SetPeers(0) }, heal: func(b *fake) { b.gwat.SetPeers(3) },
-		tells: pollsIn(slowEvery+verdict.NoPeersPolls, 0), clears: pollsIn(3, 0)},
+		tells: pollsIn(slowEvery+health.NoPeersPolls, 0), clears: pollsIn(3, 0)},
 	"beacon_no_peers": {fault: func(b *fake) { b.beacon.SetPeers(0) }, heal: func(b *fake) { b.beacon.SetPeers(3) },
-		tells: pollsIn(slowEvery+verdict.NoPeersPolls, 0), clears: pollsIn(3, 0)},
+		tells: pollsIn(slowEvery+health.NoPeersPolls, 0), clears: pollsIn(3, 0)},
 	"gwat_rolled_back": {fault: func(b *fake) {
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
 		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-20))
@@ -123,15 +123,15 @@ var findingCases = map[string]findingCase{
 		fault: func(b *fake) { require.NoError(b.t, b.pair.Resync(context.Background(), "", true)) }, heal: func(*fake) {},
 		tells: 5 * fakeSlot, clears: time.Minute, settled: true},
 	"gwat_stalled": {fault: failCalls(normalWork, gwatsim.Fault{Error: "busy"}), heal: healGwat,
-		tells: slotsIn(verdict.StalledSlots + 2), clears: 6*fakeSlot + pollsIn(3, 0)}, // a head with spines may be two slots away; it goes from working on
+		tells: slotsIn(health.StalledSlots + 2), clears: 6*fakeSlot + pollsIn(3, 0)}, // a head with spines may be two slots away; it goes from working on
 	"lock_held":     {fault: takeLock, heal: func(*fake) {}, tells: pollsIn(3, 0), clears: 20*time.Second + pollsIn(2, 0), settled: true},
 	"second_driver": {fault: takeLock, heal: func(*fake) {}, tells: pollsIn(1, 0), clears: 20*time.Second + slotsIn(3), settled: true},
 	"checkpoint_refused": {fakeConfig: fakeConfig{beacon: beaconIdle}, from: fsm.Connecting,
 		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "checkpoint state not found"}), heal: healGwat, tells: pollsIn(8, 0), clears: pollsIn(5, 0)},
 	"beacon_stalled_head": {fault: func(b *fake) { b.beacon.SetFrozenHead(true) }, heal: func(b *fake) { b.beacon.SetFrozenHead(false) },
-		tells: slotsIn(verdict.StalledHeadSlots), clears: slotsIn(3)},
+		tells: slotsIn(health.StalledHeadSlots), clears: slotsIn(3)},
 	"beacon_behind": {fault: func(b *fake) { b.beacon.SetLag(11) }, heal: func(b *fake) { b.beacon.SetLag(0) },
-		tells: slotsIn(verdict.BehindFor), clears: fakeSlot + pollsIn(3, 0)},
+		tells: slotsIn(health.BehindFor), clears: fakeSlot + pollsIn(3, 0)},
 	"beacon_rolled_back": {fault: func(b *fake) {
 		b.stopBcn()
 		b.beaconCfg = func(c *beaconsim.Config) { c.StartSlot, c.SyncSpeed = 50, 4 }
@@ -144,7 +144,7 @@ var findingCases = map[string]findingCase{
 		deaf.Store(true)
 		b.bcnWire.Put(deafEvents(&deaf))
 		b.closeStreams()
-	}, heal: func(b *fake) { b.bcnWire.Put(nil); b.closeStreams() }, tells: slotsIn(verdict.UnheardHeads + 2), clears: slotsIn(4)},
+	}, heal: func(b *fake) { b.bcnWire.Put(nil); b.closeStreams() }, tells: slotsIn(health.UnheardHeads + 2), clears: slotsIn(4)},
 	"beacon_ahead_of_gwat": {fault: func(b *fake) {
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
 		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-50))
@@ -157,9 +157,9 @@ var findingCases = map[string]findingCase{
 		fault: front(gwatWire, answeringCall("dag_headSyncReady", `"error":{"code":-32601,"message":"the method does not exist"}`)),
 		heal:  front(gwatWire, nil), tells: pollsIn(2, 0), clears: humanPause + pollsIn(1, 0)},
 	"head_sync_failing": {fakeConfig: fakeConfig{beacon: beaconIdle}, from: fsm.Connecting,
-		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "state is broken"}), heal: healGwat, tells: slotsIn(verdict.FailedSlots + 2), clears: pollsIn(8, 0)},
+		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "state is broken"}), heal: healGwat, tells: slotsIn(health.FailedSlots + 2), clears: pollsIn(8, 0)},
 	"clock_skew": {fault: func(b *fake) { b.skew.Store(int64(30 * time.Second)) }, heal: func(b *fake) { b.skew.Store(0) },
-		tells: pollsIn(3, 0), clears: slotsIn(2 * verdict.JumpSlots)},
+		tells: pollsIn(3, 0), clears: slotsIn(2 * health.JumpSlots)},
 	"journal_failing": {fault: func(b *fake) {
 		b.store.full.Store(true)
 		require.NoError(b.t, b.pair.Pause(context.Background(), "the disk fills"))
@@ -169,7 +169,7 @@ var findingCases = map[string]findingCase{
 // Each finding is produced by a fault, told within its window with the severity's
 // verdict, and gone within its hysteresis once the fault has ended.
 func TestEachFindingIsToldOfItsFault(t *testing.T) {
-	for _, entry := range verdict.Catalog() {
+	for _, entry := range health.Catalog() {
 		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			tc, ok := findingCases[entry.Name]
@@ -200,5 +200,5 @@ func TestEachFindingIsToldOfItsFault(t *testing.T) {
 			})
 		})
 	}
-	require.Len(t, findingCases, len(verdict.Catalog()), "a case of a finding that is not in the catalog")
+	require.Len(t, findingCases, len(health.Catalog()), "a case of a finding that is not in the catalog")
 }

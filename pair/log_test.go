@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/logs"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/wire"
+	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 )
 
 // lines collects a log.

@@ -69,7 +69,7 @@ func newMetrics(r prometheus.Registerer, pair string) (*metrics, error) {
 		m.changes.WithLabelValues(string(row.Event))
 	}
 	for _, result := range []string{attemptPushed, attemptLevel, failure.Name(failure.RetryNow), failure.Name(failure.RetryLater),
-		failure.Name(failure.RestartAttempt), failure.Name(failure.NeedsHuman)} {
+		failure.Name(failure.Abort), failure.Name(failure.NeedsHuman)} {
 		m.attempts.WithLabelValues(result)
 	}
 	if r == nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md")
@@ -32,7 +32,7 @@ func ptr[T any](v T) *T { return &v }
 // fullSnapshot has every value that a metric mirrors.
 func fullSnapshot() *status.Snapshot {
 	at := time.Unix(1_700_000_000, 500_000_000)
-	first := verdict.Catalog()[0]
+	first := health.Catalog()[0]
 	return &status.Snapshot{
 		Seq: 42, At: at, Version: "v1", Observe: true, Stage: string(fsm.HeadSync), Verdict: status.VerdictFailing, Since: at.Add(-time.Minute), ETA: ptr(at.Add(time.Hour)),
 		Findings:   []status.Finding{{Name: first.Name, Severity: first.Severity}},
@@ -153,10 +153,10 @@ func TestMirrorTellsWhatTheSnapshotTells(t *testing.T) {
 	} {
 		require.Equal(t, c.want, value(t, f, c.name, c.labels...), "%s %v", c.name, c.labels)
 	}
-	for i, e := range verdict.Catalog() {
+	for i, e := range health.Catalog() {
 		require.Equal(t, gauge(i == 0), value(t, f, "syncd_finding", e.Name, e.Severity), e.Name)
 	}
-	require.Len(t, f["syncd_finding"].GetMetric(), len(verdict.Catalog()))
+	require.Len(t, f["syncd_finding"].GetMetric(), len(health.Catalog()))
 }
 
 // What is not known is absent, not 0.

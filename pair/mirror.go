@@ -8,7 +8,7 @@ import (
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // mirror tells, at each scrape, one snapshot: the newest. All its values belong
@@ -122,7 +122,7 @@ func (m *mirror) findings(s *status.Snapshot, tell teller) {
 	for _, f := range s.Findings {
 		standing[f.Name] = f.Severity
 	}
-	for _, e := range verdict.Catalog() {
+	for _, e := range health.Catalog() {
 		severity, stands := standing[e.Name]
 		tell(descFinding, gauge(stands), e.Name, cmp.Or(severity, e.Severity))
 	}

@@ -41,8 +41,8 @@ func (p *Pair) Resume(ctx context.Context) error {
 
 // What a pair answers to a resync that it does not take.
 var (
-	ErrPaused      = failure.As(failure.RetryLater, errors.New("the pair is paused: resume it first"))
-	ErrObserveOnly = failure.As(failure.NeedsHuman, errors.New("syncd only observes (--observe) and pushes nothing: start it without --observe"))
+	ErrPaused      = failure.WithKind(failure.RetryLater, errors.New("the pair is paused: resume it first"))
+	ErrObserveOnly = failure.WithKind(failure.NeedsHuman, errors.New("syncd only observes (--observe) and pushes nothing: start it without --observe"))
 )
 
 // Resync takes the pair through all stages again, from who the nodes are on.

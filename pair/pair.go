@@ -19,7 +19,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // stopGrace is how long a call in flight may still take when syncd is stopped:
@@ -27,7 +27,7 @@ import (
 const stopGrace = 5 * time.Second
 
 // ErrStopped: the pair's loop has ended.
-var ErrStopped = failure.As(failure.RetryLater, errors.New("syncd is stopping"))
+var ErrStopped = failure.WithKind(failure.RetryLater, errors.New("syncd is stopping"))
 
 // Pair runs one pair. All fields below "owned" belong to the loop's goroutine.
 type Pair struct {
@@ -152,7 +152,7 @@ func newPair(cfg Config, gwat gwatNode, beacon beaconNode, m *metrics) (*Pair, e
 		commands: make(chan command), looks: make(chan *observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
 		since: now, told: now, reason: "syncd started", refused: map[common.Hash]int{},
-		judged: judged{judge: verdict.New(cfg.PollInterval), born: time.Now()},
+		judged: judged{judge: health.New(cfg.PollInterval), born: time.Now()},
 	}
 	p.machine = fsm.New(p.changed)
 	if note := cfg.Journal.Note(); note != "" {

@@ -24,7 +24,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // replayed is a recorded exchange with a real gwat; the beacon node's own calls
@@ -268,10 +268,10 @@ func TestReplaysOfRestarts(t *testing.T) {
 			defer client.Close()
 			spec := checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 4, DepositChainID: 337733, GenesisTime: tc.genesis}
 			o := &observer{gwat: client, now: time.Now, entries: map[common.Hash]beaconEntry{}}
-			j, next := verdict.New(time.Second), 0
+			j, next := health.New(time.Second), 0
 			for now := tc.from; now < tc.to; now++ {
 				obs := r.at(t.Context(), o, spec, now)
-				in := verdict.Input{At: obs.at, Elapsed: time.Duration((now - tc.from) * float64(time.Second)), Spec: &spec, Gwat: gwatInput(obs)}
+				in := health.Input{At: obs.at, Elapsed: time.Duration((now - tc.from) * float64(time.Second)), Spec: &spec, Gwat: gwatInput(obs)}
 				if obs.beacon.head.header.Slot > 0 {
 					in.Beacon = beaconInput(obs)
 					in.Events = uint64(in.Beacon.Head)
@@ -285,7 +285,7 @@ func TestReplaysOfRestarts(t *testing.T) {
 						got = append(got, f.Name)
 					}
 					require.Equal(t, want.findings, got, "at %s", fmt.Sprintf("%.1f", want.at))
-					require.Equal(t, want.verdict, verdict.Of(in.Stage, report.Findings, true), "at %.1f", want.at)
+					require.Equal(t, want.verdict, health.Of(in.Stage, report.Findings, true), "at %.1f", want.at)
 				}
 			}
 			require.Equal(t, len(tc.expected), next)

@@ -13,7 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/health"
 )
 
 // Units of progress.
@@ -49,7 +49,7 @@ func (p *Pair) publish() {
 		s.Checkpoint = checkpointShown(o)
 	}
 	s.Findings = p.judged.judge.Findings()
-	s.Verdict = verdict.Of(stage, s.Findings, p.obs != nil)
+	s.Verdict = health.Of(stage, s.Findings, p.obs != nil)
 	s.ETA = p.eta(s, now)
 	p.samples.add(s)
 	p.snapshot.Store(s)

@@ -6,10 +6,10 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/gwatsync/syncd/simnet"
-	"github.com/gwatsync/syncd/simnet/beaconsim"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // env names the environment variable of a flag: SIMNET_ and the flag in capitals.

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/gwatsync/syncd/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 )
 
 // asProgram makes the test binary be the program itself.

@@ -17,10 +17,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/simnet"
-	"github.com/gwatsync/syncd/simnet/beaconsim"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // node is what both simulated nodes have in common.

@@ -17,7 +17,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 func checkCommand(con console) *cli.Command {

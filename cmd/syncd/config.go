@@ -15,7 +15,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/logs"
+	"github.com/gwatsync/syncd/internal/logs"
 )
 
 // Config is the configuration of run and check, and of the demo in part.

@@ -8,9 +8,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/gwatsync/syncd/beaconclient"
-	"github.com/gwatsync/syncd/conformance"
+	"github.com/gwatsync/syncd/support/conformance"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 // The values of the flags of conformance that have few.

@@ -15,7 +15,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/page"
+	"github.com/gwatsync/syncd/ui/page"
 	"github.com/gwatsync/syncd/pair"
 )
 

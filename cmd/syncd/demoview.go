@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 func (d *demo) newView() terminal.View {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 func doctorCommand(con console) *cli.Command {

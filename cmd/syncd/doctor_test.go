@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 func TestDoctorAsksTheRunningSyncd(t *testing.T) {

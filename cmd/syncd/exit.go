@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 // The exit codes, the same for every command; the README and

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/gwatsync/syncd/terminal/quietstart"
+	"github.com/gwatsync/syncd/ui/terminal/quietstart"
 )
 
 // gcPercent keeps the heap small: beside two nodes memory is dearer than the CPU

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/logs"
-	"github.com/gwatsync/syncd/verdict"
+	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/health"
 )
 
 const operatingDoc = "../../docs/operating.md"
@@ -45,10 +45,10 @@ func TestOperatingDocument(t *testing.T) {
 func findingsText() string {
 	var out strings.Builder
 	out.WriteString("| finding | severity | told after | gone after |\n|---|---|---|---|\n")
-	for _, e := range verdict.Catalog() {
+	for _, e := range health.Catalog() {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s | %s |\n", e.Name, e.Name, e.Severity, e.Window, e.Clears)
 	}
-	for _, e := range verdict.Catalog() {
+	for _, e := range health.Catalog() {
 		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n*What to do:* %s\n", e.Name, e.Meaning, e.Remedy)
 	}
 	return out.String()

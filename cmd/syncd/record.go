@@ -18,7 +18,7 @@ import (
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/beaconclient"
-	"github.com/gwatsync/syncd/bundle"
+	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
@@ -58,8 +58,8 @@ equal masks. Read the file with syncd replay.`,
 			if err := cfg.Check(); err != nil {
 				return err
 			}
-			r := &recording{cfg: cfg, path: cmd.String("out"), length: cmd.Duration("for"), limit: cmd.Int("max-size") << 20}
-			switch limit := bundle.MaxSize >> 20; {
+			r := &recorder{cfg: cfg, path: cmd.String("out"), length: cmd.Duration("for"), limit: cmd.Int("max-size") << 20}
+			switch limit := recording.MaxSize >> 20; {
 			case r.path == "":
 				return fail(exitUsage, "--out is empty: name the file to write, such as --out pair.bundle")
 			case r.length < cfg.PollInterval || r.length > maxRecordFor:
@@ -76,15 +76,15 @@ equal masks. Read the file with syncd replay.`,
 	}
 }
 
-// recording is one run of the command.
-type recording struct {
+// recorder is one run of the command.
+type recorder struct {
 	cfg    *Config
 	path   string
 	length time.Duration
 	limit  int
 	client *apiclient.Client
 
-	out  *bundle.Writer
+	out  *recording.Writer
 	stop context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -92,7 +92,7 @@ type recording struct {
 	judge judge
 }
 
-func (r *recording) run(ctx context.Context, con console) (err error) {
+func (r *recorder) run(ctx context.Context, con console) (err error) {
 	file, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fail(exitUsage, "--out: %w; name a file that is not there yet, in a directory that can be written", err)
@@ -108,7 +108,7 @@ func (r *recording) run(ctx context.Context, con console) (err error) {
 	}
 	fmt.Fprintf(con.stderr, "syncd: recording for %s into %s; Ctrl-C ends it earlier\n", shortDuration(r.length), r.path)
 	why, err := r.collect(ctx, daemon)
-	if closeErr := r.out.Close(bundle.Entry{At: time.Now()}, why); closeErr != nil && err == nil {
+	if closeErr := r.out.Close(recording.Entry{At: time.Now()}, why); closeErr != nil && err == nil {
 		err = fmt.Errorf("--out: %w; see whether the disk is full", closeErr)
 	}
 	if err != nil {
@@ -120,26 +120,26 @@ func (r *recording) run(ctx context.Context, con console) (err error) {
 }
 
 // daemon tells whether a syncd answers at --api.
-func (r *recording) daemon(ctx context.Context) bool {
+func (r *recorder) daemon(ctx context.Context) bool {
 	_, err := r.client.Status(ctx)
 	return err == nil || errors.Is(err, apiclient.ErrNothing)
 }
 
-func (r *recording) open(ctx context.Context, file io.Writer, daemon bool) error {
+func (r *recorder) open(ctx context.Context, file io.Writer, daemon bool) error {
 	secrets := []string{}
 	if r.cfg.jwt != nil {
 		secrets = append(secrets, hex.EncodeToString(r.cfg.jwt))
 	}
-	header := bundle.Header{Made: time.Now(), By: versionText(), Poll: r.cfg.PollInterval, Source: "recorder"}
+	header := recording.Header{Made: time.Now(), By: versionText(), Poll: r.cfg.PollInterval, Source: "recorder"}
 	if daemon {
 		header.Source = "daemon"
 		if config, err := r.client.Config(ctx); err == nil { // an older syncd has none
 			header.Config = config
 		}
 	}
-	mask := bundle.NewMasker([]string{r.cfg.Gwat.Endpoint, r.cfg.Beacon.Endpoint, r.client.Address()}, secrets)
+	mask := recording.NewMasker([]string{r.cfg.Gwat.Endpoint, r.cfg.Beacon.Endpoint, r.client.Address()}, secrets)
 	var err error
-	r.out, err = bundle.NewWriter(file, mask, header, r.limit)
+	r.out, err = recording.NewWriter(file, mask, header, r.limit)
 	r.judge = newJudge(r.cfg.PollInterval)
 	return err
 }
@@ -149,7 +149,7 @@ var errTime = errors.New("its time is over")
 
 // collect records until the time is over, the limit is reached or ctx ends, and
 // tells which.
-func (r *recording) collect(ctx context.Context, daemon bool) (string, error) {
+func (r *recorder) collect(ctx context.Context, daemon bool) (string, error) {
 	ctx, r.stop = context.WithCancelCause(ctx)
 	defer r.stop(nil)
 	timer := time.AfterFunc(r.length, func() { r.stop(errTime) })
@@ -168,7 +168,7 @@ func (r *recording) collect(ctx context.Context, daemon bool) (string, error) {
 	}
 	err = group.Wait()
 	switch why := context.Cause(ctx); {
-	case errors.Is(why, bundle.ErrFull):
+	case errors.Is(why, recording.ErrFull):
 		return why.Error() + "; give more by --max-size", nil
 	case errors.Is(why, errTime):
 		return errTime.Error(), nil
@@ -181,7 +181,7 @@ func (r *recording) collect(ctx context.Context, daemon bool) (string, error) {
 }
 
 // observer is a pair that never writes to a node and keeps nothing.
-func (r *recording) observer() (*pair.Pair, error) {
+func (r *recorder) observer() (*pair.Pair, error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return pair.New(pair.Config{
@@ -194,13 +194,13 @@ func (r *recording) observer() (*pair.Pair, error) {
 }
 
 // add ends the recording when nothing more is taken.
-func (r *recording) add(e bundle.Entry) {
+func (r *recorder) add(e recording.Entry) {
 	if err := r.out.Add(e); err != nil {
 		r.stop(err)
 	}
 }
 
-func (r *recording) flush(ctx context.Context) {
+func (r *recorder) flush(ctx context.Context) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
@@ -215,7 +215,7 @@ func (r *recording) flush(ctx context.Context) {
 	}
 }
 
-func (r *recording) gwatCall(c gwatclient.Call) {
+func (r *recorder) gwatCall(c gwatclient.Call) {
 	if failure.Canceled(c.Err) { // by the end of the recording
 		return
 	}
@@ -223,12 +223,12 @@ func (r *recording) gwatCall(c gwatclient.Call) {
 	if err != nil || len(c.Params) == 0 {
 		params = nil
 	}
-	call := &bundle.Call{Node: "gwat", Method: c.Method, Params: params, Error: errorText(c.Err), Took: c.Took}
-	call.Answer, call.Length = bundle.Answer(c.Answer)
-	r.add(bundle.Entry{At: c.At, Call: call})
+	call := &recording.Call{Node: "gwat", Method: c.Method, Params: params, Error: errorText(c.Err), Took: c.Took}
+	call.Answer, call.Length = recording.Answer(c.Answer)
+	r.add(recording.Entry{At: c.At, Call: call})
 }
 
-func (r *recording) beaconCall(c beaconclient.Call) {
+func (r *recorder) beaconCall(c beaconclient.Call) {
 	if failure.Canceled(c.Err) {
 		return
 	}
@@ -236,9 +236,9 @@ func (r *recording) beaconCall(c beaconclient.Call) {
 	if len(c.Query) > 0 {
 		path += "?" + c.Query.Encode()
 	}
-	call := &bundle.Call{Node: "beacon", Method: path, Status: c.Status, Error: errorText(c.Err), Took: c.Took}
-	call.Answer, call.Length = bundle.Answer(c.Answer)
-	r.add(bundle.Entry{At: c.At, Call: call})
+	call := &recording.Call{Node: "beacon", Method: path, Status: c.Status, Error: errorText(c.Err), Took: c.Took}
+	call.Answer, call.Length = recording.Answer(c.Answer)
+	r.add(recording.Entry{At: c.At, Call: call})
 }
 
 func errorText(err error) string {
@@ -249,11 +249,11 @@ func errorText(err error) string {
 }
 
 // follow records what the daemon tells.
-func (r *recording) follow(ctx context.Context) {
+func (r *recorder) follow(ctx context.Context) {
 	if past, err := r.client.History(ctx, recordHistory); err == nil {
 		slices.Reverse(past)
 		for _, c := range past {
-			r.add(bundle.Entry{At: c.At, Change: &c})
+			r.add(recording.Entry{At: c.At, Change: &c})
 		}
 	}
 	said := ""
@@ -265,19 +265,19 @@ func (r *recording) follow(ctx context.Context) {
 			r.told = nil
 			if text := errorText(n.Err); text != said {
 				said = text
-				r.add(bundle.Entry{At: time.Now(), Trouble: text})
+				r.add(recording.Entry{At: time.Now(), Trouble: text})
 			}
 		case n.Snapshot != nil:
 			said, r.told = "", n.Snapshot
-			r.add(bundle.Entry{At: n.Snapshot.At, Snapshot: n.Snapshot})
+			r.add(recording.Entry{At: n.Snapshot.At, Snapshot: n.Snapshot})
 		case n.Change != nil:
-			r.add(bundle.Entry{At: n.Change.At, Change: n.Change})
+			r.add(recording.Entry{At: n.Change.At, Change: n.Change})
 		}
 	})
 }
 
 // own records what the recorder's own pair tells.
-func (r *recording) own(ctx context.Context, p *pair.Pair) {
+func (r *recorder) own(ctx context.Context, p *pair.Pair) {
 	changes, endChanges := p.Subscribe()
 	defer endChanges()
 	snapshots, endSnapshots := p.Updates()
@@ -288,13 +288,13 @@ func (r *recording) own(ctx context.Context, p *pair.Pair) {
 			if !ok {
 				return
 			}
-			r.add(bundle.Entry{At: c.At, Change: &c})
+			r.add(recording.Entry{At: c.At, Change: &c})
 		case s, ok := <-snapshots:
 			if !ok {
 				return
 			}
 			if s != nil {
-				r.add(bundle.Entry{At: s.At, Snapshot: s})
+				r.add(recording.Entry{At: s.At, Snapshot: s})
 			}
 		case <-ctx.Done():
 			return

@@ -19,10 +19,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/bundle"
-	"github.com/gwatsync/syncd/simnet"
-	"github.com/gwatsync/syncd/simnet/gwatsim"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/support/recording"
+	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // simulated starts a pair at work, whose gwat says version.
@@ -204,7 +204,7 @@ func TestReplayOfBadFiles(t *testing.T) {
 
 // TestReplayOfAHostileBundle: its texts come from nodes, its times from anywhere.
 func TestReplayOfAHostileBundle(t *testing.T) {
-	header := bundle.Header{Format: bundle.Format, Version: bundle.Version, Poll: time.Second, By: "\x1b]0;x\x07v", Made: time.Unix(1, 0)}
+	header := recording.Header{Format: recording.Format, Version: recording.Version, Poll: time.Second, By: "\x1b]0;x\x07v", Made: time.Unix(1, 0)}
 	first, err := json.Marshal(header)
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "hostile.bundle")

@@ -12,9 +12,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/gwatsync/syncd/bundle"
+	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 // longestGap is how long a replay stands still at most, whatever the times in
@@ -61,7 +61,7 @@ func replay(ctx context.Context, con console, path string, speed float64, calls 
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		return fail(exitUsage, "%s is a directory; name a file that syncd record wrote", path)
 	}
-	reader, err := bundle.NewReader(file)
+	reader, err := recording.NewReader(file)
 	if err != nil {
 		return bundleError(path, err)
 	}
@@ -84,11 +84,11 @@ func replay(ctx context.Context, con console, path string, speed float64, calls 
 func bundleError(path string, err error) error {
 	remedy := "record it again"
 	switch {
-	case errors.Is(err, bundle.ErrNewer):
+	case errors.Is(err, recording.ErrNewer):
 		remedy = "" // the error itself tells
-	case errors.Is(err, bundle.ErrFormat):
+	case errors.Is(err, recording.ErrFormat):
 		remedy = "name a file that syncd record wrote"
-	case errors.Is(err, bundle.ErrTruncated):
+	case errors.Is(err, recording.ErrTruncated):
 		remedy = "what was shown is whole; copy the file again or record it again"
 	}
 	return fail(exitUsage, "%s: %s", path, strings.TrimSuffix(err.Error()+"; "+remedy, "; "))
@@ -111,7 +111,7 @@ type player struct {
 	end       string
 }
 
-func (p *player) play(ctx context.Context, reader *bundle.Reader) error {
+func (p *player) play(ctx context.Context, reader *recording.Reader) error {
 	for ctx.Err() == nil {
 		e, err := reader.Next()
 		if errors.Is(err, io.EOF) {
@@ -145,7 +145,7 @@ func (p *player) wait(ctx context.Context, at time.Time) {
 	}
 }
 
-func (p *player) entry(e bundle.Entry) {
+func (p *player) entry(e recording.Entry) {
 	switch {
 	case e.Call != nil:
 		p.call(e)
@@ -164,7 +164,7 @@ func (p *player) entry(e bundle.Entry) {
 	}
 }
 
-func (p *player) call(e bundle.Entry) {
+func (p *player) call(e recording.Entry) {
 	c := e.Call
 	p.counts.calls++
 	if c.Error != "" {
@@ -186,7 +186,7 @@ func (p *player) call(e bundle.Entry) {
 }
 
 // look judges again what was judged then.
-func (p *player) look(e bundle.Entry) {
+func (p *player) look(e recording.Entry) {
 	p.counts.looks++
 	now, names := p.judge.look(e.Look.Input)
 	p.verdict = now

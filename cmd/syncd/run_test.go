@@ -13,10 +13,10 @@ import (
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/simnet"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 var apiLine = regexp.MustCompile(`\bapi"?[:=]"(http://127\.0\.0\.1:\d+)"`)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 // The forms of a status.

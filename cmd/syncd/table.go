@@ -8,7 +8,7 @@ import (
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 // statusTable writes a snapshot for people, one subject a line.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/simnet"
-	"github.com/gwatsync/syncd/simnet/world"
+	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
 // wait ends only when the real pair works, by /readyz of the real daemon, and

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/terminal"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 // shownHistory is how many stage changes of the past a view begins with.

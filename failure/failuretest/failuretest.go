@@ -20,7 +20,7 @@ func RequireTold(t testing.TB, err error) {
 	if err == nil {
 		return
 	}
-	kinds := []error{failure.RetryNow, failure.RetryLater, failure.RestartAttempt, failure.NeedsHuman}
+	kinds := []error{failure.RetryNow, failure.RetryLater, failure.Abort, failure.NeedsHuman}
 	require.True(t, slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) }), "of no kind: %v", err)
 	RequireText(t, err.Error(), 3*failure.MaxText)
 }

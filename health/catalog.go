@@ -1,0 +1,134 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gwatsync/syncd/status"
+)
+
+// Entry documents one finding. Window says how long the signals last before it
+// is told, Clears how long they must be gone before it goes.
+type Entry struct {
+	Name     string
+	Severity string // one of status's severities; of beacon_ahead_of_gwat it is less on the way, as its meaning says
+	Node     string // "gwat", "beacon", "pair" or "syncd"
+	Meaning  string
+	Window   string
+	Clears   string
+	Remedy   string
+}
+
+// Catalog lists every finding that syncd can tell, in the order in which a
+// document should show them.
+func Catalog() []Entry {
+	out := make([]Entry, len(rules))
+	for i, r := range rules {
+		out[i] = r.Entry
+		out[i].Window = windowed(r.tell, r.windowNote)
+		out[i].Clears = windowed(r.clear, r.clearNote)
+	}
+	return out
+}
+
+func windowed(s span, note string) string {
+	if note == "" {
+		return s.String()
+	}
+	return fmt.Sprintf("%s %s", s, note)
+}
+
+// The names of the nodes of a finding.
+const (
+	nodeGwat   = "gwat"
+	nodeBeacon = "beacon"
+	nodePair   = "pair"
+	nodeSyncd  = "syncd"
+)
+
+// needs says which node must answer for a rule to mean anything.
+type needs int
+
+const (
+	nobody needs = iota
+	gwat
+	beacon
+	both
+)
+
+// rule is an Entry with how it is judged.
+type rule struct {
+	Entry
+	tell, clear           span
+	windowNote, clearNote string
+	needs                 needs
+	reach                 bool // it says whether the node answers at all
+	look                  func(*view) signal
+	harmless              func(*view) bool // then it is told as info; nil is never
+}
+
+// view is what a rule judges: the poll and what is kept of those before.
+type view struct {
+	*Input
+	mem *memory
+}
+
+// rules is the one table of findings.
+var rules = slices.Concat(reachRules, gwatRules, beaconRules, pairRules)
+
+var reachRules = []rule{
+	{
+		Entry: Entry{Name: "gwat_unreachable", Severity: status.SeverityCritical, Node: nodeGwat,
+			Meaning: "Nothing answers at gwat's endpoint: the process is gone, the endpoint is wrong or the network between is cut.",
+			Remedy:  "Look whether gwat runs (systemctl status, docker ps) and start it; read its last log lines for why it ended. If it runs, compare gwat's endpoint in syncd's config with the address gwat listens on, and try it from syncd's host with curl. syncd goes on by itself once gwat answers."},
+		tell: polls(3), windowNote: "without an answer", clear: polls(3), clearNote: "that were answered",
+		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Down) },
+	},
+	{
+		Entry: Entry{Name: "gwat_hung", Severity: status.SeverityCritical, Node: nodeGwat,
+			Meaning: "gwat takes connections, and perhaps answers cheap calls, but real calls get no answer in time.",
+			Remedy:  "Look at gwat's CPU, disk and memory (top, iostat, dmesg for out-of-memory): a full disk or a stopped process hangs so. If it is busy with a long rollback it comes back by itself. Otherwise restart gwat; syncd brings the pair up again."},
+		tell: polls(3), windowNote: "without an answer in time", clear: polls(3), clearNote: "that were answered",
+		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Silent) },
+	},
+	{
+		Entry: Entry{Name: "gwat_auth", Severity: status.SeverityCritical, Node: nodeGwat,
+			Meaning: "gwat refuses syncd: HTTP 401 or 403, for the token or for the host name.",
+			Remedy:  "Give syncd the JWT secret file that gwat runs with, and check that the clocks of both hosts agree (a token is valid for 60 s). If gwat says invalid host, add the name in the endpoint to gwat's virtual hosts, or use the IPC socket, which asks for neither."},
+		tell: polls(3), windowNote: "that were refused", clear: polls(3), clearNote: "that were answered",
+		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Denied) },
+	},
+	{
+		Entry: Entry{Name: "gwat_bad_answers", Severity: status.SeverityCritical, Node: nodeGwat,
+			Meaning: "What listens at gwat's endpoint answers, but not as a gwat of this generation does.",
+			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all), and that gwat is of the head-sync generation. syncd check names what differs."},
+		tell: polls(3), windowNote: "with unusable answers", clear: polls(3), clearNote: "that were answered",
+		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Garbled) },
+	},
+	{
+		Entry: Entry{Name: "beacon_unreachable", Severity: status.SeverityCritical, Node: nodeBeacon,
+			Meaning: "Nothing answers at the beacon node's URL: the process is gone, the URL is wrong or the network between is cut.",
+			Remedy:  "Look whether the beacon node runs and start it; read its last log lines for why it ended. If it runs, compare the beacon URL in syncd's config with the address of its REST API (usually port 3500), and try it from syncd's host with curl. syncd goes on by itself once it answers."},
+		tell: polls(3), windowNote: "without an answer", clear: polls(3), clearNote: "that were answered",
+		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Down) },
+	},
+	{
+		Entry: Entry{Name: "beacon_hung", Severity: status.SeverityCritical, Node: nodeBeacon,
+			Meaning: "The beacon node takes connections, but calls get no answer in time.",
+			Remedy:  "Look at the beacon node's CPU, disk and memory. Right after a start it may be reading its database: give it some minutes. Otherwise restart it; syncd brings the pair up again."},
+		tell: polls(3), windowNote: "without an answer in time", clear: polls(3), clearNote: "that were answered",
+		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Silent) },
+	},
+	{
+		Entry: Entry{Name: "beacon_bad_answers", Severity: status.SeverityCritical, Node: nodeBeacon,
+			Meaning: "What listens at the beacon URL answers, but not as a beacon node of a gwat network does.",
+			Remedy:  "Check that the URL is the beacon node's REST API (usually port 3500) and not its gRPC port, gwat or a proxy, and that the node is of a gwat network. syncd check names what differs."},
+		tell: polls(3), windowNote: "with unusable answers", clear: polls(3), clearNote: "that were answered",
+		needs: beacon, reach: true, look: func(v *view) signal {
+			if v.Beacon.Reach == Denied {
+				return shows(v.Beacon.Error)
+			}
+			return reach(&v.Beacon.Node, Garbled)
+		},
+	},
+}

@@ -1,0 +1,250 @@
+package health
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/status"
+)
+
+// span is how long a signal must last: so many polls in a row, and so many slots.
+type span struct {
+	polls int
+	slots int
+}
+
+func polls(n int) span { return span{polls: n} }
+func slots(n int) span { return span{polls: 1, slots: n} }
+
+func (s span) String() string {
+	switch {
+	case s.slots > 0:
+		return fmt.Sprintf("%d slots", s.slots)
+	case s.polls <= 1:
+		return "one poll"
+	}
+	return fmt.Sprintf("%d polls in a row", s.polls)
+}
+
+// lasts tells whether a signal seen in n polls over d has lasted long enough.
+func (s span) lasts(n int, d, slot time.Duration) bool {
+	return n >= s.polls && d >= time.Duration(s.slots)*slot
+}
+
+// signal is what one poll says about one finding.
+type signal struct {
+	state    state
+	since    time.Duration // when it began, if that was before this poll
+	dated    bool          // since is meant
+	evidence []string
+}
+
+type state int
+
+const (
+	unknown state = iota // not measured: neither starts nor ends anything
+	absent
+	present
+	otherwise // gone, but only to be replaced by a worse or equal one
+)
+
+// shows is a signal with its evidence, as far as there is any.
+func shows(evidence ...string) signal {
+	return signal{state: present, evidence: slices.DeleteFunc(evidence, func(s string) bool { return s == "" })}
+}
+
+func (s signal) from(since time.Duration) signal {
+	s.since, s.dated = since, true
+	return s
+}
+
+// The signals without evidence.
+var (
+	healthy    = signal{state: absent}
+	unmeasured = signal{}
+)
+
+// run counts one signal over the polls.
+type run struct {
+	told     bool
+	bad      int           // polls in a row that show it
+	badFrom  time.Duration // the first of them
+	good     int           // polls in a row that do not, once it is told
+	goodFrom time.Duration
+	evidence []string
+}
+
+var emptyRun run
+
+// step takes a signal and tells whether the finding has appeared or gone; counts
+// is false of a poll that is none where polls are counted.
+func (r *run) step(s signal, rule *rule, counts bool, now, slot time.Duration) (appeared, gone bool) {
+	switch s.state {
+	case present:
+		if r.bad == 0 {
+			r.badFrom = now
+			if s.dated {
+				r.badFrom = s.since
+			}
+		}
+		r.bad, r.good, r.evidence = r.bad+1, 0, s.evidence
+		if !r.told && rule.tell.lasts(r.bad, now-r.badFrom, slot) {
+			r.told = true
+			return true, false
+		}
+	case absent, otherwise:
+		if !r.told {
+			if s.state == absent {
+				r.bad = 0
+			}
+			return false, false
+		}
+		if r.good == 0 {
+			r.goodFrom = now
+		}
+		if counts || rule.clear.polls <= 1 {
+			r.good++
+		}
+		if rule.clear.lasts(r.good, now-r.goodFrom, slot) {
+			*r = emptyRun
+			return false, true
+		}
+	}
+	return false, false
+}
+
+// Engine keeps what the judgement of one pair needs of the polls before: a
+// bounded state, whatever comes in.
+type Engine struct {
+	poll   time.Duration
+	runs   []run // one for each rule
+	mem    memory
+	polled bool
+	last   time.Duration // of the last poll that counted
+	found  []status.Finding
+}
+
+// New makes a judge for polls that come about this far apart.
+func New(poll time.Duration) *Engine { return &Engine{poll: poll, runs: make([]run, len(rules))} }
+
+// Report is what one poll changed.
+type Report struct {
+	Findings []status.Finding // all that stand, the worst first; never nil
+	Appeared []status.Finding
+	Gone     []status.Finding // as they were told last
+}
+
+// Observe takes one poll. One that follows another in less than half the
+// interval, as a poll that an event woke, is not counted where polls are counted.
+func (j *Engine) Observe(in Input) Report {
+	j.mem.observe(&in)
+	counts := !j.polled || in.Elapsed-j.last >= j.poll/2
+	if counts {
+		j.polled, j.last = true, in.Elapsed
+	}
+	v := &view{Input: &in, mem: &j.mem}
+	slot := j.mem.slot()
+	before := j.found
+	j.found = make([]status.Finding, 0, len(before))
+	var out Report
+	for i := range rules {
+		r, run := &rules[i], &j.runs[i]
+		appeared, gone := false, false
+		switch {
+		case j.hidden(r):
+			gone = run.told
+			*run = emptyRun
+		case counts || r.tell.polls <= 1:
+			appeared, gone = run.step(r.look(v), r, counts, in.Elapsed, slot)
+		}
+		if gone {
+			out.Gone = append(out.Gone, findingNamed(before, r.Name))
+		}
+		if run.told {
+			f := j.finding(i, v, before)
+			j.found = append(j.found, f)
+			if appeared {
+				out.Appeared = append(out.Appeared, f)
+			}
+		}
+	}
+	slices.SortStableFunc(j.found, worstFirst)
+	out.Findings = j.found
+	return out
+}
+
+// Findings are those that stand, the worst first; never nil.
+func (j *Engine) Findings() []status.Finding {
+	if j.found == nil {
+		return []status.Finding{}
+	}
+	return j.found
+}
+
+// hidden tells that a finding about the inside of a node, or about both, can
+// not be judged since a node is known not to answer.
+func (j *Engine) hidden(r *rule) bool {
+	if r.reach {
+		return false
+	}
+	for i := range rules {
+		if rules[i].reach && j.runs[i].told && (r.needs == both || r.needs == rules[i].needs) {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *Engine) finding(i int, v *view, before []status.Finding) status.Finding {
+	r, run := &rules[i], &j.runs[i]
+	severity := r.Severity
+	if r.harmless != nil && r.harmless(v) {
+		severity = status.SeverityInfo
+	}
+	since := v.At.Add(run.badFrom - v.Elapsed)
+	if old := findingNamed(before, r.Name); old.Name != "" {
+		since = old.Since // the wall clock may have been set meanwhile
+	}
+	return status.Finding{
+		Name: r.Name, Severity: severity, Node: r.Node, Summary: r.Meaning,
+		Evidence: append([]string{}, run.evidence...), Since: since.Round(0), Remedy: r.Remedy,
+	}
+}
+
+func findingNamed(list []status.Finding, name string) status.Finding {
+	for _, f := range list {
+		if f.Name == name {
+			return f
+		}
+	}
+	return status.Finding{}
+}
+
+func worstFirst(a, b status.Finding) int {
+	return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), a.Since.Compare(b.Since), cmp.Compare(a.Name, b.Name))
+}
+
+func rank(severity string) int {
+	return slices.Index([]string{status.SeverityCritical, status.SeverityWarning, status.SeverityInfo}, severity)
+}
+
+// Of is the verdict on a pair in a stage with these findings; observed tells
+// that there was a poll at all.
+func Of(stage fsm.Stage, findings []status.Finding, observed bool) string {
+	switch {
+	case stage == fsm.Halted:
+		return status.VerdictHalted
+	case slices.ContainsFunc(findings, func(f status.Finding) bool { return f.Severity == status.SeverityCritical }):
+		return status.VerdictFailing
+	case stage == fsm.Paused:
+		return status.VerdictPaused
+	case !observed:
+		return status.VerdictUnknown
+	case stage == fsm.Working:
+		return status.VerdictWorking
+	}
+	return status.VerdictSyncing
+}

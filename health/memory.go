@@ -1,0 +1,171 @@
+package health
+
+import (
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+)
+
+// memory is what the judgement keeps of the polls before.
+type memory struct {
+	spec *checkpoint.Spec
+	now  time.Duration
+
+	// gwat's finality: the highest number seen, and what became of it.
+	numbered bool
+	high     uint64 // highest number seen
+	number   uint64
+	rises    int           // how often it has risen since it fell
+	fellOurs bool          // a call of ours explains the fall
+	moved    time.Duration // when the number, or a load of the DAG, last moved
+	open     bool          // gwat has not finalized all that the beacon's head carries
+	openFrom time.Duration
+	before   fsm.Stage // the newest one that was no pause
+	tip      primitives.Slot
+
+	headKnown   bool
+	head        primitives.Slot
+	root        common.Hash
+	headSince   time.Duration
+	highHead    primitives.Slot
+	behind      bool   // more than BehindSlots behind the wall clock
+	lag         uint64 // the least since then
+	lagSince    time.Duration
+	unheard     int           // new heads since the last event
+	unheardFrom time.Duration // the first of them
+	events      uint64
+	clockKnown  bool
+	offset      time.Duration // wall clock minus elapsed time
+	jump        time.Duration // the last jump of the wall clock
+	jumpAt      time.Duration
+	jumped      bool
+}
+
+// slotUnknown stands for the length of a slot until the beacon node has told it.
+const slotUnknown = 4 * time.Second
+
+func (m *memory) slot() time.Duration {
+	if m.spec == nil {
+		return slotUnknown
+	}
+	return m.spec.SlotDuration()
+}
+
+// observe takes a poll in; all of them count here, so that a fall between two is seen.
+func (m *memory) observe(in *Input) {
+	m.now = in.Elapsed
+	if in.Spec != nil {
+		if m.spec != nil && *m.spec != *in.Spec {
+			*m = memory{now: in.Elapsed} // another network: nothing of this one holds
+		}
+		m.spec = in.Spec
+	}
+	m.observeClock(in)
+	m.observeGwat(in)
+	m.observeHead(in)
+}
+
+// jumpLeast is how far the wall clock must be off its own pace: less is slewing.
+const jumpLeast = 2 * time.Second
+
+func (m *memory) observeClock(in *Input) {
+	offset := time.Duration(in.At.UnixNano()) - in.Elapsed
+	if by := offset - m.offset; m.clockKnown && by.Abs() >= jumpLeast {
+		m.jump, m.jumpAt, m.jumped = by, in.Elapsed, true
+	}
+	m.offset, m.clockKnown = offset, true
+}
+
+func (m *memory) observeGwat(in *Input) {
+	if in.Gwat.Syncing && in.Gwat.TipSlot != m.tip {
+		m.tip = in.Gwat.TipSlot
+		if in.Gwat.SyncStage == stageDAG {
+			m.moved = in.Elapsed
+		}
+	}
+	if in.Gwat.Number == nil {
+		return
+	}
+	n := *in.Gwat.Number
+	if !m.numbered || n != m.number {
+		m.moved = in.Elapsed
+	}
+	switch {
+	case !m.numbered || n >= m.high:
+		m.high, m.rises = n, 0
+	case n < m.number:
+		m.fellOurs = in.Gwat.Ours
+		m.rises = 0
+	case n > m.number:
+		m.rises++
+	}
+	m.numbered, m.number = true, n
+	if in.Stage != fsm.Paused {
+		m.before = in.Stage
+	}
+	if in.Stage == fsm.HeadSyncReady || in.Collecting || in.Stage == fsm.Paused && m.before != fsm.Working {
+		m.openFrom = in.Elapsed // nobody asks gwat for anything, however long that takes
+	}
+	if open := in.Gwat.Compared && len(in.Gwat.Spines) > 0 && !followed(in.Gwat.Spines); open != m.open && in.Gwat.Compared {
+		m.open, m.openFrom = open, in.Elapsed
+	}
+}
+
+// followed tells that gwat has finalized all of the spines.
+func followed(spines []checkpoint.SpineState) bool {
+	for _, s := range spines {
+		if s != checkpoint.SpineFinal {
+			return false
+		}
+	}
+	return true
+}
+
+// stood is for how long gwat was asked for finality and did not move.
+func (m *memory) stood() (d, since time.Duration) {
+	if !m.open || !m.numbered {
+		return 0, 0
+	}
+	since = max(m.moved, m.openFrom)
+	return m.now - since, since
+}
+
+// below tells that gwat has less finalized than it had.
+func (m *memory) below() bool { return m.numbered && m.number < m.high }
+
+func (m *memory) observeHead(in *Input) {
+	m.observeNewHead(in)
+	if in.Events != m.events {
+		m.events, m.unheard = in.Events, 0
+	}
+}
+
+func (m *memory) observeNewHead(in *Input) {
+	b := &in.Beacon
+	if !b.Known {
+		return
+	}
+	if !m.headKnown || b.Root != m.root {
+		if m.headKnown && m.spec != nil && checkpoint.Lag(m.head, m.spec.SlotAt(in.At)) <= checkpoint.NearHead {
+			if m.unheard++; m.unheard == 1 { // a node in its initial sync tells no heads
+				m.unheardFrom = in.Elapsed
+			}
+		}
+		m.headKnown, m.root, m.headSince = true, b.Root, in.Elapsed
+	}
+	m.head, m.highHead = b.Head, max(b.Head, m.highHead)
+	if m.spec == nil {
+		return
+	}
+	lag := checkpoint.Lag(b.Head, m.spec.SlotAt(in.At))
+	switch {
+	case lag <= BehindSlots:
+		m.behind = false
+	case !m.behind || lag < m.lag: // it catches up
+		m.behind, m.lag, m.lagSince = true, lag, in.Elapsed
+	}
+}

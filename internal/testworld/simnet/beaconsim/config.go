@@ -1,0 +1,82 @@
+// Package beaconsim simulates a beacon node of the 2022-11-10 generation: its
+// REST and event stream as recorded, its initial sync from zero, and the calls
+// it makes to gwat each slot and, with the built-in driver on, for head sync.
+package beaconsim
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+)
+
+// DriverMode says whether the node drives gwat's head sync by itself.
+type DriverMode int
+
+const (
+	// DriverOff: no head sync; normal work begins when the node's own sync is done.
+	DriverOff DriverMode = iota
+	// DriverOn: the built-in driver with its recorded faults.
+	DriverOn
+)
+
+// Defaults of Config.
+const (
+	DefaultVersion    = "Prysm/Unknown (linux amd64)"
+	DefaultSSETimeout = 120 * time.Second
+)
+
+// ErrBadConfig tells a Config no node can run with.
+var ErrBadConfig = errors.New("unusable beacon node config")
+
+// Config of a node. Only Chain must be set.
+type Config struct {
+	Chain   world.Chain
+	DataDir string // keeps the head over kill -9; "" keeps nothing
+
+	SyncSpeed float64         // slots a second in initial sync; 0 is synced at start
+	StartSlot primitives.Slot // where initial sync begins without a stored head
+	Peers     uint64          // a node without peers does not get on in initial sync
+	Version   string
+
+	Gwat      string // RPC endpoint (http, ws, path of an IPC socket); "" makes no calls
+	JWTSecret []byte // 32 bytes; empty sends no token
+	// Transport carries the calls to an http endpoint in place of sockets; nil dials.
+	Transport http.RoundTripper
+	Driver    DriverMode
+	IdleWork  bool // makes none of the calls of normal work
+
+	AnswerCost time.Duration // what a REST answer takes
+	SSETimeout time.Duration // after it an event stream fails and stays open and silent
+}
+
+func (c Config) withDefaults() Config {
+	if c.Version == "" {
+		c.Version = DefaultVersion
+	}
+	if c.SSETimeout == 0 {
+		c.SSETimeout = DefaultSSETimeout
+	}
+	return c
+}
+
+func (c Config) validate(now time.Time) error {
+	switch {
+	case c.Chain == nil:
+		return fmt.Errorf("%w: there is no chain", ErrBadConfig)
+	case !(c.SyncSpeed >= 0):
+		return fmt.Errorf("%w: sync speed is %v, want 0 or more slots a second", ErrBadConfig, c.SyncSpeed)
+	case len(c.JWTSecret) != 0 && len(c.JWTSecret) != 32:
+		return fmt.Errorf("%w: the JWT secret has %d bytes, want 32", ErrBadConfig, len(c.JWTSecret))
+	case c.Driver == DriverOn && c.Gwat == "":
+		return fmt.Errorf("%w: the driver is on but there is no gwat endpoint", ErrBadConfig)
+	case c.Chain.Spec().SlotAt(now) >= world.MaxSlot:
+		return fmt.Errorf("%w: genesis time %d is %d slots ago, at most %d can be simulated",
+			ErrBadConfig, c.Chain.Spec().GenesisTime, c.Chain.Spec().SlotAt(now), world.MaxSlot)
+	}
+	return nil
+}

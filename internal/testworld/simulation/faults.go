@@ -1,0 +1,152 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+)
+
+// fault is one thing that goes wrong, from when on and for how long.
+type fault struct {
+	number int
+	kind   *faultKind
+	dice   uint64 // of all that the fault decides itself
+	// It begins at a time, or so many moments of syncd after a stage was entered.
+	at     time.Duration
+	stage  string // "" for at
+	visit  int    // which time the stage is entered
+	events int
+	lasts  time.Duration
+
+	left    int // of events
+	armed   bool
+	begun   bool
+	endsNow func()
+
+	began, ended time.Duration // when it really did; for measuring only
+}
+
+func (f *fault) String() string {
+	when := "at " + f.at.Round(time.Millisecond).String()
+	if f.stage != "" {
+		when = fmt.Sprintf("%d moments after %s was entered (%d.)", f.events, f.stage, f.visit)
+	}
+	return fmt.Sprintf("%d: %s %s for %s", f.number, f.kind.name, when, f.lasts.Round(time.Millisecond))
+}
+
+// faultKind is what can go wrong; begin does it and gives what ends it, or nil.
+type faultKind struct {
+	name   string
+	weight int
+	low    time.Duration // how long it lasts
+	high   time.Duration
+	begin  func(r *run, f *fault, d *dice) (end func())
+	ends   bool // it ends the process of syncd
+}
+
+func newFault(number int, d *dice, p *Plan) *fault {
+	total := 0
+	for _, k := range faultKinds {
+		total += k.weight
+	}
+	f := &fault{number: number, dice: d.next()}
+	at := d.upTo(total)
+	for _, k := range faultKinds {
+		if at -= k.weight; at < 0 {
+			f.kind = k
+			break
+		}
+	}
+	f.lasts = min(d.span(f.kind.low, f.kind.high), p.quiet/2)
+	f.at = d.span(0, p.quiet-f.lasts)
+	if d.chance(55) {
+		f.stage = string(pick(d, fsm.HeadSync, fsm.HeadSync, fsm.HeadSyncReady, fsm.HeadSyncReady, fsm.Switching, fsm.Working, fsm.DAGSync))
+		f.visit = pick(d, 1, 1, 1, 2, 3)
+		f.events = d.upTo(pick(d, 4, 12, 40))
+	}
+	return f
+}
+
+// begin is run by the scheduler.
+func (r *run) beginFault(f *fault) {
+	if f.begun || r.healed {
+		return
+	}
+	f.begun = true
+	f.began, f.ended = r.now(), r.now()
+	r.log("fault", f.kind.name, "begins", uint64(f.number))
+	end := f.kind.begin(r, f, newDice(f.dice))
+	if end == nil {
+		return
+	}
+	f.endsNow = func() {
+		f.endsNow = nil
+		f.ended = r.now()
+		r.log("fault", f.kind.name, "ends", uint64(f.number))
+		end()
+	}
+	r.sched.at(r.now()+f.lasts, digest("fault ends"), func() {
+		if f.endsNow != nil {
+			f.endsNow()
+		}
+	})
+}
+
+// entered arms the faults that wait for a stage.
+func (r *run) entered(stage string) {
+	r.visits[stage]++
+	for _, f := range r.plan.Faults {
+		if f.stage == stage && f.visit == r.visits[stage] && !f.armed {
+			f.armed, f.left = true, f.events
+		}
+	}
+}
+
+// awaits counts a moment in which syncd waits for the world: a call that is on its
+// way, or a commit. s is the step that will end the waiting.
+func (r *run) awaits(s *step) {
+	r.moments++
+	if r.crashAt > 0 && r.moments == r.crashAt {
+		r.crashSoon(s)
+	}
+	for _, f := range r.plan.Faults {
+		if !f.armed || f.begun {
+			continue
+		}
+		if f.left--; f.left < 0 {
+			f.armed = false
+			r.sched.at(s.at-1, digest("fault"), func() { r.beginFault(f) })
+		}
+	}
+}
+
+// crashSoon kills syncd right before or right after a step; see Options.CrashAt.
+func (r *run) crashSoon(s *step) {
+	at := s.at - 1
+	if r.crashAfter {
+		at = s.at + 1
+	}
+	r.sched.at(at, digest("crash"), func() { r.killSyncd("at a chosen moment", false, time.Second) })
+}
+
+// heal ends all that is wrong: from now on everything is as it should be.
+func (r *run) heal() {
+	r.healed = true
+	r.healedAt = r.now()
+	for _, f := range r.plan.Faults {
+		if f.endsNow != nil {
+			f.endsNow()
+		}
+	}
+	if !r.plan.polite {
+		r.beacon.SetIdle(false)
+	}
+	r.beacon.SetFrozenHead(false)
+	if r.beacon.State().Driving { // as recorded, it never ends if gwat does not take its ready
+		r.killBeacon()
+		r.startBeaconAgain(false, beaconsim.DriverOff)
+	}
+	r.log("healed", "", "", 0)
+}

@@ -1,0 +1,103 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+)
+
+// gwatLife is one process of gwat, kept for its own log.
+type gwatLife struct {
+	node *gwatsim.Node
+	life int
+	home bool // on the network of the pair
+	from time.Duration
+}
+
+// sample is what gwat was from a time on.
+type sample struct {
+	at     time.Duration
+	up     bool // it answers
+	home   bool
+	stage  gwatsim.Stage
+	number uint64
+	hash   common.Hash
+}
+
+// startGwat starts a process over what its disk holds.
+func (r *run) startGwat() { r.startGwatOn(r.plan.chain, r.gwatDisk, true) }
+
+func (r *run) startGwatOn(chain world.Chain, disk *gwatsim.Disk, home bool) {
+	cfg := r.plan.gwat
+	cfg.Chain, cfg.Disk = chain, disk
+	cfg.Lock = r.plan.pair.LockTime
+	node, err := gwatsim.New(cfg)
+	if err != nil {
+		panic("gwat does not start: " + err.Error())
+	}
+	r.gwat = node
+	r.gwatHost.start(node.Handler(), node.Run)
+	r.gwats = append(r.gwats, gwatLife{node, r.gwatHost.life, home, r.now()})
+}
+
+func (r *run) killGwat() {
+	if r.gwatHost.up {
+		r.gwatHost.kill(r.gwat.Close)
+	}
+}
+
+// startBeacon starts a process that goes back to the checkpoint before slot and
+// syncs from there; with slot 0 it is synced at once.
+func (r *run) startBeacon(slot primitives.Slot, driver beaconsim.DriverMode) {
+	r.startBeaconOn(r.plan.chain, slot, driver)
+}
+
+func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beaconsim.DriverMode) {
+	cfg := r.plan.beacon
+	cfg.Chain, cfg.Driver, cfg.StartSlot = chain, driver, slot
+	if slot == 0 {
+		cfg.SyncSpeed = 0
+	}
+	h := r.beaconHost
+	cfg.Gwat, cfg.Transport = gwatURL, &wire{r.net, beaconGwat, h.life + 1, r.beaconAlive(h.life + 1)}
+	node, err := beaconsim.New(cfg)
+	if err != nil {
+		panic("the beacon node does not start: " + err.Error())
+	}
+	r.beacon = node
+	h.start(node.Handler(), node.Run)
+}
+
+// beaconAlive tells whether a life of the beacon node's process goes on.
+func (r *run) beaconAlive(life int) func() bool {
+	return func() bool { return r.beaconHost.up && r.beaconHost.life == life }
+}
+
+func (r *run) killBeacon() {
+	if r.beaconHost.up {
+		r.beaconHost.kill(func() {})
+	}
+}
+
+// look samples gwat when it has changed.
+func (r *run) look() {
+	now := sample{at: r.now()}
+	if r.gwatHost.up {
+		s := r.gwat.State()
+		now.up, now.home = !r.gwatHost.paused, r.gwats[len(r.gwats)-1].home
+		now.stage, now.number, now.hash = s.Stage, s.Finalized, s.FinalizedHash
+	}
+	if n := len(r.samples); n > 0 {
+		last := r.samples[n-1]
+		last.at = now.at
+		if last == now {
+			return
+		}
+	}
+	r.samples = append(r.samples, now)
+}

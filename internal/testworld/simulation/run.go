@@ -1,0 +1,218 @@
+// Package simulation runs the whole daemon against the simulated pair in one
+// process and in fake time, from a seed: what happens, when, and what goes wrong
+// is decided by the seed alone, so that a run can be repeated exactly. After each
+// run the rules S1 to S7 and liveness are checked from the nodes' own logs.
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+)
+
+// Options of a run beside its plan.
+type Options struct {
+	Keep       []int              // numbers of the faults to keep; nil keeps all
+	NoFaults   bool               // keep none
+	NoCrash    bool               // leave out the faults that end syncd
+	CrashAt    int                // kill syncd at this moment in which it waits for the world; 0 never
+	CrashAfter bool               // right after the moment's step and not right before
+	Log        func(line string)  // told each event; nil for none
+	Daemon     logrus.FieldLogger // the daemon's own log; nil for none
+}
+
+// Result of a run.
+type Result struct {
+	Seed       uint64
+	Plan       *Plan
+	CrashAt    int
+	CrashAfter bool
+	Hash       uint64 // of the event log
+	Events     int
+	Steps      int
+	Moments    int           // in which syncd waited for the world
+	Took       time.Duration // in fake time
+	Recovered  time.Duration // from the end of the last fault to working mode; never if it was not reached
+	WaysBack   []WayBack     // of each fault that began, in the plan's order
+	Violations []Violation
+}
+
+// run is one simulated world at work.
+type run struct {
+	seed  uint64
+	plan  *Plan
+	sched *scheduler
+	net   *network
+	clock *clock
+	disk  *disk
+
+	gwatHost, beaconHost *host
+	gwatDisk             *gwatsim.Disk
+	gwat                 *gwatsim.Node
+	beacon               *beaconsim.Node
+	lives                []*life
+	helpers              sync.WaitGroup
+
+	visits     map[string]int
+	moments    int
+	crashAt    int
+	crashAfter bool
+	healed     bool
+	healedAt   time.Duration
+	onStop     []func() bool
+	daemonLog  logrus.FieldLogger
+
+	// what the rules are checked by
+	gwats     []gwatLife
+	samples   []sample
+	stages    []stageChange
+	questions []*asked
+	rivalActs []time.Duration
+	working   time.Duration // since when syncd says so after all was healed; never if not
+
+	hash   uint64
+	events int
+	print  func(string)
+}
+
+// Run makes the run of a seed in a bubble of its own.
+func Run(t *testing.T, seed uint64, o Options) Result {
+	plan := NewPlan(seed)
+	switch {
+	case o.NoFaults:
+		plan.Faults = nil
+	case o.Keep != nil:
+		plan.keep(o.Keep)
+	}
+	if o.NoCrash {
+		plan.Faults = slices.DeleteFunc(plan.Faults, func(f *fault) bool { return f.kind.ends })
+	}
+	var result Result
+	synctest.Test(t, func(*testing.T) {
+		r := newRun(plan, o)
+		r.play()
+		result = r.result()
+	})
+	return result
+}
+
+func newRun(plan *Plan, o Options) *run {
+	r := &run{
+		seed: plan.Seed, plan: plan, sched: newScheduler(plan.Seed), visits: map[string]int{},
+		crashAt: o.CrashAt, crashAfter: o.CrashAfter, print: o.Log, daemonLog: o.Daemon, working: never,
+	}
+	if r.daemonLog == nil {
+		r.daemonLog = quiet()
+	}
+	r.clock = &clock{begin: r.sched.begin}
+	r.net = &network{run: r, inFlight: map[*exchange]bool{}}
+	r.gwatHost, r.beaconHost = &host{net: r.net, name: "gwat"}, &host{net: r.net, name: "beacon", links: []link{beaconGwat}}
+	r.net.hosts = map[link]*host{syncdGwat: r.gwatHost, beaconGwat: r.gwatHost, rivalGwat: r.gwatHost, syncdBeacon: r.beaconHost}
+	r.net.callers = map[link]*host{beaconGwat: r.beaconHost}
+	r.gwatDisk, r.disk = &gwatsim.Disk{}, newDisk(r)
+	return r
+}
+
+// play lets the world run until the pair works or its time is over, and ends it.
+func (r *run) play() {
+	// The clocks of the three processes never meet.
+	r.sched.at(1*time.Millisecond+313, 0, r.startGwat)
+	r.sched.at(2*time.Millisecond+571, 0, func() { r.startBeacon(r.plan.from, r.plan.driver) })
+	r.sched.at(3*time.Millisecond+797, 0, r.startSyncd)
+	for _, f := range r.plan.Faults {
+		if f.stage == "" {
+			r.sched.at(f.at, digest("fault"), func() { r.beginFault(f) })
+		}
+	}
+	r.asks(0)
+	r.sched.at(r.plan.quiet, digest("heal"), r.heal)
+	r.sched.run(r.over)
+	r.end()
+}
+
+// over takes in what was said and tells whether the run is over.
+func (r *run) over() bool {
+	if l := r.syncd(); l != nil {
+		r.drain(l)
+	}
+	for i := 0; i < len(r.onStop); i++ {
+		if r.onStop[i]() {
+			r.onStop = append(r.onStop[:i], r.onStop[i+1:]...)
+			i--
+		}
+	}
+	r.look()
+	if !r.healed {
+		return false
+	}
+	now := r.now()
+	slot := r.plan.chain.Spec().SlotDuration()
+	if r.plan.pair.Observe {
+		return now > r.healedAt+20*slot
+	}
+	if l := r.syncd(); l != nil && l.pair.Snapshot().Stage == string(fsm.Working) {
+		if r.working == never {
+			r.working = now
+		}
+		return now > r.working+settleSlots*slot
+	}
+	r.working = never
+	return now > r.healedAt+r.bound()
+}
+
+// end stops all that runs.
+func (r *run) end() {
+	r.log("end", "", "", 0)
+	for _, l := range r.lives {
+		if l.end == never {
+			l.dead = true
+			l.cancel()
+			r.disk.die(newDice(r.seed))
+			r.net.reap(l.done, syncdGwat, syncdBeacon)
+		}
+	}
+	r.gwatHost.kill(r.gwat.Close)
+	r.beaconHost.kill(func() {})
+	for _, f := range r.plan.Faults {
+		if f.endsNow != nil {
+			f.endsNow()
+		}
+	}
+	helped := make(chan struct{})
+	go func() { r.helpers.Wait(); close(helped) }()
+	r.net.reap(helped, rivalGwat)
+}
+
+func (r *run) now() time.Duration { return r.sched.now() }
+
+// log adds an event to the log's hash and tells it to whoever reads along.
+func (r *run) log(kind, who, what string, number uint64) {
+	r.events++
+	now := r.now()
+	r.hash = mix(r.hash, uint64(now), digest(kind, who, what), number)
+	if r.print != nil {
+		r.print(fmt.Sprintf("%12.6f %-8s %-12s %s %x", now.Seconds(), kind, who, what, number))
+	}
+}
+
+func (r *run) result() Result {
+	out := Result{
+		Seed: r.seed, Plan: r.plan, CrashAt: r.crashAt, CrashAfter: r.crashAfter, Hash: r.hash, Events: r.events, Steps: r.sched.count, Moments: r.moments,
+		Took: r.now(), Recovered: never,
+	}
+	if r.working != never {
+		out.Recovered = r.working - r.healedAt
+	}
+	out.WaysBack = r.waysBack()
+	out.Violations = r.check()
+	return out
+}
