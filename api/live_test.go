@@ -13,12 +13,12 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/status"
 )
 

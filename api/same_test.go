@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/status"
 )
 
 // series are the gauges of a scrape, by name and the values of their labels.

@@ -12,15 +12,15 @@ import (
 // The JSON-RPC error codes of this API beside the standard ones. The error's
 // data is {"kind":"<failure.Name>"}.
 const (
-	CodeRetryNow       = -32010 // ask again at once
-	CodeRetryLater     = -32011 // not possible now; also: nothing is known yet
-	CodeAbort = -32012 // the attempt it was about has ended
-	CodeNeedsHuman     = -32013 // no retry heals it
-	CodeNotAllowed     = -32014 // the call changes something and is not authorized
-	CodeLimit          = -32015 // a limit of this API is reached
-	codeParse          = -32700
-	codeInvalidParams  = -32602
-	codeInternal       = -32603
+	CodeRetryNow      = -32010 // ask again at once
+	CodeRetryLater    = -32011 // not possible now; also: nothing is known yet
+	CodeAbort         = -32012 // the attempt it was about has ended
+	CodeNeedsHuman    = -32013 // no retry heals it
+	CodeNotAllowed    = -32014 // the call changes something and is not authorized
+	CodeLimit         = -32015 // a limit of this API is reached
+	codeParse         = -32700
+	codeInvalidParams = -32602
+	codeInternal      = -32603
 )
 
 // The bounds of the limits of syncd_history and syncd_progress, and of a reason.

@@ -15,8 +15,8 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/journal"
 )
 
 // Config of a pair. Zero durations take their defaults.

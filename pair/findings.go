@@ -15,8 +15,8 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/status"
 )
 
 // judged is what the loop keeps for the verdict.

@@ -21,8 +21,8 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/status"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md")

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/status"
 )
 
 // mirror tells, at each scrape, one snapshot: the newest. All its values belong

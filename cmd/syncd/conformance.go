@@ -8,8 +8,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/gwatsync/syncd/beaconclient"
-	"github.com/gwatsync/syncd/support/conformance"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/support/conformance"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 

@@ -15,8 +15,8 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/ui/page"
 	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/ui/page"
 )
 
 // daemon is one pair and the API that tells about it: what run and demo share.

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
 )

@@ -3,10 +3,10 @@ package main
 import (
 	"time"
 
-	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/support/recording"
 )
 
 // judge runs the verdict logic over looks: record as they come, replay again.

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/internal/logs"
 )
 
 const operatingDoc = "../../docs/operating.md"

@@ -18,12 +18,12 @@ import (
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/beaconclient"
-	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/support/recording"
 )
 
 // The bounds of a recording.

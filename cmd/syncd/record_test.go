@@ -19,10 +19,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/support/recording"
 )
 
 // simulated starts a pair at work, whose gwat says version.

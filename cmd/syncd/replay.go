@@ -12,8 +12,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/support/recording"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
 )

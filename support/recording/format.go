@@ -9,8 +9,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/status"
 )
 
 // Format and Version name this form. A reader takes every version up to its own.
@@ -64,8 +64,8 @@ type Call struct {
 // Look is what one look measured and what was judged of it then.
 type Look struct {
 	Input    health.Input `json:"input"`
-	Verdict  string        `json:"verdict"`
-	Findings []string      `json:"findings"` // names, the worst first
+	Verdict  string       `json:"verdict"`
+	Findings []string     `json:"findings"` // names, the worst first
 }
 
 // End is the last line: one without it was cut off.

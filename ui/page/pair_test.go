@@ -21,12 +21,12 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair"
 )
 
 // switchboard is an address behind which a node stands, another one, or none.

@@ -17,8 +17,8 @@ import (
 
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/ui/page"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/ui/page"
 )
 
 // script is a Source that says what a test tells it to.

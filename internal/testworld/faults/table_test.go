@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/internal/testworld/simulation"
 	"github.com/gwatsync/syncd/internal/testworld/faults"
+	"github.com/gwatsync/syncd/internal/testworld/simulation"
 )
 
 var update = flag.Bool("update", false, "write docs/faults.md")

@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/internal/testworld/faults"
 	"github.com/gwatsync/syncd/internal/testworld/proof"
+	"github.com/gwatsync/syncd/status"
 )
 
 // age of the network when the pair begins: enough to be pushed.

@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/failure"
-	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/internal/testworld/faults"
 	"github.com/gwatsync/syncd/internal/testworld/proof"
+	"github.com/gwatsync/syncd/status"
 )
 
 const (

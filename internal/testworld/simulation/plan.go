@@ -8,10 +8,10 @@ import (
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
-	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/pair"
 )
 
 // Plan is all that a seed decides before the run: the network, both nodes, the

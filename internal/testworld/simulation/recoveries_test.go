@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/faults"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 )
 
 var measureFlag = flag.String("measure", "", "file that TestRecoveries leaves its measured times in")

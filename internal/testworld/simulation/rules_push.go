@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/journal"
 )
 
 // checkPushes is S1, S2 and S3, from what went over the network: for each push of
