@@ -71,7 +71,7 @@ func (o *ours) run(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case result.Level:
+	case result.Synced:
 		return errors.New("the attempt found nothing to push")
 	}
 	return o.ledger.failed()

@@ -29,7 +29,7 @@ type Facts struct {
 
 // Decide tells which event the facts ask for in a stage, and why; false if the
 // stage stays. Events that report what a worker did (ReadyAccepted, Pushed,
-// AlreadyLevel, PushFailed, Reorged) and ResyncAsked, which is an order and no
+// AlreadySynced, PushFailed, Reorged) and ResyncAsked, which is an order and no
 // state, are not among the answers.
 // A caller repeats it until it answers false.
 func Decide(stage Stage, f Facts) (Event, string, bool) {

@@ -59,7 +59,7 @@ func TestTableHasOneAnswerForEachEventAndStage(t *testing.T) {
 // Every event is fired by Decide, by a worker's report or by an operator's order;
 // the latter two are named here.
 func TestEveryEventIsUsed(t *testing.T) {
-	used := map[Event]bool{ReadyAccepted: true, AlreadyLevel: true, Pushed: true, PushFailed: true, Reorged: true, ResyncAsked: true}
+	used := map[Event]bool{ReadyAccepted: true, AlreadySynced: true, Pushed: true, PushFailed: true, Reorged: true, ResyncAsked: true}
 	forEachFacts(func(f Facts) {
 		for _, s := range Stages() {
 			if ev, _, ok := Decide(s, f); ok {

@@ -51,8 +51,8 @@ const (
 	DAGSynced Event = "dag_synced"
 	// ReadyAccepted: dag_headSyncReady answered true (or was taken over, S1).
 	ReadyAccepted Event = "ready_accepted"
-	// AlreadyLevel: gwat was proved to have all that would be pushed.
-	AlreadyLevel Event = "already_level"
+	// AlreadySynced: gwat was proved to have all that would be pushed.
+	AlreadySynced Event = "already_level"
 	// Pushed: all up to head was pushed and confirmed by block reads.
 	Pushed Event = "pushed"
 	// Verified: both nodes were seen in normal work (S5).
@@ -99,7 +99,7 @@ func Table() []Transition {
 		{CheckpointReached, []Stage{CheckpointSync}, DAGSync},
 		{DAGSynced, []Stage{DAGSync}, HeadSyncReady},
 		{ReadyAccepted, []Stage{HeadSyncReady}, HeadSync},
-		{AlreadyLevel, []Stage{HeadSyncReady}, Switching},
+		{AlreadySynced, []Stage{HeadSyncReady}, Switching},
 		{Pushed, []Stage{HeadSync}, Switching},
 		{Verified, []Stage{Switching}, Working},
 

@@ -68,7 +68,7 @@ type Report struct {
 
 // Result of an attempt, whether it ended well or not.
 type Result struct {
-	Level     bool // nothing had to be pushed
+	Synced    bool // nothing had to be pushed
 	Head      beaconclient.Header
 	Pushed    int           // entries that were pushed and confirmed
 	Spines    []common.Hash // of the last push
@@ -76,9 +76,9 @@ type Result struct {
 }
 
 // Attempt is one head sync: prove how far gwat has the beacon's chain, then
-// push what follows in segments, each with its own ready and each confirmed by
-// block reads, until gwat is level with a head that moves on. While gwat works
-// on a segment the next ones are collected. Everything slow is done before a
+// push what follows in batches, each with its own ready and each confirmed by
+// block reads, until gwat is caught up with a head that moves on. While gwat works
+// on a batch the next ones are collected. Everything slow is done before a
 // ready, so that an accepted one is followed by its push at once. It makes one
 // state-changing call at a time.
 type Attempt struct {
@@ -93,13 +93,13 @@ type Attempt struct {
 	// Report is told how far the attempt is, in its own goroutine.
 	Report func(Report)
 	Limits Limits
-	// Pace is gwat's speed as earlier attempts measured it; may be nil.
-	Pace *Pace
-	// FullPush begins at the last checkpoint whatever gwat has beyond it.
-	FullPush bool
+	// Throughput is gwat's speed as earlier attempts measured it; may be nil.
+	Throughput *Throughput
+	// PushFromCheckpoint begins at the last checkpoint whatever gwat has beyond it.
+	PushFromCheckpoint bool
 	// HandsOff says why nothing may be sent that changes gwat, now; "" if it may.
 	// It is asked before each ready. An attempt that may not send still finds out
-	// whether gwat is level.
+	// whether gwat is caught up.
 	HandsOff func() string
 	// Takeover is a ready of an earlier attempt that gwat has accepted (S1).
 	Takeover *journal.Pending
@@ -109,13 +109,13 @@ type Attempt struct {
 	// Refused holds roots of checkpoints that gwat refused before.
 	Refused map[common.Hash]bool
 
-	trail   Trail
-	next    int // index in the trail of the first entry after the position
+	chain   HeaderChain
+	next    int // index in the chain of the first entry after the position
 	pos     Position
 	start   int              // of next, when the round began
 	inForce *journal.Pending // the ready that gwat has accepted
-	sent    int              // segments
-	reads   sync.WaitGroup   // of segments whose spines are being read
+	sent    int              // batches
+	reads   sync.WaitGroup   // of batches whose spines are being read
 	result  Result
 }
 
@@ -123,13 +123,13 @@ type Attempt struct {
 // be carried out by gwat stays in the ledger.
 func (a *Attempt) Run(ctx context.Context) (Result, error) {
 	a.Limits = a.Limits.complete()
-	if a.Pace == nil {
-		a.Pace = &Pace{}
+	if a.Throughput == nil {
+		a.Throughput = &Throughput{}
 	}
 	a.inForce = a.Takeover
 	err := a.run(ctx)
 	if errors.Is(err, ErrInconsistent) || errors.Is(err, ErrReorg) {
-		a.Collector.Distrust()
+		a.Collector.Reset()
 	}
 	return a.result, err
 }
@@ -142,10 +142,10 @@ func (a *Attempt) run(ctx context.Context) error {
 		if err := a.round(ctx); err != nil {
 			return err
 		}
-		a.FullPush = false
+		a.PushFromCheckpoint = false
 		moved, err := a.follow(ctx)
 		if err != nil || !moved || round == tailRounds {
-			a.result.Level = a.result.Pushed == 0 && !moved && err == nil
+			a.result.Synced = a.result.Pushed == 0 && !moved && err == nil
 			return err
 		}
 	}
@@ -230,18 +230,18 @@ func (a *Attempt) openBelow(ctx context.Context, head beaconclient.Header, from,
 }
 
 func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot, anchor func([]Entry, View) (Position, bool)) error {
-	trail, err := a.Collector.Trail(ctx, head, from)
+	chain, err := a.Collector.Chain(ctx, head, from)
 	if err != nil {
 		return fmt.Errorf("name the blocks from slot %d to %d: %w", from, head.Slot, err)
 	}
-	a.trail = trail
-	end := trail.From(upTo + 1)
+	a.chain = chain
+	end := chain.From(upTo + 1)
 	if end == 0 {
 		return ErrNoAnchor
 	}
-	entries, err := a.Collector.gather(ctx, Trail{Parent: trail.Parent, Refs: trail.Refs[:end]}, nil)
+	entries, err := a.Collector.gather(ctx, HeaderChain{Parent: chain.Parent, Refs: chain.Refs[:end]}, nil)
 	if err != nil {
-		return fmt.Errorf("collect slots %d to %d: %w", trail.Refs[0].Slot, trail.Refs[end-1].Slot, err)
+		return fmt.Errorf("collect slots %d to %d: %w", chain.Refs[0].Slot, chain.Refs[end-1].Slot, err)
 	}
 	view, err := ReadSpines(ctx, a.Gwat, entries)
 	if err != nil {
@@ -252,7 +252,7 @@ func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, up
 		return fmt.Errorf("%w from slot %d to %d", ErrNoAnchor, from, upTo)
 	}
 	a.pos = pos
-	a.next = trail.From(pos.Last.Slot() + 1)
+	a.next = chain.From(pos.Last.Slot() + 1)
 	a.Collector.Forget(from)
 	return nil
 }
@@ -273,13 +273,13 @@ func (a *Attempt) justified(ctx context.Context) (primitives.Slot, error) {
 	return h.Slot, nil
 }
 
-// round goes from the position to the end of the trail: it passes what gwat has
+// round goes from the position to the end of the chain: it passes what gwat has
 // already and pushes the rest.
 func (a *Attempt) round(ctx context.Context) error {
-	feed := a.Collector.Feed(ctx, a.trail, a.next)
-	defer feed.Close()
+	stream := a.Collector.Stream(ctx, a.chain, a.next)
+	defer stream.Close()
 	a.start = a.next
-	unproven, err := a.prove(ctx, feed)
+	unproven, err := a.prove(ctx, stream)
 	if len(unproven) == 0 && a.Takeover != nil {
 		err = errors.Join(err, a.release(ctx)) // nothing follows the ready in force
 	}
@@ -289,18 +289,18 @@ func (a *Attempt) round(ctx context.Context) error {
 	if why := a.HandsOff(); why != "" {
 		return fmt.Errorf("%w: %s", ErrHandsOff, why)
 	}
-	return a.pushAll(ctx, feed, unproven)
+	return a.pushAll(ctx, stream, unproven)
 }
 
 // prove moves the position over what gwat has, and gives the first entries that
 // it does not have; none if it has all.
-func (a *Attempt) prove(ctx context.Context, feed *Feed) ([]Entry, error) {
+func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, error) {
 	for {
-		chunk, err := a.chunk(feed)
+		chunk, err := a.chunk(stream)
 		if err != nil || len(chunk) == 0 {
 			return nil, err
 		}
-		if a.FullPush || a.Takeover != nil {
+		if a.PushFromCheckpoint || a.Takeover != nil {
 			return chunk, nil
 		}
 		view, err := ReadView(ctx, a.Gwat, chunk, a.pos.Number)
@@ -321,15 +321,15 @@ func (a *Attempt) prove(ctx context.Context, feed *Feed) ([]Entry, error) {
 	}
 }
 
-func (a *Attempt) chunk(feed *Feed) ([]Entry, error) {
+func (a *Attempt) chunk(stream *EntryStream) ([]Entry, error) {
 	var out []Entry
 	for len(out) < proveChunk {
-		e, err := feed.Next()
+		e, err := stream.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("collect from slot %d on: %w", a.trail.Refs[a.start].Slot, err)
+			return nil, fmt.Errorf("collect from slot %d on: %w", a.chain.Refs[a.start].Slot, err)
 		}
 		out = append(out, e)
 	}
@@ -344,30 +344,30 @@ func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	trail, err := a.Collector.Trail(ctx, head, a.trail.Refs[0].Slot)
+	chain, err := a.Collector.Chain(ctx, head, a.chain.Refs[0].Slot)
 	if err != nil {
 		return false, err
 	}
-	if !trail.Has(a.pos.Last.Slot(), a.pos.Last.Root) {
+	if !chain.Has(a.pos.Last.Slot(), a.pos.Last.Root) {
 		return false, fmt.Errorf("%w: slot %d, which gwat has, is not on the chain of the head at slot %d", ErrReorg, a.pos.Last.Slot(), head.Slot)
 	}
-	a.trail, a.result.Head = trail, head
-	a.next = trail.From(a.pos.Last.Slot() + 1)
-	return a.next < len(trail.Refs), nil
+	a.chain, a.result.Head = chain, head
+	a.next = chain.From(a.pos.Last.Slot() + 1)
+	return a.next < len(chain.Refs), nil
 }
 
 // note reports what is odd, beside how far the attempt is.
 func (a *Attempt) note(text string) {
 	a.Report(Report{
-		Phase: PhaseProving, From: a.pos.Last.Slot(), To: a.trail.Tip().Slot,
-		Done: a.next - a.start, Total: len(a.trail.Refs) - a.start, Note: text,
+		Phase: PhaseProving, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot,
+		Done: a.next - a.start, Total: len(a.chain.Refs) - a.start, Note: text,
 	})
 }
 
 // tell reports how far the attempt is beyond the position where it began.
 func (a *Attempt) tell(phase Phase, push []Entry) {
-	total := len(a.trail.Refs) - a.start
-	r := Report{Phase: phase, From: a.pos.Last.Slot(), To: a.trail.Tip().Slot, Done: a.next - a.start, Total: total}
+	total := len(a.chain.Refs) - a.start
+	r := Report{Phase: phase, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: total}
 	if phase == PhasePushing {
 		r.Accepted, r.Push = true, push
 	}

@@ -185,7 +185,7 @@ func TestAttemptOnADAGWithForks(t *testing.T) {
 
 		again, err := r.run(r.attempt())
 		require.NoError(t, err)
-		require.True(t, again.Level || again.Head.Slot > result.Head.Slot, "nothing is left to do")
+		require.True(t, again.Synced || again.Head.Slot > result.Head.Slot, "nothing is left to do")
 	})
 }
 
@@ -201,7 +201,7 @@ func TestAttemptRepairsAWrongOrder(t *testing.T) {
 		require.NotEqual(t, -1, r.wrongNumber(late.Slot), "this network does not show the case")
 		result, err := r.run(r.attempt())
 		require.NoError(t, err)
-		require.False(t, result.Level)
+		require.False(t, result.Synced)
 		r.requireCanonical(result.Confirmed.Slot)
 	})
 }

@@ -46,13 +46,13 @@ type Beacon interface {
 }
 
 // Collector collects canonical entries. What it keeps of one attempt for the
-// next is bounded, but for the trail. One attempt uses it at a time; its parts
+// next is bounded, but for the chain. One attempt uses it at a time; its parts
 // run concurrently.
 type Collector struct {
 	beacon    Beacon
 	spec      checkpoint.Spec
-	trail     Trail           // of the last call
-	trailFrom primitives.Slot // where it was asked to begin
+	chain     HeaderChain     // of the last call
+	chainFrom primitives.Slot // where it was asked to begin
 
 	mu        sync.Mutex
 	entries   map[common.Hash]Entry // without creators
@@ -72,22 +72,22 @@ func NewCollector(beacon Beacon, spec checkpoint.Spec) *Collector {
 
 // Collect gives the canonical entries from the first block at or after slot
 // from up to head, in slot order, linked by parent roots. progress, if not nil,
-// is told how many of how many are there. Errors as of Trail.
+// is told how many of how many are there. errors as of Chain.
 func (c *Collector) Collect(ctx context.Context, head beaconclient.Header, from primitives.Slot, progress func(done, total int)) ([]Entry, error) {
-	trail, err := c.Trail(ctx, head, from)
+	chain, err := c.Chain(ctx, head, from)
 	if err != nil {
 		return nil, err
 	}
-	return c.gather(ctx, trail, progress)
+	return c.gather(ctx, chain, progress)
 }
 
-// gather reads all of a trail.
-func (c *Collector) gather(ctx context.Context, trail Trail, progress func(done, total int)) ([]Entry, error) {
-	feed := c.Feed(ctx, trail, 0)
-	defer feed.Close()
-	out := make([]Entry, 0, len(trail.Refs))
+// gather reads all of a chain.
+func (c *Collector) gather(ctx context.Context, chain HeaderChain, progress func(done, total int)) ([]Entry, error) {
+	stream := c.Stream(ctx, chain, 0)
+	defer stream.Close()
+	out := make([]Entry, 0, len(chain.Refs))
 	for {
-		e, err := feed.Next()
+		e, err := stream.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return out, nil
@@ -96,13 +96,13 @@ func (c *Collector) gather(ctx context.Context, trail Trail, progress func(done,
 		}
 		out = append(out, e)
 		if progress != nil {
-			progress(len(out), len(trail.Refs))
+			progress(len(out), len(chain.Refs))
 		}
 	}
 }
 
-// entry reads the i-th block of a trail and the creators of its slot.
-func (c *Collector) entry(ctx context.Context, t Trail, i int) (Entry, error) {
+// entry reads the i-th block of a chain and the creators of its slot.
+func (c *Collector) entry(ctx context.Context, t HeaderChain, i int) (Entry, error) {
 	ref, parent := t.Refs[i], t.parentOf(i)
 	c.mu.Lock()
 	e, ok := c.entries[ref.Root]
@@ -224,9 +224,9 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 }
 
 // keptEpochs is of how many epochs the creators are kept: those of the entries that
-// are kept and of a feed that runs ahead of them.
+// are kept and of a stream that runs ahead of them.
 func (c *Collector) keptEpochs() primitives.Epoch {
-	return primitives.Epoch((keptEntries+feedAhead)/max(c.spec.SlotsPerEpoch, 1) + 2)
+	return primitives.Epoch((keptEntries+streamAhead)/max(c.spec.SlotsPerEpoch, 1) + 2)
 }
 
 // forgetCommittees drops what was read of the network's validators.

@@ -48,7 +48,7 @@ func (a *Attempt) confirm(ctx context.Context, before past, push []Entry) (confi
 			if n := c.pos.Confirm(push, view); n < len(push) {
 				c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
 			} else {
-				c.err = a.recheck(ctx, before)
+				c.err = a.verifyTail(ctx, before)
 			}
 		}
 		out <- c

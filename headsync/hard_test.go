@@ -212,9 +212,9 @@ func TestFailedPushDoesNotWaitForTheCollection(t *testing.T) {
 		a := r.attempt()
 		r.watch(a).slow = 100 * time.Millisecond
 		a.Limits.Bytes = 1 << 20
-		a.Pace = &headsync.Pace{}
-		a.Pace.Observe(64, time.Microsecond)
-		a.FullPush = true
+		a.Throughput = &headsync.Throughput{}
+		a.Throughput.Observe(64, time.Microsecond)
+		a.PushFromCheckpoint = true
 		var failed time.Time
 		a.Driver = driver{Driver: r.gwat, push: func() (bool, error) { failed = time.Now(); return false, errors.New("no") }}
 		_, err := r.run(a)

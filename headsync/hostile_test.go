@@ -100,14 +100,14 @@ func TestHostileNumberIsNotReadUpTo(t *testing.T) {
 	var told []Report
 	a := &Attempt{
 		Gwat: boasting{number: 1 << 30}, Limits: Limits{}.complete(), Report: func(r Report) { told = append(told, r) },
-		trail: trailOf(entries...), pos: Position{Number: 5, Spine: spine(0), Last: entry(9)},
+		chain: chainOf(entries...), pos: Position{Number: 5, Spine: spine(0), Last: entry(9)},
 	}
 	c := NewCollector(nil, checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 2})
 	c.remember(entries[0])
 	c.creators[0] = map[primitives.Slot][]common.Address{entries[0].Slot(): nil}
-	feed := c.Feed(t.Context(), a.trail, 0)
-	defer feed.Close()
-	left, err := a.prove(t.Context(), feed)
+	stream := c.Stream(t.Context(), a.chain, 0)
+	defer stream.Close()
+	left, err := a.prove(t.Context(), stream)
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 	require.Contains(t, told[len(told)-1].Note, "up to 1073741819 past block 5 for slots 10 to 10")

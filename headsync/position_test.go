@@ -81,7 +81,7 @@ func TestFirstMissing(t *testing.T) {
 
 func TestSegmentIsCutByBytesAndEntries(t *testing.T) {
 	size := entrySize(entry(5, spine(1)))
-	var s Segment
+	var s Batch
 	require.True(t, s.Add(entry(5, spine(1)), 1, 1), "a first entry always fits")
 	require.False(t, s.Add(entry(6, spine(2)), 2*size-1, 10))
 	require.True(t, s.Add(entry(6, spine(2)), 2*size, 10))
@@ -93,7 +93,7 @@ func TestSegmentIsCutByBytesAndEntries(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
-	var p Pace
+	var p Throughput
 	require.Equal(t, firstEntries, p.Entries(8*time.Second), "nothing is measured yet")
 	p.Observe(256, 256*time.Millisecond)
 	require.Equal(t, 1024, p.Entries(8*time.Second), "8,000 would fit, but only 256 were tried")
@@ -108,14 +108,14 @@ func TestPace(t *testing.T) {
 	p.Failed(0, time.Hour)
 	p.Failed(800, 20*time.Second)
 	require.Equal(t, 80, p.Entries(8*time.Second))
-	var stuck Pace
+	var stuck Throughput
 	stuck.Observe(1, time.Hour)
 	require.Equal(t, 1, stuck.Entries(8*time.Second))
 }
 
 func TestLimitsTakeDefaults(t *testing.T) {
 	l := Limits{Capacity: 1}.complete()
-	require.Equal(t, DefaultSegmentBytes, l.Bytes)
+	require.Equal(t, DefaultBatchBytes, l.Bytes)
 	require.Equal(t, DefaultSoft, l.Soft)
 	require.Equal(t, 2, l.Capacity)
 	require.Equal(t, DefaultCapacity, Limits{}.complete().Capacity)

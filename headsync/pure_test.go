@@ -40,21 +40,21 @@ func TestCheckLinked(t *testing.T) {
 	require.Error(t, CheckLinked([]Entry{entry(6), backwards}), "a slot that falls")
 }
 
-func trailOf(entries ...Entry) Trail {
-	t := Trail{Parent: entries[0].Parent}
+func chainOf(entries ...Entry) HeaderChain {
+	t := HeaderChain{Parent: entries[0].Parent}
 	for _, e := range entries {
-		t.Refs = append(t.Refs, Ref{Root: e.Root, Slot: e.Slot()})
+		t.Refs = append(t.Refs, BlockRef{Root: e.Root, Slot: e.Slot()})
 	}
 	return t
 }
 
 func TestCanonical(t *testing.T) {
 	push := []Entry{entry(5), entry(6), entry(7)}
-	require.Equal(t, 3, trailOf(append(push[:3:3], entry(8))...).Canonical(push))
+	require.Equal(t, 3, chainOf(append(push[:3:3], entry(8))...).Canonical(push))
 	fork := entry(6)
 	fork.Root = root(600)
-	require.Equal(t, 1, trailOf(entry(5), fork).Canonical(push))
-	require.Equal(t, 0, trailOf(fork).Canonical(push))
+	require.Equal(t, 1, chainOf(entry(5), fork).Canonical(push))
+	require.Equal(t, 0, chainOf(fork).Canonical(push))
 }
 
 func TestSpinesAreNamedOnce(t *testing.T) {

@@ -20,25 +20,25 @@ const headAge = time.Second
 // releaseTime is how long the empty push that gives the lock back may take.
 const releaseTime = 2 * time.Second
 
-// pushAll pushes first and what the feed still has, segment by segment. The
-// next segments are cut while gwat works on one: with the one that is cut and
+// pushAll pushes first and what the stream still has, batch by batch. The
+// next batches are made while gwat works on one: with the one that is being made and
 // the one that is pushed, Capacity of them are in memory.
-func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error {
+func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entry) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var cutter sync.WaitGroup
-	defer cutter.Wait()
-	defer feed.Close() // or the cutter would first collect what it is at
+	var batcher sync.WaitGroup
+	defer batcher.Wait()
+	defer stream.Close() // or the batcher would first collect what it is at
 	defer a.reads.Wait()
 	defer cancel()
-	cuts := make(chan cut, max(0, a.Limits.Capacity-2))
-	var pace sync.Mutex // the cutter reads the pace that the pusher measures
-	size := func() int { pace.Lock(); defer pace.Unlock(); return a.Pace.Entries(a.Limits.Soft) }
-	cutter.Go(func() {
-		defer close(cuts)
-		a.cut(ctx, feed, first, size, cuts)
+	batches := make(chan checkedBatch, max(0, a.Limits.Capacity-2))
+	var measured sync.Mutex // the batcher reads the throughput that the pusher measures
+	size := func() int { measured.Lock(); defer measured.Unlock(); return a.Throughput.Entries(a.Limits.Soft) }
+	batcher.Go(func() {
+		defer close(batches)
+		a.makeBatches(ctx, stream, first, size, batches)
 	})
 	var last confirming
-	for c := range cuts {
+	for c := range batches {
 		if a.Takeover != nil && len(c.entries) == 0 {
 			if err := a.release(ctx); err != nil { // nothing can follow the ready in force
 				c.err = errors.Join(c.err, err)
@@ -48,19 +48,19 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 			return errors.Join(c.err, a.confirmed(last))
 		}
 		if len(c.entries) > 0 {
-			took, n, next, err := a.segment(ctx, c.entries)
+			took, n, next, err := a.pushBatch(ctx, c.entries)
 			if lastErr := a.confirmed(last); lastErr != nil {
 				a.drop(next)
 				return lastErr
 			}
 			last = next
-			pace.Lock()
+			measured.Lock()
 			if err == nil {
-				a.Pace.Observe(n, took)
+				a.Throughput.Observe(n, took)
 			} else if took >= a.Limits.Hard && a.Limits.Hard > 0 {
-				a.Pace.Failed(n, took)
+				a.Throughput.Failed(n, took)
 			}
-			pace.Unlock()
+			measured.Unlock()
 			if err != nil {
 				return errors.Join(err, a.confirmed(last))
 			}
@@ -72,11 +72,11 @@ func (a *Attempt) pushAll(ctx context.Context, feed *Feed, first []Entry) error 
 	return errors.Join(a.confirmed(last), ctx.Err())
 }
 
-// segment makes gwat ready at the position, pushes entries, and moves the
+// pushBatch makes gwat ready at the position, pushes entries, and moves the
 // position over them once their last spine is seen finalized. That all of them
-// were applied is read while gwat works on the next segment. It gives how long
+// were applied is read while gwat works on the next batch. It gives how long
 // gwat took for how many entries.
-func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, int, confirming, error) {
+func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration, int, confirming, error) {
 	if a.sent > 0 { // the first one was proved a moment ago
 		rest, err := a.skipFinal(ctx, entries)
 		if err != nil || len(rest) == 0 {
@@ -85,7 +85,7 @@ func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, 
 		entries = rest
 	}
 	push := append(a.pos.Rest[:len(a.pos.Rest):len(a.pos.Rest)], entries...)
-	before, err := a.remember(ctx)
+	before, err := a.captureTail(ctx)
 	if err != nil {
 		return 0, 0, nil, errors.Join(err, a.release(ctx)) // of a ready taken over
 	}
@@ -106,7 +106,7 @@ func (a *Attempt) segment(ctx context.Context, entries []Entry) (time.Duration, 
 }
 
 // skipFinal passes what the beacon's own calls have finalized since: between
-// two segments the lock is free, and that is progress.
+// two batches the lock is free, and that is progress.
 func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, error) {
 	latest, err := a.Gwat.Latest(ctx)
 	if err != nil {
@@ -297,14 +297,14 @@ func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry) ([]Entry,
 		return nil, time.Time{}, err
 	}
 	answered := a.Now()
-	if head.Root == a.trail.Tip().Root {
+	if head.Root == a.chain.Tip().Root {
 		return entries, answered, nil
 	}
-	trail, err := a.Collector.Trail(ctx, head, a.trail.Refs[0].Slot)
+	chain, err := a.Collector.Chain(ctx, head, a.chain.Refs[0].Slot)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if n := trail.Canonical(entries); n < len(entries) {
+	if n := chain.Canonical(entries); n < len(entries) {
 		return entries[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(entries))
 	}
 	return entries, answered, nil

@@ -202,7 +202,7 @@ func (p *Pair) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
 		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: p.ledger, Now: p.cfg.Now,
-		Limits: p.limits(), Pace: &p.pace, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, FullPush: p.cfg.FullPush || p.fullPush,
+		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, PushFromCheckpoint: p.cfg.PushFromCheckpoint || p.pushFromCheckpoint,
 		Below: p.below,
 	}
 }
@@ -267,9 +267,9 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		p.look(ctx)
 		return
 	}
-	p.metrics.ended(r.err, r.Level)
+	p.metrics.ended(r.err, r.Synced)
 	if r.err == nil {
-		p.fullPush, p.below = false, nil
+		p.pushFromCheckpoint, p.below = false, nil
 	}
 	p.countFailed(r.err)
 	if r.Pushed > 0 {
@@ -287,9 +287,9 @@ func (p *Pair) ended(ctx context.Context, r result) {
 	switch {
 	case r.err != nil:
 		p.attemptFailed(ctx, stage, r.err)
-	case r.Level && stage == fsm.HeadSyncReady:
+	case r.Synced && stage == fsm.HeadSyncReady:
 		p.push = p.lastPush // this attempt pushed nothing
-		p.fire(ctx, fsm.AlreadyLevel, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
+		p.fire(ctx, fsm.AlreadySynced, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
 	case stage == fsm.HeadSync:
 		p.push.Phase = string(headsync.PhaseDone)
 		p.push.Progress.Current, p.push.Progress.Target = uint64(r.Pushed), uint64(r.Pushed)
@@ -314,11 +314,11 @@ func (p *Pair) failed(err error) {
 	if errors.Is(err, gwatclient.ErrNotReady) {
 		p.rival.Sign("gwat answered not ready after it had accepted our ready", p.cfg.Now())
 	}
-	var undone *headsync.Undone
-	if errors.As(err, &undone) {
+	var rolledBack *headsync.RolledBackError
+	if errors.As(err, &rolledBack) {
 		p.rival.Sign("gwat was rolled back under our push", p.cfg.Now())
-		if p.below == nil || undone.Below < *p.below {
-			p.below = &undone.Below
+		if p.below == nil || rolledBack.Below < *p.below {
+			p.below = &rolledBack.Below
 		}
 	}
 }

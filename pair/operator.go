@@ -61,7 +61,7 @@ func (p *Pair) Resync(ctx context.Context, reason string, full bool) error {
 		p.judged.failed = 0
 		how := ""
 		if full {
-			p.fullPush, how = true, ", with the full push"
+			p.pushFromCheckpoint, how = true, ", with the full push"
 		}
 		if p.machine.Can(fsm.ResyncAsked) {
 			p.fire(ctx, fsm.ResyncAsked, asked(how, reason))

@@ -53,50 +53,50 @@ type Pair struct {
 	updates readers[*status.Snapshot]
 
 	// owned
-	machine     *fsm.Machine
-	since       time.Time
-	reason      string
-	obs         *observation
-	good        *fsm.Facts // of the last look at which both nodes answered
-	looking     bool
-	lookStart   time.Time
-	lookAgain   bool
-	paused      bool
-	fullPush    bool             // ordered, and no push has ended well since
-	below       *primitives.Slot // where gwat was rolled back under a push, until an attempt ends well
-	identity    *checkpoint.Identity
-	spec        *checkpoint.Spec // of the identity last known
-	identityAt  time.Time
-	human       *human
-	track       track
-	rival       headsync.RivalWatch
-	collector   *headsync.Collector
-	refused     map[common.Hash]int // how often in a row gwat refused a checkpoint
-	pace        headsync.Pace       // gwat's measured speed; the worker's while one runs
-	missing     *missing
-	ours        []common.Hash // spines of the last push
-	verifier    *headsync.Verifier
-	verdict     headsync.Verdict
-	reached     primitives.Slot // head that the last attempt was level with
-	pushedTo    uint64          // number that it was seen to have pushed to; 0 if it pushed nothing
-	completed   bool            // eth_syncing is false by our completing call
-	worker      *worker
-	workerEnd   time.Time
-	generation  uint64
-	attempts    uint64
-	nextAttempt time.Time
-	nextCollect time.Time
-	tried       seenNodes    // when the last attempt began
-	takeover    bool         // a ready that was pending is in force
-	hands       string       // why syncd keeps its hands off; "" if it does not
-	push        *status.Push // of the running or last attempt
-	lastPush    *status.Push // that ended well
-	pushIndex   map[common.Hash]int
-	lastErr     *status.Error
-	rates       rates
-	seq         uint64
-	told        time.Time // of the last reassurance line
-	judged      judged
+	machine            *fsm.Machine
+	since              time.Time
+	reason             string
+	obs                *observation
+	good               *fsm.Facts // of the last look at which both nodes answered
+	looking            bool
+	lookStart          time.Time
+	lookAgain          bool
+	paused             bool
+	pushFromCheckpoint bool             // ordered, and no push has ended well since
+	below              *primitives.Slot // where gwat was rolled back under a push, until an attempt ends well
+	identity           *checkpoint.Identity
+	spec               *checkpoint.Spec // of the identity last known
+	identityAt         time.Time
+	human              *human
+	track              track
+	rival              headsync.RivalWatch
+	collector          *headsync.Collector
+	refused            map[common.Hash]int // how often in a row gwat refused a checkpoint
+	throughput         headsync.Throughput // gwat's measured speed; the worker's while one runs
+	missing            *missing
+	ours               []common.Hash // spines of the last push
+	verifier           *headsync.Verifier
+	verdict            headsync.Verdict
+	reached            primitives.Slot // head that the last attempt was caught up with
+	pushedTo           uint64          // number that it was seen to have pushed to; 0 if it pushed nothing
+	completed          bool            // eth_syncing is false by our completing call
+	worker             *worker
+	workerEnd          time.Time
+	generation         uint64
+	attempts           uint64
+	nextAttempt        time.Time
+	nextCollect        time.Time
+	tried              seenNodes    // when the last attempt began
+	takeover           bool         // a ready that was pending is in force
+	hands              string       // why syncd keeps its hands off; "" if it does not
+	push               *status.Push // of the running or last attempt
+	lastPush           *status.Push // that ended well
+	pushIndex          map[common.Hash]int
+	lastErr            *status.Error
+	rates              rates
+	seq                uint64
+	told               time.Time // of the last reassurance line
+	judged             judged
 }
 
 type human struct {

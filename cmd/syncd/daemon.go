@@ -40,7 +40,7 @@ func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon
 		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
 		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
 		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
-		FullPush: cfg.Anchor == anchorJustified, FallbackSlots: cfg.FallbackSlots,
+		PushFromCheckpoint: cfg.Anchor == anchorJustified, FallbackSlots: cfg.FallbackSlots,
 		Journal: j, Log: log, Registerer: registry,
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ var settings = []setting{
 	{"call-timeout", duration, pair.DefaultCallTimeout, "how long a node may take to answer a read"},
 	{"push-timeout", duration, pair.DefaultPushTimeout, "how long gwat may take to answer dag_headSyncReady and dag_headSync, each; less than gwat.lock"},
 	{"fallback-slots", number, pair.DefaultFallbackSlots, "slots without a new head of the beacon, while gwat's DAG grows, after which the pair goes back to its own sync"},
-	{"push.segment-bytes", number, headsync.DefaultSegmentBytes, "most bytes of one dag_headSync; gwat takes 5 MiB over HTTP"},
+	{"push.segment-bytes", number, headsync.DefaultBatchBytes, "most bytes of one dag_headSync; gwat takes 5 MiB over HTTP"},
 	{"push.segment-time", duration, headsync.DefaultSoft, "how long gwat should take for one dag_headSync, by its measured speed; at most half of push-timeout counts"},
 	{"push.capacity", number, headsync.DefaultCapacity, "most pieces of a push that are collected or pushed and not confirmed; bounds the memory of a push"},
 	{"anchor", text, anchorProven, "where a push begins: proven (behind the last entry that gwat was proved to have) or justified (at the last checkpoint, whatever gwat has; rolls it back)"},

@@ -86,7 +86,7 @@ func (c *record) checkEnd() {
 	c.checkOrder()
 }
 
-// checkOrder: when syncd last said that gwat is level with the head, gwat had
+// checkOrder: when syncd last said that gwat is caught up with the head, gwat had
 // finalized what follows the last checkpoint in the order of the beacon's bodies.
 // It is looked at in the end, unless something has rolled gwat back since.
 func (c *record) checkOrder() {
@@ -120,7 +120,7 @@ func (c *record) checkOrder() {
 		for _, spine := range b.Finalization {
 			want, _ := chain.DAGBlock(spine)
 			if n, ok := at[spine]; !ok || uint64(n) != want.Height {
-				c.broken("order", level.at, fmt.Sprintf("gwat is said to be level with slot %d, and spine %s of slot %d has number %d and height %d", head.Slot, spine, b.Slot, n, want.Height))
+				c.broken("order", level.at, fmt.Sprintf("gwat is said to be caught up with slot %d, and spine %s of slot %d has number %d and height %d", head.Slot, spine, b.Slot, n, want.Height))
 				return
 			}
 		}

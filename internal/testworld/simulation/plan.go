@@ -118,7 +118,7 @@ func (p *Plan) planDaemon(d *dice) {
 	c.SegmentTime = pick(d, 0, 0, 200*ms, time.Second)
 	c.Capacity = pick(d, 0, 2, 4)
 	c.FallbackSlots = pick(d, 0, 8)
-	c.FullPush = d.chance(10)
+	c.PushFromCheckpoint = d.chance(10)
 	c.Observe = d.chance(3)
 }
 
@@ -168,7 +168,7 @@ func (p *Plan) String() string {
 	spec := p.chain.Spec()
 	fmt.Fprintf(&out, "seed %d: slots of %d s, %d an epoch; poll %s, ready %s, call %s, push %s, lock %s, segments %d B %s, capacity %d, full push %v, observe %v\n",
 		p.Seed, spec.SecondsPerSlot, spec.SlotsPerEpoch, c.PollInterval, c.ReadyInterval, c.CallTimeout, c.PushTimeout, c.LockTime,
-		c.SegmentBytes, c.SegmentTime, c.Capacity, c.FullPush, c.Observe)
+		c.SegmentBytes, c.SegmentTime, c.Capacity, c.PushFromCheckpoint, c.Observe)
 	fmt.Fprintf(&out, "  gwat from slot %d, costs %s and %s, fallback %d; beacon from slot %d at %v slots/s, idle %v, polite %v, driver %v; quiet from %s\n",
 		p.gwat.StartSlot, p.gwat.RollbackCost, p.gwat.EntryCost, p.gwat.FallbackSlots, p.from, p.beacon.SyncSpeed, p.beacon.IdleWork, p.polite, p.driver == beaconsim.DriverOn, p.quiet)
 	for _, f := range p.Faults {

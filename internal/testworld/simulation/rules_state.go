@@ -77,7 +77,7 @@ func (c *record) checkReady(x *exchange) {
 
 // mayMoveBack looks for a cause that S4 names, since the entry was confirmed.
 func (c *record) mayMoveBack(was *confirmedCommit, at time.Duration, life int, what string) {
-	if c.plan.pair.FullPush || c.lowest(was.at, at) < was.value.Number || c.toldDisorder(life, was.at, at, was.value.Root) {
+	if c.plan.pair.PushFromCheckpoint || c.lowest(was.at, at) < was.value.Number || c.toldDisorder(life, was.at, at, was.value.Root) {
 		return
 	}
 	for _, x := range c.heads {

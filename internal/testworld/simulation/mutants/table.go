@@ -50,9 +50,9 @@ var mutants = []mutant{
 		Name: "gap_skipped", What: "an entry whose spine gwat lacks is left out and the rest is pushed",
 		Rules: []string{"S2"},
 		Edits: []edit{
-			{"headsync/cut.go",
-				"c := cut{missing: &MissingSpine{Spine: spine}}",
-				"if n+1 < len(entries) {\n\t\treturn cut{entries: append(entries[:n:n], entries[n+1:]...)}\n\t}\n\tc := cut{missing: &MissingSpine{Spine: spine}}"},
+			{"headsync/batcher.go",
+				"c := checkedBatch{missing: &MissingSpine{Spine: spine}}",
+				"if n+1 < len(entries) {\n\t\treturn checkedBatch{entries: append(entries[:n:n], entries[n+1:]...)}\n\t}\n\tc := checkedBatch{missing: &MissingSpine{Spine: spine}}"},
 			{"headsync/push.go", "if err := CheckLinked(push); err != nil {", "if err := CheckLinked(push); err != nil && len(push) == 0 {"},
 		},
 	},
@@ -64,7 +64,7 @@ var mutants = []mutant{
 	{
 		Name: "reorg_ignored", What: "what is pushed is not compared with the head any more",
 		Rules: []string{"S3"},
-		Edits: []edit{{"headsync/push.go", "if head.Root == a.trail.Tip().Root {", "if head.Root != a.trail.Parent {"}},
+		Edits: []edit{{"headsync/push.go", "if head.Root == a.chain.Tip().Root {", "if head.Root != a.chain.Parent {"}},
 	},
 	{
 		Name: "head_not_asked", What: "the head is not read before a push",
@@ -80,7 +80,7 @@ var mutants = []mutant{
 	{
 		Name: "always_full_push", What: "every push begins at the last checkpoint and rolls back what lies beyond",
 		Rules: []string{"S4"},
-		Edits: []edit{{"headsync/attempt.go", "if a.FullPush || a.Takeover != nil {", "if a.next > 0 || a.Takeover != nil {"}},
+		Edits: []edit{{"headsync/attempt.go", "if a.PushFromCheckpoint || a.Takeover != nil {", "if a.next > 0 || a.Takeover != nil {"}},
 	},
 	{
 		Name: "abandoned_order_accepted", What: "blocks that gwat finalized in the order of an abandoned fork are taken as right",

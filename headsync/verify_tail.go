@@ -13,27 +13,27 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
-// ErrUndone: gwat was rolled back below the checkpoint under a push.
-var ErrUndone = failure.WithKind(failure.Abort, errors.New("gwat was rolled back below the checkpoint, not by syncd"))
+// ErrRolledBack: gwat was rolled back below the checkpoint under a push.
+var ErrRolledBack = failure.WithKind(failure.Abort, errors.New("gwat was rolled back below the checkpoint, not by syncd"))
 
-// Undone is ErrUndone with the place.
-type Undone struct {
+// RolledBackError is ErrRolledBack with the place.
+type RolledBackError struct {
 	// Below is a slot at or before which gwat's order was not touched.
 	Below primitives.Slot
 	// Number is the first finalized number that changed.
 	Number uint64
 }
 
-func (u *Undone) Error() string {
-	return fmt.Sprintf("%v: block %d is another one than before the push", ErrUndone, u.Number)
+func (u *RolledBackError) Error() string {
+	return fmt.Sprintf("%v: block %d is another one than before the push", ErrRolledBack, u.Number)
 }
 
-// Unwrap gives ErrUndone.
-func (u *Undone) Unwrap() error { return ErrUndone }
+// Unwrap gives ErrRolledBack.
+func (u *RolledBackError) Unwrap() error { return ErrRolledBack }
 
 // pastBlocks is how many finalized blocks up to a checkpoint are compared. What was
 // rolled back further is in another order up to the checkpoint, so the last of it
-// tells; more would cost much beside small segments.
+// tells; more would cost much beside small batches.
 const pastBlocks = 128
 
 // past is what gwat had finalized up to a checkpoint, before a push.
@@ -57,9 +57,9 @@ func readPast(ctx context.Context, gwat Gwat, upTo uint64) (past, error) {
 	return p, nil
 }
 
-// remember reads what lies up to the checkpoint before a push. Its spine must be
+// captureTail reads what lies up to the checkpoint before a push. Its spine must be
 // there: it was proved or confirmed, or gwat has accepted it.
-func (a *Attempt) remember(ctx context.Context) (past, error) {
+func (a *Attempt) captureTail(ctx context.Context) (past, error) {
 	back := a.pos.RolledBack()
 	before, err := readPast(ctx, a.Gwat, back.Number)
 	before.slot = back.Last.Slot()
@@ -67,15 +67,15 @@ func (a *Attempt) remember(ctx context.Context) (past, error) {
 		return before, err
 	}
 	if last := before.blocks[len(before.blocks)-1]; last == nil || last.Hash != back.Spine {
-		return before, before.undone(a.Spec, len(before.blocks)-1, last)
+		return before, before.rolledBack(a.Spec, len(before.blocks)-1, last)
 	}
 	return before, nil
 }
 
-// recheck compares it after the push. Between a ready and its push another driver
+// verifyTail compares it after the push. Between a ready and its push another driver
 // may roll gwat back further: the push is then taken, and gwat finalizes what it
 // had lost by itself, in an order of its own.
-func (a *Attempt) recheck(ctx context.Context, before past) error {
+func (a *Attempt) verifyTail(ctx context.Context, before past) error {
 	if len(before.blocks) == 0 {
 		return nil
 	}
@@ -85,22 +85,22 @@ func (a *Attempt) recheck(ctx context.Context, before past) error {
 	}
 	for i, b := range before.blocks {
 		if hashOf(b) != hashOf(after.blocks[i]) {
-			return before.undone(a.Spec, i, after.blocks[i])
+			return before.rolledBack(a.Spec, i, after.blocks[i])
 		}
 	}
 	return nil
 }
 
-// undone tells of the i-th block. The change may begin below what was compared, so
+// rolledBack tells of the i-th block. The change may begin below what was compared, so
 // the slot is two epochs lower.
-func (p past) undone(spec checkpoint.Spec, i int, now *gwatclient.Block) error {
+func (p past) rolledBack(spec checkpoint.Spec, i int, now *gwatclient.Block) error {
 	below := p.slot
 	for _, b := range []*gwatclient.Block{p.blocks[i], now} {
 		if b != nil {
 			below = min(below, b.Slot)
 		}
 	}
-	return &Undone{Below: below - min(below, 2*primitives.Slot(spec.SlotsPerEpoch)), Number: p.first + uint64(i)}
+	return &RolledBackError{Below: below - min(below, 2*primitives.Slot(spec.SlotsPerEpoch)), Number: p.first + uint64(i)}
 }
 
 func hashOf(b *gwatclient.Block) common.Hash {

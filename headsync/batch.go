@@ -9,27 +9,27 @@ import (
 type Limits struct {
 	// Bytes of the entries' JSON; always below the transport's limit.
 	Bytes int
-	// Soft is how long gwat should take for a segment, by the measured speed; at
+	// Soft is how long gwat should take for a batch, by the measured speed; at
 	// most half of Hard.
 	Soft time.Duration
 	// Hard bounds ready and push, each; past it the attempt ends, and what gwat
 	// really has decides where the next one starts.
 	Hard time.Duration
-	// Capacity is how many segments may be unconfirmed at a time, at least 2: one
+	// Capacity is how many batches may be unconfirmed at a time, at least 2: one
 	// being pushed, the others collected ahead. It bounds the memory of a push.
 	Capacity int
 }
 
 // Defaults of Limits. gwat takes 5 MiB a request over HTTP.
 const (
-	DefaultSegmentBytes = 1 << 20
-	DefaultSoft         = 8 * time.Second
-	DefaultCapacity     = 3
+	DefaultBatchBytes = 1 << 20
+	DefaultSoft       = 8 * time.Second
+	DefaultCapacity   = 3
 )
 
 func (l Limits) complete() Limits {
 	if l.Bytes <= 0 {
-		l.Bytes = DefaultSegmentBytes
+		l.Bytes = DefaultBatchBytes
 	}
 	if l.Soft <= 0 {
 		l.Soft = DefaultSoft
@@ -48,18 +48,18 @@ const (
 	// firstEntries is pushed before any speed was measured: some three minutes
 	// of slots, which is what a restart leaves behind.
 	firstEntries = 256
-	// growth bounds how much longer a segment may be than what was measured.
+	// growth bounds how much longer a batch may be than what was measured.
 	growth = 4
 )
 
-// Pace is gwat's measured speed. It is kept over the attempts of a pair.
-type Pace struct {
+// Throughput is gwat's measured speed. It is kept over the attempts of a pair.
+type Throughput struct {
 	perEntry time.Duration
 	largest  int
 }
 
 // Observe takes in that a push of n entries took so long.
-func (p *Pace) Observe(n int, took time.Duration) {
+func (p *Throughput) Observe(n int, took time.Duration) {
 	if n <= 0 {
 		return
 	}
@@ -73,14 +73,14 @@ func (p *Pace) Observe(n int, took time.Duration) {
 }
 
 // Failed takes in that a push of n entries did not end in the time it had.
-func (p *Pace) Failed(n int, had time.Duration) {
+func (p *Throughput) Failed(n int, had time.Duration) {
 	if n > 0 {
 		p.perEntry = max(p.perEntry, growth*had/time.Duration(n))
 	}
 }
 
 // Entries is how many entries gwat can be given so that it ends within soft.
-func (p *Pace) Entries(soft time.Duration) int {
+func (p *Throughput) Entries(soft time.Duration) int {
 	if p.perEntry == 0 {
 		return max(firstEntries, p.largest*growth)
 	}
@@ -88,8 +88,8 @@ func (p *Pace) Entries(soft time.Duration) int {
 	return max(1, min(n, max(firstEntries, p.largest*growth)))
 }
 
-// Segment is a run of linked entries that follows what was confirmed.
-type Segment struct {
+// Batch is a run of linked entries that follows what was confirmed.
+type Batch struct {
 	Entries []Entry
 	bytes   int
 }
@@ -103,9 +103,9 @@ func entrySize(e Entry) int {
 	return len(raw) + 1
 }
 
-// Add takes an entry in if the segment stays within bytes and entries; a first
+// Add takes an entry in if the batch stays within bytes and entries; a first
 // entry always fits.
-func (s *Segment) Add(e Entry, bytes, entries int) bool {
+func (s *Batch) Add(e Entry, bytes, entries int) bool {
 	size := entrySize(e)
 	if len(s.Entries) > 0 && (s.bytes+size > bytes || len(s.Entries) >= entries) {
 		return false

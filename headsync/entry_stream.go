@@ -8,16 +8,16 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 )
 
-// feedAhead is how many entries a feed has read or is reading ahead of its reader.
-const feedAhead = 4 * Concurrency
+// streamAhead is how many entries a stream has read or is reading ahead of its reader.
+const streamAhead = 4 * Concurrency
 
-// Feed delivers the entries of a trail in order while it reads them in parallel.
+// EntryStream delivers the entries of a chain in order while it reads them in parallel.
 // If one cannot be had, nothing after it is delivered (S2).
-type Feed struct {
+type EntryStream struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	queue  chan chan fetched // in order; each gets its entry once it is read
-	cut    error             // why the queue was closed early; set before that
+	broken error             // why the queue was closed early; set before that
 	err    error
 }
 
@@ -26,30 +26,30 @@ type fetched struct {
 	err   error
 }
 
-// Feed starts to read the trail from an index on; Close ends it.
-func (c *Collector) Feed(ctx context.Context, t Trail, from int) *Feed {
+// Stream starts to read the chain from an index on; Close ends it.
+func (c *Collector) Stream(ctx context.Context, t HeaderChain, from int) *EntryStream {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &Feed{cancel: cancel, queue: make(chan chan fetched, feedAhead)}
-	f.done.Go(func() { f.read(ctx, c, t, from) })
-	return f
+	s := &EntryStream{cancel: cancel, queue: make(chan chan fetched, streamAhead)}
+	s.done.Go(func() { s.read(ctx, c, t, from) })
+	return s
 }
 
-func (f *Feed) read(ctx context.Context, c *Collector, t Trail, from int) {
-	defer close(f.queue)
+func (s *EntryStream) read(ctx context.Context, c *Collector, t HeaderChain, from int) {
+	defer close(s.queue)
 	slots := make(chan struct{}, Concurrency)
 	warmed := primitives.Epoch(0)
 	for i := from; i < len(t.Refs); i++ {
 		// The creators of the next epoch are there when its first block is asked for; a
-		// feed of blocks that are there already asks for them when it comes to them.
+		// stream of blocks that are there already asks for them when it comes to them.
 		if next := c.spec.Epoch(t.Refs[i].Slot) + 1; next > warmed && next <= c.spec.Epoch(t.Tip().Slot) && !c.has(t.Refs[i].Root) {
 			warmed = next
-			f.done.Go(func() { _, _ = c.creatorsAt(ctx, c.spec.StartSlot(next)) })
+			s.done.Go(func() { _, _ = c.creatorsAt(ctx, c.spec.StartSlot(next)) })
 		}
 		got := make(chan fetched, 1)
 		select {
-		case f.queue <- got:
+		case s.queue <- got:
 		case <-ctx.Done():
-			f.cut = ctx.Err()
+			s.broken = ctx.Err()
 			return
 		}
 		select {
@@ -58,7 +58,7 @@ func (f *Feed) read(ctx context.Context, c *Collector, t Trail, from int) {
 			got <- fetched{err: ctx.Err()}
 			return
 		}
-		f.done.Go(func() {
+		s.done.Go(func() {
 			entry, err := c.entry(ctx, t, i)
 			<-slots
 			got <- fetched{entry, err}
@@ -67,26 +67,26 @@ func (f *Feed) read(ctx context.Context, c *Collector, t Trail, from int) {
 }
 
 // Next waits for the next entry; io.EOF after the last one. An error stays.
-func (f *Feed) Next() (Entry, error) {
-	if f.err != nil {
-		return Entry{}, f.err
+func (s *EntryStream) Next() (Entry, error) {
+	if s.err != nil {
+		return Entry{}, s.err
 	}
-	got, ok := <-f.queue
+	got, ok := <-s.queue
 	if !ok {
-		if f.err = f.cut; f.err == nil {
-			f.err = io.EOF
+		if s.err = s.broken; s.err == nil {
+			s.err = io.EOF
 		}
-		return Entry{}, f.err
+		return Entry{}, s.err
 	}
 	next := <-got
 	if next.err != nil {
-		f.err = next.err
+		s.err = next.err
 	}
 	return next.entry, next.err
 }
 
 // Close ends the reading and waits for it.
-func (f *Feed) Close() {
-	f.cancel()
-	f.done.Wait()
+func (s *EntryStream) Close() {
+	s.cancel()
+	s.done.Wait()
 }

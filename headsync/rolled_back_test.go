@@ -46,20 +46,20 @@ func TestPushOntoWhatWasRolledBack(t *testing.T) {
 				for seed := uint64(1); seed < 4; seed++ {
 					r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate, c.Seed = 0, 0, seed }, gwatsim.Config{StartSlot: 40})
 					a := r.attempt()
-					a.FullPush, a.Driver = full, &rollback{r: r, by: 20}
+					a.PushFromCheckpoint, a.Driver = full, &rollback{r: r, by: 20}
 					result, err := r.run(a)
 					if err == nil { // the order of what was lost is one that gwat finds by itself
 						r.requireCanonical(result.Head.Slot)
 						continue
 					}
 					wrong++
-					var undone *headsync.Undone
-					require.ErrorAs(t, err, &undone, "seed %d", seed)
-					require.ErrorIs(t, err, headsync.ErrUndone)
+					var rolledBack *headsync.RolledBackError
+					require.ErrorAs(t, err, &rolledBack, "seed %d", seed)
+					require.ErrorIs(t, err, headsync.ErrRolledBack)
 					require.Nil(t, result.Confirmed)
 					require.NotEqual(t, -1, r.wrongNumber(result.Head.Slot), "it is in disorder")
 					a = r.attempt()
-					a.Below = &undone.Below
+					a.Below = &rolledBack.Below
 					result, err = r.run(a)
 					require.NoError(t, err)
 					r.requireCanonical(result.Head.Slot)
@@ -82,7 +82,7 @@ func TestNothingIsPushedOntoAnotherCheckpoint(t *testing.T) {
 			return ""
 		}
 		_, err := r.run(a)
-		require.ErrorIs(t, err, headsync.ErrUndone)
+		require.ErrorIs(t, err, headsync.ErrRolledBack)
 		require.Equal(t, failure.Abort, failure.Kind(err))
 		require.Zero(t, r.calls("dag_headSyncReady"))
 		require.Zero(t, r.calls("dag_headSync"))

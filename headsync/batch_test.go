@@ -44,7 +44,7 @@ func (r *rig) requireSegments(least int) {
 		ready, push := calls[i], calls[i+1]
 		require.Equal(r.t, "dag_headSyncReady", ready.Method)
 		require.Equal(r.t, "dag_headSync", push.Method)
-		require.Equal(r.t, ready.Before.Finalized, ready.After.Finalized, "segment %d rolls back", i/2)
+		require.Equal(r.t, ready.Before.Finalized, ready.After.Finalized, "batch %d rolls back", i/2)
 		require.NotEmpty(r.t, push.Infos)
 		// What names no spine can be no checkpoint, so it is pushed with what follows it.
 		for slot := ready.Infos[0].Slot + 1; slot < push.Infos[0].Slot; slot++ {
@@ -75,8 +75,8 @@ func TestSegmentsFollowTheMeasuredPace(t *testing.T) {
 		r := newRig(t, longStall, gwatsim.Config{EntryCost: 5 * time.Millisecond})
 		a := r.attempt()
 		a.Limits.Soft = 250 * time.Millisecond
-		a.Pace = &headsync.Pace{}
-		a.Pace.Observe(10, 50*time.Millisecond)
+		a.Throughput = &headsync.Throughput{}
+		a.Throughput.Observe(10, 50*time.Millisecond)
 		result, err := r.run(a)
 		require.NoError(t, err)
 		r.requireSegments(4)
@@ -90,11 +90,11 @@ func TestHardDeadlineEndsTheAttempt(t *testing.T) {
 		r := newRig(t, longStall, gwatsim.Config{EntryCost: 20 * time.Millisecond})
 		a := r.attempt()
 		a.Limits.Hard = 500 * time.Millisecond
-		a.Pace = &headsync.Pace{}
+		a.Throughput = &headsync.Throughput{}
 		_, err := r.run(a)
 		require.ErrorIs(t, err, gwatclient.ErrLost)
 		require.Equal(t, "push", r.ledger.pending.Call)
-		require.Less(t, a.Pace.Entries(250*time.Millisecond), 64, "the next one is smaller")
+		require.Less(t, a.Throughput.Entries(250*time.Millisecond), 64, "the next one is smaller")
 	})
 }
 
@@ -140,17 +140,17 @@ func TestFullPush(t *testing.T) {
 		require.NoError(t, err)
 		before := len(r.pushes())
 		again := r.attempt()
-		again.FullPush = true
+		again.PushFromCheckpoint = true
 		result, err := r.run(again)
 		require.NoError(t, err)
-		require.False(t, result.Level)
+		require.False(t, result.Synced)
 		calls := r.pushes()[before:]
 		require.Less(t, calls[0].After.Finalized, calls[0].Before.Finalized, "it rolls back to the last checkpoint")
 		r.requireCanonical(result.Confirmed.Slot)
 	})
 }
 
-// Between two segments the beacon's own call finalizes more: that is passed.
+// Between two batches the beacon's own call finalizes more: that is passed.
 func TestBeaconFinalizesBetweenTwoSegments(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, func(c *world.Config) { longStall(c); c.MaxBlocksPerSlot = 1 }, gwatsim.Config{})

@@ -26,62 +26,62 @@ const maxRoom = 1 << 18
 // keptBelow is how many refs below the slot asked for are kept for later calls.
 const keptBelow = 4096
 
-// Ref names a canonical beacon block.
-type Ref struct {
+// BlockRef names a canonical beacon block.
+type BlockRef struct {
 	Root common.Hash
 	Slot primitives.Slot
 }
 
-// Trail is the canonical chain up to a head as names only, so that a long one
+// HeaderChain is the canonical chain up to a head as names only, so that a long one
 // costs 40 bytes a slot. Refs rise in slot; each is the parent of the next one,
 // and Parent is the parent of the first.
-type Trail struct {
+type HeaderChain struct {
 	Parent common.Hash
-	Refs   []Ref
+	Refs   []BlockRef
 }
 
-// Tip is the head the trail leads to.
-func (t Trail) Tip() Ref { return t.Refs[len(t.Refs)-1] }
+// Tip is the head the chain leads to.
+func (h HeaderChain) Tip() BlockRef { return h.Refs[len(h.Refs)-1] }
 
 // From is the index of the first block at or after a slot.
-func (t Trail) From(slot primitives.Slot) int {
-	return sort.Search(len(t.Refs), func(i int) bool { return t.Refs[i].Slot >= slot })
+func (h HeaderChain) From(slot primitives.Slot) int {
+	return sort.Search(len(h.Refs), func(i int) bool { return h.Refs[i].Slot >= slot })
 }
 
-// Has tells whether a block is on the trail.
-func (t Trail) Has(slot primitives.Slot, root common.Hash) bool {
-	i := t.From(slot)
-	return i < len(t.Refs) && t.Refs[i] == Ref{Root: root, Slot: slot}
+// Has tells whether a block is on the chain.
+func (h HeaderChain) Has(slot primitives.Slot, root common.Hash) bool {
+	i := h.From(slot)
+	return i < len(h.Refs) && h.Refs[i] == BlockRef{Root: root, Slot: slot}
 }
 
-func (t Trail) parentOf(i int) common.Hash {
+func (h HeaderChain) parentOf(i int) common.Hash {
 	if i == 0 {
-		return t.Parent
+		return h.Parent
 	}
-	return t.Refs[i-1].Root
+	return h.Refs[i-1].Root
 }
 
-// Canonical is how many of entries, from the first on, are on the trail. They
+// Canonical is how many of entries, from the first on, are on the chain. They
 // are linked, so one that is on it has all before it on it too.
-func (t Trail) Canonical(entries []Entry) int {
+func (h HeaderChain) Canonical(entries []Entry) int {
 	for i := len(entries); i > 0; i-- {
-		if t.Has(entries[i-1].Slot(), entries[i-1].Root) {
+		if h.Has(entries[i-1].Slot(), entries[i-1].Root) {
 			return i
 		}
 	}
 	return 0
 }
 
-// Trail gives the chain from the first block at or after slot from up to head.
+// Chain gives the chain from the first block at or after slot from up to head.
 // Only what is new since the last call is read. Errors: ErrReorg if a block is no
 // longer to be had, ErrInconsistent, and the client's.
-func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from primitives.Slot) (Trail, error) {
-	known, begins := c.trail, c.trailFrom
+func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from primitives.Slot) (HeaderChain, error) {
+	known, begins := c.chain, c.chainFrom
 	if begins <= from && len(known.Refs) > 0 && known.Tip().Root == head.Root {
 		return known.since(from), nil
 	}
-	newer := make([]Ref, 1, 1+c.room(head.Slot, from, known))
-	newer[0] = Ref{head.Root, head.Slot}
+	newer := make([]BlockRef, 1, 1+c.room(head.Slot, from, known))
+	newer[0] = BlockRef{head.Root, head.Slot}
 	parent := head.ParentRoot
 	w := walk{c: c, from: from, window: 1}
 	linked := false
@@ -94,33 +94,33 @@ func (c *Collector) Trail(ctx context.Context, head beaconclient.Header, from pr
 			for ; i >= 0; i-- { // what is known begins too late: go on below it
 				newer = append(newer, known.Refs[i])
 			}
-			parent, slot, known = known.Parent, known.Refs[0].Slot, Trail{}
+			parent, slot, known = known.Parent, known.Refs[0].Slot, HeaderChain{}
 			continue
 		}
 		h, err := w.header(ctx, parent, slot, known.below(slot))
 		if err != nil {
-			return Trail{}, err
+			return HeaderChain{}, err
 		}
 		if h.Slot >= slot {
-			return Trail{}, fmt.Errorf("%w: the parent %s of the block at slot %d says slot %d", ErrInconsistent, h.Root, slot, h.Slot)
+			return HeaderChain{}, fmt.Errorf("%w: the parent %s of the block at slot %d says slot %d", ErrInconsistent, h.Root, slot, h.Slot)
 		}
 		if h.Slot < from {
 			break
 		}
-		newer = append(newer, Ref{h.Root, h.Slot})
+		newer = append(newer, BlockRef{h.Root, h.Slot})
 		parent, slot = h.ParentRoot, h.Slot
 	}
 	slices.Reverse(newer)
 	if !linked {
 		c.forgetCommittees() // it may be the chain of another network
 	}
-	c.trail, c.trailFrom = Trail{Parent: parent, Refs: newer}, from
-	return c.trail, nil
+	c.chain, c.chainFrom = HeaderChain{Parent: parent, Refs: newer}, from
+	return c.chain, nil
 }
 
 // room is how many blocks the walk may find at the most, bounded, and some that
-// will follow: a long trail that grew by doubling would leave as much behind.
-func (c *Collector) room(head, from primitives.Slot, known Trail) int {
+// will follow: a long chain that grew by doubling would leave as much behind.
+func (c *Collector) room(head, from primitives.Slot, known HeaderChain) int {
 	low := max(from, known.below(head))
 	if head <= low {
 		return 0
@@ -129,49 +129,49 @@ func (c *Collector) room(head, from primitives.Slot, known Trail) int {
 }
 
 // join appends what was walked, newest first, to the first n refs of the known
-// trail. A trail that somebody reads is never written to.
-func (c *Collector) join(known Trail, n int, newer []Ref) Trail {
+// chain. A chain that somebody reads is never written to.
+func (c *Collector) join(known HeaderChain, n int, newer []BlockRef) HeaderChain {
 	slices.Reverse(newer)
 	refs := known.Refs
 	if n < len(refs) {
 		refs = slices.Clip(refs[:n])
 		c.forgetCreators() // the branch may have other committees
 	}
-	c.trail = Trail{Parent: known.Parent, Refs: append(refs, newer...)}
-	return c.trail
+	c.chain = HeaderChain{Parent: known.Parent, Refs: append(refs, newer...)}
+	return c.chain
 }
 
-// since is the part of a trail from a slot on.
-func (t Trail) since(slot primitives.Slot) Trail {
-	i := t.From(slot)
-	return Trail{Parent: t.parentOf(i), Refs: t.Refs[i:]}
+// since is the part of a chain from a slot on.
+func (h HeaderChain) since(slot primitives.Slot) HeaderChain {
+	i := h.From(slot)
+	return HeaderChain{Parent: h.parentOf(i), Refs: h.Refs[i:]}
 }
 
 // Forget drops what is kept of slots long before one: no attempt begins there again.
 func (c *Collector) Forget(before primitives.Slot) {
-	if i := c.trail.From(before); i > keptBelow {
-		kept := c.trail.since(before)
-		c.trail, c.trailFrom = Trail{Parent: kept.Parent, Refs: slices.Clone(kept.Refs)}, before
+	if i := c.chain.From(before); i > keptBelow {
+		kept := c.chain.since(before)
+		c.chain, c.chainFrom = HeaderChain{Parent: kept.Parent, Refs: slices.Clone(kept.Refs)}, before
 	}
 }
 
-// Distrust drops the trail: an answer in it was wrong, or is no longer right.
-func (c *Collector) Distrust() {
-	c.trail, c.trailFrom = Trail{}, 0
+// Reset drops the chain: an answer in it was wrong, or is no longer right.
+func (c *Collector) Reset() {
+	c.chain, c.chainFrom = HeaderChain{}, 0
 	c.forgetCommittees()
 }
 
 // endsAt finds the ref with a root among those below a slot: if it is on the
-// trail it is the last of them.
-func (t Trail) endsAt(root common.Hash, slot primitives.Slot) (int, bool) {
-	i := t.From(slot) - 1
-	return i, i >= 0 && t.Refs[i].Root == root
+// chain it is the last of them.
+func (h HeaderChain) endsAt(root common.Hash, slot primitives.Slot) (int, bool) {
+	i := h.From(slot) - 1
+	return i, i >= 0 && h.Refs[i].Root == root
 }
 
 // below is the slot of the newest ref below a slot: the walk can end there.
-func (t Trail) below(slot primitives.Slot) primitives.Slot {
-	if i := t.From(slot) - 1; i >= 0 {
-		return t.Refs[i].Slot
+func (h HeaderChain) below(slot primitives.Slot) primitives.Slot {
+	if i := h.From(slot) - 1; i >= 0 {
+		return h.Refs[i].Slot
 	}
 	return 0
 }
