@@ -11,12 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/status"
 )
@@ -40,7 +40,7 @@ var (
 
 // Client asks one syncd. It is safe for concurrent use.
 type Client struct {
-	address string // as given
+	address string // without a password
 	socket  string // of the subscriptions
 	rpc     *rpc.Client
 	http    *http.Transport
@@ -48,12 +48,12 @@ type Client struct {
 
 // New checks the address; it does not connect. Close ends the client.
 func New(address string) (*Client, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%w: it is %q, want a URL such as http://127.0.0.1:8650", ErrAddress, address)
+	at, err := endpoint.Syncd.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	c := &Client{
-		address: address, socket: "ws" + strings.TrimPrefix(u.String(), "http"),
+		address: at.String(), socket: "ws" + strings.TrimPrefix(at.URL().String(), "http"),
 		http: &http.Transport{DialContext: (&net.Dialer{Timeout: callTimeout}).DialContext, IdleConnTimeout: time.Minute, Proxy: http.ProxyFromEnvironment},
 	}
 	c.rpc, err = rpc.DialOptions(context.Background(), address, rpc.WithHTTPClient(&http.Client{Transport: bounded{c.http}}))
@@ -69,7 +69,7 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// Address is the API's, as it was given.
+// Address is the API's, without user and password.
 func (c *Client) Address() string { return c.address }
 
 // bounded ends an answer that is too long.

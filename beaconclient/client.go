@@ -8,17 +8,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -36,7 +35,6 @@ const (
 )
 
 const (
-	maxPort        = 65535
 	maxConns       = 32
 	maxHeaderBytes = 64 << 10
 	keepAlive      = 15 * time.Second
@@ -99,11 +97,11 @@ func New(cfg Config) (*Client, error) {
 	case cfg.MaxBody < 0:
 		return nil, failure.Newf(failure.NeedsHuman, "beacon answer limit %d is negative", cfg.MaxBody)
 	}
-	base, err := parseURL(cfg.URL)
+	at, err := endpoint.Beacon.Parse(cfg.URL)
 	if err != nil {
 		return nil, failure.WithKind(failure.NeedsHuman, err)
 	}
-	c := &Client{base: base, masked: mask(base), maxBody: cfg.MaxBody, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
+	c := &Client{base: at.URL(), masked: at.String(), maxBody: cfg.MaxBody, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
 	c.closed, c.shut = context.WithCancel(context.Background())
 	c.rest = newHTTPClient(cfg)
 	// The node sends the head of an event stream only with its first event, and
@@ -129,42 +127,6 @@ func newHTTPClient(cfg Config) *http.Client {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// parseURL never repeats the URL in an error: it may hold a password.
-func parseURL(raw string) (*url.URL, error) {
-	if strings.TrimSpace(raw) == "" {
-		return nil, errors.New("beacon URL is empty: want http(s)://host:port")
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return nil, fmt.Errorf("beacon URL does not parse, want http(s)://host:port: %w", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("beacon URL has the scheme %q: want http://host:port or https://host:port", u.Scheme)
-	}
-	if u.Hostname() == "" {
-		return nil, fmt.Errorf("beacon URL %s:// names no host", u.Scheme)
-	}
-	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > maxPort) {
-		return nil, fmt.Errorf("beacon URL has the port %s: want 1 to %d", failure.Text(u.Port()), maxPort)
-	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("beacon URL has a query or a fragment: want http(s)://host:port and perhaps a path")
-	}
-	return u, nil
-}
-
-func mask(u *url.URL) string {
-	shown := *u
-	if shown.User != nil {
-		shown.User = url.User("***")
-	}
-	return strings.ReplaceAll(shown.String(), "%2A%2A%2A", "***")
 }
 
 // Close ends every call and stream.

@@ -1,25 +1,14 @@
 package failure
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 // MaxText bounds what a node can write into an error, and so into our log.
 const MaxText = 512
-
-// secrets are what a node, or a proxy before it, may repeat of a request of ours:
-// the Authorization header, a token, the credentials and query values of a URL.
-var secrets = []struct {
-	form *regexp.Regexp
-	as   string
-}{
-	{regexp.MustCompile(`(?i)\b(bearer|basic)[ :]+[A-Za-z0-9+/=_.~-]{12,}`), "$1 ***"},
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,2}`), "***"},
-	{regexp.MustCompile(`://[^/@\s]+@`), "://***@"},
-	{regexp.MustCompile(`([?&][A-Za-z0-9_.-]+=)[^&\s"']+`), "$1***"},
-}
 
 // Text gives what a node said as it may stand in an error: on one line, valid
 // and printable UTF-8, at most MaxText bytes, without the web pages of servers that are no node,
@@ -30,9 +19,7 @@ func Text(said string) string {
 		return "(a web page)"
 	}
 	said = said[:min(len(said), 4*MaxText)] // what is masked may be long
-	for _, s := range secrets {
-		said = s.form.ReplaceAllString(said, s.as)
-	}
+	said = endpoint.Redact(said)
 	cut := ""
 	if len(said) > MaxText {
 		said, cut = said[:MaxText], "…"

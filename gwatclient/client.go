@@ -6,16 +6,12 @@ package gwatclient
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"net"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -24,8 +20,6 @@ const (
 	DefaultTimeout = 5 * time.Second
 	DefaultMaxBody = 16 << 20
 )
-
-const maxPort = 65535
 
 // Config says where a gwat node is and how long and how large an answer may be.
 type Config struct {
@@ -92,12 +86,12 @@ func New(cfg Config) (*Client, error) {
 	case len(cfg.JWTSecret) != 0 && len(cfg.JWTSecret) != jwtSecretLen:
 		return nil, failure.Newf(failure.NeedsHuman, "JWT secret has %d bytes, want %d", len(cfg.JWTSecret), jwtSecretLen)
 	}
-	scheme, masked, err := parseEndpoint(cfg.Endpoint)
+	at, err := endpoint.Gwat.Parse(cfg.Endpoint)
 	if err != nil {
 		return nil, failure.WithKind(failure.NeedsHuman, err)
 	}
-	c := &Client{masked: masked, timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
-	switch scheme {
+	c := &Client{masked: at.String(), timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
+	switch at.Scheme() {
 	case "http", "https":
 		c.reads, c.changes = newHTTPWire(cfg, true), newHTTPWire(cfg, false)
 	case "ws", "wss":
@@ -116,48 +110,6 @@ func (c *Client) Close() {
 
 // Endpoint is the configured endpoint without user, password and query values.
 func (c *Client) Endpoint() string { return c.masked }
-
-// parseEndpoint gives the scheme ("" for IPC) and a form fit for logs. Its
-// errors never repeat the endpoint whole: it may hold a password.
-func parseEndpoint(endpoint string) (scheme, masked string, err error) {
-	if strings.TrimSpace(endpoint) == "" {
-		return "", "", errors.New("gwat endpoint is empty: want http(s)://, ws(s):// or the path of an IPC socket")
-	}
-	if !strings.Contains(endpoint, "://") {
-		if _, _, err := net.SplitHostPort(endpoint); err == nil && !strings.Contains(endpoint, "/") {
-			return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint %q has no scheme: write http://%s", endpoint, endpoint)
-		}
-		return "", endpoint, nil
-	}
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint is no URL: %w", err)
-	}
-	switch u.Scheme {
-	case "http", "https", "ws", "wss":
-	default:
-		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint has the scheme %q: want http, https, ws, wss or the path of an IPC socket", u.Scheme)
-	}
-	if u.Hostname() == "" {
-		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint %s:// names no host", u.Scheme)
-	}
-	if n, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || n < 1 || n > maxPort) {
-		return "", "", failure.Newf(failure.NeedsHuman, "gwat endpoint has the port %s: want 1 to %d", failure.Text(u.Port()), maxPort)
-	}
-	scheme = u.Scheme
-	if u.User != nil {
-		u.User = url.User("***")
-	}
-	if u.RawQuery != "" {
-		u.RawQuery = "***"
-	}
-	u.Fragment = ""
-	return scheme, strings.ReplaceAll(u.String(), "%2A%2A%2A", "***"), nil
-}
 
 // read makes a call with the client's own timeout.
 func (c *Client) read(ctx context.Context, method string, args ...any) (json.RawMessage, error) {

@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/logs"
 )
@@ -181,10 +180,10 @@ func (c *Config) checkOwn() error {
 
 // checkServing is the part that the demo has as well.
 func (c *Config) checkServing() error {
-	_, port, err := net.SplitHostPort(c.API.Listen)
-	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("--api.listen is %q: want host:port, such as 127.0.0.1:8650", c.API.Listen)
+	if err := endpoint.CheckListen(c.API.Listen); err != nil {
+		return fmt.Errorf("--api.listen is %q: %w", c.API.Listen, err)
 	}
+	var err error
 	if c.API.JWTSecret != "" {
 		if c.apiJWT, err = gwatclient.LoadJWTSecret(c.API.JWTSecret); err != nil {
 			return fmt.Errorf("--api.jwt-secret: %w; name a file of 64 hex digits, such as `openssl rand -hex 32` makes, readable for this user", err)

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"net/url"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 // Where a setting's value is from.
@@ -38,11 +37,11 @@ func collect(section reflect.Value, prefix string, into map[string]any) {
 		}
 		switch v := section.Field(i).Interface().(type) {
 		case string:
-			into[prefix+key] = withoutSecret(v)
+			into[prefix+key] = endpoint.Mask(v)
 		case []string:
 			texts := []string{}
 			for _, text := range v {
-				texts = append(texts, withoutSecret(text))
+				texts = append(texts, endpoint.Mask(text))
 			}
 			into[prefix+key] = texts
 		case time.Duration:
@@ -53,23 +52,4 @@ func collect(section reflect.Value, prefix string, into map[string]any) {
 			collect(section.Field(i), prefix+key+".", into)
 		}
 	}
-}
-
-// withoutSecret masks user, password and query of a URL; other texts stay.
-func withoutSecret(text string) string {
-	if !strings.Contains(text, "://") {
-		return text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return "***"
-	}
-	if u.User != nil {
-		u.User = url.User("***")
-	}
-	if u.RawQuery != "" {
-		u.RawQuery = "***"
-	}
-	u.Fragment = ""
-	return strings.ReplaceAll(u.String(), "%2A%2A%2A", "***")
 }

@@ -5,9 +5,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 // invalidValue is how the library begins to tell of a value that a flag cannot take.
@@ -43,18 +44,11 @@ func wanted(cmd *cli.Command, name string) string {
 	return ""
 }
 
-const maxPort = 1<<16 - 1
-
-// apiURL is the value of --api: a wrong port is no syncd that does not answer.
+// apiURL checks the value of --api.
 func apiURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fail(exitUsage, "--api is %q: want a URL such as http://127.0.0.1:8650", raw)
+	at, err := endpoint.Syncd.Parse(raw)
+	if err != nil {
+		return nil, fail(exitUsage, "--api: %w", err)
 	}
-	if port := u.Port(); port != "" {
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > maxPort {
-			return nil, fail(exitUsage, "--api: the port %s is none: want 1 to %d", port, maxPort)
-		}
-	}
-	return u, nil
+	return at.URL(), nil
 }
