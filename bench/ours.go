@@ -12,11 +12,11 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
-	"github.com/gwatsync/syncd/status"
 )
 
 // ours is what syncd uses for one head sync, with nothing collected yet and a
@@ -107,10 +107,10 @@ func (l *ledger) failed() error {
 }
 
 // SetPending implements headsync.Ledger.
-func (l *ledger) SetPending(p journal.Pending) { l.note(l.journal.SetPending(p)) }
+func (l *ledger) SetPending(p checkpoint.Pending) { l.note(l.journal.SetPending(p)) }
 
 // ClearPending implements headsync.Ledger.
 func (l *ledger) ClearPending() { l.note(l.journal.ClearPending()) }
 
 // SetConfirmed implements headsync.Ledger.
-func (l *ledger) SetConfirmed(c status.Confirmed) { l.note(l.journal.SetConfirmed(c)) }
+func (l *ledger) SetConfirmed(c checkpoint.Confirmed) { l.note(l.journal.SetConfirmed(c)) }

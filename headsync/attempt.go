@@ -14,8 +14,6 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
-	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // Errors of an attempt.
@@ -72,7 +70,7 @@ type Result struct {
 	Head      beaconclient.Header
 	Pushed    int           // entries that were pushed and confirmed
 	Spines    []common.Hash // of the last push
-	Confirmed *status.Confirmed
+	Confirmed *checkpoint.Confirmed
 }
 
 // Attempt is one head sync: prove how far gwat has the beacon's chain, then
@@ -102,7 +100,7 @@ type Attempt struct {
 	// whether gwat is caught up.
 	HandsOff func() string
 	// Takeover is a ready of an earlier attempt that gwat has accepted (S1).
-	Takeover *journal.Pending
+	Takeover *checkpoint.Pending
 	// Below, if not nil, is a slot from which on gwat may have another order than it
 	// had, below the last checkpoint too: the attempt begins there or before.
 	Below *primitives.Slot
@@ -112,10 +110,10 @@ type Attempt struct {
 	chain   HeaderChain
 	next    int // index in the chain of the first entry after the position
 	pos     Position
-	start   int              // of next, when the round began
-	inForce *journal.Pending // the ready that gwat has accepted
-	sent    int              // batches
-	reads   sync.WaitGroup   // of batches whose spines are being read
+	start   int                 // of next, when the round began
+	inForce *checkpoint.Pending // the ready that gwat has accepted
+	sent    int                 // batches
+	reads   sync.WaitGroup      // of batches whose spines are being read
 	result  Result
 }
 

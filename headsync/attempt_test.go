@@ -23,8 +23,6 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
-	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,13 +137,13 @@ func (r *rig) wrongNumber(upTo primitives.Slot) int {
 // memory is a ledger that can be asked.
 type memory struct {
 	mu        sync.Mutex
-	pending   *journal.Pending
+	pending   *checkpoint.Pending
 	sent      []string
-	confirmed *status.Confirmed
+	confirmed *checkpoint.Confirmed
 	slow      time.Duration
 }
 
-func (m *memory) SetPending(p journal.Pending) {
+func (m *memory) SetPending(p checkpoint.Pending) {
 	time.Sleep(m.slow)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -156,7 +154,7 @@ func (m *memory) ClearPending() {
 	defer m.mu.Unlock()
 	m.pending = nil
 }
-func (m *memory) SetConfirmed(c status.Confirmed) {
+func (m *memory) SetConfirmed(c checkpoint.Confirmed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.confirmed = &c
@@ -272,7 +270,7 @@ func TestTakeoverNeedsNoSecondReady(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, accepted)
 		a := r.attempt()
-		a.Takeover = &journal.Pending{Call: "ready", Slot: block.Slot, Root: block.Root, Spine: block.Finalization[len(block.Finalization)-1]}
+		a.Takeover = &checkpoint.Pending{Call: "ready", Slot: block.Slot, Root: block.Root, Spine: block.Finalization[len(block.Finalization)-1]}
 		result, err := r.run(a)
 		require.NoError(t, err)
 		require.Equal(t, 1, r.calls("dag_headSyncReady"))

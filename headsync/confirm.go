@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // confirming is a push whose spines are being read; its answer comes once.
@@ -68,7 +68,7 @@ func (a *Attempt) confirmed(of confirming) error {
 	a.result.Pushed += len(c.push)
 	a.result.Spines = Spines(c.push)
 	if spine, has := c.pos.Checkpoint.Info.LastSpine(); has {
-		a.result.Confirmed = &status.Confirmed{
+		a.result.Confirmed = &checkpoint.Confirmed{
 			Slot: c.pos.Checkpoint.Slot(), Root: c.pos.Checkpoint.Root, Spine: spine, Number: c.pos.Number, At: a.Now(),
 		}
 		a.Ledger.SetConfirmed(*a.result.Confirmed)

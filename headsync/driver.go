@@ -8,8 +8,6 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // Driver is all in which the two generations of the protocol differ: how gwat
@@ -40,7 +38,7 @@ type Chain interface {
 // written down before they are sent, so that a syncd that died in between can
 // be told from another driver (S1, S6).
 type Ledger interface {
-	SetPending(journal.Pending)
+	SetPending(checkpoint.Pending)
 	ClearPending()
-	SetConfirmed(status.Confirmed)
+	SetConfirmed(checkpoint.Confirmed)
 }

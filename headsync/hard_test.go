@@ -16,16 +16,15 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
-	"github.com/gwatsync/syncd/journal"
 )
 
 // accepted makes gwat ready at a block, as an attempt did whose answer was lost.
-func (r *rig) accepted(b *world.BeaconBlock) *journal.Pending {
+func (r *rig) accepted(b *world.BeaconBlock) *checkpoint.Pending {
 	r.t.Helper()
 	ok, err := r.gwat.HeadSyncReady(context.Background(), checkpoint.ConsensusInfo{Slot: b.Slot, Finalizing: b.Finalization})
 	require.NoError(r.t, err)
 	require.True(r.t, ok)
-	return &journal.Pending{Call: journal.CallReady, Slot: b.Slot, Root: b.Root, Spine: b.Finalization[len(b.Finalization)-1]}
+	return &checkpoint.Pending{Call: checkpoint.CallReady, Slot: b.Slot, Root: b.Root, Spine: b.Finalization[len(b.Finalization)-1]}
 }
 
 func (r *rig) justified() *world.BeaconBlock {
@@ -112,7 +111,7 @@ func TestReleaseThatWasNotSent(t *testing.T) {
 		}}
 		_, err := r.run(a)
 		require.ErrorIs(t, err, headsync.ErrHeadUnknown)
-		require.Equal(t, journal.CallReady, r.ledger.pending.Call)
+		require.Equal(t, checkpoint.CallReady, r.ledger.pending.Call)
 	})
 }
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
 )
 
 // PendingState is what became of a state-changing call whose answer was lost.
@@ -33,7 +33,7 @@ type Seen struct {
 // Judge tells what became of a pending call, and why. gwat carries out a call
 // whose caller gave up, at some later time; it is over when its effect is seen,
 // when the process that had it is gone, or when the lock it could hold has run out.
-func Judge(p journal.Pending, s Seen) (PendingState, string) {
+func Judge(p checkpoint.Pending, s Seen) (PendingState, string) {
 	since := s.CheckedAt.After(p.SentAt)
 	held := since && s.Stage == gwatclient.StageHead
 	// A proxy before gwat refuses connections, too; a lock survives no restart.
@@ -47,12 +47,12 @@ func Judge(p journal.Pending, s Seen) (PendingState, string) {
 	switch {
 	case !s.Now.Before(until):
 		return PendingOver, "the time has passed in which gwat could hold its lock for it"
-	case p.Call == journal.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:
+	case p.Call == checkpoint.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:
 		return PendingAccepted, "gwat stands at its checkpoint"
-	case p.Call == journal.CallPush && since && !held && s.Last != nil && s.Last.IsSpine():
+	case p.Call == checkpoint.CallPush && since && !held && s.Last != nil && s.Last.IsSpine():
 		return PendingOver, "gwat has finalized all of it"
 	}
 	return PendingOpen, fmt.Sprintf("the %s sent at %s, which had no answer, to be over: gwat may still carry it out until about %s",
-		map[string]string{journal.CallReady: "dag_headSyncReady", journal.CallPush: "dag_headSync"}[p.Call],
+		map[string]string{checkpoint.CallReady: "dag_headSyncReady", checkpoint.CallPush: "dag_headSync"}[p.Call],
 		p.SentAt.Format(time.TimeOnly), until.Format(time.TimeOnly))
 }

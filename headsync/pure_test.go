@@ -17,7 +17,6 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
 )
 
 func root(n int) common.Hash { return common.BytesToHash([]byte{0xbe, byte(n >> 8), byte(n)}) }
@@ -197,12 +196,12 @@ func TestJudgePending(t *testing.T) {
 	sent := time.Unix(1000, 0)
 	cp := &gwatclient.Block{Hash: spine(1), Number: number(1), Height: 1}
 	last := &gwatclient.Block{Hash: spine(9), Number: number(9), Height: 9}
-	ready := journal.Pending{Call: "ready", Spine: spine(1), SentAt: sent}
-	push := journal.Pending{Call: "push", Spine: spine(1), LastSpine: spine(9), SentAt: sent}
+	ready := checkpoint.Pending{Call: "ready", Spine: spine(1), SentAt: sent}
+	push := checkpoint.Pending{Call: "push", Spine: spine(1), LastSpine: spine(9), SentAt: sent}
 	base := Seen{Now: sent.Add(10 * time.Second), CheckedAt: sent.Add(9 * time.Second), LockTime: 100 * time.Second, GiveUp: 20 * time.Second, Latest: cp}
 	with := func(f func(*Seen)) Seen { s := base; f(&s); return s }
 	for name, tc := range map[string]struct {
-		p    journal.Pending
+		p    checkpoint.Pending
 		s    Seen
 		want PendingState
 	}{

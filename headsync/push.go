@@ -9,9 +9,9 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/journal"
 )
 
 // headAge is how old the head answer may be when a push is sent (S3).
@@ -143,7 +143,7 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	}
 	info, root := a.pos.Info()
 	a.tell(PhaseReady, nil)
-	pending := a.pending(journal.CallReady, push)
+	pending := a.pending(checkpoint.CallReady, push)
 	a.Ledger.SetPending(pending)
 	if why := a.HandsOff(); why != "" { // the disk may have been slow
 		a.Ledger.ClearPending()
@@ -223,9 +223,9 @@ func (a *Attempt) settle(err error) {
 	a.Ledger.ClearPending()
 }
 
-func (a *Attempt) pending(call string, push []Entry) journal.Pending {
+func (a *Attempt) pending(call string, push []Entry) checkpoint.Pending {
 	info, root := a.pos.Info()
-	p := journal.Pending{Call: call, Attempt: a.Number, Slot: info.Slot, Root: root, SentAt: a.Now()}
+	p := checkpoint.Pending{Call: call, Attempt: a.Number, Slot: info.Slot, Root: root, SentAt: a.Now()}
 	p.Spine, _ = info.LastSpine()
 	for _, e := range push {
 		if spine, has := e.Info.LastSpine(); has {
@@ -243,7 +243,7 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	}
 	// Written down first, so that no disk lies between the head's answer and the call,
 	// and before the owner is told, who then writes to the same journal.
-	a.Ledger.SetPending(a.pending(journal.CallPush, entries))
+	a.Ledger.SetPending(a.pending(checkpoint.CallPush, entries))
 	a.tell(PhasePushing, entries)
 	push, cause := a.freshest(ctx, entries)
 	if cause != nil && len(push) == 0 {

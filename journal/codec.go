@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // version of the values below; one of another version is not guessed at.
@@ -48,8 +50,8 @@ func decode[T any](raw []byte) (*T, error) {
 	if err := json.Unmarshal(e.Data, &v); err != nil || v == nil {
 		return nil, fmt.Errorf("%w: not of the expected shape", ErrBadValue)
 	}
-	if p, ok := any(v).(*Pending); ok && p.Call != CallReady && p.Call != CallPush {
-		return nil, fmt.Errorf("%w: a pending call that is neither %q nor %q", ErrBadValue, CallReady, CallPush)
+	if p, ok := any(v).(*pendingRecord); ok && p.Call != checkpoint.CallReady && p.Call != checkpoint.CallPush {
+		return nil, fmt.Errorf("%w: a pending call that is neither %q nor %q", ErrBadValue, checkpoint.CallReady, checkpoint.CallPush)
 	}
 	return v, nil
 }

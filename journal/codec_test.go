@@ -19,7 +19,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"too large":    `{"v":1,"data":"` + string(make([]byte, maxValue)) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decode[Pending]([]byte(raw))
+			_, err := decode[pendingRecord]([]byte(raw))
 			require.ErrorIs(t, err, ErrBadValue)
 			require.Less(t, len(err.Error()), 200)
 		})

@@ -11,14 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
-	"github.com/gwatsync/syncd/status"
 )
 
 // FuzzJournalValue: whatever a stored value holds, it is read as what can be
 // written again, or left out with a note.
 func FuzzJournalValue(f *testing.F) {
-	for _, v := range []any{pending, confirmed, status.Network{ChainID: 1}, status.Change{To: "working"}} {
+	for _, v := range []any{toPending(pending), toConfirmed(confirmed), Network{ChainID: 1}, Change{To: "working"}} {
 		raw, err := encode(v)
 		require.NoError(f, err)
 		f.Add(raw)
@@ -27,10 +27,10 @@ func FuzzJournalValue(f *testing.F) {
 	f.Add([]byte(`{"v":1,"data":{"slot":-1}}`))
 	f.Add([]byte(`{"v":1,"data":{"number":1e999}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		roundTrip[Pending](t, raw)
-		roundTrip[status.Confirmed](t, raw)
-		roundTrip[status.Network](t, raw)
-		roundTrip[status.Change](t, raw)
+		roundTrip[pendingRecord](t, raw)
+		roundTrip[confirmedRecord](t, raw)
+		roundTrip[Network](t, raw)
+		roundTrip[Change](t, raw)
 
 		j := OpenStore(&Memory{
 			values:  map[string][]byte{keyPending: raw, keyConfirmed: raw, keyNetwork: raw},
@@ -63,7 +63,7 @@ func roundTrip[T any](t *testing.T, raw []byte) {
 // requireUsable: everything can be read, written and read back.
 func requireUsable(t *testing.T, j *Journal) {
 	if p, err := j.Pending(); p != nil {
-		require.Contains(t, []string{CallReady, CallPush}, p.Call)
+		require.Contains(t, []string{checkpoint.CallReady, checkpoint.CallPush}, p.Call)
 	} else {
 		require.NoError(t, err)
 	}
@@ -71,10 +71,10 @@ func requireUsable(t *testing.T, j *Journal) {
 	require.NoError(t, err)
 	_, err = j.History(0)
 	require.NoError(t, err)
-	require.NoError(t, j.SetNetwork(status.Network{ChainID: 77, GenesisTime: 78}))
+	require.NoError(t, j.SetNetwork(Network{ChainID: 77, GenesisTime: 78}))
 	require.NoError(t, j.SetConfirmed(confirmed))
 	require.NoError(t, j.SetPending(pending))
-	require.NoError(t, j.AppendChange(status.Change{To: "fuzzed"}))
+	require.NoError(t, j.AppendChange(Change{To: "fuzzed"}))
 	requireKept(t, j)
 }
 
@@ -101,7 +101,7 @@ func goodFile(t testing.TB, n int) []byte {
 	require.NoError(t, err)
 	require.NoError(t, j.SetPending(pending))
 	for i := range n {
-		require.NoError(t, j.AppendChange(status.Change{To: fmt.Sprint(i), Reason: fmt.Sprintf("%0100d", i)}))
+		require.NoError(t, j.AppendChange(Change{To: fmt.Sprint(i), Reason: fmt.Sprintf("%0100d", i)}))
 	}
 	require.NoError(t, j.Close())
 	raw, err := os.ReadFile(path)

@@ -8,19 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"github.com/ethereum/go-ethereum/common"
-	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
-
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
-	"github.com/gwatsync/syncd/status"
-)
-
-// The calls that change gwat's state and so are journalled before they are sent.
-const (
-	CallReady = "ready" // dag_headSyncReady
-	CallPush  = "push"  // dag_headSync
 )
 
 // historyKept bounds the stage history; the oldest changes go first.
@@ -33,18 +23,6 @@ var (
 	// ErrClosed: the journal was closed.
 	ErrClosed = errors.New("journal is closed")
 )
-
-// Pending is a state-changing call that was sent, or was about to be, and has
-// no answer yet. Its Call is CallReady or CallPush.
-type Pending struct {
-	Call      string          `json:"call"`
-	Attempt   uint64          `json:"attempt"`
-	Slot      primitives.Slot `json:"slot"`      // of the checkpoint
-	Root      common.Hash     `json:"root"`      // of the checkpoint's beacon block
-	Spine     common.Hash     `json:"spine"`     // last spine of the checkpoint
-	LastSpine common.Hash     `json:"lastSpine"` // last spine of a push; zero for a ready
-	SentAt    time.Time       `json:"sentAt"`
-}
 
 // Journal is safe for concurrent use. Errors of its methods are of kind
 // RetryLater (a full disk heals); a value that cannot be read is a note and
@@ -78,6 +56,7 @@ const (
 	keyPending   = "pending"
 	keyConfirmed = "confirmed"
 	keyNetwork   = "network"
+	keyPause     = "pause"
 )
 
 // OpenMemory gives a journal that ends with the process.
@@ -123,33 +102,59 @@ func (j *Journal) addNote(note string) {
 	}
 }
 
-// SetPending is durable when it returns nil: only then may the call be sent.
-func (j *Journal) SetPending(p Pending) error { return setValue(j, keyPending, p) }
+// SetPending records a call before it is sent. The record is durable when
+// SetPending returns nil: only then may a later syncd take the call over (S1).
+func (j *Journal) SetPending(p checkpoint.Pending) error {
+	return setValue(j, keyPending, toPending(p))
+}
 
-// Pending is the call without an answer, nil if there is none.
-func (j *Journal) Pending() (*Pending, error) { return value[Pending](j, keyPending) }
+// Pending returns the call without an answer, nil if there is none.
+func (j *Journal) Pending() (*checkpoint.Pending, error) {
+	r, err := value[pendingRecord](j, keyPending)
+	if r == nil {
+		return nil, err
+	}
+	p := r.pending()
+	return &p, nil
+}
 
 // ClearPending is called when the answer is there, or when what gwat did is known.
 func (j *Journal) ClearPending() error { return j.write(map[string][]byte{keyPending: nil}) }
 
 // SetConfirmed keeps the last entry whose spines gwat was seen to have finalized.
-func (j *Journal) SetConfirmed(c status.Confirmed) error { return setValue(j, keyConfirmed, c) }
+func (j *Journal) SetConfirmed(c checkpoint.Confirmed) error {
+	return setValue(j, keyConfirmed, toConfirmed(c))
+}
 
-// Confirmed is the last confirmed entry, nil if there is none.
-func (j *Journal) Confirmed() (*status.Confirmed, error) {
-	return value[status.Confirmed](j, keyConfirmed)
+// Confirmed returns the last confirmed entry, nil if there is none.
+func (j *Journal) Confirmed() (*checkpoint.Confirmed, error) {
+	r, err := value[confirmedRecord](j, keyConfirmed)
+	if r == nil {
+		return nil, err
+	}
+	c := r.confirmed()
+	return &c, nil
 }
 
 // ClearConfirmed is called when gwat no longer has the entry.
 func (j *Journal) ClearConfirmed() error { return j.write(map[string][]byte{keyConfirmed: nil}) }
 
-// Network is the network that the journal was written for, nil if it is new.
-func (j *Journal) Network() (*status.Network, error) { return value[status.Network](j, keyNetwork) }
+// SetPause keeps an operator's pause over a restart.
+func (j *Journal) SetPause(p Pause) error { return setValue(j, keyPause, p) }
 
-// SetNetwork binds the journal to a network, told by chain id and genesis
-// time. What it held of another network is dropped in the same step, with a
-// note: it says nothing about this one. The history stays.
-func (j *Journal) SetNetwork(n status.Network) error {
+// Pause returns the pause in force, nil if there is none.
+func (j *Journal) Pause() (*Pause, error) { return value[Pause](j, keyPause) }
+
+// ClearPause ends the pause.
+func (j *Journal) ClearPause() error { return j.write(map[string][]byte{keyPause: nil}) }
+
+// Network returns the network that the journal was written for, nil if it is new.
+func (j *Journal) Network() (*Network, error) { return value[Network](j, keyNetwork) }
+
+// SetNetwork binds the journal to a network. What it held of another network is
+// dropped in the same step, with a note: it says nothing about this one. The
+// history and a pause stay.
+func (j *Journal) SetNetwork(n Network) error {
 	was, err := j.Network()
 	if err != nil {
 		return err
@@ -159,7 +164,7 @@ func (j *Journal) SetNetwork(n status.Network) error {
 		return err
 	}
 	values := map[string][]byte{keyNetwork: data}
-	if was != nil && (was.ChainID != n.ChainID || was.GenesisTime != n.GenesisTime) {
+	if was != nil && *was != n {
 		values[keyPending], values[keyConfirmed] = nil, nil
 		j.lock()
 		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d) and starts anew for chain id %d, genesis time %d",
@@ -170,7 +175,7 @@ func (j *Journal) SetNetwork(n status.Network) error {
 }
 
 // AppendChange adds a stage change; the newest 10,000 are kept.
-func (j *Journal) AppendChange(c status.Change) error {
+func (j *Journal) AppendChange(c Change) error {
 	data, err := encode(c)
 	if err != nil {
 		return err
@@ -178,9 +183,9 @@ func (j *Journal) AppendChange(c status.Change) error {
 	return j.with("append", func(s Store) error { return s.Append(data, historyKept) })
 }
 
-// History gives the newest changes first, at most limit (all kept ones if
+// History returns the newest changes first, at most limit (all kept ones if
 // limit is not positive). An entry that cannot be read is left out, with a note.
-func (j *Journal) History(limit int) ([]status.Change, error) {
+func (j *Journal) History(limit int) ([]Change, error) {
 	if limit <= 0 || limit > historyKept {
 		limit = historyKept
 	}
@@ -193,9 +198,9 @@ func (j *Journal) History(limit int) ([]status.Change, error) {
 		return nil, err
 	}
 	// Decoded without the turn: who reads thousands must not hold up who writes.
-	changes, unread := make([]status.Change, 0, len(raw)), false
+	changes, unread := make([]Change, 0, len(raw)), false
 	for _, data := range raw {
-		c, err := decode[status.Change](data)
+		c, err := decode[Change](data)
 		if err != nil {
 			unread = true
 			continue

@@ -14,7 +14,6 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/journal"
 )
 
 // refusals is how often in a row gwat must refuse a checkpoint before the one
@@ -148,7 +147,7 @@ func (p *Pair) mayNot() string {
 	return ""
 }
 
-func (p *Pair) pendingState(pending *journal.Pending) (headsync.PendingState, string) {
+func (p *Pair) pendingState(pending *checkpoint.Pending) (headsync.PendingState, string) {
 	seen := headsync.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.track.gwatDown.After(pending.SentAt)}
 	if o := p.obs; o != nil && o.gwat.err == nil {
 		seen.Stage, seen.Latest, seen.CheckedAt = o.gwat.sync.Stage, o.gwat.latest, o.start

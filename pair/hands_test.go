@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/journal"
 )
 
@@ -31,10 +32,10 @@ func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 	l := openLedger(journal.OpenStore(store, ""), quietLog(), time.Now)
 	before := time.Now()
 	store.during = func() { require.False(t, l.Busy(before)) }
-	l.SetPending(journal.Pending{Call: journal.CallReady, Spine: common.Hash{1}})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{1}})
 	require.True(t, l.Busy(time.Now()))
 	store.during = func() { require.True(t, l.Busy(time.Now()), "its ready is in force while the push is written") }
-	l.SetPending(journal.Pending{Call: journal.CallPush, Spine: common.Hash{1}})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, Spine: common.Hash{1}})
 	require.NotNil(t, l.Pending())
 }
 
@@ -42,7 +43,7 @@ func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 // until that call is over, however long the attempt runs.
 func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
 	l := openLedger(journal.OpenMemory(), quietLog(), time.Now)
-	l.SetPending(journal.Pending{Call: journal.CallReady, SentAt: time.Now()})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()})
 	p := &Pair{ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
 	require.NotEmpty(t, p.mayNot())
 	p.worker = &worker{inherits: true}
@@ -56,7 +57,7 @@ var errNoDisk = errors.New("no space left on device")
 // A disk that takes nothing does not make a call forgotten, but it is not taken over.
 func TestAnUnwrittenCallIsKeptInMemory(t *testing.T) {
 	l := openLedger(journal.OpenStore(&fullStore{journal.NewMemory()}, ""), quietLog(), time.Now)
-	l.SetPending(journal.Pending{Call: journal.CallReady})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady})
 	require.NotNil(t, l.Pending())
 	require.Nil(t, l.Takeable())
 	require.True(t, l.Busy(time.Now()))

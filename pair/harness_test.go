@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
@@ -207,7 +208,7 @@ func quietLog() *logrus.Logger {
 
 func beaconConfig(url string) beaconclient.Config { return beaconclient.Config{URL: url} }
 
-func (b *bench) mustPending() *journal.Pending {
+func (b *bench) mustPending() *checkpoint.Pending {
 	p, err := b.journal.Pending()
 	require.NoError(b.t, err)
 	return p

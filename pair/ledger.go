@@ -6,8 +6,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // ledger keeps what is pending and confirmed in memory and in the journal. A
@@ -23,11 +23,11 @@ type ledger struct {
 	disk chan struct{}
 
 	mu        sync.Mutex
-	pending   *journal.Pending
+	pending   *checkpoint.Pending
 	written   bool // pending stands in the journal (S1)
 	sending   bool // pending may have been sent: until it is written down it is not
 	touched   time.Time
-	confirmed *status.Confirmed
+	confirmed *checkpoint.Confirmed
 	trouble   string // why the last write failed; "" if it did not
 }
 
@@ -54,7 +54,7 @@ func (l *ledger) writing() func() {
 	return func() { <-l.disk }
 }
 
-func (l *ledger) SetPending(p journal.Pending) {
+func (l *ledger) SetPending(p checkpoint.Pending) {
 	defer l.writing()()
 	l.set(func() { l.sending, l.pending, l.written = l.sending && l.pending != nil, &p, false })
 	err := l.journal.SetPending(p)
@@ -80,10 +80,10 @@ func (l *ledger) set(change func()) {
 
 // Takeable is the pending ready if it may be taken over: it was written down
 // before it was sent (S1).
-func (l *ledger) Takeable() *journal.Pending {
+func (l *ledger) Takeable() *checkpoint.Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pending == nil || !l.written || l.pending.Call != journal.CallReady {
+	if l.pending == nil || !l.written || l.pending.Call != checkpoint.CallReady {
 		return nil
 	}
 	return l.pending
@@ -97,7 +97,7 @@ func (l *ledger) Busy(since time.Time) bool {
 }
 
 // SetNetwork names the network; what was kept of another one is gone.
-func (l *ledger) SetNetwork(n status.Network) {
+func (l *ledger) SetNetwork(n journal.Network) {
 	defer l.writing()()
 	l.note("network", l.journal.SetNetwork(n))
 	if confirmed, err := l.journal.Confirmed(); err == nil && confirmed == nil {
@@ -108,13 +108,13 @@ func (l *ledger) SetNetwork(n status.Network) {
 	}
 }
 
-func (l *ledger) Pending() *journal.Pending {
+func (l *ledger) Pending() *checkpoint.Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pending
 }
 
-func (l *ledger) SetConfirmed(c status.Confirmed) {
+func (l *ledger) SetConfirmed(c checkpoint.Confirmed) {
 	defer l.writing()()
 	l.setConfirmed(&c)
 	l.note("confirmed entry", l.journal.SetConfirmed(c))
@@ -126,13 +126,13 @@ func (l *ledger) ClearConfirmed() {
 	l.note("confirmed entry", l.journal.ClearConfirmed())
 }
 
-func (l *ledger) setConfirmed(c *status.Confirmed) {
+func (l *ledger) setConfirmed(c *checkpoint.Confirmed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.confirmed = c
 }
 
-func (l *ledger) Confirmed() *status.Confirmed {
+func (l *ledger) Confirmed() *checkpoint.Confirmed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.confirmed
@@ -156,4 +156,9 @@ func (l *ledger) Trouble() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.trouble
+}
+
+// journalNetwork is the network as the journal keeps it; the identity is known.
+func (p *Pair) journalNetwork() journal.Network {
+	return journal.Network{ChainID: p.identity.Spec.DepositChainID, GenesisTime: p.identity.Spec.GenesisTime}
 }

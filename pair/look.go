@@ -53,7 +53,7 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	if o.identity != nil {
 		p.identified(o)
 		if p.ledger.Trouble() != "" {
-			p.ledger.SetNetwork(*p.network(o.at)) // shows whether the journal can be written again
+			p.ledger.SetNetwork(p.journalNetwork()) // shows whether the journal can be written again
 		}
 	}
 	if p.human != nil && o.at.After(p.human.until) {
@@ -92,7 +92,7 @@ func (p *Pair) identified(o *observation) {
 		p.collector = headsync.NewCollector(p.beacon, p.identity.Spec)
 	}
 	if fresh && p.identity.Conflict() == "" {
-		p.ledger.SetNetwork(*p.network(o.at))
+		p.ledger.SetNetwork(p.journalNetwork())
 	}
 }
 

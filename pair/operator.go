@@ -14,9 +14,17 @@ import (
 // changes its stage a few times a minute at most.
 const subscriberBuffer = 64
 
-// History gives the newest stage changes first; at most limit.
+// History returns the newest stage changes first; at most limit.
 func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
-	return p.cfg.Journal.History(limit)
+	kept, err := p.cfg.Journal.History(limit)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]status.Change, len(kept))
+	for i, c := range kept {
+		changes[i] = status.Change(c)
+	}
+	return changes, nil
 }
 
 // Pause has syncd keep its hands off both nodes until Resume. It is not kept

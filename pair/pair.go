@@ -19,6 +19,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -267,7 +268,7 @@ func (p *Pair) changed(c fsm.Change) {
 	p.entered(c)
 	p.publish() // before the disk: who asks must not see "working" while it is slow
 	p.tell(change)
-	if err := p.cfg.Journal.AppendChange(change); err != nil {
+	if err := p.cfg.Journal.AppendChange(journal.Change(change)); err != nil {
 		p.log.WithError(err).Warn("The journal does not take the stage change; going on without it")
 		p.ledger.setTrouble(err)
 	}

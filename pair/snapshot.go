@@ -38,7 +38,7 @@ func (p *Pair) publish() {
 		Seq: p.seq, At: now, Pair: p.cfg.Name, Version: p.cfg.Version, Observe: p.cfg.Observe,
 		Stage: string(stage), Since: p.since, Reason: p.reason, Waiting: p.waiting(stage),
 		Network: p.network(now), Push: p.pushShown(), LastError: p.lastErr, Attempts: p.attempts,
-		Confirmed: p.ledger.Confirmed(), Lock: p.lock(stage),
+		Confirmed: (*status.Confirmed)(p.ledger.Confirmed()), Lock: p.lock(stage),
 	}
 	s.NextTry = p.nextTry(stage, now)
 	s.Gwat, s.Beacon = p.nodes(now)

@@ -13,13 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
-	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // recordedChain serves the recorded chain as it stands at its head, with epoch
@@ -165,6 +164,6 @@ func TestRecordedChainIsPushed(t *testing.T) {
 // noLedger forgets: one attempt needs no memory.
 type noLedger struct{}
 
-func (noLedger) SetPending(journal.Pending)    {}
-func (noLedger) ClearPending()                 {}
-func (noLedger) SetConfirmed(status.Confirmed) {}
+func (noLedger) SetPending(checkpoint.Pending)     {}
+func (noLedger) ClearPending()                     {}
+func (noLedger) SetConfirmed(checkpoint.Confirmed) {}

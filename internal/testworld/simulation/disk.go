@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -9,8 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // disk holds the journal over the lives of syncd. A commit is a step: until it
@@ -33,14 +32,14 @@ func newDisk(r *run) *disk { return &disk{run: r, content: journal.NewMemory()} 
 type pendingCommit struct {
 	at    time.Duration
 	life  int
-	value *journal.Pending // nil: cleared
+	value *checkpoint.Pending // nil: cleared
 }
 
 // confirmedCommit is one of the last confirmed entry.
 type confirmedCommit struct {
 	at    time.Duration
 	life  int
-	value *status.Confirmed
+	value *checkpoint.Confirmed
 }
 
 // commit is a write that has not returned yet.
@@ -148,19 +147,14 @@ func (d *disk) tear() {
 
 // noted remembers what was made durable, for the rules.
 func (s store) noted(values map[string][]byte) {
-	var pending struct{ Data *journal.Pending }
-	var confirmed struct{ Data *status.Confirmed }
 	now := s.run.now()
-	if raw, ok := values["pending"]; ok {
-		if raw != nil {
-			_ = json.Unmarshal(raw, &pending) // syncd wrote it a moment ago
-		}
-		s.pending = append(s.pending, pendingCommit{now, s.life.number, pending.Data})
+	written := journal.OpenStore(s.content, "")
+	if _, ok := values["pending"]; ok {
+		value, _ := written.Pending() // a store in memory does not fail
+		s.pending = append(s.pending, pendingCommit{now, s.life.number, value})
 	}
-	if raw, ok := values["confirmed"]; ok {
-		if raw != nil {
-			_ = json.Unmarshal(raw, &confirmed)
-		}
-		s.confirmed = append(s.confirmed, confirmedCommit{now, s.life.number, confirmed.Data})
+	if _, ok := values["confirmed"]; ok {
+		value, _ := written.Confirmed()
+		s.confirmed = append(s.confirmed, confirmedCommit{now, s.life.number, value})
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
-	"github.com/gwatsync/syncd/journal"
 )
 
 // checkPushes is S1, S2 and S3, from what went over the network: for each push of
@@ -89,13 +88,13 @@ func (c *record) lastLatest(push *exchange) string {
 
 // journalled tells whether the disk said, when a ready was sent, that it is pending.
 func (c *record) journalled(ready *exchange, spine [32]byte) bool {
-	var value *journal.Pending
+	var value *checkpoint.Pending
 	for _, p := range c.disk.pending {
 		if p.at <= ready.sent && p.life == ready.from {
 			value = p.value
 		}
 	}
-	return value != nil && value.Call == journal.CallReady && value.Spine == spine
+	return value != nil && value.Call == checkpoint.CallReady && value.Spine == spine
 }
 
 // checkEntries compares a push with the chain of the last head answer.

@@ -37,14 +37,14 @@ var mutants = []mutant{
 		Name: "journalled_ready_believed", What: "a ready found in the journal is taken over whatever gwat says",
 		Rules: []string{"S1"},
 		Edits: []edit{{"headsync/outlived.go",
-			"case p.Call == journal.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:",
-			"case p.Call == journal.CallReady:"}},
+			"case p.Call == checkpoint.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:",
+			"case p.Call == checkpoint.CallReady:"}},
 	},
 	{
 		Name: "ready_not_written_down", What: "a ready is sent, and taken over, that is not in the journal",
 		Rules: []string{"S1"},
 		Edits: []edit{{"pair/ledger.go", "err := l.journal.SetPending(p)",
-			"var err error\n\tif p.Call != journal.CallReady {\n\t\terr = l.journal.SetPending(p)\n\t}"}},
+			"var err error\n\tif p.Call != checkpoint.CallReady {\n\t\terr = l.journal.SetPending(p)\n\t}"}},
 	},
 	{
 		Name: "gap_skipped", What: "an entry whose spine gwat lacks is left out and the rest is pushed",
@@ -143,8 +143,7 @@ var mutants = []mutant{
 		Name: "confirmed_before_push", What: "an entry is stored as confirmed before gwat was asked",
 		Rules: []string{"S7", "S4"},
 		Edits: []edit{{"headsync/push.go", "took := a.Now().Sub(begin)\n\tif err != nil {",
-			"took := a.Now().Sub(begin)\n\tif last := push[len(push)-1]; err != nil {\n\t\tif spine, has := last.Info.LastSpine(); has {\n\t\t\ta.Ledger.SetConfirmed(status.Confirmed{Slot: last.Slot(), Root: last.Root, Spine: spine, Number: a.pos.Number + 1, At: begin})\n\t\t}"},
-			{"headsync/push.go", "\"github.com/gwatsync/syncd/journal\"\n)", "\"github.com/gwatsync/syncd/journal\"\n\t\"github.com/gwatsync/syncd/status\"\n)"},
+			"took := a.Now().Sub(begin)\n\tif last := push[len(push)-1]; err != nil {\n\t\tif spine, has := last.Info.LastSpine(); has {\n\t\t\ta.Ledger.SetConfirmed(checkpoint.Confirmed{Slot: last.Slot(), Root: last.Root, Spine: spine, Number: a.pos.Number + 1, At: begin})\n\t\t}"},
 		},
 	},
 	{

@@ -1,0 +1,60 @@
+package journal
+
+import (
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+)
+
+// The records below are what is stored. Their JSON names are part of the file's
+// form (version, in codec.go) and do not follow renames elsewhere.
+
+// Network is the network that a journal belongs to.
+type Network struct {
+	ChainID     uint64 `json:"chainId"`
+	GenesisTime uint64 `json:"genesisTime"` // Unix time in seconds
+}
+
+// Pause is an operator's order to keep hands off, which outlives a restart.
+type Pause struct {
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Change is one stage change of the history.
+type Change struct {
+	At     time.Time `json:"at"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Event  string    `json:"event"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+type pendingRecord struct {
+	Call      string          `json:"call"`
+	Attempt   uint64          `json:"attempt"`
+	Slot      primitives.Slot `json:"slot"`
+	Root      common.Hash     `json:"root"`
+	Spine     common.Hash     `json:"spine"`
+	LastSpine common.Hash     `json:"lastSpine"`
+	SentAt    time.Time       `json:"sentAt"`
+}
+
+type confirmedRecord struct {
+	Slot   primitives.Slot `json:"slot"`
+	Root   common.Hash     `json:"root"`
+	Spine  common.Hash     `json:"spine"`
+	Number uint64          `json:"number"`
+	At     time.Time       `json:"at"`
+}
+
+// The records have the fields of the domain's types, so that a field that is
+// added there and forgotten here does not compile.
+
+func toPending(p checkpoint.Pending) pendingRecord        { return pendingRecord(p) }
+func toConfirmed(c checkpoint.Confirmed) confirmedRecord  { return confirmedRecord(c) }
+func (r pendingRecord) pending() checkpoint.Pending       { return checkpoint.Pending(r) }
+func (r confirmedRecord) confirmed() checkpoint.Confirmed { return checkpoint.Confirmed(r) }
