@@ -22,10 +22,9 @@ const refusals = 3
 
 // worker is the one task in flight that may change gwat.
 type worker struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	// inherits: it began while an earlier call had no answer, which is none of its own.
-	inherits bool
+	cancel  context.CancelFunc
+	done    chan struct{}
+	attempt uint64 // the attempt it makes; 0 if it makes none
 }
 
 type report struct {
@@ -56,6 +55,9 @@ func (p *Pair) start(ctx context.Context, what task, run func(ctx context.Contex
 	generation := p.generation
 	ctx, cancel := context.WithCancel(ctx)
 	w := &worker{cancel: cancel, done: make(chan struct{})}
+	if what == taskAttempt {
+		w.attempt = p.attempts
+	}
 	p.worker = w
 	p.workers.Go(func() {
 		defer cancel()
@@ -91,10 +93,8 @@ func (p *Pair) act(ctx context.Context) {
 			p.startCollecting(ctx)
 		}
 	case fsm.HeadSyncReady:
-		if p.idle() {
-			return
-		}
-		if p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {
+		if seen := p.seenNodes(); !p.idle(seen) && p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {
+			p.tried = seen
 			p.startAttempt(ctx)
 		}
 	case fsm.Switching:
@@ -114,15 +114,12 @@ func (p *Pair) isDue(next *time.Time, interval time.Duration) bool {
 	return true
 }
 
-// idle tells that an attempt could only find what the last one found: nothing may
+// idle reports whether an attempt could only find what the last one found: nothing may
 // be sent, and neither the beacon's head nor what gwat finalized has changed.
-func (p *Pair) idle() bool {
-	seen := seenNodes{hands: p.hands != "", head: p.obs.beacon.head.header.Root, latest: p.obs.gwat.latest.Hash}
-	if seen.hands && seen == p.tried {
-		return true
-	}
-	p.tried = seen
-	return false
+func (p *Pair) idle(seen seenNodes) bool { return seen.hands && seen == p.tried }
+
+func (p *Pair) seenNodes() seenNodes {
+	return seenNodes{hands: p.hands != "", head: p.obs.beacon.head.header.Root, latest: p.obs.gwat.latest.Hash}
 }
 
 type seenNodes struct {
@@ -140,11 +137,21 @@ func (p *Pair) mayNot() string {
 		sign, _, last := p.rival.Told()
 		return fmt.Sprintf("another driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
 	}
-	if pending := p.ledger.Pending(); pending != nil && (p.worker == nil || p.worker.inherits) && !p.takeover {
-		_, why := p.pendingState(pending)
+	// An attempt that runs beside a call that was left open sends nothing, a ready
+	// that is to be taken over included: the next attempt does that.
+	if left := p.ledger.Left(p.running()); left != nil && (!p.takeover || p.worker != nil) {
+		_, why := p.pendingState(left)
 		return why
 	}
 	return ""
+}
+
+// running returns the number of the attempt that runs; 0 if none does.
+func (p *Pair) running() uint64 {
+	if p.worker == nil {
+		return 0
+	}
+	return p.worker.attempt
 }
 
 func (p *Pair) pendingState(pending *checkpoint.Pending) (headsync.PendingState, string) {
@@ -156,26 +163,33 @@ func (p *Pair) pendingState(pending *checkpoint.Pending) (headsync.PendingState,
 	return headsync.Judge(*pending, seen)
 }
 
-// judgePending finds out what became of a call whose answer was lost.
-func (p *Pair) judgePending() {
-	pending := p.ledger.Pending()
+// resolvePending finds out what became of a call whose answer was lost. Every poll
+// that began after the call was sent counts, whether or not an attempt runs: one
+// that has a long way to go outlasts any number of polls, and may send nothing
+// before the call is over.
+func (p *Pair) resolvePending() {
 	p.takeover = false
-	if pending == nil || p.worker != nil {
+	left := p.ledger.Left(p.running())
+	if left == nil {
 		return
 	}
-	switch state, why := p.pendingState(pending); state {
+	switch state, why := p.pendingState(left); state {
 	case headsync.PendingOver:
-		p.log.WithField("call", pending.Call).Infof("The call without an answer is over: %s", why)
+		p.log.WithField("call", left.Call).Infof("The call without an answer is over: %s", why)
 		p.ledger.ClearPending()
 	case headsync.PendingAccepted:
 		p.takeover = p.ledger.Takeable() != nil
+		if p.takeover && p.running() != 0 {
+			p.cancelWorker() // gwat holds its lock meanwhile: the next attempt takes the ready over
+		}
 	}
 }
 
-// proveConfirmed drops the confirmed entry when gwat no longer has it (S4, S7).
+// proveConfirmed drops the confirmed entry when gwat no longer has it (S4, S7). A
+// poll counts if it began after the entry was confirmed and overlaps no call of ours.
 func (p *Pair) proveConfirmed(o *observation) {
 	c := p.ledger.Confirmed()
-	if c == nil {
+	if c == nil || !o.start.After(c.At) || p.ledger.Busy(o.start) {
 		return
 	}
 	b, read := o.blocks[c.Spine]
@@ -200,7 +214,7 @@ func (p *Pair) startCollecting(ctx context.Context) {
 func (p *Pair) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
-		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: p.ledger, Now: p.cfg.Now,
+		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: ledgerOf{p.ledger, p.attempts}, Now: p.cfg.Now,
 		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, PushFromCheckpoint: p.cfg.PushFromCheckpoint || p.pushFromCheckpoint,
 		Below: p.below,
 	}
@@ -211,10 +225,9 @@ func (p *Pair) startAttempt(ctx context.Context) {
 	a := p.attempt()
 	if p.takeover {
 		a.Takeover = p.ledger.Takeable()
-		p.takeover = false // once: what comes of it is judged anew
+		p.takeover = false // once: its outcome is resolved like that of any other call
+		p.ledger.Adopt(a.Number)
 	}
-	inherits := a.Takeover == nil && p.ledger.Pending() != nil
-	defer func() { p.worker.inherits = inherits }()
 	p.start(ctx, taskAttempt, func(ctx context.Context, generation uint64) (headsync.Result, error) {
 		a.Report = func(r headsync.Report) {
 			select {
@@ -238,7 +251,7 @@ func (p *Pair) startCompleting(ctx context.Context) {
 	head := p.obs.beacon.head
 	info := checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
 	p.verifier.Completed(info.Slot, info.Finalizing)
-	p.verdict.Complete, p.completed = false, true
+	p.verdict.Complete, p.completed = false, &completion{}
 	p.log.WithField("slot", info.Slot).Info("gwat still says resync: completing the switch with a dag_sync")
 	p.start(ctx, taskComplete, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
@@ -250,7 +263,10 @@ func (p *Pair) startCompleting(ctx context.Context) {
 
 // ended takes the worker's result in.
 func (p *Pair) ended(ctx context.Context, r result) {
-	p.worker, p.workerEnd = nil, p.cfg.Now()
+	p.worker = nil
+	if r.task == taskComplete && p.completed != nil {
+		p.completed.ended = p.cfg.Now()
+	}
 	if r.task == taskCollect {
 		p.settle(ctx)
 		return

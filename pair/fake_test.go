@@ -42,11 +42,12 @@ type fake struct {
 
 // fakeConfig says what differs from a pair at work: slots of 4 s, a poll a second.
 type fakeConfig struct {
-	world  func(*world.Config)
-	gwat   func(*gwatsim.Config)
-	beacon func(*beaconsim.Config)
-	pair   func(*Config)
-	skew   time.Duration
+	world   func(*world.Config)
+	gwat    func(*gwatsim.Config)
+	beacon  func(*beaconsim.Config)
+	pair    func(*Config)
+	started func(*fake) // after the nodes, before syncd
+	skew    time.Duration
 }
 
 const (
@@ -63,6 +64,9 @@ func inFakeTime(t *testing.T, cfg fakeConfig, run func(*fake)) {
 		f.world = f.newWorld(cfg.world)
 		f.startGwat()
 		f.startBeacon()
+		if cfg.started != nil {
+			cfg.started(f)
+		}
 		stop := f.startPair(cfg.pair)
 		defer func() { stop(); f.stopBcn(); f.stopGwat() }()
 		run(f)

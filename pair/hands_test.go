@@ -32,23 +32,23 @@ func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 	l := openLedger(journal.OpenStore(store, ""), quietLog(), time.Now)
 	before := time.Now()
 	store.during = func() { require.False(t, l.Busy(before)) }
-	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{1}})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{1}}, 1)
 	require.True(t, l.Busy(time.Now()))
 	store.during = func() { require.True(t, l.Busy(time.Now()), "its ready is in force while the push is written") }
-	l.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, Spine: common.Hash{1}})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, Spine: common.Hash{1}}, 1)
 	require.NotNil(t, l.Pending())
 }
 
-// An attempt that began while an earlier call had no answer has no free hands
-// until that call is over, however long the attempt runs.
+// An attempt sends nothing while a call that is not its own is open, however long
+// the attempt runs.
 func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
 	l := openLedger(journal.OpenMemory(), quietLog(), time.Now)
-	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()}, 1)
 	p := &Pair{ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
 	require.NotEmpty(t, p.mayNot())
-	p.worker = &worker{inherits: true}
+	p.worker = &worker{attempt: 2}
 	require.NotEmpty(t, p.mayNot())
-	p.worker = &worker{}
+	p.worker = &worker{attempt: 1}
 	require.Empty(t, p.mayNot(), "the call is the worker's own")
 }
 
@@ -57,7 +57,7 @@ var errNoDisk = errors.New("no space left on device")
 // A disk that takes nothing does not make a call forgotten, but it is not taken over.
 func TestAnUnwrittenCallIsKeptInMemory(t *testing.T) {
 	l := openLedger(journal.OpenStore(&fullStore{journal.NewMemory()}, ""), quietLog(), time.Now)
-	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady})
+	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady}, 1)
 	require.NotNil(t, l.Pending())
 	require.Nil(t, l.Takeable())
 	require.True(t, l.Busy(time.Now()))

@@ -189,9 +189,13 @@ func (b *bench) calls(method string) int {
 }
 
 // callAfter is the first call after one of this method that may change gwat.
-func (b *bench) callAfter(method string) string {
+func (b *bench) callAfter(method string) string { return callAfter(b.gwat, method) }
+
+func (f *fake) callAfter(method string) string { return callAfter(f.gwat, method) }
+
+func callAfter(gwat *gwatsim.Node, method string) string {
 	after := false
-	for _, c := range b.gwat.Calls() {
+	for _, c := range gwat.Calls() {
 		if after && (c.Method == "dag_headSyncReady" || c.Method == "dag_headSync") {
 			return c.Method
 		}

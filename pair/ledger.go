@@ -24,8 +24,9 @@ type ledger struct {
 
 	mu        sync.Mutex
 	pending   *checkpoint.Pending
-	written   bool // pending stands in the journal (S1)
-	sending   bool // pending may have been sent: until it is written down it is not
+	sender    uint64 // the attempt that answers for pending; 0 if it is of an earlier process
+	written   bool   // pending stands in the journal (S1)
+	sending   bool   // pending may have been sent: until it is written down it is not
 	touched   time.Time
 	confirmed *checkpoint.Confirmed
 	trouble   string // why the last write failed; "" if it did not
@@ -45,8 +46,19 @@ func openLedger(j *journal.Journal, log logrus.FieldLogger, now func() time.Time
 	if l.confirmed, err = j.Confirmed(); err != nil {
 		log.WithError(err).Warn("The journal's confirmed entry cannot be read; going on without it")
 	}
+	if at := now(); l.confirmed != nil && l.confirmed.At.After(at) {
+		l.confirmed.At = at
+	}
 	return l
 }
+
+// ledgerOf is the ledger as one attempt writes it: what it sends is its own.
+type ledgerOf struct {
+	*ledger
+	attempt uint64
+}
+
+func (l ledgerOf) SetPending(p checkpoint.Pending) { l.ledger.SetPending(p, l.attempt) }
 
 // writing takes the disk until the function it gives is called.
 func (l *ledger) writing() func() {
@@ -54,12 +66,19 @@ func (l *ledger) writing() func() {
 	return func() { <-l.disk }
 }
 
-func (l *ledger) SetPending(p checkpoint.Pending) {
+// SetPending notes a call that an attempt is about to send.
+func (l *ledger) SetPending(p checkpoint.Pending, attempt uint64) {
 	defer l.writing()()
-	l.set(func() { l.sending, l.pending, l.written = l.sending && l.pending != nil, &p, false })
+	l.set(func() { l.sending, l.pending, l.sender, l.written = l.sending && l.pending != nil, &p, attempt, false })
 	err := l.journal.SetPending(p)
 	l.note("pending call", err)
-	l.set(func() { l.sending, l.written, l.touched = true, err == nil, l.now() })
+	l.set(func() {
+		sent := p
+		if sent.SentAt = l.now(); sent.SentAt.Before(p.SentAt) {
+			sent.SentAt = p.SentAt
+		}
+		l.pending, l.sending, l.written, l.touched = &sent, true, err == nil, l.now()
+	})
 }
 
 func (l *ledger) ClearPending() {
@@ -69,8 +88,22 @@ func (l *ledger) ClearPending() {
 }
 
 func (l *ledger) forgetPending() {
-	l.pending, l.written, l.touched = nil, false, l.now()
+	l.pending, l.sender, l.written, l.touched = nil, 0, false, l.now()
 }
+
+// Left returns the pending call if nobody waits for its answer any more: it is not
+// one of the running attempt's (0 if none runs). nil if there is no such call.
+func (l *ledger) Left(running uint64) *checkpoint.Pending {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending == nil || running != 0 && l.sender == running {
+		return nil
+	}
+	return l.pending
+}
+
+// Adopt makes an attempt answer for the pending call: it takes over the ready in force.
+func (l *ledger) Adopt(attempt uint64) { l.set(func() { l.sender = attempt }) }
 
 func (l *ledger) set(change func()) {
 	l.mu.Lock()

@@ -59,21 +59,19 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	if p.human != nil && o.at.After(p.human.until) {
 		p.human = nil
 	}
-	// A look from before a call of ours ended tells nothing of it.
-	fresh := p.worker == nil && o.start.After(p.workerEnd)
 	if o.gwat.err == nil || o.gwat.sync.Stage == gwatclient.StageHead {
 		p.watchRival(o, previous) // a look that failed later on may have shown a sign, too
 	}
 	if o.gwat.err == nil {
-		if fresh {
-			p.completed = p.completed && !o.gwat.sync.Syncing
-			p.judgePending()
+		if p.completed.refuted(o) {
+			p.completed = nil
 		}
+		p.resolvePending()
 	}
 	p.verify(o)
 	p.judgeLook(o, previous)
 	p.settle(ctx)
-	if o.up() && fresh {
+	if o.up() {
 		p.proveConfirmed(o)
 	}
 	if p.lookAgain {

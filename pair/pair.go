@@ -80,9 +80,8 @@ type Pair struct {
 	verdict            headsync.Verdict
 	reached            primitives.Slot // head that the last attempt was caught up with
 	pushedTo           uint64          // number that it was seen to have pushed to; 0 if it pushed nothing
-	completed          bool            // eth_syncing is false by our completing call
+	completed          *completion     // our completing call, while eth_syncing is false by it
 	worker             *worker
-	workerEnd          time.Time
 	generation         uint64
 	attempts           uint64
 	nextAttempt        time.Time
@@ -108,6 +107,16 @@ type human struct {
 type missing struct {
 	spine common.Hash
 	until time.Time
+}
+
+// completion is a completing dag_sync of ours.
+type completion struct {
+	ended time.Time // when it was answered or given up; zero while it runs
+}
+
+// refuted reports whether a poll from after the call shows gwat syncing all the same.
+func (c *completion) refuted(o *observation) bool {
+	return c != nil && !c.ended.IsZero() && o.start.After(c.ended) && o.gwat.sync.Syncing
 }
 
 // command is an operator's order.
@@ -292,12 +301,12 @@ func (p *Pair) entered(c fsm.Change) {
 		// A head that the attempt has read is not new any more.
 		head := max(p.obs.beacon.head.header.Slot, p.reached)
 		p.verifier = headsync.NewVerifier(p.cfg.Now(), p.identity.Spec.SlotDuration(), head, max(p.track.number, p.pushedTo), p.ours)
-		if p.completed {
+		if p.completed != nil {
 			p.verifier.Doubt()
 		}
 		p.verdict = headsync.Verdict{Why: "two new heads"}
 		p.track.covered = head
 	case fsm.Working:
-		p.lastErr, p.completed = nil, false
+		p.lastErr, p.completed = nil, nil
 	}
 }

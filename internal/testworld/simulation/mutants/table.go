@@ -136,7 +136,7 @@ var mutants = []mutant{
 		Rules: []string{"S6", "S1"},
 		Edits: []edit{
 			{"headsync/push.go", "return context.WithTimeout(ctx, a.Limits.Hard)", "return context.WithTimeout(ctx, time.Second)"},
-			{"pair/act.go", "(p.worker == nil || p.worker.inherits) && !p.takeover {", "(p.worker == nil || p.worker.inherits) && !p.takeover && p.cfg.Observe {"},
+			{"pair/act.go", "left != nil && (!p.takeover || p.worker != nil) {", "left != nil && !p.takeover && p.cfg.Observe {"},
 		},
 	},
 	{
