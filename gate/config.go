@@ -1,0 +1,179 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// Defaults and bounds of Config.
+const (
+	// DefaultAbsorb is the time after which a held call is answered without gwat:
+	// a beacon node gives the processing of a gossip block 30 s and hangs up then.
+	DefaultAbsorb = 20 * time.Second
+	// DefaultRetry is the time between two attempts of a held call.
+	DefaultRetry = 100 * time.Millisecond
+	// DefaultDrain bounds how long Run waits for calls in flight at its end.
+	DefaultDrain = 5 * time.Second
+	// DefaultLease bounds one Lock: gwat drops its own head lock after 120 s.
+	DefaultLease = 120 * time.Second
+	// DefaultMaxConnections bounds the open connections of each listener.
+	DefaultMaxConnections = 1024
+
+	maxSocketPath  = 90
+	maxHeaderBytes = 64 << 10
+	dialTimeout    = 5 * time.Second
+)
+
+// ErrBadConfig marks an unusable Config: NeedsHuman.
+var ErrBadConfig = errors.New("unusable gate configuration")
+
+// Config of a Gate. Backend, Log and at least one of HTTP, WS and Socket must be set.
+type Config struct {
+	HTTP   string // host:port of the HTTP listener; "" for none, port 0 for a free one
+	WS     string // host:port of the WebSocket listener; may equal HTTP
+	Socket string // path of the Unix socket in gwat's IPC form; "" for none
+
+	// TLSCert and TLSKey are PEM files for HTTP and WS. Without them an address
+	// that other machines reach needs Insecure.
+	TLSCert, TLSKey string
+	Insecure        bool
+
+	// Inherited are listening sockets of the service manager by name ("gate-http",
+	// "gate-ws", "gate-socket"); one replaces the address of its listener.
+	Inherited map[string]net.Listener
+
+	// Backend is gwat: an http, https, ws or wss URL, or the path of its IPC socket.
+	Backend string
+
+	// PassLastingErrors passes an error that no wait heals on to the beacon node,
+	// which then marks the block bad. By default the call is absorbed.
+	PassLastingErrors bool
+
+	Absorb, Retry, Drain, Lease time.Duration // 0 takes the default
+	MaxConnections              int           // 0 takes the default
+
+	View View // in force until the first SetView
+	Log  logrus.FieldLogger
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&c.Absorb, DefaultAbsorb}, {&c.Retry, DefaultRetry}, {&c.Drain, DefaultDrain}, {&c.Lease, DefaultLease}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultMaxConnections
+	}
+	return c
+}
+
+// Check reports whether the gate can run with c; it does not listen.
+func (c Config) Check() error {
+	if c.Log == nil {
+		return badConfig("there is no log")
+	}
+	if c.HTTP == "" && c.WS == "" && c.Socket == "" && len(c.Inherited) == 0 {
+		return badConfig("nothing listens: give an HTTP address, a WebSocket address or a socket path")
+	}
+	if c.Absorb < 0 || c.Retry < 0 || c.Drain < 0 || c.Lease < 0 || c.MaxConnections < 0 {
+		return badConfig("a time or a limit is negative")
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return badConfig("a TLS certificate and its key belong together: give both or none")
+	}
+	if len(c.Socket) > maxSocketPath {
+		return badConfig("the socket path has %d bytes, at most %d: give a shorter one", len(c.Socket), maxSocketPath)
+	}
+	for _, listen := range []string{c.HTTP, c.WS} {
+		if err := c.checkAddress(listen); err != nil {
+			return err
+		}
+	}
+	_, err := parseEndpoint(c.Backend)
+	return err
+}
+
+func (c Config) checkAddress(listen string) error {
+	if listen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return badConfig("listen address %q is not host:port, such as 127.0.0.1:8550", listen)
+	}
+	if !isLoopback(host) && c.TLSCert == "" && !c.Insecure {
+		return badConfig("listen address %q is reached by other machines, and there is no TLS: give a certificate and its key, "+
+			"listen on 127.0.0.1, or allow it explicitly", listen)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+func badConfig(format string, args ...any) error {
+	return failure.Newf(failure.NeedsHuman, "%w: %s", ErrBadConfig, fmt.Sprintf(format, args...))
+}
+
+// kind is how a backend is spoken to.
+type kind int
+
+const (
+	kindHTTP kind = iota
+	kindWS
+	kindIPC
+)
+
+// endpoint is where gwat is.
+type endpoint struct {
+	kind kind
+	url  *url.URL // nil for IPC
+	path string   // of an IPC socket
+}
+
+// String returns the endpoint without credentials and query, for errors and logs.
+func (e endpoint) String() string {
+	if e.url == nil {
+		return e.path
+	}
+	return e.url.Scheme + "://" + e.url.Host + e.url.Path
+}
+
+func parseEndpoint(s string) (endpoint, error) {
+	if s == "" {
+		return endpoint{}, badConfig("there is no backend: give gwat's URL or the path of its IPC socket")
+	}
+	if !strings.Contains(s, "://") {
+		if filepath.Ext(s) == "" && !strings.ContainsRune(s, filepath.Separator) || len(s) > maxSocketPath+17 {
+			return endpoint{}, badConfig("backend %q is neither a URL nor the path of a socket", failure.Text(s))
+		}
+		return endpoint{kind: kindIPC, path: s}, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return endpoint{}, badConfig("backend %q is no URL", failure.Text(s))
+	}
+	switch u.Scheme {
+	case "http", "https":
+		return endpoint{kind: kindHTTP, url: u}, nil
+	case "ws", "wss":
+		return endpoint{kind: kindWS, url: u}, nil
+	}
+	return endpoint{}, badConfig("backend scheme %q is not http, https, ws or wss", failure.Text(u.Scheme))
+}
