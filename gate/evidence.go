@@ -25,7 +25,7 @@ const (
 	OutcomeAbsorbed  Outcome = "absorbed"   // held, then answered without gwat
 	OutcomeGone      Outcome = "gone"       // the caller hung up
 	OutcomeDelivered Outcome = "delivered"  // a notification: nobody answers
-	OutcomeNoMatch   Outcome = "unanswered" // the connection ended before gwat answered
+	OutcomeNoMatch   Outcome = "unanswered" // gwat's answer lacks it
 )
 
 // The bounds of what is kept.

@@ -1,11 +1,36 @@
 package gate
 
-import "sync/atomic"
+import (
+	"net"
+	"sync/atomic"
+)
 
 // Gate forwards calls to one gwat.
 type Gate struct {
 	cfg      Config
+	at       endpoint
+	backend  backend
 	view     atomic.Pointer[View]
 	evidence recorder
 	hold     queue
+
+	listeners map[string]net.Listener // by name
+	stopping  chan struct{}           // closed when Run ends: what is held is absorbed
+	draining  atomic.Bool             // each answer closes its connection
+	links     links
+}
+
+// New returns a gate that listens on nothing yet.
+func New(cfg Config) (*Gate, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	at, err := parseEndpoint(cfg.Backend)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{cfg: cfg, at: at, backend: newBackend(at), stopping: make(chan struct{})}
+	g.SetView(cfg.View)
+	return g, nil
 }

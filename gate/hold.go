@@ -178,9 +178,10 @@ func (q *queue) status() (n int, since time.Time, locked bool) {
 }
 
 // Lock keeps held calls away from gwat until release is called: for the time in
-// which syncd has gwat's head lock. It waits until no held call is at gwat and
-// each that waits had a try since the last release, so that a push in several
-// batches lets what waits through in between. It fails only when ctx ends. A
+// which syncd has gwat's head lock. It waits until no held call is at gwat, and
+// until those that wait were let through since the last release, up to the first
+// that gwat does not take: a push in several batches lets what waits through in
+// between. It fails only when ctx ends. A
 // lock that is not released ends after Config.Lease.
 func (g *Gate) Lock(ctx context.Context) (release func(), err error) {
 	q := &g.hold
@@ -209,9 +210,9 @@ func (g *Gate) Lock(ctx context.Context) (release func(), err error) {
 
 // release ends l and reports whether it was in force.
 func (q *queue) release(l *lease) bool {
-	l.timer.Stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	l.timer.Stop()
 	if q.lock != l {
 		return false
 	}

@@ -1,0 +1,121 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	idleBackends = 256
+	// idleBackend is well below gwat's 120 s, so that gwat hardly ever closes a
+	// connection that a call is about to use.
+	idleBackend = 30 * time.Second
+)
+
+// httpBackend sends each message as a POST.
+type httpBackend struct {
+	at        endpoint
+	transport *http.Transport
+}
+
+func newHTTPBackend(e endpoint) *httpBackend {
+	return &httpBackend{at: e, transport: &http.Transport{
+		// No proxy of the environment, no HTTP/2, no decoding, no redirects (a
+		// transport follows none), and no timeout for an answer.
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    dialTimeout,
+		DisableCompression:     true,
+		MaxIdleConns:           idleBackends,
+		MaxIdleConnsPerHost:    idleBackends,
+		IdleConnTimeout:        idleBackend,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		Protocols:              httpOne(),
+	}}
+}
+
+func httpOne() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	return &p
+}
+
+func (b *httpBackend) close() { b.transport.CloseIdleConnections() }
+
+func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
+	req := (&http.Request{
+		Method: x.method, URL: b.target(x.url), Host: x.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: forwarded(x.header), ContentLength: x.length,
+	}).WithContext(ctx)
+	if x.length != 0 {
+		req.Body = noClose{x.body}
+	}
+	if req.Header.Get("Authorization") == "" && b.at.url.User != nil {
+		password, _ := b.at.url.User.Password()
+		req.SetBasicAuth(b.at.url.User.Username(), password)
+	}
+	resp, err := b.transport.RoundTrip(req)
+	if err != nil {
+		var op *net.OpError
+		switch {
+		case ctx.Err() != nil:
+			return nil, &cutError{b.at, ctx.Err()}
+		case errors.As(err, &op) && op.Op == "dial":
+			return nil, &downError{b.at, err}
+		}
+		return nil, &cutError{b.at, err}
+	}
+	return &reply{status: resp.StatusCode, header: resp.Header, body: resp.Body, length: resp.ContentLength}, nil
+}
+
+// target is the endpoint with the caller's path and query; a path of the
+// endpoint's own replaces the caller's.
+func (b *httpBackend) target(from *url.URL) *url.URL {
+	u := *b.at.url
+	u.User = nil
+	if from.RawQuery != "" {
+		u.RawQuery = from.RawQuery
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path, u.RawPath = from.Path, from.RawPath
+	}
+	return &u
+}
+
+// noClose keeps the transport from closing, and so from reading to its end, the
+// body of the caller's request.
+type noClose struct {
+	r interface{ Read([]byte) (int, error) }
+}
+
+func (n noClose) Read(p []byte) (int, error) { return n.r.Read(p) }
+func (noClose) Close() error                 { return nil }
+
+// hopByHop are the headers that belong to one connection.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// forwarded returns the headers that are passed on.
+func forwarded(h http.Header) http.Header {
+	out := make(http.Header, len(h)+1)
+	for name, values := range h {
+		out[name] = values
+	}
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			out.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range hopByHop {
+		delete(out, name)
+	}
+	if _, ok := out["User-Agent"]; !ok {
+		out["User-Agent"] = nil // or the library names itself
+	}
+	return out
+}

@@ -1,0 +1,323 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"sync"
+
+	"github.com/gorilla/websocket"
+)
+
+// maxTasks bounds the calls of one connection that the gate handles at once; the
+// connection is not read while there are more. gwat takes 256.
+const maxTasks = 256
+
+// link is a connection of messages from the beacon node's side.
+type link struct {
+	g        *Gate
+	client   stream
+	listener string
+	header   http.Header // of the handshake; nil for IPC
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	write sync.Mutex    // of messages to the client
+	tasks chan struct{} // a slot for each call handled beside the reader
+	work  sync.WaitGroup
+
+	mu sync.Mutex
+	up *uplink // to gwat, over a stream backend; nil before the first use and after a loss
+}
+
+// serveLink carries a connection until it ends.
+func (g *Gate) serveLink(ctx context.Context, client stream, listener string, header http.Header) {
+	l := &link{g: g, client: client, listener: listener, header: header, tasks: make(chan struct{}, maxTasks)}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	unregister := g.links.add(l)
+	defer unregister()
+	stop := context.AfterFunc(l.ctx, func() { client.end(nil) })
+	defer stop()
+	err := l.read()
+	l.cancel()
+	l.close(err)
+	l.work.Wait()
+}
+
+// read handles the client's messages until the connection ends.
+func (l *link) read() (err error) {
+	defer l.caught(&err)
+	for {
+		r, err := l.client.next()
+		if err != nil {
+			return err
+		}
+		if err := l.message(r); err != nil {
+			return err
+		}
+	}
+}
+
+// caught turns a panic into the end of this one connection.
+func (l *link) caught(err *error) {
+	if p := recover(); p != nil {
+		l.g.cfg.Log.WithField("panic", p).WithField("stack", string(debug.Stack())).Error("a connection of the gate failed")
+		if err != nil {
+			*err = errors.New("panic")
+		}
+		l.cancel()
+	}
+}
+
+// close ends the client's connection and the one to gwat.
+func (l *link) close(reason error) {
+	l.client.end(reason)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.up != nil {
+		l.up.s.end(reason)
+	}
+}
+
+// message handles one message; an error ends the connection.
+func (l *link) message(r io.Reader) error {
+	q, err := l.g.readRequest(r, l.listener)
+	if err != nil {
+		return err
+	}
+	streaming, piped := l.g.backend.(*streamBackend)
+	switch {
+	case q.mixed:
+		return l.task(func() { l.answer(l.g.answerBatch(l.ctx, q, l.exchange()), q) })
+	case q.action != ActionForward:
+		return l.task(func() { l.answer(l.g.answerOwned(l.ctx, q, l.exchange()), q) })
+	case piped:
+		return l.pipe(streaming, q, r)
+	}
+	return l.post(q, r)
+}
+
+func (l *link) exchange() exchange {
+	return exchange{method: http.MethodPost, url: &url.URL{Path: "/"}, header: postHeader(l.header)}
+}
+
+// postHeader is what a call of a connection carries over HTTP.
+func postHeader(handshake http.Header) http.Header {
+	h := http.Header{"Content-Type": {"application/json"}}
+	for _, name := range []string{"Authorization", "User-Agent"} {
+		if values := handshake[name]; len(values) > 0 {
+			h[name] = values
+		}
+	}
+	return h
+}
+
+// task runs fn beside the reader.
+func (l *link) task(fn func()) error {
+	select {
+	case l.tasks <- struct{}{}:
+	case <-l.ctx.Done():
+		return l.ctx.Err()
+	}
+	l.work.Go(func() {
+		defer func() { <-l.tasks }()
+		defer l.caught(nil)
+		fn()
+	})
+	return nil
+}
+
+// answer writes an answer that is held whole; nil means that the client is gone.
+func (l *link) answer(a *plain, q *request) {
+	if a == nil || len(a.body) == 0 && a.status == 0 {
+		return
+	}
+	id := "null"
+	if !q.scan.batch() && q.scan.msg.key() != "" {
+		id = q.scan.msg.key()
+	}
+	l.send(jsonOf(a, id))
+}
+
+// send writes one message. A client that cannot be written to is gone.
+func (l *link) send(message []byte) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	w, err := l.client.begin()
+	if err == nil {
+		if _, err = w.Write(message); err == nil {
+			err = w.Close()
+		}
+	}
+	if err != nil {
+		l.cancel()
+	}
+}
+
+// fail answers the open calls of rec with an error: gwat is away, and the
+// connection stays.
+func (l *link) fail(rec *records, batch bool, cause error) {
+	var body []byte
+	for i, id := range rec.ids {
+		if rec.open[i] && id != "" {
+			body = append(body, ',')
+			body = append(body, bytes.TrimSpace(errorAnswer(id, codeServer, cause.Error()))...)
+		}
+	}
+	rec.finish(0, cause)
+	if rec.more {
+		l.cancel() // some of its calls would wait for ever
+		return
+	}
+	if len(body) == 0 {
+		return
+	}
+	body = body[1:]
+	if batch {
+		body = append(append([]byte{'['}, body...), ']')
+	}
+	l.send(append(body, '\n'))
+}
+
+// post forwards a message over HTTP, beside the reader: gwat, too, answers the
+// calls of a connection as they are done.
+func (l *link) post(q *request, r io.Reader) error {
+	if !q.scan.done && (q.scan.foreign || q.ended) {
+		l.send(errorAnswer("null", codeParse, "parse error"))
+		return errForeign
+	}
+	if q.scan.done {
+		body := q.head[:q.scan.pos]
+		return l.task(func() { l.posted(q, bytes.NewReader(body), int64(len(body)), func() {}) })
+	}
+	out, in := io.Pipe()
+	read := make(chan struct{})
+	defer close(read)
+	if err := l.task(func() {
+		l.posted(q, out, -1, func() {
+			_ = out.CloseWithError(io.ErrClosedPipe) // nobody reads the rest any more
+			<-read
+		})
+	}); err != nil {
+		return err
+	}
+	_, err := in.Write(q.head)
+	pass := func(p []byte, _ bool) error { _, err := in.Write(p); return err }
+	for err == nil && !q.scan.done {
+		err = l.more(q, r, pass)
+		if errors.Is(err, io.ErrClosedPipe) { // answered early
+			pass, err = func([]byte, bool) error { return nil }, nil
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil // gwat says what it thinks of the message
+	}
+	_ = in.CloseWithError(err)
+	return err
+}
+
+// more reads a part of the message q, which r continues, and passes it to take.
+func (l *link) more(q *request, r io.Reader, take func(p []byte, ends bool) error) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	n, err := r.Read(*buf)
+	part := (*buf)[:n]
+	if !q.scan.done {
+		part = part[:q.scan.scan(part)]
+		switch {
+		case q.scan.foreign:
+			part = (*buf)[:n]
+		case !q.scan.batch() && len(q.rec.ids) > 0:
+			q.rec.ids[0] = q.scan.msg.key() // it may come late
+		}
+	}
+	if len(part) > 0 {
+		if failed := take(part, q.scan.done); failed != nil {
+			return failed
+		}
+	}
+	return err
+}
+
+// posted makes the call and writes its answer as it comes. It calls answered
+// before it touches q.
+func (l *link) posted(q *request, body io.Reader, length int64, answered func()) {
+	x := l.exchange()
+	x.body, x.length = body, length
+	r, err := l.g.backend.do(l.ctx, &x)
+	answered()
+	if err != nil {
+		l.fail(q.rec, q.scan.batch(), err)
+		return
+	}
+	defer r.body.Close()
+	if r.status < 200 || r.status > 299 {
+		text, _ := io.ReadAll(io.LimitReader(r.body, maxHead))
+		q.rec.finish(r.status, nil)
+		l.answer(&plain{status: r.status, body: text}, q)
+		return
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(r.body, first); errors.Is(err, io.EOF) {
+		q.rec.finish(r.status, nil) // a notification
+		return
+	} else if err != nil {
+		l.fail(q.rec, q.scan.batch(), &cutError{l.g.at, err})
+		return
+	}
+	l.write.Lock()
+	defer l.write.Unlock()
+	w, err := l.client.begin()
+	if err == nil {
+		var readErr, writeErr error
+		_, readErr, writeErr = copyThrough(w, io.MultiReader(bytes.NewReader(first), r.body), q.rec.feed, nil)
+		if err = errors.Join(readErr, writeErr); err == nil {
+			err = w.Close()
+		}
+	}
+	if err != nil {
+		q.rec.finish(0, &cutError{l.g.at, err})
+		l.cancel() // half a message cannot be taken back
+		return
+	}
+	q.rec.finish(r.status, nil)
+}
+
+// upgrader takes every origin: gwat's own check follows, or fromPage was asked.
+var upgrader = websocket.Upgrader{
+	ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &wsBuffers,
+	CheckOrigin: func(*http.Request) bool { return true },
+}
+
+// serveWS carries a WebSocket. A gwat that refuses the handshake refuses it here,
+// too; one that is away does not.
+func (g *Gate) serveWS(w http.ResponseWriter, r *http.Request) {
+	var first stream
+	if b, ok := g.backend.(*streamBackend); ok && b.at.kind == kindWS {
+		var err error
+		first, err = b.dial(r.Context(), r.Header)
+		var refused *refusedHandshake
+		if errors.As(err, &refused) {
+			copyHeader(w.Header(), refused.resp.Header)
+			w.WriteHeader(refused.resp.StatusCode)
+			_, _ = io.Copy(w, refused.resp.Body)
+			return
+		}
+	}
+	ws, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		if first != nil {
+			first.end(nil)
+		}
+		return // the upgrader has answered
+	}
+	if first != nil {
+		// Kept for the first message of this or another caller with the same token.
+		g.backend.(*streamBackend).put(first, r.Header.Get("Authorization"))
+	}
+	g.serveLink(r.Context(), &wsStream{ws: ws}, "ws", r.Header)
+}

@@ -1,0 +1,289 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// The bounds of what a scanner keeps of one message.
+const (
+	maxKey    = 32
+	maxID     = 1 << 10
+	maxMethod = 256
+	maxParams = 16 << 10
+	maxHead   = 1 << 10 // of result and error
+)
+
+// message is what the gate reads of a JSON-RPC message: raw JSON values, each cut
+// at its bound. A member that comes twice has the value of the last, as in gwat.
+type message struct {
+	id, method, params, result, fault []byte
+	idCut                             bool
+}
+
+// name returns the method, "" if there is none.
+func (m *message) name() string {
+	raw := bytes.TrimSpace(m.method)
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+		return ""
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	var name string
+	_ = json.Unmarshal(raw, &name)
+	return name
+}
+
+// subscribes reports whether the connection carries notifications after the call.
+func (m *message) subscribes() bool { return strings.HasSuffix(m.name(), "_subscribe") }
+
+// key returns the id as JSON, "" for a notification.
+func (m *message) key() string { return string(bytes.TrimSpace(m.id)) }
+
+func (m *message) clone() message {
+	return message{
+		id: bytes.Clone(m.id), method: bytes.Clone(m.method), params: bytes.Clone(m.params), idCut: m.idCut,
+	}
+}
+
+func (m *message) reset() {
+	m.id, m.method, m.params = m.id[:0], m.method[:0], m.params[:0]
+	m.result, m.fault, m.idCut = m.result[:0], m.fault[:0], false
+}
+
+// scanner finds the end of a JSON value in a stream and the members of its
+// objects that matter: those of the value itself, or those of each element if
+// the value is an array (a batch). It does not validate, and its memory is
+// bounded whatever it reads.
+type scanner struct {
+	// element, if not nil, is called at the end of each element of a batch with
+	// the offsets of its first byte and of the byte behind it.
+	element func(m *message, from, to int64)
+
+	msg     message
+	pos     int64 // bytes read
+	depth   int
+	level   int // depth of the members: 1 for an object, 2 for a batch; 0 before the value
+	done    bool
+	foreign bool // the value is neither object nor array
+
+	inString, escaped bool
+	wantKey           bool // at level, a string is a member's name
+	inKey             bool
+	key               []byte
+	target            *[]byte // where the value of the present member is kept; nil for nowhere
+	limit             int
+	begun             bool // within an element of a batch
+	elements          int  // of the batch that have begun
+	from              int64
+}
+
+// batch reports whether the value is an array.
+func (s *scanner) batch() bool { return s.level == 2 }
+
+// reset makes s ready for the next value.
+func (s *scanner) reset() {
+	s.msg.reset()
+	*s = scanner{element: s.element, msg: s.msg, key: s.key[:0]}
+}
+
+// scan reads p up to the end of the value and returns how many bytes that are;
+// done tells whether the end was met.
+func (s *scanner) scan(p []byte) int {
+	i := 0
+	for i < len(p) && !s.done && !s.foreign {
+		if s.inString {
+			i += s.text(p[i:])
+			continue
+		}
+		s.byte(p[i], s.pos+int64(i))
+		i++
+	}
+	s.pos += int64(i)
+	return i
+}
+
+// text reads within a string and returns how many bytes it took.
+func (s *scanner) text(p []byte) int {
+	if s.escaped {
+		s.escaped = false
+		s.keep(p[:1])
+		return 1
+	}
+	end := bytes.IndexByte(p, '"')
+	part := p
+	if end >= 0 {
+		part = p[:end+1]
+	}
+	if slash := bytes.IndexByte(part, '\\'); slash >= 0 {
+		s.escaped = true
+		s.keep(p[:slash+1])
+		return slash + 1
+	}
+	s.keep(part)
+	if end >= 0 {
+		s.inString = false
+		s.inKey = false
+	}
+	return len(part)
+}
+
+// byte reads one byte outside of strings, at offset at.
+func (s *scanner) byte(b byte, at int64) {
+	if s.level == 0 {
+		s.first(b)
+		return
+	}
+	switch b {
+	case '"':
+		s.inString = true
+		s.inKey = s.wantKey && s.depth == s.level
+		if s.inKey {
+			s.key, s.wantKey = s.key[:0], false
+		}
+		s.mark(at)
+	case '{', '[':
+		s.mark(at)
+		s.depth++
+		if s.depth == s.level && b == '{' {
+			s.wantKey = true
+			s.msg.reset()
+			return
+		}
+	case '}', ']':
+		if s.depth == s.level {
+			s.target, s.wantKey = nil, false
+		}
+		s.depth--
+		if s.depth < s.level {
+			s.closed(at)
+			return
+		}
+	case ',':
+		switch {
+		case s.depth == s.level:
+			s.target, s.wantKey = nil, true
+			return
+		case s.depth == 1 && s.level == 2:
+			s.ended(at)
+			return
+		}
+	case ':':
+		if s.depth == s.level && s.target == nil {
+			s.choose()
+			return
+		}
+	case ' ', '\t', '\r', '\n':
+	default:
+		s.mark(at)
+	}
+	s.keepByte(b)
+}
+
+// first reads up to the beginning of the value.
+func (s *scanner) first(b byte) {
+	switch b {
+	case ' ', '\t', '\r', '\n':
+	case '{':
+		s.depth, s.level, s.wantKey = 1, 1, true
+	case '[':
+		s.depth, s.level = 1, 2
+	default:
+		s.foreign = true
+	}
+}
+
+// closed follows a bracket that ends the value or an element of the batch.
+func (s *scanner) closed(at int64) {
+	switch {
+	case s.depth <= 0:
+		if s.level == 2 {
+			s.ended(at)
+		}
+		s.done = true
+	case s.depth == 1 && s.level == 2:
+		// The element ends at the next comma or bracket.
+	}
+}
+
+// mark notes that an element of a batch has begun.
+func (s *scanner) mark(at int64) {
+	if s.level == 2 && s.depth == 1 && !s.begun {
+		s.begun, s.from = true, at
+		s.elements++
+		s.msg.reset()
+	}
+}
+
+// ended reports an element of a batch.
+func (s *scanner) ended(at int64) {
+	if s.begun && s.element != nil {
+		s.element(&s.msg, s.from, at)
+	}
+	s.begun = false
+}
+
+// choose picks where the value of the member just named is kept. Like gwat's
+// decoder it ignores case.
+func (s *scanner) choose() {
+	s.target = nil
+	name := bytes.TrimSuffix(s.key, []byte{'"'})
+	if bytes.IndexByte(name, '\\') >= 0 {
+		var plain string
+		if json.Unmarshal([]byte(`"`+string(name)+`"`), &plain) == nil {
+			name = []byte(plain)
+		}
+	}
+	m := &s.msg
+	for _, f := range [...]struct {
+		name   string
+		target *[]byte
+		limit  int
+	}{
+		{"id", &m.id, maxID}, {"method", &m.method, maxMethod}, {"params", &m.params, maxParams},
+		{"result", &m.result, maxHead}, {"error", &m.fault, maxHead},
+	} {
+		if len(name) == len(f.name) && bytes.EqualFold(name, []byte(f.name)) {
+			*f.target = (*f.target)[:0]
+			s.target, s.limit = f.target, f.limit
+			return
+		}
+	}
+}
+
+// keep keeps a part of a string if it belongs to a key or a member's value.
+func (s *scanner) keep(p []byte) {
+	if s.inKey {
+		if room := maxKey - len(s.key); room > 0 {
+			s.key = append(s.key, p[:min(room, len(p))]...)
+		}
+		return
+	}
+	if s.target == nil {
+		return
+	}
+	room := s.limit - len(*s.target)
+	if len(p) > room {
+		if s.target == &s.msg.id {
+			s.msg.idCut = true
+		}
+		p = p[:max(room, 0)]
+	}
+	*s.target = append(*s.target, p...)
+}
+
+func (s *scanner) keepByte(b byte) {
+	if s.target == nil || s.inKey {
+		return
+	}
+	if len(*s.target) < s.limit {
+		*s.target = append(*s.target, b)
+	} else if s.target == &s.msg.id {
+		s.msg.idCut = true
+	}
+}
+
+// empty reports whether the value is an array without elements.
+func (s *scanner) empty() bool { return s.batch() && s.done && s.elements == 0 }

@@ -1,0 +1,258 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	maxHeldAnswer = 1 << 20  // of a dag_finalize
+	maxPartAnswer = 64 << 20 // of the forwarded part of a mixed batch
+)
+
+// JSON-RPC error codes.
+const (
+	codeServer = -32000
+	codeParse  = -32700
+)
+
+// transient are the texts of gwat's errors that time heals.
+var transient = []string{"synchronization", "busy", spineNotFound}
+
+const spineNotFound = "spine not found"
+
+// plain is a whole answer.
+type plain struct {
+	status int
+	header http.Header // nil for that of JSON
+	body   []byte
+}
+
+// answerOwned answers a call that the policy owns. q has all of it; x is how it
+// came, without its body. The result is nil if the caller is gone.
+func (g *Gate) answerOwned(ctx context.Context, q *request, x exchange) *plain {
+	if q.action == ActionAnswer {
+		body := g.answerTrue(&q.scan.msg, q.head, q.rec.arrived)
+		q.rec.end(0, OutcomeAnswered, "")
+		return &plain{body: body}
+	}
+	return g.holdCall(ctx, q.rec, 0, q.rec.ids[0], x, q.head)
+}
+
+// answerTrue answers dag_headSyncReady and dag_headSync without gwat.
+func (g *Gate) answerTrue(m *message, raw []byte, at time.Time) []byte {
+	if m.name() == methodReady {
+		g.evidence.headSyncAsked(at)
+	} else {
+		var whole struct{ Params json.RawMessage }
+		_ = json.Unmarshal(raw, &whole)
+		g.evidence.headSyncSent(sentList(at, whole.Params))
+	}
+	if m.key() == "" {
+		return nil
+	}
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":true}`+"\n", m.key())
+}
+
+// absorbedAnswer is what gwat answers to a dag_finalize that succeeded.
+func absorbedAnswer(id string) []byte {
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{"error":null}}`+"\n", id)
+}
+
+// errorAnswer is a JSON-RPC error of the gate's own.
+func errorAnswer(id string, code int, text string) []byte {
+	quoted, _ := json.Marshal(text)
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`+"\n", id, code, quoted)
+}
+
+// holdCall holds a dag_finalize, the call i of rec, until gwat takes it or it is absorbed.
+func (g *Gate) holdCall(ctx context.Context, rec *records, i int, id string, x exchange, body []byte) *plain {
+	var last *plain
+	var why string
+	lasting := false
+	v, tries, err := g.hold.wait(ctx, rec.arrived, times{g.cfg.Absorb, g.cfg.Retry}, g.stopping, func(ctx context.Context, tries int) (bool, error) {
+		answer, err := g.try(ctx, x, body)
+		if err != nil {
+			last = nil
+			return true, err
+		}
+		last = answer
+		again, failed := classify(answer, tries)
+		lasting = failed != nil && !again && answer.status == http.StatusOK
+		return again, failed
+	})
+	if err != nil {
+		why = boundedText(err.Error())
+	}
+	rec.calls[i].Tries = tries
+	if v == absorbed && strings.Contains(why, spineNotFound) && g.View().State == StateWorking {
+		lasting = true // all the time, of a pair that has its blocks
+	}
+	switch {
+	case v == gone:
+		rec.end(i, OutcomeGone, why)
+		return nil
+	case (v == taken && !lasting) || lasting && g.cfg.PassLastingErrors && last != nil:
+		outcome := OutcomeOK
+		if last.status < 200 || last.status > 299 {
+			outcome = OutcomeStatus
+		} else if why != "" {
+			outcome = OutcomeError
+		}
+		rec.end(i, outcome, why)
+		return last
+	}
+	rec.calls[i].Lasting = lasting
+	rec.end(i, OutcomeAbsorbed, why)
+	g.cfg.Log.WithField("tries", tries).WithField("why", why).Warn("a dag_finalize was answered without gwat")
+	return &plain{body: absorbedAnswer(id)}
+}
+
+// try makes one attempt of a held call.
+func (g *Gate) try(ctx context.Context, x exchange, body []byte) (*plain, error) {
+	x.body, x.length = bytes.NewReader(body), int64(len(body))
+	r, err := g.backend.do(ctx, &x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.body.Close()
+	answer, err := io.ReadAll(io.LimitReader(r.body, maxHeldAnswer))
+	if err != nil {
+		return nil, &cutError{g.at, err}
+	}
+	return &plain{status: r.status, header: r.header, body: answer}, nil
+}
+
+var errEmptyAnswer = errors.New("an answer that is no JSON object")
+
+// classify reports whether a held call must be made again after answer, and what
+// gwat says went wrong.
+func classify(answer *plain, tries int) (again bool, failed error) {
+	if answer.status < 200 || answer.status > 299 {
+		failed = fmt.Errorf("HTTP %d: %s", answer.status, bytes.TrimSpace(answer.body))
+		refused := answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden
+		// A token that grew old while the call was held is no fault of the caller.
+		return answer.status >= 500 || refused && tries > 1, failed
+	}
+	var s scanner
+	s.scan(answer.body)
+	if !s.done || s.batch() {
+		return true, errEmptyAnswer
+	}
+	text := said(&s.msg)
+	if text == "" {
+		return false, nil
+	}
+	for _, t := range transient {
+		if strings.Contains(text, t) {
+			return true, errors.New(text)
+		}
+	}
+	return false, errors.New(text)
+}
+
+// answerBatch answers a batch with owned calls: each of these by itself, what is
+// between them in batches of its own, in order. nil: the caller is gone.
+func (g *Gate) answerBatch(ctx context.Context, q *request, x exchange) *plain {
+	var answers [][]byte
+	elements := q.elements()
+	for len(elements) > 0 {
+		n := 0
+		for n < len(elements) && elements[n].action == ActionForward {
+			n++
+		}
+		if n > 0 {
+			answers = append(answers, g.answerPart(ctx, q, x, elements[:n])...)
+			elements = elements[n:]
+			continue
+		}
+		e := &elements[0]
+		rec := &records{g: g, listener: q.rec.listener, arrived: q.rec.arrived}
+		rec.add(q.view, &e.msg, e.action, e.era)
+		var answer []byte
+		if e.action == ActionAnswer {
+			answer = g.answerTrue(&e.msg, e.raw, rec.arrived)
+			rec.end(0, OutcomeAnswered, "")
+		} else if held := g.holdCall(ctx, rec, 0, e.msg.key(), x, e.raw); held != nil {
+			answer = jsonOf(held, e.msg.key())
+		}
+		answers = append(answers, answer)
+		elements = elements[1:]
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	var body []byte
+	for _, a := range answers {
+		if a = bytes.TrimSpace(a); len(a) > 0 {
+			body = append(append(body, ','), a...)
+		}
+	}
+	if body == nil {
+		return &plain{} // nothing but notifications
+	}
+	body[0] = '['
+	return &plain{body: append(body, ']', '\n')}
+}
+
+// jsonOf returns an answer as it may stand in a batch: an HTTP error as a JSON-RPC one.
+func jsonOf(a *plain, id string) []byte {
+	if a.status == 0 || a.status >= 200 && a.status <= 299 {
+		return a.body
+	}
+	return errorAnswer(id, codeServer, boundedText(fmt.Sprintf("HTTP %d: %s", a.status, bytes.TrimSpace(a.body))))
+}
+
+// answerPart forwards calls of a mixed batch as one batch and returns the answers.
+func (g *Gate) answerPart(ctx context.Context, q *request, x exchange, part []element) [][]byte {
+	rec := &records{g: g, listener: q.rec.listener, arrived: q.rec.arrived}
+	rec.batch()
+	var body []byte
+	for i := range part {
+		rec.add(q.view, &part[i].msg, ActionForward, part[i].era)
+		body = append(append(body, ','), part[i].raw...)
+	}
+	body[0] = '['
+	body = append(body, ']')
+	x.body, x.length = bytes.NewReader(body), int64(len(body))
+	r, err := g.backend.do(ctx, &x)
+	var answer []byte
+	status := 0
+	if err == nil {
+		status = r.status
+		answer, err = io.ReadAll(io.LimitReader(r.body, maxPartAnswer))
+		r.body.Close()
+		if err != nil {
+			err = &cutError{g.at, err}
+		}
+	}
+	rec.feed(answer)
+	rec.finish(status, err)
+	var out [][]byte
+	if err == nil && status >= 200 && status <= 299 {
+		s := scanner{element: func(_ *message, from, to int64) { out = append(out, answer[from:to]) }}
+		s.scan(answer)
+		if s.done && s.batch() || len(bytes.TrimSpace(answer)) == 0 {
+			return out
+		}
+	}
+	text := "gate: gwat's answer to the batch is no batch"
+	if err != nil {
+		text = err.Error()
+	} else if status != http.StatusOK {
+		text = boundedText(fmt.Sprintf("HTTP %d: %s", status, bytes.TrimSpace(answer)))
+	}
+	for i := range part {
+		if id := part[i].msg.key(); id != "" {
+			out = append(out, errorAnswer(id, codeServer, text))
+		}
+	}
+	return out
+}

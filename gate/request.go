@@ -1,0 +1,133 @@
+package gate
+
+import (
+	"errors"
+	"io"
+	"time"
+)
+
+// The bounds of what is read of a request before its fate is known.
+const (
+	firstRead = 4 << 10
+	// maxPeek bounds the part of a single call in which its method must be named;
+	// a call whose method comes later is forwarded.
+	maxPeek = 64 << 10
+	// maxBatch bounds a batch that is searched for owned calls, and an owned call.
+	// It is gwat's own limit over HTTP: what is longer is forwarded, for gwat to refuse.
+	maxBatch = 5 << 20
+	// maxList bounds a dag_headSync: a list of 65,536 slots fits.
+	maxList = 32 << 20
+)
+
+// request is the beginning of a message from the beacon node's side.
+type request struct {
+	scan   scanner
+	head   []byte // what was read so far
+	ended  bool   // head is all that there is
+	view   View
+	action Action // of a single call; ActionForward of a batch
+	era    Era
+	mixed  bool // a batch with owned calls; head has all of it
+	rec    *records
+}
+
+// element is a call of a batch.
+type element struct {
+	raw    []byte // within request.head
+	msg    message
+	action Action
+	era    Era
+}
+
+// readRequest reads from r as far as it takes to know what the policy does with
+// the message: all of it if it is owned.
+func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
+	q := &request{view: g.View(), action: ActionForward, head: make([]byte, 0, firstRead)}
+	q.rec = &records{g: g, listener: listener, arrived: time.Now()}
+	v := q.view
+	searched, owned := owns(v.Era, v.State), false
+	q.scan.element = func(m *message, _, _ int64) {
+		action, era := judge(v, m)
+		owned = owned || action != ActionForward
+		q.rec.add(v, m, ActionForward, era)
+	}
+	for !q.ended && !q.decided(searched) {
+		if len(q.head) == cap(q.head) {
+			grown := make([]byte, len(q.head), 4*cap(q.head))
+			copy(grown, q.head)
+			q.head = grown
+		}
+		n, err := r.Read(q.head[len(q.head):cap(q.head)])
+		fresh := q.head[len(q.head) : len(q.head)+n]
+		q.head = q.head[:len(q.head)+n]
+		if !q.scan.done {
+			q.scan.scan(fresh)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			q.ended = true
+		case err != nil:
+			return nil, err
+		}
+	}
+	q.mixed = owned && q.scan.done
+	if q.scan.batch() {
+		q.rec.batch()
+		return q, nil
+	}
+	q.action, q.era = judge(v, &q.scan.msg)
+	if !q.scan.done && q.action != ActionForward {
+		q.action = ActionForward // not a whole call, or too long: gwat says so
+	}
+	if !q.scan.foreign {
+		q.rec.add(v, &q.scan.msg, q.action, q.era)
+	}
+	return q, nil
+}
+
+// decided reports whether enough was read.
+func (q *request) decided(searched bool) bool {
+	s := &q.scan
+	switch {
+	case s.done, s.foreign:
+		return true
+	case s.level == 0:
+		return len(q.head) >= maxPeek
+	case s.batch():
+		return !searched && len(q.head) > 0 || len(q.head) >= maxBatch
+	case len(s.msg.method) > 0 && s.target != &s.msg.method:
+		switch name := s.msg.name(); {
+		case !searched, name != methodReady && name != methodHeadSync && name != methodFinalize:
+			return true
+		case name == methodHeadSync:
+			return len(q.head) >= maxList
+		}
+		return len(q.head) >= maxBatch
+	}
+	return len(q.head) >= maxPeek
+}
+
+// judge returns what the policy does with the whole call m, and the era of the call.
+func judge(v View, m *message) (Action, Era) {
+	method, era := m.name(), v.Era
+	if era == EraUnknown {
+		era = eraOf(method, m.params)
+	}
+	action := decide(era, v.State, method)
+	if m.idCut || action == ActionHold && m.key() == "" {
+		// An id that is too long to repeat; a notification, which nobody waits for.
+		action = ActionForward
+	}
+	return action, era
+}
+
+// elements returns the calls of a mixed batch.
+func (q *request) elements() []element {
+	var out []element
+	s := scanner{element: func(m *message, from, to int64) {
+		action, era := judge(q.view, m)
+		out = append(out, element{raw: q.head[from:to], msg: m.clone(), action: action, era: era})
+	}}
+	s.scan(q.head)
+	return out
+}

@@ -1,0 +1,216 @@
+package gate
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// stream is a connection that carries whole messages in both directions: gwat's
+// IPC form or a WebSocket. One goroutine may read while another one writes.
+type stream interface {
+	// next returns the next message. It must be read to its end, io.EOF, before
+	// the next call.
+	next() (io.Reader, error)
+	// begin begins a message, which Close ends.
+	begin() (io.WriteCloser, error)
+	// framed reports whether the ends of messages show without reading them.
+	framed() bool
+	// conn is the connection underneath.
+	conn() net.Conn
+	// end closes the connection; reason is what the peer is told, where it can be.
+	end(reason error)
+}
+
+// errForeign is met on a stream whose next value is no object and no array:
+// where it ends cannot be told, and gwat closes such a connection.
+var errForeign = errors.New("neither a JSON object nor an array")
+
+// ipcStream is a stream of JSON values, as gwat's IPC has it.
+type ipcStream struct {
+	c    net.Conn
+	r    *bufio.Reader
+	w    *bufio.Writer
+	scan scanner
+}
+
+func newIPCStream(c net.Conn) *ipcStream {
+	return &ipcStream{c: c, r: bufio.NewReaderSize(c, 16<<10), w: bufio.NewWriterSize(c, 16<<10)}
+}
+
+func (s *ipcStream) framed() bool   { return false }
+func (s *ipcStream) conn() net.Conn { return s.c }
+func (s *ipcStream) end(error)      { _ = s.c.Close() }
+
+func (s *ipcStream) next() (io.Reader, error) {
+	for {
+		b, err := s.r.ReadByte()
+		switch {
+		case err != nil:
+			return nil, err
+		case b == ' ' || b == '\t' || b == '\r' || b == '\n':
+			continue
+		}
+		_ = s.r.UnreadByte()
+		s.scan.reset()
+		return ipcMessage{s}, nil
+	}
+}
+
+// ipcMessage reads to the end of one value.
+type ipcMessage struct{ s *ipcStream }
+
+func (m ipcMessage) Read(p []byte) (int, error) {
+	s := m.s
+	if s.scan.done {
+		return 0, io.EOF
+	}
+	ready, err := s.r.Peek(1)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, err
+	}
+	ready, _ = s.r.Peek(min(s.r.Buffered(), len(p)))
+	n := len(ready)
+	if !s.scan.foreign {
+		if n = s.scan.scan(ready); s.scan.foreign {
+			n = len(ready) // to the end of the connection, as nobody knows better
+		}
+	}
+	copy(p, ready[:n])
+	_, _ = s.r.Discard(n)
+	return n, nil
+}
+
+// begin returns a writer that ends its message with a newline.
+func (s *ipcStream) begin() (io.WriteCloser, error) { return &ipcWriter{w: s.w}, nil }
+
+type ipcWriter struct {
+	w    *bufio.Writer
+	last byte
+}
+
+func (w *ipcWriter) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		w.last = p[len(p)-1]
+	}
+	n, err := w.w.Write(p)
+	if err == nil && w.w.Buffered() > 0 && len(p) >= 4<<10 {
+		err = w.w.Flush() // a part of a long message does not wait for the rest
+	}
+	return n, err
+}
+
+func (w *ipcWriter) Close() error {
+	if w.last != '\n' {
+		if err := w.w.WriteByte('\n'); err != nil {
+			return err
+		}
+	}
+	return w.w.Flush()
+}
+
+// wsStream is a WebSocket.
+type wsStream struct {
+	ws *websocket.Conn
+	mu sync.Mutex // of end
+}
+
+func (s *wsStream) framed() bool   { return true }
+func (s *wsStream) conn() net.Conn { return s.ws.NetConn() }
+
+func (s *wsStream) next() (io.Reader, error) {
+	_, r, err := s.ws.NextReader()
+	return r, err
+}
+
+func (s *wsStream) begin() (io.WriteCloser, error) { return s.ws.NextWriter(websocket.TextMessage) }
+
+func (s *wsStream) end(reason error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var closed *websocket.CloseError
+	if errors.As(reason, &closed) && closed.Code != websocket.CloseAbnormalClosure && closed.Code != websocket.CloseNoStatusReceived {
+		// gwat's code and text, as "message too big"; a peer that does not read gets none.
+		_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(closed.Code, closed.Text), time.Now().Add(time.Second))
+	}
+	_ = s.ws.Close()
+}
+
+var wsBuffers sync.Pool
+
+// dialStream connects to gwat. header is the caller's, nil for none; of it, what
+// a handshake may carry is passed on.
+func dialStream(ctx context.Context, e endpoint, header http.Header) (stream, error) {
+	if e.kind == kindIPC {
+		c, err := dialer.DialContext(ctx, "unix", e.path)
+		if err != nil {
+			return nil, &downError{e, err}
+		}
+		return newIPCStream(c), nil
+	}
+	d := websocket.Dialer{
+		NetDialContext: dialer.DialContext, HandshakeTimeout: dialTimeout,
+		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &wsBuffers,
+	}
+	pass := http.Header{}
+	for _, name := range []string{"Authorization", "Origin", "User-Agent"} {
+		if values := header[name]; len(values) > 0 {
+			pass[name] = values
+		}
+	}
+	u := *e.url
+	if u.User != nil && pass.Get("Authorization") == "" {
+		r := http.Request{Header: pass}
+		password, _ := u.User.Password()
+		r.SetBasicAuth(u.User.Username(), password)
+	}
+	u.User = nil
+	ws, resp, err := d.DialContext(ctx, u.String(), pass)
+	if err != nil {
+		if resp != nil {
+			return nil, &downError{e, &refusedHandshake{resp}}
+		}
+		return nil, &downError{e, err}
+	}
+	return &wsStream{ws: ws}, nil
+}
+
+// refusedHandshake is gwat's answer to a WebSocket handshake that it refused.
+type refusedHandshake struct{ resp *http.Response }
+
+func (e *refusedHandshake) Error() string {
+	return "the WebSocket handshake was answered HTTP " + e.resp.Status
+}
+
+// alive reports whether an idle connection is still open and has nothing to read.
+func alive(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	open := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		open = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && open
+}
+
+func (w *ipcWriter) flush() error { return w.w.Flush() }
