@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/ui/page"
@@ -29,9 +30,9 @@ type daemon struct {
 
 // newDaemon takes the API's address, so that a busy one is known before a node
 // is touched. The journal stays the caller's.
-func newDaemon(cfg *Config, j *journal.Journal, log logrus.FieldLogger) (*daemon, error) {
+func newDaemon(cfg *Config, j *journal.Journal, log *logrus.Logger) (*daemon, error) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(logs.Metric(log), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	p, err := pair.New(pair.Config{
 		Name: cfg.Pair, Version: versionText(), Observe: cfg.Observe,

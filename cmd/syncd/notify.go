@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -40,9 +42,31 @@ func newNotifier(snapshot func() *status.Snapshot, log logrus.FieldLogger) *noti
 		log.WithError(err).Warn("The watchdog of the service manager cannot be served; correct WatchdogSec in the unit")
 	}
 	return &notifier{
-		send:     func(state string) error { _, err := sd.SdNotify(false, state); return err },
+		send:     notify,
 		snapshot: snapshot, watchdog: watchdog, log: log, first: snapshot().Seq,
 	}
+}
+
+// notifyWait bounds a notification: a manager that hangs does not take them from
+// its socket, and syncd must still end when it is told to.
+const notifyWait = 500 * time.Millisecond
+
+// notify sends one notification; without a service manager it does nothing.
+func notify(state string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetWriteDeadline(time.Now().Add(notifyWait)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(state))
+	return err
 }
 
 // run looks every interval until ctx ends.

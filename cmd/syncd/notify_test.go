@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,10 +17,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
-	"github.com/gwatsync/syncd/internal/testworld/simnet"
-	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -82,44 +78,6 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait())
 	require.Eventually(t, func() bool { return strings.HasSuffix(said(), "STOPPING=1\n") }, notifiedWithin, 10*time.Millisecond, said())
-}
-
-// The loop hangs in writing a log line that nobody reads: the watchdog is not
-// fed any more until it goes on.
-func TestAHungLoopStarvesTheWatchdog(t *testing.T) {
-	socket, said := notifySocket(t)
-	fed := func() int { return strings.Count(said(), "WATCHDOG=1\n") }
-	read, write, err := os.Pipe()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, errors.Join(read.Close(), write.Close())) })
-	nodes, err := simnet.Start(t.Context(), simnet.Options{World: world.Config{
-		GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8,
-	}})
-	require.NoError(t, err)
-	supervised(t, socket, write, "--gwat.endpoint", nodes.GwatWS, "--beacon.endpoint", nodes.BeaconURL, "--push-timeout", "30s")
-	require.Eventually(t, func() bool { return strings.Contains(said(), "STATUS=stage working") }, notifiedWithin, 10*time.Millisecond)
-
-	filled := make(chan error, 1)
-	go func() {
-		_, err := write.Write(make([]byte, 1<<20))
-		filled <- err
-	}()
-	require.Eventually(t, func() bool {
-		writable, err := unix.Poll([]unix.PollFd{{Fd: int32(write.Fd()), Events: unix.POLLOUT}}, 0)
-		return err == nil && writable == 0
-	}, notifiedWithin, time.Millisecond)
-	require.NoError(t, nodes.Close()) // a stage to tell of
-	last, since := fed(), time.Now()
-	require.Eventually(t, func() bool {
-		if n := fed(); n != last {
-			last, since = n, time.Now()
-		}
-		return time.Since(since) > 5*patience
-	}, notifiedWithin, 10*time.Millisecond, "fed although the loop hangs")
-
-	go func() { _, _ = io.Copy(io.Discard, read) }()
-	require.NoError(t, <-filled)
-	require.Eventually(t, func() bool { return fed() > last }, notifiedWithin, 10*time.Millisecond, "it lives and goes on")
 }
 
 // Only a turn of the loop feeds the watchdog, and not every turn does.

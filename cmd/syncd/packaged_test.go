@@ -75,3 +75,17 @@ func packagedFile(commented bool) string {
 	}
 	return out.String()
 }
+
+// Public report 1: the unit on 677a403 took SIGPIPE, SIGHUP and a stray SIGTERM for
+// wanted ends (on-failure) and left the pair without a driver.
+func TestTheUnitIsStartedAgainAfterAnyEnd(t *testing.T) {
+	unit, err := os.ReadFile("../../packaging/syncd.service")
+	require.NoError(t, err)
+	var about []string
+	for line := range strings.Lines(string(unit)) {
+		if name, _, _ := strings.Cut(line, "="); strings.HasPrefix(name, "Restart") || name == "SuccessExitStatus" || name == "StartLimitIntervalSec" {
+			about = append(about, strings.TrimSpace(line))
+		}
+	}
+	require.Equal(t, []string{"StartLimitIntervalSec=0", "Restart=always", "RestartSec=5s", "RestartPreventExitStatus=2"}, about)
+}

@@ -1,5 +1,3 @@
-// Package logs makes syncd's log: lines of text or JSON, in which a trouble that
-// goes on is not told every second.
 package logs
 
 import (
@@ -24,10 +22,13 @@ const (
 	FieldFinding = "finding"
 	// FieldRepeated is on a line that was left out so many times before.
 	FieldRepeated = "repeated"
+	// FieldLost is how many lines a Writer dropped.
+	FieldLost = "lost"
 )
 
-// New gives a logger of a level ("debug", "info", "warn", "error") and a format
-// ("text" or "json"). Any other level or format is an error.
+// New returns a logger of a level ("debug", "info", "warn", "error") and a format
+// ("text" or "json"). Any other level or format is an error. If out is a Writer,
+// its own lines are of that format too.
 func New(out io.Writer, level, format string) (*logrus.Logger, error) {
 	log := logrus.New()
 	log.SetOutput(out)
@@ -46,6 +47,17 @@ func New(out io.Writer, level, format string) (*logrus.Logger, error) {
 		return nil, fmt.Errorf("log format %q: want text or json", format)
 	}
 	log.SetFormatter(r)
+	if w, ok := out.(*Writer); ok {
+		w.setNotice(func(lost uint64) []byte {
+			e := logrus.NewEntry(log).WithField(FieldLost, lost)
+			e.Time, e.Level, e.Message = time.Now(), logrus.WarnLevel, "Lines of the log were lost: whoever reads it was too slow, or was gone"
+			line, err := r.Formatter.Format(e)
+			if err != nil {
+				return nil // a number and a text: they can be written
+			}
+			return line
+		})
+	}
 	return log, nil
 }
 
