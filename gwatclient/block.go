@@ -7,10 +7,10 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/gorilla/websocket"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 const (
@@ -92,8 +92,9 @@ func (c *Client) BlocksByNumber(ctx context.Context, from, to uint64) ([]*Block,
 		})
 }
 
-// blocks asks for n blocks in batches. A batch whose answer is too large is
-// asked in halves: full blocks list thousands of transaction hashes.
+// blocks asks for n blocks in batches. A batch whose answer is too large, or that is
+// refused, is asked in halves: full blocks list thousands of transaction hashes, and
+// some endpoints take few calls a batch.
 func (c *Client) blocks(ctx context.Context, method string, n int, args func(int) []any, decode func(int, json.RawMessage) (*Block, error)) ([]*Block, error) {
 	out := make([]*Block, 0, n)
 	size := blockBatch
@@ -104,7 +105,7 @@ func (c *Client) blocks(ctx context.Context, method string, n int, args func(int
 			batch[i] = args(first + i)
 		}
 		answers, err := c.batch(ctx, method, batch)
-		if tooLarge(err) && count > 1 {
+		if tooMuch(err) && count > 1 {
 			size = count / 2
 			continue
 		}
@@ -167,6 +168,7 @@ func decodeBlock(method string, raw json.RawMessage) (*Block, error) {
 	return block, nil
 }
 
-func tooLarge(err error) bool {
-	return errors.Is(err, errTooLarge) || errors.Is(err, websocket.ErrReadLimit)
+// tooMuch reports whether a smaller batch may be answered.
+func tooMuch(err error) bool {
+	return errors.Is(err, jsonrpc.ErrTooLarge) || errors.Is(err, ErrBatchRefused)
 }

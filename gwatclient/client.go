@@ -1,18 +1,16 @@
-// Package gwatclient speaks to one gwat node over HTTP, WebSocket or IPC in
-// the wire forms of the head-sync generation. It knows forms, errors and
-// limits, and nothing of stages: what a call is for is the caller's matter.
 package gwatclient
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
-	"github.com/ethereum/go-ethereum/rpc"
-
 	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 // Defaults of Config.
@@ -23,10 +21,14 @@ const (
 
 // Config says where a gwat node is and how long and how large an answer may be.
 type Config struct {
-	Endpoint  string        // http(s)://, ws(s)://, or the path of an IPC socket
-	JWTSecret []byte        // 32 bytes or nil; a fresh token for each HTTP request and each WebSocket dial; IPC has none
-	Timeout   time.Duration // of a dial and of every call but HeadSyncReady and HeadSync; 0 is DefaultTimeout
-	MaxBody   int64         // bytes of an answer; 0 is DefaultMaxBody
+	Endpoint  string // http(s)://, ws(s)://, or the path of an IPC socket
+	JWTSecret []byte // 32 bytes or nil; a fresh token for each HTTP request and each WebSocket dial; IPC has none
+	// JWTSecretFile is the path of the secret in place of JWTSecret; "" is none. It is read
+	// at the first call, again when the file has changed, and after a refused token.
+	// Until it can be read, calls fail with ErrSecret; later the last good secret serves.
+	JWTSecretFile string
+	Timeout       time.Duration // of a dial and of every call but HeadSyncReady and HeadSync; 0 is DefaultTimeout
+	MaxBody       int64         // bytes of an answer; 0 is DefaultMaxBody
 	// Transport carries the requests of an http(s) endpoint in place of sockets, as
 	// a simulation needs it; nil dials. It calls the request's httptrace
 	// WroteHeaders once the node may have the request: only what failed before that
@@ -56,18 +58,12 @@ type Client struct {
 	masked  string
 	timeout time.Duration
 	tap     func(Call)
+	secret  *secret // nil: no token
+	hold    failure.HoldBack
 	// A state-changing call has a connection of its own: another call's bad
 	// answer or an idle connection that the node has dropped must not lose it.
-	reads, changes wire
+	reads, changes *jsonrpc.Client
 	observe        func(method string, took time.Duration, err error)
-}
-
-// wire carries calls; do runs fn with a client that is connected.
-type wire interface {
-	// do returns a *wireError, an rpc.HTTPError, an rpc.Error or nil. After it
-	// returned an error, fn may still run: what fn writes must not be read then.
-	do(ctx context.Context, fn func(context.Context, *rpc.Client) error) error
-	close()
 }
 
 // New checks cfg; it does not connect. Errors are of kind NeedsHuman.
@@ -83,6 +79,8 @@ func New(cfg Config) (*Client, error) {
 		return nil, failure.Newf(failure.NeedsHuman, "gwat timeout %s is negative", cfg.Timeout)
 	case cfg.MaxBody < 0:
 		return nil, failure.Newf(failure.NeedsHuman, "gwat answer limit %d is negative", cfg.MaxBody)
+	case len(cfg.JWTSecret) != 0 && cfg.JWTSecretFile != "":
+		return nil, failure.Newf(failure.NeedsHuman, "both a JWT secret and a file that holds it: want one of them")
 	case len(cfg.JWTSecret) != 0 && len(cfg.JWTSecret) != jwtSecretLen:
 		return nil, failure.Newf(failure.NeedsHuman, "JWT secret has %d bytes, want %d", len(cfg.JWTSecret), jwtSecretLen)
 	}
@@ -90,32 +88,42 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, failure.WithKind(failure.NeedsHuman, err)
 	}
-	c := &Client{masked: at.String(), timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
-	switch at.Scheme() {
-	case "http", "https":
-		c.reads, c.changes = newHTTPWire(cfg, true), newHTTPWire(cfg, false)
-	case "ws", "wss":
-		c.reads, c.changes = newStreamWire(cfg.Timeout, websocketDialer(cfg)), newStreamWire(cfg.Timeout, websocketDialer(cfg))
-	default:
-		c.reads, c.changes = newStreamWire(cfg.Timeout, ipcDialer(cfg)), newStreamWire(cfg.Timeout, ipcDialer(cfg))
+	if err := checkSecretPath(cfg.JWTSecretFile); err != nil {
+		return nil, err
 	}
+	c := &Client{masked: at.String(), timeout: cfg.Timeout, tap: cfg.Tap, observe: cfg.Observe}
+	over := jsonrpc.Config{Endpoint: at, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Transport: cfg.Transport}
+	if len(cfg.JWTSecret) != 0 || cfg.JWTSecretFile != "" {
+		c.secret = &secret{path: cfg.JWTSecretFile, key: cfg.JWTSecret}
+		over.Authorize = c.secret.authorize
+	}
+	c.changes = jsonrpc.New(over)
+	over.Repeatable = true
+	c.reads = jsonrpc.New(over)
 	return c, nil
 }
 
 // Close ends the connections and every call in flight.
 func (c *Client) Close() {
-	c.reads.close()
-	c.changes.close()
+	c.reads.Close()
+	c.changes.Close()
 }
 
 // Endpoint is the configured endpoint without user, password and query values.
 func (c *Client) Endpoint() string { return c.masked }
 
-// read makes a call with the client's own timeout.
+// read makes a call that changes nothing, with the client's own timeout.
 func (c *Client) read(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.call(ctx, c.reads, method, args...)
+}
+
+// Read makes a call that changes nothing and returns its result as it came; which
+// calls change nothing is for the caller to know. An answer that is an error has
+// the sentinel and kind of the typed calls.
+func (c *Client) Read(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
+	return c.read(ctx, method, args...)
 }
 
 // change makes a state-changing call that only ctx ends: gwat goes on with it
@@ -131,27 +139,17 @@ func (c *Client) work(ctx context.Context, method string, args ...any) (json.Raw
 	return c.call(ctx, c.changes, method, args...)
 }
 
-func (c *Client) call(ctx context.Context, w wire, method string, args ...any) (raw json.RawMessage, err error) {
+func (c *Client) call(ctx context.Context, over *jsonrpc.Client, method string, args ...any) (raw json.RawMessage, err error) {
 	defer c.timed(method, time.Now(), &err)
 	if c.tap != nil {
 		begin := time.Now()
 		defer func() { c.tap(Call{begin, time.Since(begin), method, args, raw, err}) }()
 	}
-	return call(ctx, w, method, args...)
-}
-
-func call(ctx context.Context, w wire, method string, args ...any) (json.RawMessage, error) {
-	if ctx.Err() != nil {
-		return nil, cancelled(method, ctx)
-	}
-	var raw json.RawMessage
-	err := w.do(ctx, func(ctx context.Context, client *rpc.Client) error {
-		return client.CallContext(ctx, &raw, method, args...)
+	err = c.send(ctx, method, func() (err error) {
+		raw, err = over.Call(ctx, method, args...)
+		return err
 	})
-	if err != nil {
-		return nil, classify(method, err)
-	}
-	return raw, nil
+	return raw, err
 }
 
 func (c *Client) timed(method string, start time.Time, err *error) {
@@ -179,24 +177,38 @@ func (c *Client) batch(ctx context.Context, method string, args [][]any) (out []
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if ctx.Err() != nil {
-		return nil, cancelled(method, ctx)
-	}
-	answers := make([]json.RawMessage, len(args))
-	elems := make([]rpc.BatchElem, len(args))
-	for i := range args {
-		elems[i] = rpc.BatchElem{Method: method, Args: args[i], Result: &answers[i]}
-	}
-	err = c.reads.do(ctx, func(ctx context.Context, client *rpc.Client) error {
-		return client.BatchCallContext(ctx, elems)
+	err = c.send(ctx, method, func() (err error) {
+		out, err = c.reads.Batch(ctx, method, args)
+		return err
 	})
-	if err != nil {
-		return nil, classify(method, err)
+	return out, err
+}
+
+// send makes a call unless the node asked for a pause, and once again if the node
+// refused a token whose secret has been replaced since: a refused call did nothing.
+func (c *Client) send(ctx context.Context, method string, once func() error) error {
+	if ctx.Err() != nil {
+		return cancelled(method, ctx)
 	}
-	for _, elem := range elems {
-		if elem.Error != nil {
-			return nil, classify(method, elem.Error)
-		}
+	if err := c.hold.Check(time.Now()); err != nil {
+		return unsent(fmt.Errorf("%s: %w", method, err))
 	}
-	return answers, nil
+	err := once()
+	if refusedToken(err) && c.secret.replaced() {
+		err = once()
+	}
+	var status *jsonrpc.StatusError
+	if errors.As(err, &status) && status.Code == http.StatusTooManyRequests {
+		wait := c.hold.Limited(time.Now(), status.RetryAfter)
+		return failure.WithKind(ErrHTTPStatus, fmt.Errorf("%s: %w", method, failure.RateLimited(wait, string(status.Body))))
+	}
+	c.hold.Answered()
+	return classify(method, err)
+}
+
+// ProbeBatch asks one small batch, as every head sync asks many. Its error is
+// ErrBatchRefused with the endpoint's own words if it takes none.
+func (c *Client) ProbeBatch(ctx context.Context) error {
+	_, err := c.batch(ctx, "eth_chainId", [][]any{{}, {}})
+	return err
 }

@@ -2,16 +2,13 @@ package gwatclient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
-	"github.com/ethereum/go-ethereum/rpc"
-	"github.com/gorilla/websocket"
-
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 // What gwat answered, word for word, as recorded; told by errors.Is.
@@ -41,6 +38,11 @@ var (
 	ErrRPC = errors.New("JSON-RPC error")
 	// ErrUnauthorized is HTTP 401 or 403: NeedsHuman.
 	ErrUnauthorized = errors.New("not authorized")
+	// ErrSecret: the JWT secret file, named in the text, is missing or empty (RetryLater) or
+	// holds no secret (NeedsHuman). Nothing was sent; it is also ErrUnauthorized and ErrDown.
+	ErrSecret = errors.New("no JWT secret")
+	// ErrBatchRefused: the endpoint answers a batch by a single error: NeedsHuman; also ErrMalformed.
+	ErrBatchRefused = errors.New("the endpoint refuses batches")
 	// ErrHTTPStatus is any other HTTP status but success, as of a proxy: RetryLater.
 	ErrHTTPStatus = errors.New("unexpected HTTP status")
 	// ErrDown: nothing was sent, the node cannot be reached: RetryLater.
@@ -74,6 +76,7 @@ var verdicts = []struct{ sentinel, kind error }{
 // Codes of JSON-RPC 2.0, and the one that go-ethereum's server gives when its
 // own write timeout ends a call that goes on inside.
 const (
+	codeInvalidRequest = -32600
 	codeMethodNotFound = -32601
 	codeInvalidParams  = -32602
 	codeTimedOut       = -32002
@@ -94,89 +97,62 @@ func malformed(method, format string, args ...any) error {
 	return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, failure.Bounded(fmt.Errorf(format, args...)))
 }
 
-// fate says how far a call came that has no readable answer.
-type fate int
-
-const (
-	notSent fate = iota
-	lost
-	garbled
-)
-
-// wireError is what a transport gives for such a call.
-type wireError struct {
-	fate fate
-	err  error
-}
-
-func (e *wireError) Error() string { return e.err.Error() }
-func (e *wireError) Unwrap() error { return e.err }
-
-// errTooLarge tells an answer over Config.MaxBody.
-var errTooLarge = errors.New("answer over the size limit")
-
-// unreadable tells the errors of the rpc library that mean "answered, but not
-// readable" from those that mean "not answered".
-func unreadable(err error) bool {
-	var syntax *json.SyntaxError
-	var typ *json.UnmarshalTypeError
-	return errors.As(err, &syntax) || errors.As(err, &typ) ||
-		errors.Is(err, errTooLarge) || errors.Is(err, errNotJSON) || errors.Is(err, websocket.ErrReadLimit) ||
-		errors.Is(err, rpc.ErrNoResult) || errors.Is(err, rpc.ErrMissingBatchResponse)
-}
-
 // classify gives the error of a call its sentinel and kind.
 func classify(method string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var answered rpc.Error
-	var status rpc.HTTPError
-	var wire *wireError
+	var answered *jsonrpc.Error
+	var status *jsonrpc.StatusError
+	var broken *jsonrpc.TransportError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &answered):
 		return rpcError(method, answered)
 	case errors.As(err, &status):
 		return statusError(method, status)
-	case errors.As(err, &wire) && wire.fate == notSent:
-		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, failure.Bounded(wire.err))
-	case wire != nil && wire.fate == lost:
-		return failure.Newf(failure.RetryNow, "%s: %w: %w", method, ErrLost, failure.Bounded(wire.err))
+	case errors.Is(err, ErrSecret):
+		return unsent(failure.WithKind(ErrUnauthorized, failure.Newf(failure.RetryLater, "%s: %w", method, err)))
+	case errors.As(err, &broken) && broken.Fate == jsonrpc.NotSent:
+		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, failure.Bounded(err))
+	case broken != nil && broken.Fate == jsonrpc.Lost:
+		return failure.Newf(failure.RetryNow, "%s: %w: %w", method, ErrLost, failure.Bounded(err))
 	default:
 		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, failure.Bounded(err))
 	}
 }
 
-func rpcError(method string, err rpc.Error) error {
-	switch err.ErrorCode() {
-	case codeMethodNotFound:
-		return failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrMethod, failure.Text(err.Error()))
-	case codeInvalidParams:
-		return failure.Newf(failure.Abort, "%s: %w: %s", method, ErrInvalidParams, failure.Text(err.Error()))
-	case codeTimedOut:
-		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, failure.Text(err.Error()))
-	case 0:
-		// "error":null or {} next to a result: the library takes it for an error.
-		return malformed(method, "an error without a code: %s", failure.Text(err.Error()))
+func rpcError(method string, err *jsonrpc.Error) error {
+	said := failure.Text(err.Message)
+	switch {
+	case err.Batch && err.Code == codeInvalidRequest:
+		return failure.WithKind(ErrMalformed, failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrBatchRefused, said))
+	case err.Code == codeMethodNotFound:
+		return failure.Newf(failure.NeedsHuman, "%s: %w: %s", method, ErrMethod, said)
+	case err.Code == codeInvalidParams:
+		return failure.Newf(failure.Abort, "%s: %w: %s", method, ErrInvalidParams, said)
+	case err.Code == codeTimedOut:
+		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, said)
 	}
-	return nodeError(method, err.Error(), ErrRPC)
+	return nodeError(method, err.Message, ErrRPC)
 }
 
-func statusError(method string, err rpc.HTTPError) error {
+func statusError(method string, err *jsonrpc.StatusError) error {
 	body := failure.Text(string(err.Body))
-	if err.StatusCode != http.StatusUnauthorized && err.StatusCode != http.StatusForbidden {
-		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, failure.Gateway(err.StatusCode, ErrHTTPStatus), failure.Text(err.Status), body)
+	if !refusedToken(err) {
+		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, failure.Gateway(err.Code, ErrHTTPStatus), failure.Text(err.Status), body)
 	}
 	// Older servers answer 403 for a token too, so the text decides first.
 	what := "the node refused the token: check the JWT secret"
 	if low := strings.ToLower(body); strings.Contains(low, "host") ||
-		err.StatusCode == http.StatusForbidden && !strings.Contains(low, "token") {
+		err.Code == http.StatusForbidden && !strings.Contains(low, "token") {
 		what = "the node refused the host name of the endpoint: check its list of virtual hosts"
 	}
-	return failure.Newf(failure.NeedsHuman, "%s: %w (HTTP %d): %s: %s", method, ErrUnauthorized, err.StatusCode, what, body)
+	return failure.Newf(failure.NeedsHuman, "%s: %w (HTTP %d): %s: %s", method, ErrUnauthorized, err.Code, what, body)
 }
 
 // cancelled is the error of a call whose context ended before it was sent.
 func cancelled(method string, ctx context.Context) error {
 	return failure.Newf(failure.RetryNow, "%s: not sent: %w", method, ctx.Err())
 }
+
+// unsent marks the error of a call that was held back here as ErrDown, without its text.
+func unsent(err error) error { return failure.WithKind(ErrDown, err) }

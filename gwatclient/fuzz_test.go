@@ -16,8 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/failure/failuretest"
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 // fuzzedCall makes a typed call and checks what it makes of an answer.
@@ -213,10 +215,11 @@ func FuzzGwatStream(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, split uint16) {
 		near, far := net.Pipe()
-		s, err := ipcSession(t.Context(), near, 4<<10)
+		at, err := endpoint.Gwat.Parse("fuzz")
 		require.NoError(t, err)
-		w := newStreamWire(time.Minute, func(context.Context) (*session, error) { return s, nil })
-		c := &Client{masked: "fuzz", timeout: time.Minute, reads: w, changes: w}
+		over := jsonrpc.New(jsonrpc.Config{Endpoint: at, Timeout: time.Minute, MaxBody: 4 << 10,
+			Dial: func(context.Context) (net.Conn, error) { return near, nil }})
+		c := &Client{masked: "fuzz", timeout: time.Minute, reads: over, changes: over}
 		node := make(chan struct{})
 		go func() {
 			defer close(node)

@@ -2,16 +2,20 @@ package gwatclient
 
 import (
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/golang-jwt/jwt/v4"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 const (
@@ -19,11 +23,27 @@ const (
 	maxSecretBytes = 1024 // far over 2+64 and white space; keeps a wrong path from being read whole
 )
 
+// errNotWritten: the secret file has no content yet, or is being replaced.
+var errNotWritten = errors.New("the file is empty")
+
 // LoadJWTSecret reads a file of 64 hex digits, with or without 0x, white space
 // around them ignored. Errors are of kind NeedsHuman and name the path, never
 // what the file holds.
 func LoadJWTSecret(path string) ([]byte, error) {
+	key, err := readSecret(path)
+	return key, failure.WithKind(failure.NeedsHuman, err)
+}
+
+// readSecret returns errors that are fs.ErrNotExist or errNotWritten if a later
+// read may succeed by itself, and of kind NeedsHuman otherwise.
+func readSecret(path string) ([]byte, error) {
+	if err := checkSecretPath(path); err != nil {
+		return nil, err
+	}
 	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("JWT secret: %w", err)
+	}
 	if err != nil {
 		return nil, failure.Newf(failure.NeedsHuman, "JWT secret: %w", err)
 	}
@@ -34,28 +54,96 @@ func LoadJWTSecret(path string) ([]byte, error) {
 	}
 	digits := strings.TrimSpace(string(text))
 	digits = strings.TrimPrefix(strings.TrimPrefix(digits, "0x"), "0X")
-	if len(text) > maxSecretBytes {
+	switch {
+	case len(text) > maxSecretBytes:
 		return nil, failure.Newf(failure.NeedsHuman, "JWT secret %s: wrong length: over %d bytes, want %d hex digits", path, maxSecretBytes, 2*jwtSecretLen)
-	}
-	if strings.Trim(digits, "0123456789abcdefABCDEF") != "" {
+	case digits == "":
+		return nil, fmt.Errorf("JWT secret %s: wrong length: %w, want %d hex digits", path, errNotWritten, 2*jwtSecretLen)
+	case !isHex(digits):
 		return nil, failure.Newf(failure.NeedsHuman, "JWT secret %s: not hex: want %d hex digits", path, 2*jwtSecretLen)
-	}
-	secret, err := hex.DecodeString(digits)
-	if err != nil || len(secret) != jwtSecretLen {
+	case len(digits) != 2*jwtSecretLen:
 		return nil, failure.Newf(failure.NeedsHuman, "JWT secret %s: wrong length: %d hex digits, want %d", path, len(digits), 2*jwtSecretLen)
 	}
-	return secret, nil
+	return hex.DecodeString(digits)
 }
 
-// jwtAuth signs a token with the time of now for each request: nodes refuse
-// one whose iat is more than a minute off.
-func jwtAuth(secret []byte) rpc.HTTPAuth {
-	return func(header http.Header) error {
-		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iat": time.Now().Unix()}).SignedString(secret)
-		if err != nil {
-			return &wireError{notSent, err}
-		}
-		header.Set("Authorization", "Bearer "+token)
-		return nil
+// checkSecretPath refuses a secret in place of its path, which errors would repeat.
+func checkSecretPath(path string) error {
+	bare := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(path), "0x"), "0X")
+	if len(bare) == 2*jwtSecretLen && isHex(bare) {
+		return failure.Newf(failure.NeedsHuman, "JWT secret: this is the secret itself; want the path of a file that holds it")
 	}
+	return nil
+}
+
+func isHex(text string) bool { return strings.Trim(text, "0123456789abcdefABCDEF") == "" }
+
+// secret is the JWT secret of an endpoint: a fixed key, or that of a file which
+// may not be there yet, may be replaced at any time, and may be caught half written.
+type secret struct {
+	path string // "": key is fixed
+
+	mu   sync.Mutex
+	key  []byte      // the last good one; nil before the first
+	file os.FileInfo // the file that was read last; nil if it could not be
+	err  error       // why that file has no good key
+}
+
+// refresh reads the file if it is another than the one that was read last, or if
+// force is set: a file may be replaced within the resolution of its time.
+func (s *secret) refresh(force bool) {
+	info, err := os.Stat(s.path)
+	if err == nil && s.file != nil && !force && os.SameFile(info, s.file) &&
+		info.ModTime().Equal(s.file.ModTime()) && info.Size() == s.file.Size() {
+		return
+	}
+	key, err := readSecret(s.path)
+	if s.file, s.err = info, err; err == nil {
+		s.key = key
+	}
+}
+
+// replaced reads the file again and reports whether it holds another secret.
+func (s *secret) replaced() bool {
+	if s == nil || s.path == "" {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := string(s.key)
+	s.refresh(true)
+	return string(s.key) != before
+}
+
+func (s *secret) current() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.path != "" {
+		s.refresh(false)
+	}
+	if s.key == nil {
+		return nil, fmt.Errorf("%w: %w", ErrSecret, s.err)
+	}
+	return s.key, nil
+}
+
+// authorize adds a token with the time of now to a request: nodes refuse one whose
+// iat is more than a minute off.
+func (s *secret) authorize(header http.Header) error {
+	key, err := s.current()
+	if err != nil {
+		return err
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iat": time.Now().Unix()}).SignedString(key)
+	if err != nil {
+		return err
+	}
+	header.Set("Authorization", "Bearer "+token)
+	return nil
+}
+
+// refusedToken reports whether the node refused a call before it looked at it.
+func refusedToken(err error) bool {
+	var status *jsonrpc.StatusError
+	return errors.As(err, &status) && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden)
 }

@@ -53,12 +53,17 @@ func respond(raw []byte, script func(request) []byte) []byte {
 }
 
 func scriptHandler(script func(request) []byte) http.HandlerFunc {
+	return rawHandler(func(raw []byte) []byte { return respond(raw, script) })
+}
+
+// rawHandler answers whole messages over HTTP and WebSocket.
+func rawHandler(script func([]byte) []byte) http.HandlerFunc {
 	upgrader := websocket.Upgrader{}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !websocket.IsWebSocketUpgrade(r) {
 			raw, _ := io.ReadAll(r.Body)
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write(respond(raw, script))
+			_, _ = w.Write(script(raw))
 			return
 		}
 		conn, err := upgrader.Upgrade(w, r, nil)
@@ -71,7 +76,7 @@ func scriptHandler(script func(request) []byte) http.HandlerFunc {
 			if err != nil {
 				return
 			}
-			if out := respond(raw, script); len(out) > 0 && conn.WriteMessage(websocket.TextMessage, out) != nil {
+			if out := script(raw); len(out) > 0 && conn.WriteMessage(websocket.TextMessage, out) != nil {
 				return
 			}
 		}
@@ -122,6 +127,11 @@ func (s *ipcServer) stop() {
 }
 
 func ipcScript(script func(request) []byte) func(net.Conn) {
+	return rawIPC(func(raw []byte) []byte { return respond(raw, script) })
+}
+
+// rawIPC answers whole messages.
+func rawIPC(script func([]byte) []byte) func(net.Conn) {
 	return func(conn net.Conn) {
 		dec := json.NewDecoder(conn)
 		for {
@@ -129,7 +139,7 @@ func ipcScript(script func(request) []byte) func(net.Conn) {
 			if dec.Decode(&raw) != nil {
 				return
 			}
-			if out := respond(raw, script); len(out) > 0 {
+			if out := script(raw); len(out) > 0 {
 				if _, err := conn.Write(append(out, '\n')); err != nil {
 					return
 				}
@@ -144,12 +154,18 @@ var transports = []string{"http", "ws", "ipc"}
 // serve runs a scripted node and gives a client of it.
 func serve(t *testing.T, transport string, cfg Config, script func(request) []byte) *Client {
 	t.Helper()
+	return serveRaw(t, transport, cfg, func(raw []byte) []byte { return respond(raw, script) })
+}
+
+// serveRaw runs a node that answers whole messages and gives a client of it.
+func serveRaw(t *testing.T, transport string, cfg Config, script func([]byte) []byte) *Client {
+	t.Helper()
 	switch transport {
 	case "ipc":
 		cfg.Endpoint = filepath.Join(t.TempDir(), "g.ipc")
-		serveIPC(t, cfg.Endpoint, ipcScript(script))
+		serveIPC(t, cfg.Endpoint, rawIPC(script))
 	default:
-		server := httptest.NewServer(scriptHandler(script))
+		server := httptest.NewServer(rawHandler(script))
 		t.Cleanup(func() { stopServer(server) })
 		cfg.Endpoint = transport + strings.TrimPrefix(server.URL, "http")
 	}

@@ -146,6 +146,8 @@ func gwatReach(err error) health.Reach {
 		return health.Answers
 	case errors.Is(err, gwatclient.ErrUnauthorized):
 		return health.Denied
+	case errors.Is(err, failure.ErrRateLimited): // before ErrDown: a request held back here is that, too
+		return health.Garbled
 	case errors.Is(err, gwatclient.ErrDown):
 		return health.Down
 	case timedOut(err):

@@ -121,13 +121,15 @@ func resultOf(err error) string {
 		return "ok"
 	case failure.Canceled(err):
 		return "canceled"
+	case errors.Is(err, gwatclient.ErrUnauthorized), errors.Is(err, failure.ErrRateLimited): // before ErrDown: what was held back here is that, too
+		return "http_status"
 	case errors.Is(err, gwatclient.ErrDown), errors.Is(err, beaconclient.ErrDown):
 		return "down"
 	case errors.Is(err, gwatclient.ErrLost), errors.Is(err, beaconclient.ErrLost):
 		return "lost"
 	case errors.Is(err, gwatclient.ErrMalformed), errors.Is(err, beaconclient.ErrMalformed), errors.Is(err, beaconclient.ErrTooLarge):
 		return "malformed"
-	case errors.Is(err, gwatclient.ErrUnauthorized), errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, beaconclient.ErrHTTPStatus):
+	case errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, beaconclient.ErrHTTPStatus):
 		return "http_status"
 	case errors.Is(err, beaconclient.ErrNotFound):
 		return "not_found"

@@ -1,0 +1,87 @@
+package jsonrpc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Fate says how far a call came that has no readable answer.
+type Fate int
+
+const (
+	NotSent    Fate = iota // the node has nothing of it
+	Lost                   // sent, at least in part; no answer came
+	Unreadable             // an answer came that is too large or no JSON-RPC answer to this call
+)
+
+// TransportError is the error of a call that has no readable answer.
+type TransportError struct {
+	Fate Fate
+	Err  error
+}
+
+func (e *TransportError) Error() string { return e.Err.Error() }
+func (e *TransportError) Unwrap() error { return e.Err }
+
+// StatusError is an HTTP status other than 2xx, also of a WebSocket handshake.
+type StatusError struct {
+	Code       int
+	Status     string // "502 Bad Gateway"
+	Body       []byte // cut to 512 bytes for a WebSocket handshake
+	RetryAfter time.Duration
+}
+
+func (e *StatusError) Error() string { return e.Status }
+
+// Error is the error object of an answer.
+type Error struct {
+	Code    int
+	Message string
+	Batch   bool // one error answers the whole batch
+}
+
+func (e *Error) Error() string { return e.Message }
+
+var (
+	// ErrTooLarge is the cause of an Unreadable answer over the size limit.
+	ErrTooLarge = errors.New("answer over the size limit")
+	errClosed   = errors.New("client is closed")
+	errHeader   = errors.New("handshake over the size limit")
+	errNoResult = errors.New("answer has no result")
+)
+
+func notSent(err error) error { return &TransportError{NotSent, err} }
+
+func lost(err error) error { return &TransportError{Lost, err} }
+
+func unreadable(err error) error { return &TransportError{Unreadable, err} }
+
+func tooLarge(limit int64) error { return unreadable(fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)) }
+
+func isLost(err error) bool {
+	var t *TransportError
+	return errors.As(err, &t) && t.Fate == Lost
+}
+
+// statusError returns nil for 2xx.
+func statusError(resp *http.Response, body []byte) error {
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	return &StatusError{resp.StatusCode, resp.Status, body, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+}
+
+// retryAfter reads the header's two forms, seconds and an HTTP date (RFC 9110,
+// 10.2.3); 0 for any other text and for a time that is past.
+func retryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
