@@ -249,10 +249,28 @@ func TestVerifier(t *testing.T) {
 		verdict := v.Observe(look(8, 102, checkpoint.SpineFinal, spine(3)))
 		require.True(t, verdict.Working)
 		require.Equal(t, primitives.Slot(102), v.Covered())
-		require.False(t, v.Observe(Look{At: start.Add(9 * time.Second), Head: entry(102, spine(3)), Sync: resync}).Working)
+		require.False(t, v.Observe(Look{At: start.Add(9 * time.Second), Clock: 102, Head: entry(102, spine(3)), Sync: resync}).Working)
 		lost := look(10, 102, checkpoint.SpineFinal, spine(3))
 		lost.CallsErr = errors.New("synchronization")
 		require.Contains(t, v.Observe(lost).Why, "synchronization")
+	})
+	t.Run("resync between a block and its dag_sync", func(t *testing.T) {
+		between := func(after int, coord, clock primitives.Slot) Look {
+			l := look(after, int(clock), checkpoint.SpineFinal, spine(int(clock)))
+			l.Clock, l.Sync = clock, gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync, LastCoordSlot: coord}
+			return l
+		}
+		v := NewVerifier(start, slot, 100, 50, nil)
+		v.Observe(look(4, 101, checkpoint.SpineFinal, spine(101)))
+		require.False(t, v.Observe(between(8, 101, 102)).Working, "the first verification asks for false")
+		require.True(t, v.Observe(look(9, 102, checkpoint.SpineFinal, spine(102))).Working)
+		require.True(t, v.Observe(between(12, 102, 103)).Working)
+		require.False(t, v.Observe(between(16, 102, 104)).Working, "a slot later the beacon's call is missing")
+		require.False(t, v.Observe(between(17, 103, 104)).Working, "what was lost is verified by false again")
+		other := between(20, 104, 105)
+		require.True(t, v.Observe(look(18, 104, checkpoint.SpineFinal, spine(104))).Working)
+		other.Sync.Stage = gwatclient.StageHead
+		require.False(t, v.Observe(other).Working, "no other stage counts as work")
 	})
 	t.Run("spines stay open", func(t *testing.T) {
 		v := NewVerifier(start, slot, 100, 50, nil)

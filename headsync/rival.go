@@ -56,17 +56,14 @@ func (w *RivalWatch) Sign(sign string, at time.Time) {
 	w.sign, w.last = sign, at
 }
 
-// Active tells whether syncd must keep its hands off: a sign was seen and not
-// QuietSlots slots have passed since the newest one. After that it is forgotten.
-func (w *RivalWatch) Active(now time.Time, slot time.Duration) bool {
-	if w.sign == "" {
-		return false
+// Active reports whether syncd must send nothing: there is a sign that was not forgotten.
+func (w *RivalWatch) Active() bool { return w.sign != "" }
+
+// Expire forgets the sign once QuietSlots slots have passed since it was last seen.
+func (w *RivalWatch) Expire(now time.Time, slot time.Duration) {
+	if !w.headOpen && now.Sub(w.last) >= QuietSlots*slot {
+		w.sign = ""
 	}
-	if w.headOpen || now.Sub(w.last) < QuietSlots*slot {
-		return true
-	}
-	w.sign = ""
-	return false
 }
 
 // Told gives the sign, and when it was first and last seen.

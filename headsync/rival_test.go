@@ -17,25 +17,30 @@ func TestRivalWatch(t *testing.T) {
 	var w RivalWatch
 	w.Observe(Sample{At: tick(), Number: 100})
 	w.Observe(Sample{At: tick(), Number: 104}) // the beacon's normal calls only add
-	require.False(t, w.Active(at, slot))
+	require.False(t, active(&w, at, slot))
 	w.Observe(Sample{At: tick(), Number: 90, Ours: true})
-	require.False(t, w.Active(at, slot), "our own rollback")
+	require.False(t, active(&w, at, slot), "our own rollback")
 	w.Observe(Sample{At: tick(), Number: 80, Restarted: true})
-	require.False(t, w.Active(at, slot), "gwat lost data over a restart")
+	require.False(t, active(&w, at, slot), "gwat lost data over a restart")
 
 	w.Observe(Sample{At: tick(), Number: 60})
-	require.True(t, w.Active(at, slot), "a rollback that is not ours")
+	require.True(t, active(&w, at, slot), "a rollback that is not ours")
 	sign, _, _ := w.Told()
 	require.Contains(t, sign, "rolled back")
 	w.Observe(Sample{At: tick(), Number: 61})
-	require.True(t, w.Active(at.Add(10*time.Second), slot))
-	require.False(t, w.Active(at.Add(11*time.Second), slot), "three slots without a sign")
+	require.True(t, active(&w, at.Add(10*time.Second), slot))
+	require.False(t, active(&w, at.Add(11*time.Second), slot), "three slots without a sign")
 	sign, _, _ = w.Told()
 	require.Empty(t, sign)
 
 	w.Observe(Sample{At: tick(), Number: 61, Stage: gwatclient.StageHead})
-	require.True(t, w.Active(at.Add(time.Hour), slot), "the lock is held, however long")
+	require.True(t, active(&w, at.Add(time.Hour), slot), "the lock is held, however long")
 	w.Observe(Sample{At: tick(), Number: 61})
-	require.True(t, w.Active(at, slot))
-	require.False(t, w.Active(at.Add(3*slot), slot))
+	require.True(t, active(&w, at, slot))
+	require.False(t, active(&w, at.Add(3*slot), slot))
+}
+
+func active(w *RivalWatch, at time.Time, slot time.Duration) bool {
+	w.Expire(at, slot)
+	return w.Active()
 }

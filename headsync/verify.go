@@ -27,6 +27,7 @@ const (
 // Look is one observation of a pair that should be working.
 type Look struct {
 	At       time.Time
+	Clock    primitives.Slot // the wall-clock slot
 	Sync     gwatclient.SyncStatus
 	CallsErr error // of dag_getCandidates: a call of normal work
 	Head     Entry // the beacon's head; Creators are not needed
@@ -53,6 +54,7 @@ type Verifier struct {
 	idle     int             // those of them that carried no spine of their own
 	newest   primitives.Slot // of the newest head that was good
 	lateFrom time.Time       // since when the head is not good; zero if it is
+	working  bool            // the pair was verified, and has not lost its work since
 }
 
 // NewVerifier starts at a head and at gwat's last finalized number; ours are the
@@ -95,11 +97,12 @@ func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
 func (v *Verifier) Doubt() { v.doubt = true }
 
 // Observe takes a look and gives the verdict.
-func (v *Verifier) Observe(l Look) Verdict {
+func (v *Verifier) Observe(l Look) (out Verdict) {
 	headWhy := v.head(l)
-	out := Verdict{Over: l.At.Sub(v.progress) >= SwitchSlots*v.slot}
+	defer func() { v.working = out.Working }()
+	out = Verdict{Over: l.At.Sub(v.progress) >= SwitchSlots*v.slot}
 	switch {
-	case l.Sync.Syncing:
+	case l.Sync.Syncing && !v.betweenCalls(l):
 		out.Why = fmt.Sprintf("eth_syncing false (it says stage %s, last coordinated slot %d)", l.Sync.Stage, l.Sync.LastCoordSlot)
 		out.Complete = l.Sync.Stage == gwatclient.StageResync && !v.synced &&
 			l.At.Sub(v.started) >= ResyncSlots*v.slot && l.Head.Slot() >= l.Sync.LastCoordSlot
@@ -117,6 +120,13 @@ func (v *Verifier) Observe(l Look) Verdict {
 		out.Why = fmt.Sprintf("eth_syncing is false and %d new heads up to slot %d were finalized by the beacon's calls", v.good, v.newest)
 	}
 	return out
+}
+
+// betweenCalls reports whether gwat says resync only because the block of this slot
+// reached it before the beacon's dag_sync of this slot did. It is no loss of work
+// in a pair that was verified; for the first verification it does not count.
+func (v *Verifier) betweenCalls(l Look) bool {
+	return v.working && l.Sync.Stage == gwatclient.StageResync && l.Sync.LastCoordSlot+1 >= l.Clock
 }
 
 // head judges the head of a look; "" if it is good or not new.

@@ -81,6 +81,9 @@ func (p *Pair) cancelWorker() {
 
 // act starts what the stage asks for.
 func (p *Pair) act(ctx context.Context) {
+	if p.identity != nil {
+		p.rival.Expire(p.cfg.Now(), p.identity.Spec.SlotDuration())
+	}
 	hands := p.mayNot()
 	p.hands = hands
 	p.handsOff.Store(&hands)
@@ -129,11 +132,10 @@ type seenNodes struct {
 
 // mayNot tells why nothing may be sent that changes gwat; "" if it may.
 func (p *Pair) mayNot() string {
-	now := p.cfg.Now()
 	if p.cfg.Observe {
 		return "syncd only observes (--observe)"
 	}
-	if p.identity != nil && p.rival.Active(now, p.identity.Spec.SlotDuration()) {
+	if p.identity != nil && p.rival.Active() {
 		sign, _, last := p.rival.Told()
 		return fmt.Sprintf("another driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
 	}
@@ -215,7 +217,7 @@ func (p *Pair) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
 		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: ledgerOf{p.ledger, p.attempts}, Now: p.cfg.Now,
-		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, PushFromCheckpoint: p.cfg.PushFromCheckpoint || p.pushFromCheckpoint,
+		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, PushFromCheckpoint: p.pushFromCheckpoint,
 		Below: p.below,
 	}
 }

@@ -42,7 +42,8 @@ type Config struct {
 	SegmentBytes int           // most bytes of one dag_headSync
 	SegmentTime  time.Duration // how long gwat should take for one, by its measured speed
 	Capacity     int           // most segments that are unconfirmed at a time
-	// PushFromCheckpoint begins a push at the last checkpoint whatever gwat has beyond it.
+	// PushFromCheckpoint begins pushes at the last checkpoint whatever gwat has beyond
+	// it, until one has ended well (S4: the operator forces it).
 	PushFromCheckpoint bool
 
 	Journal    *journal.Journal      // required

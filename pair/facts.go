@@ -28,6 +28,8 @@ const (
 // track is what the loop keeps between two looks.
 type track struct {
 	fails      int       // looks failed in a row
+	bad        time.Time // when a look failed last
+	badBefore  time.Time // when one failed before that
 	gwatDown   time.Time // when gwat's process was last seen gone
 	number     uint64    // gwat's last finalized number
 	numberFrom time.Time // since when it is that
@@ -36,7 +38,8 @@ type track struct {
 	head     common.Hash     // the beacon's
 	headFrom time.Time       // since when it is that
 	dag      primitives.Slot // newest slot in gwat's tips, when last told
-	dagThen  primitives.Slot // at headFrom
+	dagThen  primitives.Slot // when first told since headFrom
+	dagKnown bool            // it was told since headFrom
 	highHead primitives.Slot // the beacon's, reorgs of some slots left out
 
 	// gwat's newest coordinated slot: of the newest head whose spines it was seen
@@ -46,20 +49,24 @@ type track struct {
 }
 
 func (t *track) observe(o *observation) {
-	if o.up() {
+	if o.answered() {
 		t.fails = 0
 	} else {
 		t.fails++
+		t.badBefore, t.bad = t.bad, o.at
 	}
 	// Only a refused connection shows that the process is gone.
 	if errors.Is(o.gwat.err, syscall.ECONNREFUSED) || errors.Is(o.gwat.err, syscall.ENOENT) {
 		t.gwatDown = o.start
 	}
+	if o.beacon.err == nil && o.beacon.head.header.Root != t.head {
+		t.head, t.headFrom, t.dagKnown = o.beacon.head.header.Root, o.at, false
+	}
 	if o.gwat.err == nil && o.gwat.sync.Syncing {
 		t.dag = o.gwat.sync.MaxBlockSlot
-	}
-	if o.beacon.err == nil && o.beacon.head.header.Root != t.head {
-		t.head, t.headFrom, t.dagThen = o.beacon.head.header.Root, o.at, t.dag
+		if !t.dagKnown {
+			t.dagThen, t.dagKnown = t.dag, true
+		}
 	}
 	t.coordinated(o)
 	if o.beacon.err == nil {
@@ -96,7 +103,7 @@ func (t *track) coordinated(o *observation) {
 // silent tells that the beacon side has brought no head for so long, while
 // gwat's DAG went on growing, that gwat goes back to its own sync.
 func (p *Pair) silent(o *observation) string {
-	if p.spec == nil || p.track.headFrom.IsZero() || p.track.dag <= p.track.dagThen {
+	if p.spec == nil || p.track.headFrom.IsZero() || !p.track.dagKnown || p.track.dag <= p.track.dagThen {
 		return ""
 	}
 	slots := int(o.at.Sub(p.track.headFrom) / p.spec.SlotDuration())
@@ -168,8 +175,21 @@ func (p *Pair) up(o *observation) (bool, string) {
 		why += "; " + silent
 	}
 	busy := p.worker != nil && p.track.fails < patience && !errors.Is(o.gwat.err, gwatclient.ErrDown)
-	stage := p.machine.Stage()
-	return busy && (stage == fsm.HeadSync || stage == fsm.HeadSyncReady), why
+	switch p.machine.Stage() {
+	case fsm.HeadSync, fsm.HeadSyncReady:
+		return busy, why
+	case fsm.Working:
+		return p.oneBadAnswer(o), why
+	}
+	return false, why
+}
+
+// oneBadAnswer reports whether a poll failed quickly and alone: once in a slot. A node
+// that answers one call of hundreds badly still works; the poll that follows at once
+// shows whether it does. See docs/decisions/0007.
+func (p *Pair) oneBadAnswer(o *observation) bool {
+	return p.spec != nil && p.track.fails == 1 && o.took() < p.cfg.CallTimeout/2 &&
+		o.at.Sub(p.track.badBefore) >= p.spec.SlotDuration()
 }
 
 // checkpointReached tells whether both nodes stand at or past the last checkpoint.

@@ -31,6 +31,10 @@ func (p *Pair) question() question {
 	q := question{
 		identity: p.identity == nil || stage == fsm.Halted || p.cfg.Now().Sub(p.identityAt) > slowEvery*p.cfg.PollInterval,
 		calls:    stage == fsm.Switching || stage == fsm.Working,
+		within:   p.cfg.CallTimeout,
+	}
+	if stage == fsm.Working && p.track.fails > 0 {
+		q.within -= min(max(p.obs.took(), 0), q.within/2) // both looks together take no longer than one may (S5)
 	}
 	if p.missing != nil {
 		q.spines = append(q.spines, p.missing.spine)
@@ -74,7 +78,7 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	if o.up() {
 		p.proveConfirmed(o)
 	}
-	if p.lookAgain {
+	if p.lookAgain || p.machine.Stage() == fsm.Working && p.track.fails > 0 {
 		p.look(ctx)
 	}
 }
@@ -119,11 +123,14 @@ func (p *Pair) verify(o *observation) {
 	if (stage != fsm.Switching && stage != fsm.Working) || !o.up() || !o.calls {
 		return
 	}
+	if stage == fsm.Working && !o.answered() && p.oneBadAnswer(o) {
+		return
+	}
 	if stage == fsm.Switching && o.start.Before(p.since) {
 		return // it shows what was before the switch
 	}
 	head := o.beacon.head
-	look := headsync.Look{At: o.at, Sync: o.gwat.sync, CallsErr: o.callsErr}
+	look := headsync.Look{At: o.at, Clock: p.identity.Spec.SlotAt(o.at), Sync: o.gwat.sync, CallsErr: o.callsErr}
 	look.Head.Info = checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
 	for _, s := range head.spines {
 		look.States = append(look.States, o.state(s))

@@ -26,6 +26,7 @@ type question struct {
 	identity bool          // who the nodes are
 	calls    bool          // whether gwat answers the calls of normal work
 	spines   []common.Hash // further gwat blocks
+	within   time.Duration // how long the look may take
 }
 
 // observation is one look at both nodes.
@@ -81,6 +82,16 @@ func (e beaconEntry) lastSpine() (common.Hash, bool) {
 // up tells whether both nodes answered.
 func (o *observation) up() bool { return o.gwat.err == nil && o.beacon.err == nil }
 
+// answered reports whether every call of the look had an answer of the node's own,
+// an error that the node itself answers included.
+func (o *observation) answered() bool {
+	return o.up() && !errors.Is(o.callsErr, gwatclient.ErrMalformed) &&
+		!errors.Is(o.callsErr, gwatclient.ErrHTTPStatus) && !errors.Is(o.callsErr, gwatclient.ErrLost)
+}
+
+// took is how long the look took.
+func (o *observation) took() time.Duration { return o.at.Sub(o.start) }
+
 // state is what gwat has of a spine that was read.
 func (o *observation) state(spine common.Hash) checkpoint.SpineState {
 	b := o.blocks[spine]
@@ -117,11 +128,10 @@ func (e *extra) note(versioned bool, version string, peers *uint64) {
 
 // observer looks at both nodes. One look runs at a time.
 type observer struct {
-	gwat    gwatNode
-	beacon  beaconNode
-	now     func() time.Time
-	timeout time.Duration
-	looks   int
+	gwat   gwatNode
+	beacon beaconNode
+	now    func() time.Time
+	looks  int
 
 	gwatPeers, beaconPeers peerWatch
 
@@ -138,7 +148,7 @@ type observer struct {
 }
 
 func (o *observer) look(ctx context.Context, q question) *observation {
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	ctx, cancel := context.WithTimeout(ctx, q.within)
 	defer cancel()
 	obs := &observation{start: o.now(), blocks: map[common.Hash]*gwatclient.Block{}}
 	slow := o.looks%slowEvery == 0 || q.identity

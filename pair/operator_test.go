@@ -59,6 +59,30 @@ func TestFullResyncPushesFromTheCheckpoint(t *testing.T) {
 	})
 }
 
+// The configured push from the checkpoint is made once, as the ordered one is.
+func TestTheConfiguredPushFromTheCheckpointIsMadeOnce(t *testing.T) {
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		d := b.start(func(c *Config) { c.PushFromCheckpoint = true })
+		require.Contains(t, d.reaches(fsm.Working), fsm.HeadSync, "gwat has all, and is pushed to all the same")
+		pushes := b.calls("dag_headSync")
+		require.NoError(t, d.Resync(t.Context(), "", false))
+		require.NotContains(t, d.reaches(fsm.Working), fsm.HeadSync)
+		require.Equal(t, pushes, b.calls("dag_headSync"))
+	})
+}
+
+// An observer forgets a competing driver after three quiet slots, as a driver does.
+func TestAnObserverForgetsACompetingDriver(t *testing.T) {
+	t.Parallel()
+	inFakeTime(t, fakeConfig{pair: func(c *Config) { c.Observe = true }}, func(f *fake) {
+		f.reaches(fsm.Working)
+		rolledBack(20)(f)
+		f.within(2*fakeSlot, "the sign", func(s *status.Snapshot) bool { return s.Rival != nil })
+		f.within(10*fakeSlot, "its end", func(s *status.Snapshot) bool { return s.Rival == nil && told(s, "second_driver") == nil })
+	})
+}
+
 func TestResyncIsRefusedWhilePausedAndByAnObserver(t *testing.T) {
 	onBench(t, func(t *testing.T) {
 		b := newBench(t, quickWorld(t, nil), nil, idle)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -99,6 +100,38 @@ func TestAnOpenCallIsResolvedWhileAttemptsOutlastThePolls(t *testing.T) {
 		goesOn(f, 9*time.Second+4*attemptTakes)
 		require.Equal(f.t, "dag_headSync", f.callAfter("dag_headSyncReady"), "the lock is used, not waited for")
 	}))
+}
+
+// After our own push the verification counts from what the push finalized, not from
+// a number that was read before our ready rolled gwat back.
+func TestTheVerificationCountsFromWhatThePushFinalized(t *testing.T) {
+	t.Parallel()
+	p := &Pair{track: track{number: 277}, pushedTo: 240}
+	require.Equal(t, uint64(240), p.verifyFrom(fsm.HeadSync))
+	require.Equal(t, uint64(277), p.verifyFrom(fsm.Working), "an old push says nothing of a pair that has worked since")
+	p.pushedTo = 0
+	require.Equal(t, uint64(277), p.verifyFrom(fsm.HeadSyncReady))
+}
+
+// gwat's DAG grew only if two readings since the beacon's last head show it.
+func TestGrowthIsReadTwice(t *testing.T) {
+	t.Parallel()
+	spec := checkpoint.Spec{SecondsPerSlot: 1}
+	p := &Pair{cfg: Config{FallbackSlots: 5}, spec: &spec}
+	at := time.Unix(1000, 0)
+	poll := func(syncing bool, newest primitives.Slot) string {
+		at = at.Add(time.Second)
+		o := &observation{start: at, at: at, gwat: gwatLook{sync: gwatclient.SyncStatus{Syncing: syncing, MaxBlockSlot: newest}, latest: &gwatclient.Block{}}}
+		o.beacon.head.header.Root = common.Hash{1}
+		p.track.observe(o)
+		return p.silent(o)
+	}
+	for range 8 {
+		require.Empty(t, poll(false, 0), "nothing is told of the DAG")
+	}
+	require.Empty(t, poll(true, 90), "one reading shows no growth")
+	require.Empty(t, poll(true, 90))
+	require.Contains(t, poll(true, 91), "grew to slot 91")
 }
 
 // What a poll shows counts from the moment of each thing it speaks of, whatever runs.

@@ -63,7 +63,7 @@ type Pair struct {
 	lookStart          time.Time
 	lookAgain          bool
 	paused             bool
-	pushFromCheckpoint bool             // ordered, and no push has ended well since
+	pushFromCheckpoint bool             // ordered or configured, and no push has ended well since
 	below              *primitives.Slot // where gwat was rolled back under a push, until an attempt ends well
 	identity           *checkpoint.Identity
 	spec               *checkpoint.Spec // of the identity last known
@@ -158,10 +158,10 @@ func newPair(cfg Config, gwat gwatNode, beacon beaconNode, m *metrics) (*Pair, e
 	p := &Pair{
 		cfg: cfg, log: log, gwat: gwat, beacon: beacon, metrics: m,
 		ledger:   openLedger(cfg.Journal, log, cfg.Now),
-		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, timeout: cfg.CallTimeout, entries: map[common.Hash]beaconEntry{}},
+		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, entries: map[common.Hash]beaconEntry{}},
 		commands: make(chan command), looks: make(chan *observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
-		since: now, told: now, reason: "syncd started", refused: map[common.Hash]int{},
+		since: now, told: now, reason: "syncd started", pushFromCheckpoint: cfg.PushFromCheckpoint, refused: map[common.Hash]int{},
 		judged: judged{judge: health.New(cfg.PollInterval), born: time.Now()},
 	}
 	p.machine = fsm.New(p.changed)
@@ -283,6 +283,16 @@ func (p *Pair) changed(c fsm.Change) {
 	}
 }
 
+// verifyFrom returns the number beyond which what gwat finalizes is evidence. After a
+// push it is what the push was seen to have finalized: an older poll may show a
+// higher number, from before our ready rolled gwat back.
+func (p *Pair) verifyFrom(from fsm.Stage) uint64 {
+	if from != fsm.Working && p.pushedTo > 0 {
+		return p.pushedTo
+	}
+	return p.track.number
+}
+
 // entered prepares what belongs to a stage.
 func (p *Pair) entered(c fsm.Change) {
 	if c.To != fsm.HeadSyncReady && c.To != fsm.HeadSync && c.To != fsm.Switching || c.From == fsm.DAGSync {
@@ -300,7 +310,7 @@ func (p *Pair) entered(c fsm.Change) {
 	case fsm.Switching:
 		// A head that the attempt has read is not new any more.
 		head := max(p.obs.beacon.head.header.Slot, p.reached)
-		p.verifier = headsync.NewVerifier(p.cfg.Now(), p.identity.Spec.SlotDuration(), head, max(p.track.number, p.pushedTo), p.ours)
+		p.verifier = headsync.NewVerifier(p.cfg.Now(), p.identity.Spec.SlotDuration(), head, p.verifyFrom(c.From), p.ours)
 		if p.completed != nil {
 			p.verifier.Doubt()
 		}

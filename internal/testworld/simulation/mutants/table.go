@@ -115,7 +115,7 @@ var mutants = []mutant{
 		Rules: []string{"S6"},
 		Edits: []edit{
 			{"headsync/push.go", "case gwatclient.StageHead:\n\t\t\treturn ErrLockHeld", "case gwatclient.StageHead:"},
-			{"headsync/rival.go", "if w.sign == \"\" {\n\t\treturn false", "if w.sign != \"-\" {\n\t\treturn false"},
+			{"headsync/rival.go", "bool { return w.sign != \"\" }", "bool { return w.sign == \"-\" }"},
 		},
 	},
 	{
@@ -159,6 +159,6 @@ var mutants = []mutant{
 	{
 		Name: "no_second_attempt", What: "a failed attempt is not tried again",
 		Rules: []string{"liveness"},
-		Edits: []edit{{"pair/act.go", "if p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {", "if p.attempts == 0 && p.isDue(&p.nextAttempt, p.cfg.ReadyInterval) {"}},
+		Edits: []edit{{"pair/act.go", "!p.idle(seen) && p.isDue(", "p.attempts == 0 && p.isDue("}},
 	},
 }
