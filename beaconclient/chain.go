@@ -2,7 +2,6 @@ package beaconclient
 
 import (
 	"context"
-	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
@@ -104,11 +103,11 @@ type Block struct {
 // the slot that id names; a root cannot be checked from it.
 func (c *Client) Block(ctx context.Context, id BlockID) (Block, error) {
 	path := "/eth/v2/beacon/blocks/" + url.PathEscape(string(id))
-	var raw json.RawMessage
-	if err := c.getUpTo(ctx, blockBody, path, nil, &raw); err != nil {
+	var in blockJSON
+	if err := c.getUpTo(ctx, blockBody, path, nil, &in); err != nil {
 		return Block{}, err
 	}
-	block, err := decodeBlock(raw)
+	block, err := in.value()
 	if err != nil {
 		return Block{}, malformed(path, "%w", err)
 	}
@@ -118,22 +117,20 @@ func (c *Client) Block(ctx context.Context, id BlockID) (Block, error) {
 	return block, nil
 }
 
-func decodeBlock(raw json.RawMessage) (Block, error) {
-	var in struct {
-		Message struct {
-			Slot       *decimal     `json:"slot"`
-			ParentRoot *common.Hash `json:"parent_root"`
-			Body       struct {
-				Eth1Data struct {
-					Candidates   *hashRow `json:"candidates"`
-					Finalization *hashRow `json:"finalization"`
-				} `json:"eth1_data"`
-			} `json:"body"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return Block{}, err
-	}
+type blockJSON struct {
+	Message struct {
+		Slot       *decimal     `json:"slot"`
+		ParentRoot *common.Hash `json:"parent_root"`
+		Body       struct {
+			Eth1Data struct {
+				Candidates   *hashRow `json:"candidates"`
+				Finalization *hashRow `json:"finalization"`
+			} `json:"eth1_data"`
+		} `json:"body"`
+	} `json:"message"`
+}
+
+func (in *blockJSON) value() (Block, error) {
 	msg, data := in.Message, in.Message.Body.Eth1Data
 	if err := missing(map[string]bool{
 		"slot": msg.Slot != nil, "parent_root": msg.ParentRoot != nil,

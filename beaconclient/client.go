@@ -159,9 +159,6 @@ func (c *Client) getUpTo(ctx context.Context, limit int64, path string, query ur
 	if err != nil {
 		return err
 	}
-	var envelope struct {
-		Data json.RawMessage `json:"data"`
-	}
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] == '<' {
 		// A web page, or the empty answer of gwat's own HTTP server to a GET.
 		what := "an empty answer"
@@ -170,14 +167,15 @@ func (c *Client) getUpTo(ctx context.Context, limit int64, path string, query ur
 		}
 		return malformed(path, "%w: %s", ErrWrongEndpoint, what)
 	}
+	// The data is decoded where it stands: a block has most of its bytes in what is skipped.
+	envelope := struct {
+		Data any `json:"data"`
+	}{out}
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return malformed(path, "%w", err)
 	}
-	if len(envelope.Data) == 0 || string(envelope.Data) == "null" {
+	if envelope.Data == nil || !bytes.Contains(body, []byte(`"data"`)) {
 		return malformed(path, "no data in %s", failure.Text(string(body)))
-	}
-	if err := json.Unmarshal(envelope.Data, out); err != nil {
-		return malformed(path, "data: %w", err)
 	}
 	return nil
 }

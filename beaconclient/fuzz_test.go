@@ -123,7 +123,9 @@ func requireBlock(t *testing.T, b Block) {
 	}
 	raw := fmt.Sprintf(`{"message":{"slot":"%d","parent_root":"%s","body":{"eth1_data":{"candidates":"%s","finalization":"%s"}}}}`,
 		b.Slot, b.ParentRoot, row(b.Candidates), row(b.Finalization))
-	back, err := decodeBlock([]byte(raw))
+	var in blockJSON
+	require.NoError(t, json.Unmarshal([]byte(raw), &in))
+	back, err := in.value()
 	require.NoError(t, err)
 	require.Equal(t, b, back)
 }

@@ -2,12 +2,15 @@ package beaconclient
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"golang.org/x/sync/errgroup"
 )
 
 // Committee is one committee of one slot; Validators are indices, in order.
@@ -29,6 +32,9 @@ func (c *Client) Committees(ctx context.Context, state StateID, epoch primitives
 	if err := c.getUpTo(ctx, c.maxBody, path, url.Values{"epoch": {strconv.FormatUint(uint64(epoch), 10)}}, &in); err != nil {
 		return nil, err
 	}
+	if in == nil {
+		return nil, malformed(path, "no data")
+	}
 	committees := make([]Committee, 0, len(in))
 	for i, one := range in {
 		if err := missing(map[string]bool{"slot": one.Slot != nil, "index": one.Index != nil, "validators": one.Validators != nil}); err != nil {
@@ -49,6 +55,9 @@ func (c *Client) Committees(ctx context.Context, state StateID, epoch primitives
 // idsPerRequest keeps the URL under 3 KB; servers take 8 KB and more.
 const idsPerRequest = 100
 
+// credentialsAtOnce is how many of these requests are in flight.
+const credentialsAtOnce = 4
+
 // WithdrawalCredentials asks for the credentials of validators by index, in
 // several requests if need be, each with the timeout of its own. Every asked
 // index is in the answer.
@@ -57,15 +66,26 @@ func (c *Client) WithdrawalCredentials(ctx context.Context, state StateID, indic
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
 	out := make(map[uint64]common.Hash, len(asked))
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(credentialsAtOnce)
 	for chunk := range slices.Chunk(asked, idsPerRequest) {
-		if err := c.credentials(ctx, state, chunk, out); err != nil {
-			return nil, err
-		}
+		group.Go(func() error {
+			answered, err := c.credentials(ctx, state, chunk)
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(out, answered)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
-func (c *Client) credentials(ctx context.Context, state StateID, chunk []uint64, out map[uint64]common.Hash) error {
+// credentials asks for at most idsPerRequest validators; exactly these are in the answer.
+func (c *Client) credentials(ctx context.Context, state StateID, chunk []uint64) (map[uint64]common.Hash, error) {
 	path := statePath(state) + "/validators"
 	query := make(url.Values)
 	for _, index := range chunk {
@@ -78,25 +98,26 @@ func (c *Client) credentials(ctx context.Context, state StateID, chunk []uint64,
 		} `json:"validator"`
 	}
 	if err := c.get(ctx, path, query, &in); err != nil {
-		return err
+		return nil, err
 	}
 	answered := make(map[uint64]common.Hash, len(in))
 	for i, one := range in {
 		if err := missing(map[string]bool{"index": one.Index != nil, "withdrawal_credentials": one.Validator.Credentials != nil}); err != nil {
-			return malformed(path, "validator %d %w", i, err)
+			return nil, malformed(path, "validator %d %w", i, err)
 		}
 		index, credentials := uint64(*one.Index), *one.Validator.Credentials
 		if before, twice := answered[index]; twice && before != credentials {
-			return malformed(path, "validator index %d twice, with different credentials", index)
+			return nil, malformed(path, "validator index %d twice, with different credentials", index)
 		}
 		answered[index] = credentials
 	}
+	out := make(map[uint64]common.Hash, len(chunk))
 	for _, index := range chunk {
 		credentials, ok := answered[index]
 		if !ok {
-			return malformed(path, "validator index %d was asked and is not in the answer", index)
+			return nil, malformed(path, "validator index %d was asked and is not in the answer", index)
 		}
 		out[index] = credentials
 	}
-	return nil
+	return out, nil
 }

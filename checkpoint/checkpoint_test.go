@@ -3,10 +3,12 @@ package checkpoint
 import (
 	"encoding/json"
 	"math"
+	"math/big"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -130,4 +132,36 @@ func TestResyncRule(t *testing.T) {
 	require.True(t, spec.Behind(6*32-1, 7*32+5), "two epochs behind")
 	require.False(t, spec.Behind(0, 31))
 	require.False(t, spec.Behind(300, 246))
+}
+
+// The wire form is written by hand: it is what encoding/json makes of the same fields.
+func TestHandWrittenWireForm(t *testing.T) {
+	hashes := func(n int) (out []common.Hash) {
+		for i := range n {
+			out = append(out, common.BigToHash(big.NewInt(int64(i)*1<<40+0xabcdef)))
+		}
+		return out
+	}
+	for _, slot := range []primitives.Slot{0, 1, 15, 16, 255, 256, 0x60, math.MaxUint32, math.MaxUint64} {
+		for n := range 4 {
+			creators := []common.Address{}
+			for _, h := range hashes(3 - n) {
+				creators = append(creators, common.BytesToAddress(h[:]))
+			}
+			info := ConsensusInfo{Slot: slot, Creators: creators, Finalizing: append([]common.Hash{}, hashes(n)...)}
+			want, err := json.Marshal(map[string]any{"slot": hexutil.Uint64(slot), "creators": info.Creators, "finalizing": info.Finalizing})
+			require.NoError(t, err)
+			got, err := json.Marshal(info)
+			require.NoError(t, err)
+			require.JSONEq(t, string(want), string(got))
+			require.Len(t, got, info.JSONSize())
+			require.Equal(t, string(got), string(info.AppendJSON(nil)))
+			var back ConsensusInfo
+			require.NoError(t, json.Unmarshal(got, &back))
+			require.Equal(t, info, back)
+		}
+	}
+	empty, err := json.Marshal(ConsensusInfo{})
+	require.NoError(t, err)
+	require.Equal(t, `{"slot":"0x0","creators":[],"finalizing":[]}`, string(empty))
 }

@@ -1,9 +1,12 @@
 package checkpoint
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
+	"strconv"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -35,17 +38,55 @@ type consensusInfoJSON struct {
 	Finalizing []common.Hash    `json:"finalizing"`
 }
 
-// MarshalJSON writes the wire form; empty lists are [], never null.
+// MarshalJSON returns the wire form; empty lists are [], never null.
 func (c ConsensusInfo) MarshalJSON() ([]byte, error) {
-	slot := hexutil.Uint64(c.Slot)
-	out := consensusInfoJSON{Slot: &slot, Creators: c.Creators, Finalizing: c.Finalizing}
-	if out.Creators == nil {
-		out.Creators = []common.Address{}
+	return c.AppendJSON(make([]byte, 0, c.JSONSize())), nil
+}
+
+// The parts of the wire form.
+const (
+	jsonSlot       = `{"slot":"0x`
+	jsonCreators   = `","creators":[`
+	jsonFinalizing = `],"finalizing":[`
+	jsonEnd        = `]}`
+	jsonQuoted     = `"0x",` // what a hash or an address has besides its digits
+)
+
+// AppendJSON appends the wire form to b. It is written by hand: a push has thousands
+// of entries, and gwat waits while they are encoded.
+func (c ConsensusInfo) AppendJSON(b []byte) []byte {
+	b = append(b, jsonSlot...)
+	b = strconv.AppendUint(b, uint64(c.Slot), 16)
+	b = append(b, jsonCreators...)
+	for i := range c.Creators {
+		b = appendHex(b, i, c.Creators[i][:])
 	}
-	if out.Finalizing == nil {
-		out.Finalizing = []common.Hash{}
+	b = append(b, jsonFinalizing...)
+	for i := range c.Finalizing {
+		b = appendHex(b, i, c.Finalizing[i][:])
 	}
-	return json.Marshal(out)
+	return append(b, jsonEnd...)
+}
+
+func appendHex(b []byte, i int, value []byte) []byte {
+	if i > 0 {
+		b = append(b, ',')
+	}
+	b = append(b, '"', '0', 'x')
+	b = hex.AppendEncode(b, value)
+	return append(b, '"')
+}
+
+// JSONSize is the length of the wire form in bytes.
+func (c ConsensusInfo) JSONSize() int {
+	digits := max(1, (bits.Len64(uint64(c.Slot))+3)/4)
+	size := len(jsonSlot) + digits + len(jsonCreators) + len(jsonFinalizing) + len(jsonEnd)
+	size += len(c.Creators) * (2*common.AddressLength + len(jsonQuoted))
+	size += len(c.Finalizing) * (2*common.HashLength + len(jsonQuoted))
+	for _, n := range []int{len(c.Creators), len(c.Finalizing)} {
+		size -= min(n, 1) // no comma after the last one
+	}
+	return size
 }
 
 // ErrNoSlot tells a ConsensusInfo whose JSON has no slot.

@@ -23,10 +23,23 @@ func (c *Client) HeadSyncReady(ctx context.Context, info checkpoint.ConsensusInf
 // was said of HeadSyncReady holds. True does not prove that they were applied.
 func (c *Client) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
 	const method = "dag_headSync"
-	if infos == nil {
-		infos = []checkpoint.ConsensusInfo{}
+	return boolAnswer(method)(c.change(ctx, method, encodeInfos(infos)))
+}
+
+// encodeInfos encodes a push at once and into one buffer: it may have megabytes.
+func encodeInfos(infos []checkpoint.ConsensusInfo) json.RawMessage {
+	size := len("[]") + len(infos)
+	for i := range infos {
+		size += infos[i].JSONSize()
 	}
-	return boolAnswer(method)(c.change(ctx, method, infos))
+	out := append(make([]byte, 0, size), '[')
+	for i := range infos {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = infos[i].AppendJSON(out)
+	}
+	return append(out, ']')
 }
 
 // ValidateSpines asks whether gwat knows every hash as a spine
