@@ -19,7 +19,7 @@ type confirmation struct {
 // confirm moves the position over a push whose last spine gwat has finalized,
 // and begins to read whether gwat has finalized every spine of it, and whether
 // what was there before still is.
-func (a *Attempt) confirm(ctx context.Context, before past, push []Entry) (confirming, error) {
+func (a *Attempt) confirm(ctx context.Context, before tail, push []Entry) (confirming, error) {
 	base := a.pos.RolledBack()
 	moved := base
 	rest := len(push) // how many entries at the end name no spine

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
-	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 )
@@ -20,87 +21,147 @@ var ErrRolledBack = failure.WithKind(failure.Abort, errors.New("gwat was rolled 
 type RolledBackError struct {
 	// Below is a slot at or before which gwat's order was not touched.
 	Below primitives.Slot
-	// Number is the first finalized number that changed.
+	// Number is a finalized number that has another block now.
 	Number uint64
 }
 
 func (u *RolledBackError) Error() string {
-	return fmt.Sprintf("%v: block %d is another one than before the push", ErrRolledBack, u.Number)
+	return fmt.Sprintf("%v: block %d is not the one that it was before", ErrRolledBack, u.Number)
 }
 
-// Unwrap gives ErrRolledBack.
+// Unwrap returns ErrRolledBack.
 func (u *RolledBackError) Unwrap() error { return ErrRolledBack }
 
-// pastBlocks is how many finalized blocks up to a checkpoint are compared. What was
-// rolled back further is in another order up to the checkpoint, so the last of it
-// tells; more would cost much beside small batches.
-const pastBlocks = 128
+const (
+	// tailBlocks is how many finalized blocks below a checkpoint are searched for a
+	// witness at the most; more would cost much beside small batches.
+	tailBlocks = 128
+	// tailFirst of them are read first: where blocks cross, a witness is among them.
+	tailFirst = 16
+	// traceBlocks bounds how far down the begin of a change is looked for.
+	traceBlocks = 1024
+)
 
-// past is what gwat had finalized up to a checkpoint, before a push.
-type past struct {
-	slot   primitives.Slot // of the checkpoint
-	first  uint64          // number of blocks[0]
-	blocks []*gwatclient.Block
+// tail is the evidence that gwat was not rolled back below a checkpoint.
+//
+// What gwat finalizes in one go, by one spine, is in the order rule from end to end.
+// What it finalized spine by spine has places where the rule is broken: blocks of a later
+// spine that are older than the spine before. So if gwat loses its blocks from some number
+// up to the checkpoint, and finalizes them anew by the first spine of a push, then either
+// none of these places was among them, and the order is what it was, or the two blocks at
+// the place nearest to the checkpoint cannot both be where they were. Should what is
+// pushed put a block among them, the checkpoint's own spine has moved up. So three numbers
+// prove as much as all of them.
+type tail struct {
+	slot   primitives.Slot              // of the checkpoint
+	last   uint64                       // number of its spine
+	blocks map[uint64]*gwatclient.Block // the witnesses by number; none for gwat's genesis
 }
 
-// readPast reads the last pastBlocks finalized blocks up to a number.
-func readPast(ctx context.Context, gwat Gwat, upTo uint64) (past, error) {
-	n := min(upTo, pastBlocks) // genesis does not change
-	p := past{first: upTo - n + 1}
-	blocks, err := inBatches(ctx, int(n), func(ctx context.Context, from, to int) ([]*gwatclient.Block, error) {
-		return gwat.BlocksByNumber(ctx, p.first+uint64(from), p.first+uint64(to)-1)
-	})
-	if err != nil {
-		return p, fmt.Errorf("read gwat's finalized blocks %d to %d: %w", p.first, upTo, err)
-	}
-	p.blocks = blocks
-	return p, nil
-}
-
-// captureTail reads what lies up to the checkpoint before a push. Its spine must be
-// there: it was proved or confirmed, or gwat has accepted it.
-func (a *Attempt) captureTail(ctx context.Context) (past, error) {
+// captureTail reads the witnesses before a ready. The checkpoint's spine must be there:
+// it was proved or confirmed, or gwat has accepted it.
+func (a *Attempt) captureTail(ctx context.Context) (tail, error) {
 	back := a.pos.RolledBack()
-	before, err := readPast(ctx, a.Gwat, back.Number)
-	before.slot = back.Last.Slot()
-	if err != nil || len(before.blocks) == 0 {
-		return before, err
+	t := tail{slot: back.Last.Slot(), last: back.Number, blocks: map[uint64]*gwatclient.Block{}}
+	if back.Number == 0 { // genesis does not change
+		return t, nil
 	}
-	if last := before.blocks[len(before.blocks)-1]; last == nil || last.Hash != back.Spine {
-		return before, before.rolledBack(a.Spec, len(before.blocks)-1, last)
+	low := back.Number + 1 // number of the lowest block that was read
+	var above *gwatclient.Block
+	for _, total := range []uint64{tailFirst, tailBlocks} {
+		first := back.Number - min(back.Number, total) + 1
+		if first >= low {
+			break
+		}
+		blocks, err := a.Gwat.BlocksByNumber(ctx, first, low-1)
+		if err != nil {
+			return t, fmt.Errorf("read gwat's finalized blocks %d to %d: %w", first, low-1, err)
+		}
+		if above == nil {
+			top := blocks[len(blocks)-1]
+			t.blocks[back.Number] = top
+			if hashOf(top) != back.Spine {
+				return t, a.rolledBack(ctx, t, back.Number, top)
+			}
+		}
+		for i := len(blocks) - 1; i >= 0; i-- {
+			if n := first + uint64(i); above != nil && brokenAt(blocks[i], above) {
+				t.blocks[n], t.blocks[n+1] = blocks[i], above
+				return t, nil
+			}
+			above = blocks[i]
+		}
+		low = first
 	}
-	return before, nil
+	t.blocks[low] = above // what comes in from below moves it
+	return t, nil
 }
 
-// verifyTail compares it after the push. Between a ready and its push another driver
-// may roll gwat back further: the push is then taken, and gwat finalizes what it
+// brokenAt reports whether two blocks of neighbouring numbers are not in the order rule.
+func brokenAt(lower, upper *gwatclient.Block) bool {
+	return lower == nil || upper == nil || !finalizedBefore(lower, upper)
+}
+
+// verifyTail compares the witnesses after the push. Between a ready and its push another
+// driver may roll gwat back further: the push is then taken, and gwat finalizes what it
 // had lost by itself, in an order of its own.
-func (a *Attempt) verifyTail(ctx context.Context, before past) error {
-	if len(before.blocks) == 0 {
-		return nil
-	}
-	after, err := readPast(ctx, a.Gwat, before.first+uint64(len(before.blocks))-1)
-	if err != nil {
-		return err
-	}
-	for i, b := range before.blocks {
-		if hashOf(b) != hashOf(after.blocks[i]) {
-			return before.rolledBack(a.Spec, i, after.blocks[i])
+func (a *Attempt) verifyTail(ctx context.Context, before tail) error {
+	numbers := slices.Sorted(maps.Keys(before.blocks))
+	for len(numbers) > 0 {
+		run := 1 // neighbours are read in one call
+		for run < len(numbers) && numbers[run] == numbers[0]+uint64(run) {
+			run++
 		}
+		first, last := numbers[0], numbers[run-1]
+		after, err := a.Gwat.BlocksByNumber(ctx, first, last)
+		if err != nil {
+			return fmt.Errorf("read gwat's finalized blocks %d to %d: %w", first, last, err)
+		}
+		for i, b := range after {
+			if n := first + uint64(i); hashOf(b) != hashOf(before.blocks[n]) {
+				return a.rolledBack(ctx, before, n, b)
+			}
+		}
+		numbers = numbers[run:]
 	}
 	return nil
 }
 
-// rolledBack tells of the i-th block. The change may begin below what was compared, so
-// the slot is two epochs lower.
-func (p past) rolledBack(spec checkpoint.Spec, i int, now *gwatclient.Block) error {
-	below := p.slot
-	for _, b := range []*gwatclient.Block{p.blocks[i], now} {
+// rolledBack reports that the block of a number is now another one, and where the change
+// may have begun: in what gwat finalized in one go the order rule holds.
+func (a *Attempt) rolledBack(ctx context.Context, before tail, number uint64, now *gwatclient.Block) error {
+	below := before.slot
+	for _, b := range []*gwatclient.Block{before.blocks[number], now} {
 		if b != nil {
 			below = min(below, b.Slot)
 		}
 	}
-	return &RolledBackError{Below: below - min(below, 2*primitives.Slot(spec.SlotsPerEpoch)), Number: p.first + uint64(i)}
+	first := before.last - min(before.last, traceBlocks) + 1
+	blocks, err := a.readNumbers(ctx, first, before.last)
+	if err != nil {
+		return err
+	}
+	for i := len(blocks) - 1; i >= 0; i-- {
+		b := blocks[i]
+		if b == nil {
+			continue // gwat has not finalized as far again
+		}
+		below = min(below, b.Slot)
+		if n := first + uint64(i); n < number && i+1 < len(blocks) && brokenAt(b, blocks[i+1]) {
+			break
+		}
+	}
+	return &RolledBackError{Below: below - min(below, 2*primitives.Slot(a.Spec.SlotsPerEpoch)), Number: number}
+}
+
+func (a *Attempt) readNumbers(ctx context.Context, first, last uint64) ([]*gwatclient.Block, error) {
+	blocks, err := inBatches(ctx, int(last-first+1), func(ctx context.Context, from, to int) ([]*gwatclient.Block, error) {
+		return a.Gwat.BlocksByNumber(ctx, first+uint64(from), first+uint64(to)-1)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read gwat's finalized blocks %d to %d: %w", first, last, err)
+	}
+	return blocks, nil
 }
 
 func hashOf(b *gwatclient.Block) common.Hash {

@@ -1,0 +1,154 @@
+package headsync
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// tailGwat has finalized what order says, and counts the blocks that are read.
+type tailGwat struct {
+	Gwat
+	order []*gwatclient.Block // by number, genesis first
+	reads int
+}
+
+func (g *tailGwat) BlocksByNumber(_ context.Context, from, to uint64) ([]*gwatclient.Block, error) {
+	g.reads += int(to - from + 1)
+	out := make([]*gwatclient.Block, to-from+1)
+	for i := range out {
+		if n := from + uint64(i); n < uint64(len(g.order)) {
+			out[i] = g.order[n]
+		}
+	}
+	return out, nil
+}
+
+// crossingDAG has a spine in every slot and beside it blocks that the spines of later
+// slots reach; finalize orders it from a number on, by the spines that are given.
+type crossingDAG struct {
+	blocks []*gwatclient.Block // by the order in which they were made
+	byHash map[common.Hash]*gwatclient.Block
+	spines []*gwatclient.Block
+}
+
+func newCrossingDAG(random *rand.Rand, slots int, crossing float64) *crossingDAG {
+	d := &crossingDAG{byHash: map[common.Hash]*gwatclient.Block{}}
+	add := func(slot int, parents ...common.Hash) *gwatclient.Block {
+		b := &gwatclient.Block{Slot: primitives.Slot(slot), Parents: parents}
+		for i := range b.Hash {
+			b.Hash[i] = byte(random.Uint32())
+		}
+		d.blocks, d.byHash[b.Hash] = append(d.blocks, b), b
+		b.Height = uint64(len(d.finalize(nil, []*gwatclient.Block{b})) - 1) // how many ancestors it has
+		return b
+	}
+	genesis := add(0)
+	last, loose := genesis, []*gwatclient.Block(nil)
+	for slot := 1; slot <= slots; slot++ {
+		parents := []common.Hash{last.Hash}
+		if len(loose) > 0 && random.Float64() < 0.5 { // a block of an earlier slot comes in late
+			parents, loose = append(parents, loose[0].Hash), loose[1:]
+		}
+		if random.Float64() < crossing {
+			loose = append(loose, add(slot, last.Hash))
+		}
+		last = add(slot, parents...)
+		d.spines = append(d.spines, last)
+	}
+	return d
+}
+
+// finalize appends what each spine finalizes to order, in the order rule.
+func (d *crossingDAG) finalize(order []*gwatclient.Block, spines []*gwatclient.Block) []*gwatclient.Block {
+	final := map[common.Hash]bool{}
+	for _, b := range order {
+		final[b.Hash] = true
+	}
+	for _, s := range spines {
+		var past []*gwatclient.Block
+		var walk func(h common.Hash)
+		walk = func(h common.Hash) {
+			if final[h] {
+				return
+			}
+			final[h] = true
+			past = append(past, d.byHash[h])
+			for _, p := range d.byHash[h].Parents {
+				walk(p)
+			}
+		}
+		walk(s.Hash)
+		slices.SortFunc(past, func(a, b *gwatclient.Block) int {
+			if finalizedBefore(a, b) {
+				return -1
+			}
+			return 1
+		})
+		order = append(order, past...)
+	}
+	return order
+}
+
+// Whatever gwat was rolled back to under a push: the witnesses differ if, and only if, any
+// block up to the checkpoint does, and the slot below which nothing changed is right.
+func TestTailWitnessesProveAsMuchAsAllBlocks(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(7, 7))
+	changed, same, reads, runs := 0, 0, 0, 0
+	for range 400 {
+		d := newCrossingDAG(random, 60, random.Float64()*0.6)
+		order := d.finalize(nil, d.spines[:50])
+		cp := uint64(len(order) - 1)
+		number := cp
+		a := &Attempt{Spec: checkpoint.Spec{SlotsPerEpoch: 4}, pos: Position{
+			Checkpoint: Entry{Info: checkpoint.ConsensusInfo{Slot: 50, Finalizing: []common.Hash{order[cp].Hash}}},
+			At:         number, Number: number, Spine: order[cp].Hash,
+		}}
+		gwat := &tailGwat{order: order}
+		a.Gwat = gwat
+		before, err := a.captureTail(t.Context())
+		require.NoError(t, err)
+		for _, keep := range []int{0, 10, 30, 45, 48, 49, 50} {
+			// Rolled back to the spine of slot keep; then the push from slot 51 on.
+			back := []*gwatclient.Block{d.blocks[0]}
+			for n, b := range order {
+				if n > 0 && (keep == 0 || n > slices.Index(order, d.spines[keep-1])) {
+					break
+				} else if n > 0 {
+					back = append(back, b)
+				}
+			}
+			after := d.finalize(slices.Clone(back), d.spines[50:])
+			gwat.order, gwat.reads = after, 0
+			err := a.verifyTail(t.Context(), before)
+			runs++
+			if slices.Equal(order, after[:cp+1]) {
+				require.NoError(t, err, "nothing changed")
+				same, reads = same+1, reads+gwat.reads
+				continue
+			}
+			changed++
+			var rolledBack *RolledBackError
+			require.ErrorAs(t, err, &rolledBack, "kept %d", keep)
+			for n := range order {
+				if order[n] != after[n] {
+					require.LessOrEqual(t, rolledBack.Below, min(order[n].Slot, after[n].Slot), fmt.Sprintf("number %d changed", n))
+					break
+				}
+			}
+		}
+	}
+	require.Greater(t, changed, 100)
+	require.Greater(t, same, 100)
+	require.LessOrEqual(t, reads, 3*same, "three numbers are read")
+}
