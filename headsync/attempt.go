@@ -108,7 +108,9 @@ type Attempt struct {
 	Refused map[common.Hash]bool
 
 	chain   HeaderChain
-	next    int // index in the chain of the first entry after the position
+	stream  *EntryStream      // of what follows the position
+	tip     <-chan headAnswer // the head for the next round, if it is being read already
+	next    int               // index in the chain of the first entry after the position
 	pos     Position
 	start   int                 // of next, when the round began
 	inForce *checkpoint.Pending // the ready that gwat has accepted
@@ -125,7 +127,13 @@ func (a *Attempt) Run(ctx context.Context) (Result, error) {
 		a.Throughput = &Throughput{}
 	}
 	a.inForce = a.Takeover
+	ctx, cancel := context.WithCancel(ctx)
 	err := a.run(ctx)
+	cancel()
+	a.closeStream()
+	if a.tip != nil {
+		<-a.tip
+	}
 	if errors.Is(err, ErrInconsistent) || errors.Is(err, ErrReorg) {
 		a.Collector.Reset()
 	}
@@ -151,15 +159,18 @@ func (a *Attempt) run(ctx context.Context) error {
 
 // open reads the head, names the chain up to it, and finds where to begin.
 func (a *Attempt) open(ctx context.Context) error {
-	head, err := a.head(ctx)
-	if err != nil {
-		return err
+	read := a.readHead(ctx)
+	justified, justifiedErr := a.justified(ctx)
+	answer := <-read
+	if answer.err != nil {
+		return answer.err
 	}
+	head := answer.head
 	a.result.Head = head
-	justified, err := a.justified(ctx)
-	if err != nil {
-		return err
+	if justifiedErr != nil {
+		return justifiedErr
 	}
+	var err error
 	if a.Takeover != nil {
 		return a.openTakeover(ctx, head)
 	}
@@ -202,6 +213,23 @@ func (a *Attempt) head(ctx context.Context) (beaconclient.Header, error) {
 	return head, nil
 }
 
+// headAnswer is what the beacon said of its head, and when.
+type headAnswer struct {
+	head beaconclient.Header
+	at   time.Time
+	err  error
+}
+
+// readHead reads the head beside what else is done; the answer comes once.
+func (a *Attempt) readHead(ctx context.Context) <-chan headAnswer {
+	out := make(chan headAnswer, 1)
+	go func() {
+		head, err := a.head(ctx)
+		out <- headAnswer{head, a.Now(), err}
+	}()
+	return out
+}
+
 // openTakeover begins at the checkpoint of the ready that is in force. If the
 // beacon has left it nothing can follow it, and the lock is given back.
 func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) error {
@@ -228,31 +256,53 @@ func (a *Attempt) openBelow(ctx context.Context, head beaconclient.Header, from,
 }
 
 func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot, anchor func([]Entry, View) (Position, bool)) error {
+	warmed := a.Collector.warm(ctx, from, head.Slot) // both take a while
 	chain, err := a.Collector.Chain(ctx, head, from)
+	<-warmed
 	if err != nil {
 		return fmt.Errorf("name the blocks from slot %d to %d: %w", from, head.Slot, err)
 	}
 	a.chain = chain
-	end := chain.From(upTo + 1)
-	if end == 0 {
-		return ErrNoAnchor
+	stream := a.Collector.Stream(ctx, chain, 0)
+	entries, err := stream.upTo(upTo)
+	if err == nil && len(entries) == 0 {
+		err = ErrNoAnchor
+	} else if err != nil {
+		err = fmt.Errorf("collect slots %d to %d: %w", from, upTo, err)
 	}
-	entries, err := a.Collector.gather(ctx, HeaderChain{Parent: chain.Parent, Refs: chain.Refs[:end]}, nil)
-	if err != nil {
-		return fmt.Errorf("collect slots %d to %d: %w", chain.Refs[0].Slot, chain.Refs[end-1].Slot, err)
+	var pos Position
+	if err == nil {
+		pos, err = a.anchored(ctx, entries, anchor)
 	}
-	view, err := ReadSpines(ctx, a.Gwat, entries)
 	if err != nil {
+		stream.Close()
 		return err
-	}
-	pos, ok := anchor(entries, view)
-	if !ok {
-		return fmt.Errorf("%w from slot %d to %d", ErrNoAnchor, from, upTo)
 	}
 	a.pos = pos
 	a.next = chain.From(pos.Last.Slot() + 1)
+	stream.unread(entries[chain.From(pos.Last.Slot()+1):])
+	a.stream = stream // it reads ahead already
 	a.Collector.Forget(from)
 	return nil
+}
+
+func (a *Attempt) anchored(ctx context.Context, entries []Entry, anchor func([]Entry, View) (Position, bool)) (Position, error) {
+	view, err := ReadSpines(ctx, a.Gwat, entries)
+	if err != nil {
+		return Position{}, err
+	}
+	pos, ok := anchor(entries, view)
+	if !ok {
+		return pos, fmt.Errorf("%w from slot %d to %d", ErrNoAnchor, entries[0].Slot(), entries[len(entries)-1].Slot())
+	}
+	return pos, nil
+}
+
+func (a *Attempt) closeStream() {
+	if a.stream != nil {
+		a.stream.Close()
+		a.stream = nil
+	}
 }
 
 // justified is the slot of the beacon's last checkpoint; 0 before there is one.
@@ -274,10 +324,12 @@ func (a *Attempt) justified(ctx context.Context) (primitives.Slot, error) {
 // round goes from the position to the end of the chain: it passes what gwat has
 // already and pushes the rest.
 func (a *Attempt) round(ctx context.Context) error {
-	stream := a.Collector.Stream(ctx, a.chain, a.next)
-	defer stream.Close()
+	if a.stream == nil {
+		a.stream = a.Collector.Stream(ctx, a.chain, a.next)
+	}
+	defer a.closeStream()
 	a.start = a.next
-	unproven, err := a.prove(ctx, stream)
+	unproven, known, err := a.prove(ctx, a.stream)
 	if len(unproven) == 0 && a.Takeover != nil {
 		err = errors.Join(err, a.release(ctx)) // nothing follows the ready in force
 	}
@@ -287,23 +339,23 @@ func (a *Attempt) round(ctx context.Context) error {
 	if why := a.HandsOff(); why != "" {
 		return fmt.Errorf("%w: %s", ErrHandsOff, why)
 	}
-	return a.pushAll(ctx, stream, unproven)
+	return a.pushAll(ctx, a.stream, unproven, known)
 }
 
-// prove moves the position over what gwat has, and gives the first entries that
-// it does not have; none if it has all.
-func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, error) {
+// prove moves the position over what gwat has, and returns the first entries that
+// it does not have, with what was read of their spines; none if it has all.
+func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, View, error) {
 	for {
 		chunk, err := a.chunk(stream)
 		if err != nil || len(chunk) == 0 {
-			return nil, err
+			return nil, View{}, err
 		}
 		if a.PushFromCheckpoint || a.Takeover != nil {
-			return chunk, nil
+			return chunk, View{}, nil
 		}
 		view, err := ReadView(ctx, a.Gwat, chunk, a.pos.Number)
 		if err != nil {
-			return nil, err
+			return nil, View{}, err
 		}
 		base := a.pos.Number
 		n := a.pos.Advance(chunk, view, a.Refused)
@@ -314,7 +366,7 @@ func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, erro
 				readNumbers+view.Unread, base, chunk[0].Slot(), chunk[len(chunk)-1].Slot(), a.pos.Last.Slot()))
 		}
 		if n < len(chunk) {
-			return chunk[n:], nil
+			return chunk[n:], view, nil
 		}
 	}
 }
@@ -338,10 +390,15 @@ func (a *Attempt) chunk(stream *EntryStream) ([]Entry, error) {
 // follow reads the head again and names the chain up to it; true if there is more
 // to go over now, ErrReorg if the position is not on it.
 func (a *Attempt) follow(ctx context.Context) (bool, error) {
-	head, err := a.head(ctx)
-	if err != nil {
-		return false, err
+	if a.tip == nil {
+		a.tip = a.readHead(ctx)
 	}
+	answer := <-a.tip
+	a.tip = nil
+	if answer.err != nil {
+		return false, answer.err
+	}
+	head := answer.head
 	chain, err := a.Collector.Chain(ctx, head, a.chain.Refs[0].Slot)
 	if err != nil {
 		return false, err

@@ -15,11 +15,11 @@ type checkedBatch struct {
 }
 
 // makeBatches makes batches of first and what follows, and reads ahead whether gwat
-// has their blocks. A short one that gwat cannot take whole is left for later.
-func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []Entry, size func() int, out chan<- checkedBatch) {
+// has their blocks, but for those known. A short one that gwat cannot take whole is left for later.
+func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []Entry, known View, size func() int, out chan<- checkedBatch) {
 	var batch Batch
 	send := func(last bool) bool {
-		c := a.checked(ctx, batch.Entries, !last)
+		c := a.checked(ctx, batch.Entries, known, !last)
 		batch = Batch{}
 		select {
 		case out <- c:
@@ -57,13 +57,14 @@ func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []
 
 // checked reads whether gwat has the spines of a batch. What comes before a
 // missing one is pushed if the batch was a full one; a short one waits whole.
-func (a *Attempt) checked(ctx context.Context, entries []Entry, full bool) checkedBatch {
-	view, err := ReadSpines(ctx, a.Gwat, entries)
+func (a *Attempt) checked(ctx context.Context, entries []Entry, known View, full bool) checkedBatch {
+	at, _ := firstMissing(entries, known)
+	view, err := ReadSpines(ctx, a.Gwat, entries[at:])
 	if err != nil {
 		return checkedBatch{err: err}
 	}
-	n, spine := firstMissing(entries, view)
-	if n == len(entries) {
+	n, spine := firstMissing(entries[at:], view)
+	if n += at; n == len(entries) {
 		return checkedBatch{entries: entries}
 	}
 	c := checkedBatch{missing: &MissingSpine{Spine: spine}}

@@ -177,6 +177,21 @@ func (c *Collector) creatorsAt(ctx context.Context, slot primitives.Slot) ([]com
 	return creators, nil
 }
 
+// warm reads the creators of the first two epochs from a slot on, so that they are there
+// when the entries are; the channel is closed when that has ended, whatever came of it.
+func (c *Collector) warm(ctx context.Context, from, head primitives.Slot) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var reads sync.WaitGroup
+		for epoch := c.spec.Epoch(from); epoch <= min(c.spec.Epoch(from)+1, c.spec.Epoch(head)); epoch++ {
+			reads.Go(func() { _, _ = c.creatorsAt(ctx, c.spec.StartSlot(epoch)) })
+		}
+		reads.Wait()
+	}()
+	return done
+}
+
 func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (map[primitives.Slot][]common.Address, error) {
 	committees, err := c.beacon.Committees(ctx, beaconclient.StateHead, epoch)
 	if err != nil {

@@ -2,7 +2,9 @@ package headsync
 
 import (
 	"context"
+	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
@@ -19,6 +21,7 @@ type EntryStream struct {
 	queue  chan chan fetched // in order; each gets its entry once it is read
 	broken error             // why the queue was closed early; set before that
 	err    error
+	back   []Entry // come first
 }
 
 type fetched struct {
@@ -68,6 +71,11 @@ func (s *EntryStream) read(ctx context.Context, c *Collector, t HeaderChain, fro
 
 // Next waits for the next entry; io.EOF after the last one. An error stays.
 func (s *EntryStream) Next() (Entry, error) {
+	if len(s.back) > 0 {
+		next := s.back[0]
+		s.back = s.back[1:]
+		return next, nil
+	}
 	if s.err != nil {
 		return Entry{}, s.err
 	}
@@ -84,6 +92,27 @@ func (s *EntryStream) Next() (Entry, error) {
 	}
 	return next.entry, next.err
 }
+
+// upTo returns the entries up to a slot.
+func (s *EntryStream) upTo(slot primitives.Slot) ([]Entry, error) {
+	var out []Entry
+	for {
+		next, err := s.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return nil, err
+		case next.Slot() > slot:
+			s.unread([]Entry{next})
+			return out, nil
+		}
+		out = append(out, next)
+	}
+}
+
+// unread has entries come once more, before all others.
+func (s *EntryStream) unread(entries []Entry) { s.back = append(slices.Clip(entries), s.back...) }
 
 // Close ends the reading and waits for it.
 func (s *EntryStream) Close() {

@@ -84,6 +84,9 @@ func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from pr
 	newer[0] = BlockRef{head.Root, head.Slot}
 	parent := head.ParentRoot
 	w := walk{c: c, from: from, window: 1}
+	if len(known.Refs) == 0 {
+		w.window = maxWindow // all of it is new
+	}
 	linked := false
 	for slot := head.Slot; slot > from; {
 		if i, ok := known.endsAt(parent, slot); ok {
@@ -111,7 +114,7 @@ func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from pr
 		parent, slot = h.ParentRoot, h.Slot
 	}
 	slices.Reverse(newer)
-	if !linked {
+	if !linked && len(c.chain.Refs) > 0 {
 		c.forgetCommittees() // it may be the chain of another network
 	}
 	c.chain, c.chainFrom = HeaderChain{Parent: parent, Refs: newer}, from

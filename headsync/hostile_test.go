@@ -107,7 +107,7 @@ func TestHostileNumberIsNotReadUpTo(t *testing.T) {
 	c.creators[0] = map[primitives.Slot][]common.Address{entries[0].Slot(): nil}
 	stream := c.Stream(t.Context(), a.chain, 0)
 	defer stream.Close()
-	left, err := a.prove(t.Context(), stream)
+	left, _, err := a.prove(t.Context(), stream)
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 	require.Contains(t, told[len(told)-1].Note, "up to 1073741819 past block 5 for slots 10 to 10")

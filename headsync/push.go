@@ -23,7 +23,8 @@ const releaseTime = 2 * time.Second
 // pushAll pushes first and what the stream still has, batch by batch. The
 // next batches are made while gwat works on one: with the one that is being made and
 // the one that is pushed, Capacity of them are in memory.
-func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entry) error {
+func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entry, known View) error {
+	attempt := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	var batcher sync.WaitGroup
 	defer batcher.Wait()
@@ -35,7 +36,7 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 	size := func() int { measured.Lock(); defer measured.Unlock(); return a.Throughput.Entries(a.Limits.Soft) }
 	batcher.Go(func() {
 		defer close(batches)
-		a.makeBatches(ctx, stream, first, size, batches)
+		a.makeBatches(ctx, stream, first, known, size, batches)
 	})
 	var last confirming
 	for c := range batches {
@@ -68,6 +69,9 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 		if c.missing != nil {
 			return errors.Join(c.missing, a.confirmed(last))
 		}
+	}
+	if last != nil {
+		a.tip = a.readHead(attempt)
 	}
 	return errors.Join(a.confirmed(last), ctx.Err())
 }
@@ -241,11 +245,12 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	if err := ctx.Err(); err != nil {
 		return 0, nil, errors.Join(err, a.release(ctx))
 	}
-	// Written down first, so that no disk lies between the head's answer and the call,
-	// and before the owner is told, who then writes to the same journal.
+	read := a.readHead(ctx)
+	// Written down before the call, and before the owner is told, who then writes to the
+	// same journal. An answer that is too old when the disk is done is asked for again.
 	a.Ledger.SetPending(a.pending(checkpoint.CallPush, entries))
 	a.tell(PhasePushing, entries)
-	push, cause := a.freshest(ctx, entries)
+	push, cause := a.freshest(ctx, entries, read)
 	if cause != nil && len(push) == 0 {
 		return 0, nil, errors.Join(cause, a.release(ctx))
 	}
@@ -273,10 +278,14 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 
 // freshest gives what of entries is canonical by a head answer at most headAge
 // old. The error tells why something, or all, was cut off.
-func (a *Attempt) freshest(ctx context.Context, entries []Entry) ([]Entry, error) {
+func (a *Attempt) freshest(ctx context.Context, entries []Entry, read <-chan headAnswer) ([]Entry, error) {
 	var last error
 	for range 3 {
-		push, answered, err := a.stillCanonical(ctx, entries)
+		if read == nil {
+			read = a.readHead(ctx)
+		}
+		push, answered, err := a.stillCanonical(ctx, entries, <-read)
+		read = nil
 		if answered.IsZero() {
 			last = err
 			continue
@@ -291,12 +300,11 @@ func (a *Attempt) freshest(ctx context.Context, entries []Entry) ([]Entry, error
 
 // stillCanonical cuts entries at the fork if the beacon left their chain, and
 // tells when the head's answer was there; zero if it could not be had.
-func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry) ([]Entry, time.Time, error) {
-	head, err := a.head(ctx)
+func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry, read headAnswer) ([]Entry, time.Time, error) {
+	head, answered, err := read.head, read.at, read.err
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	answered := a.Now()
 	if head.Root == a.chain.Tip().Root {
 		return entries, answered, nil
 	}

@@ -74,8 +74,8 @@ var mutants = []mutant{
 	{
 		Name: "old_head_answer", What: "only the first push of an attempt asks for the head",
 		Rules: []string{"S3"},
-		Edits: []edit{{"headsync/push.go", "push, cause := a.freshest(ctx, entries)",
-			"push, cause := entries, error(nil)\n\tif a.sent == 0 {\n\t\tpush, cause = a.freshest(ctx, entries)\n\t}"}},
+		Edits: []edit{{"headsync/push.go", "push, cause := a.freshest(ctx, entries, read)",
+			"push, cause := entries, error(nil)\n\tif a.sent == 0 {\n\t\tpush, cause = a.freshest(ctx, entries, read)\n\t}"}},
 	},
 	{
 		Name: "always_full_push", What: "every push begins at the last checkpoint and rolls back what lies beyond",
