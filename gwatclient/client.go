@@ -24,8 +24,8 @@ type Config struct {
 	Endpoint  string // http(s)://, ws(s)://, or the path of an IPC socket
 	JWTSecret []byte // 32 bytes or nil; a fresh token for each HTTP request and each WebSocket dial; IPC has none
 	// JWTSecretFile is the path of the secret in place of JWTSecret; "" is none. It is read
-	// at the first call, again when the file has changed, and after a refused token.
-	// Until it can be read, calls fail with ErrSecret; later the last good secret serves.
+	// at the first call, and again when the node refuses the token. Until it can be
+	// read, calls fail with ErrSecret.
 	JWTSecretFile string
 	Timeout       time.Duration // of a dial and of every call but HeadSyncReady and HeadSync; 0 is DefaultTimeout
 	MaxBody       int64         // bytes of an answer; 0 is DefaultMaxBody
@@ -194,8 +194,14 @@ func (c *Client) send(ctx context.Context, method string, once func() error) err
 		return unsent(fmt.Errorf("%s: %w", method, err))
 	}
 	err := once()
-	if refusedToken(err) && c.secret.replaced() {
-		err = once()
+	if refusedToken(err) {
+		replaced, unread := c.secret.replaced()
+		if unread != nil {
+			return fmt.Errorf("%w; %w", classify(method, err), unread)
+		}
+		if replaced {
+			err = once()
+		}
 	}
 	var status *jsonrpc.StatusError
 	if errors.As(err, &status) && status.Code == http.StatusTooManyRequests {

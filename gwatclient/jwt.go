@@ -1,6 +1,7 @@
 package gwatclient
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -78,51 +79,40 @@ func checkSecretPath(path string) error {
 
 func isHex(text string) bool { return strings.Trim(text, "0123456789abcdefABCDEF") == "" }
 
-// secret is the JWT secret of an endpoint: a fixed key, or that of a file which
+// secret is the JWT secret of an endpoint: a fixed key, or that of a file. The file
 // may not be there yet, may be replaced at any time, and may be caught half written.
+// A key serves for as long as the node takes it: after a change of the file the node
+// may run with the old one until its next start.
 type secret struct {
 	path string // "": key is fixed
 
-	mu   sync.Mutex
-	key  []byte      // the last good one; nil before the first
-	file os.FileInfo // the file that was read last; nil if it could not be
-	err  error       // why that file has no good key
+	mu  sync.Mutex
+	key []byte // the last good one; nil before the first
 }
 
-// refresh reads the file if it is another than the one that was read last, or if
-// force is set: a file may be replaced within the resolution of its time.
-func (s *secret) refresh(force bool) {
-	info, err := os.Stat(s.path)
-	if err == nil && s.file != nil && !force && os.SameFile(info, s.file) &&
-		info.ModTime().Equal(s.file.ModTime()) && info.Size() == s.file.Size() {
-		return
-	}
-	key, err := readSecret(s.path)
-	if s.file, s.err = info, err; err == nil {
-		s.key = key
-	}
-}
-
-// replaced reads the file again and reports whether it holds another secret.
-func (s *secret) replaced() bool {
+// replaced reads the file again, and reports whether it holds another secret. Its
+// error says why the file could not be read.
+func (s *secret) replaced() (bool, error) {
 	if s == nil || s.path == "" {
-		return false
+		return false, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := string(s.key)
-	s.refresh(true)
-	return string(s.key) != before
+	key, err := readSecret(s.path)
+	if err != nil || bytes.Equal(key, s.key) {
+		return false, err
+	}
+	s.key = key
+	return true, nil
 }
 
-func (s *secret) current() ([]byte, error) {
+func (s *secret) current() (key []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.path != "" {
-		s.refresh(false)
-	}
 	if s.key == nil {
-		return nil, fmt.Errorf("%w: %w", ErrSecret, s.err)
+		if s.key, err = readSecret(s.path); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSecret, err)
+		}
 	}
 	return s.key, nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -126,6 +125,8 @@ func TestSecretFileIsEmptiedForAMoment(t *testing.T) {
 	require.NoError(t, call())
 	node.accept(key("b"))
 	require.ErrorIs(t, call(), ErrUnauthorized)
+	require.ErrorIs(t, call(), fs.ErrNotExist)
+	require.ErrorContains(t, call(), path)
 	writeKey(t, path, key("b"))
 	require.NoError(t, call())
 }
@@ -162,23 +163,24 @@ func requireNoSecret(t *testing.T, err error, path string, kind error) {
 	require.Equal(t, kind, failure.Kind(err), "%v", err)
 }
 
-func TestUnchangedSecretFileIsReadOnce(t *testing.T) {
+// TestOldSecretServesUntilItIsRefused: the node reads its file at its start only.
+func TestOldSecretServesUntilItIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jwt.hex")
 	writeKey(t, path, key("a"))
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	s := &secret{path: path}
-	first, err := s.current()
-	require.NoError(t, err)
+	node := new(guarded)
+	node.accept(key("a"))
+	client := serveHTTP(t, Config{JWTSecretFile: path}, node.handler())
+	call := func() error { _, err := client.HeadSync(t.Context(), nil); return err }
+	require.NoError(t, call())
 	writeKey(t, path, key("b"))
-	require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
-	again, err := s.current()
-	require.NoError(t, err)
-	require.Equal(t, first, again)
-	require.NoError(t, os.Chtimes(path, time.Now(), time.Now().Add(time.Second)))
-	other, err := s.current()
-	require.NoError(t, err)
-	require.Equal(t, key("b"), other)
+	require.NoError(t, call())
+	require.EqualValues(t, 2, node.requests.Load())
+	node.accept(key("b"))
+	require.NoError(t, call())
+	require.EqualValues(t, 4, node.requests.Load(), "refused once, and repeated once")
+	node.accept(key("c"))
+	require.ErrorIs(t, call(), ErrUnauthorized)
+	require.EqualValues(t, 5, node.requests.Load(), "the file holds no other secret")
 }
 
 // TestSecretInPlaceOfItsFile: no error repeats it.

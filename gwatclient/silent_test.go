@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -20,29 +21,44 @@ func rawServer(t *testing.T, answer func(n int, w io.Writer) bool) (url string, 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	requests = new(atomic.Int32)
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
+	var serving sync.WaitGroup
+	var mu sync.Mutex
+	var conns []net.Conn
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		for {
+			req, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			if !answer(int(requests.Add(1)), conn) {
+				return
+			}
+		}
+	}
+	serving.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			in := bufio.NewReader(conn)
-			for {
-				req, err := http.ReadRequest(in)
-				if err != nil {
-					break
-				}
-				_, _ = io.Copy(io.Discard, req.Body)
-				if !answer(int(requests.Add(1)), conn) {
-					break
-				}
-			}
+			mu.Lock()
+			conns = append(conns, conn)
+			mu.Unlock()
+			serving.Go(func() { serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		mu.Lock()
+		for _, conn := range conns {
 			conn.Close()
 		}
-	}()
-	t.Cleanup(func() { listener.Close(); <-served })
+		mu.Unlock()
+		serving.Wait()
+	})
 	return "http://" + listener.Addr().String(), requests
 }
 
@@ -78,6 +94,24 @@ func TestReadsSurviveSilentCloses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManyReadsSurviveSilentCloses: a connection may also be closed between the
+// moment it is chosen for a call and the first byte of it.
+func TestManyReadsSurviveSilentCloses(t *testing.T) {
+	url, _ := rawServer(t, func(_ int, w io.Writer) bool { _, _ = io.WriteString(w, httpAnswer("")); return false })
+	client := newClient(t, Config{Endpoint: url})
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			for range 100 {
+				if _, err := client.ChainID(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	callers.Wait()
 }
 
 // everyOther sends half and closes at each odd request, and answers the even ones.

@@ -61,11 +61,6 @@ func unreadable(err error) error { return &TransportError{Unreadable, err} }
 
 func tooLarge(limit int64) error { return unreadable(fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)) }
 
-func isLost(err error) bool {
-	var t *TransportError
-	return errors.As(err, &t) && t.Fate == Lost
-}
-
 // statusError returns nil for 2xx.
 func statusError(resp *http.Response, body []byte) error {
 	if resp.StatusCode/100 == 2 {

@@ -3,6 +3,7 @@ package jsonrpc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,14 +58,16 @@ func (l *httpLink) close() {
 }
 
 func (l *httpLink) exchange(ctx context.Context, req request) (reply, error) {
-	r, err := l.send(ctx, req, l.kept)
-	if l.cfg.Repeatable && isLost(err) && ctx.Err() == nil && l.closed.Err() == nil {
-		r, err = l.send(ctx, req, l.fresh)
+	var used atomic.Bool // a connection was there, and so it is what failed
+	r, err := l.send(ctx, req, l.kept, &used)
+	var broken *TransportError
+	if l.cfg.Repeatable && used.Load() && errors.As(err, &broken) && broken.Fate != Unreadable && ctx.Err() == nil {
+		r, err = l.send(ctx, req, l.fresh, &used)
 	}
 	return r, err
 }
 
-func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper) (reply, error) {
+func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper, used *atomic.Bool) (reply, error) {
 	if l.closed.Err() != nil {
 		return reply{}, notSent(errClosed)
 	}
@@ -76,7 +79,10 @@ func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper) 
 		return reply{}, notSent(err)
 	}
 	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(httptrace.GotConnInfo) { used.Store(true) },
+		WroteHeaders: func() { sent.Store(true); used.Store(true) },
+	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(r.body))
 	if err != nil {
 		return reply{}, notSent(err)
