@@ -58,10 +58,7 @@ type Setting struct {
 }
 
 // ResyncOrder is the parameter of syncd_resync.
-type ResyncOrder struct {
-	Reason string `json:"reason,omitempty"`
-	Full   bool   `json:"full,omitempty"` // begin the push at the last checkpoint
-}
+type ResyncOrder status.Resync
 
 // UnmarshalJSON refuses unknown members: a misspelt "full" would be dropped in silence.
 func (o *ResyncOrder) UnmarshalJSON(raw []byte) error {

@@ -41,8 +41,8 @@ func (f *fakePair) Pause(ctx context.Context, reason string) error {
 	return f.order(ctx, "pause: "+reason)
 }
 func (f *fakePair) Resume(ctx context.Context) error { return f.order(ctx, "resume") }
-func (f *fakePair) Resync(ctx context.Context, reason string, full bool) error {
-	return f.order(ctx, fmt.Sprintf("resync: %s full=%t", reason, full))
+func (f *fakePair) Resync(ctx context.Context, r status.Resync) error {
+	return f.order(ctx, fmt.Sprintf("resync: %s full=%t force=%t", r.Reason, r.Full, r.Force))
 }
 func (f *fakePair) Samples(limit int) []status.Sample {
 	return f.samples[max(0, len(f.samples)-limit):]

@@ -106,7 +106,7 @@ func TestLiveAnswersAreAsTheDocumentSays(t *testing.T) {
 	call("syncd_status")
 	call("syncd_resume")
 	toWorking("after the pause")
-	call("syncd_resync", ResyncOrder{Reason: "test", Full: true})
+	call("syncd_resync", ResyncOrder{Reason: "test", Full: true, Force: true})
 	toWorking("after the resync")
 	for _, method := range []string{"syncd_config", "rpc_modules", "rpc.discover"} {
 		call(method)

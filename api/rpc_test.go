@@ -110,7 +110,7 @@ func TestResync(t *testing.T) {
 	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
 		orders = nil
 		var ok bool
-		for _, params := range [][]any{nil, {map[string]any{}}, {map[string]any{"reason": "new disk", "full": true}}} {
+		for _, params := range [][]any{nil, {map[string]any{}}, {map[string]any{"reason": "new disk", "full": true, "force": true}}} {
 			ok = false
 			require.NoError(t, c.CallContext(t.Context(), &ok, "syncd_resync", params...))
 			require.True(t, ok)
@@ -118,7 +118,7 @@ func TestResync(t *testing.T) {
 		for _, bad := range []any{"now", true, map[string]any{"ful": true}, map[string]any{"full": "yes"}, map[string]any{"reason": strings.Repeat("x", maxReason+1)}} {
 			requireCode(t, c.CallContext(t.Context(), &ok, "syncd_resync", bad), codeInvalidParams, "")
 		}
-		require.Equal(t, []string{"resync:  full=false", "resync:  full=false", "resync: new disk full=true"}, orders)
+		require.Equal(t, []string{"resync:  full=false force=false", "resync:  full=false force=false", "resync: new disk full=true force=true"}, orders)
 	})
 }
 
@@ -209,7 +209,7 @@ func (panicking) History(context.Context, int) ([]status.Change, error) {
 }
 func (panicking) Pause(context.Context, string) error { panic("pause") }
 func (panicking) Resume(context.Context) error        { panic("resume") }
-func (panicking) Resync(context.Context, string, bool) error {
+func (panicking) Resync(context.Context, status.Resync) error {
 	panic("resync")
 }
 func (panicking) Samples(int) []status.Sample                { panic("samples") }

@@ -169,7 +169,7 @@ func (s *service) Resync(ctx context.Context, order *ResyncOrder) (bool, error) 
 	if err := checkReason(order.Reason); err != nil {
 		return false, err
 	}
-	return done(s.src.resync(ctx, order.Reason, order.Full))
+	return done(s.src.resync(ctx, status.Resync(*order)))
 }
 
 func done(err error) (bool, error) { return err == nil, toRPC(err) }

@@ -20,7 +20,7 @@ type Source interface {
 	Resume(ctx context.Context) error
 	// Resync takes the pair through all stages again; with full the push begins
 	// at the last checkpoint whatever gwat has.
-	Resync(ctx context.Context, reason string, full bool) error
+	Resync(ctx context.Context, order status.Resync) error
 	// Subscribe gives the stage changes from now on, Updates each new snapshot,
 	// the newest only to a slow reader. Both channels are closed by cancel and
 	// when the pair ends.
@@ -75,6 +75,6 @@ func (s safeSource) resume(ctx context.Context) error {
 	return s.call("resume", func() error { return s.src.Resume(ctx) })
 }
 
-func (s safeSource) resync(ctx context.Context, reason string, full bool) error {
-	return s.call("resync", func() error { return s.src.Resync(ctx, reason, full) })
+func (s safeSource) resync(ctx context.Context, order status.Resync) error {
+	return s.call("resync", func() error { return s.src.Resync(ctx, order) })
 }

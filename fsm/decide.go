@@ -3,7 +3,8 @@ package fsm
 // Facts is what the observation of both nodes says, as far as a stage depends
 // on it. Each Why goes into the status as the reason or as what is waited for.
 type Facts struct {
-	Paused bool // the operator's wish
+	Paused   bool // the operator's wish
+	PauseWhy string
 
 	// Judged: both nodes told who they are; only then Conflict means anything.
 	Judged   bool
@@ -35,7 +36,7 @@ type Facts struct {
 func Decide(stage Stage, f Facts) (Event, string, bool) {
 	switch {
 	case f.Paused && stage != Paused:
-		return PauseAsked, "asked by the operator", true
+		return PauseAsked, f.PauseWhy, true
 	case !f.Paused && stage == Paused:
 		return ResumeAsked, "asked by the operator", true
 	case stage == Paused:

@@ -116,7 +116,10 @@ func (p *Pair) silent(o *observation) string {
 // facts turns the newest look into what fsm decides on; whole tells that both
 // nodes answered.
 func (p *Pair) facts() (facts fsm.Facts, whole bool) {
-	f := fsm.Facts{Paused: p.paused}
+	f := fsm.Facts{}
+	if pause := p.ledger.Pause(); pause != nil {
+		f.Paused, f.PauseWhy = true, asked("", pause.Reason)
+	}
 	o := p.obs
 	if o == nil {
 		f.UpWhy = "the first answer of both nodes"
@@ -126,7 +129,7 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f.Up, f.UpWhy = p.up(o)
 	if !o.up() && f.Up && p.good != nil {
 		kept := *p.good // a look failed beside a running call: what was last seen holds
-		kept.Paused = p.paused
+		kept.Paused, kept.PauseWhy = f.Paused, f.PauseWhy
 		return kept, false
 	}
 	if !o.up() || p.identity == nil {

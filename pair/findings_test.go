@@ -120,7 +120,9 @@ var findingCases = map[string]findingCase{
 		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-20))
 	}, heal: healGwat, tells: pollsIn(1, 0), clears: 2*fakeSlot + pollsIn(3, 0)},
 	"head_sync_rollback": {fakeConfig: fakeConfig{gwat: func(c *gwatsim.Config) { c.EntryCost = 500 * time.Millisecond }},
-		fault: func(b *fake) { require.NoError(b.t, b.pair.Resync(context.Background(), "", true)) }, heal: func(*fake) {},
+		fault: func(b *fake) {
+			require.NoError(b.t, b.pair.Resync(context.Background(), status.Resync{Full: true, Force: true}))
+		}, heal: func(*fake) {},
 		tells: 5 * fakeSlot, clears: time.Minute, settled: true},
 	"gwat_stalled": {fault: failCalls(normalWork, gwatsim.Fault{Error: "busy"}), heal: healGwat,
 		tells: slotsIn(health.StalledSlots + 2), clears: 6*fakeSlot + pollsIn(3, 0)}, // a head with spines may be two slots away; it goes from working on

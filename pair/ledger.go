@@ -29,7 +29,8 @@ type ledger struct {
 	sending   bool   // pending may have been sent: until it is written down it is not
 	touched   time.Time
 	confirmed *checkpoint.Confirmed
-	trouble   string // why the last write failed; "" if it did not
+	pause     *journal.Pause // the operator's; nil if there is none
+	trouble   string         // why the last write failed; "" if it did not
 }
 
 func openLedger(j *journal.Journal, log logrus.FieldLogger, now func() time.Time) *ledger {
@@ -45,6 +46,9 @@ func openLedger(j *journal.Journal, log logrus.FieldLogger, now func() time.Time
 	}
 	if l.confirmed, err = j.Confirmed(); err != nil {
 		log.WithError(err).Warn("The journal's confirmed entry cannot be read; going on without it")
+	}
+	if l.pause, err = j.Pause(); err != nil {
+		log.WithError(err).Warn("The journal's pause cannot be read; going on without it")
 	}
 	if at := now(); l.confirmed != nil && l.confirmed.At.After(at) {
 		l.confirmed.At = at
@@ -169,6 +173,37 @@ func (l *ledger) Confirmed() *checkpoint.Confirmed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.confirmed
+}
+
+// Pause returns the operator's pause; nil if there is none.
+func (l *ledger) Pause() *journal.Pause {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pause
+}
+
+// SetPause begins a pause, or ends it with nil; KeepPause writes it down.
+func (l *ledger) SetPause(p *journal.Pause) { l.set(func() { l.pause = p }) }
+
+// KeepPause makes the pause, or its end, outlast a restart.
+func (l *ledger) KeepPause() {
+	defer l.writing()()
+	if p := l.Pause(); p != nil {
+		l.note("pause", l.journal.SetPause(*p))
+		return
+	}
+	l.note("pause", l.journal.ClearPause())
+}
+
+// Retry writes what a full disk may have refused, after a write that failed.
+func (l *ledger) Retry(network journal.Network) {
+	if l.Trouble() == "" {
+		return
+	}
+	l.SetNetwork(network)
+	if l.Trouble() == "" {
+		l.KeepPause()
+	}
 }
 
 func (l *ledger) note(what string, err error) {

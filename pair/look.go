@@ -56,9 +56,7 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 	p.track.observe(o)
 	if o.identity != nil {
 		p.identified(o)
-		if p.ledger.Trouble() != "" {
-			p.ledger.SetNetwork(p.journalNetwork()) // shows whether the journal can be written again
-		}
+		p.ledger.Retry(p.journalNetwork())
 	}
 	if p.human != nil && o.at.After(p.human.until) {
 		p.human = nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -27,13 +28,14 @@ func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
 	return changes, nil
 }
 
-// Pause has syncd keep its hands off both nodes until Resume. It is not kept
-// over a restart of syncd.
+// Pause has syncd send nothing to either node until Resume, over a restart of syncd
+// too, if the journal can be written.
 func (p *Pair) Pause(ctx context.Context, reason string) error {
 	return p.order(ctx, func(ctx context.Context) error {
-		p.paused = true
-		if reason != "" && p.machine.Stage() != fsm.Paused {
-			p.fire(ctx, fsm.PauseAsked, asked("", reason))
+		if p.ledger.Pause() == nil {
+			p.ledger.SetPause(&journal.Pause{Reason: reason, At: p.cfg.Now()})
+			p.settle(ctx) // before the disk, which may be slow
+			p.ledger.KeepPause()
 		}
 		return nil
 	})
@@ -42,37 +44,44 @@ func (p *Pair) Pause(ctx context.Context, reason string) error {
 // Resume ends a pause.
 func (p *Pair) Resume(ctx context.Context) error {
 	return p.order(ctx, func(context.Context) error {
-		p.paused = false
+		if p.ledger.Pause() != nil {
+			p.ledger.SetPause(nil)
+			p.ledger.KeepPause()
+		}
 		return nil
 	})
 }
 
 // What a pair answers to a resync that it does not take.
 var (
+	// ErrWorks: in a pair at work the order may do more harm than good.
+	ErrWorks       = failure.WithKind(failure.NeedsHuman, errors.New("the pair works: a block that comes while gwat's head-sync lock is held is marked bad by the beacon node, whose head then stands until it is restarted; give --force (\"force\": true) to resync all the same"))
 	ErrPaused      = failure.WithKind(failure.RetryLater, errors.New("the pair is paused: resume it first"))
 	ErrObserveOnly = failure.WithKind(failure.NeedsHuman, errors.New("syncd only observes (--observe) and pushes nothing: start it without --observe"))
 )
 
 // Resync takes the pair through all stages again, from who the nodes are on.
-// With full the next push begins at the last checkpoint whatever gwat has beyond
-// it, until one has ended well (S4: the operator forces it).
-func (p *Pair) Resync(ctx context.Context, reason string, full bool) error {
+// After a full one pushes begin at the last checkpoint whatever gwat has beyond it,
+// until one has ended well (S4: the operator forces it).
+func (p *Pair) Resync(ctx context.Context, r status.Resync) error {
 	return p.order(ctx, func(ctx context.Context) error {
 		switch {
-		case p.paused:
+		case p.ledger.Pause() != nil:
 			return ErrPaused
-		case full && p.cfg.Observe:
+		case r.Full && p.cfg.Observe:
 			return ErrObserveOnly
+		case p.machine.Stage() == fsm.Working && !r.Force && !p.cfg.Observe:
+			return ErrWorks
 		}
 		p.human, p.tried = nil, seenNodes{}
 		clear(p.refused)
 		p.judged.failed = 0
 		how := ""
-		if full {
+		if r.Full {
 			p.pushFromCheckpoint, how = true, ", with the full push"
 		}
 		if p.machine.Can(fsm.ResyncAsked) {
-			p.fire(ctx, fsm.ResyncAsked, asked(how, reason))
+			p.fire(ctx, fsm.ResyncAsked, asked(how, r.Reason))
 		}
 		p.look(ctx)
 		return nil

@@ -18,7 +18,7 @@ func TestResyncGoesThroughAllStages(t *testing.T) {
 		d.reaches(fsm.Working)
 		pushes := b.calls("dag_headSync")
 
-		require.NoError(t, d.Resync(t.Context(), "a new disk", false))
+		require.NoError(t, d.Resync(t.Context(), status.Resync{Reason: "a new disk", Force: true}))
 		seen := d.reaches(fsm.Working)
 		require.Equal(t, []fsm.Stage{fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady}, seen[:4])
 		require.Equal(t, pushes, b.calls("dag_headSync"), "gwat has all: nothing is pushed")
@@ -43,7 +43,7 @@ func TestFullResyncPushesFromTheCheckpoint(t *testing.T) {
 		d.reaches(fsm.Working)
 		pushes := b.calls("dag_headSync")
 
-		require.NoError(t, d.Resync(t.Context(), "", true))
+		require.NoError(t, d.Resync(t.Context(), status.Resync{Full: true, Force: true}))
 		seen := d.reaches(fsm.Working)
 		require.Contains(t, seen, fsm.HeadSync)
 		require.Greater(t, b.calls("dag_headSync"), pushes)
@@ -52,7 +52,7 @@ func TestFullResyncPushesFromTheCheckpoint(t *testing.T) {
 		require.LessOrEqual(t, s.Push.From, s.Checkpoint.Slot+1, "from the checkpoint on, whatever gwat has")
 		pushes = b.calls("dag_headSync")
 
-		require.NoError(t, d.Resync(t.Context(), "", false))
+		require.NoError(t, d.Resync(t.Context(), status.Resync{Force: true}))
 		require.NotContains(t, d.reaches(fsm.Working), fsm.HeadSync)
 		require.Equal(t, pushes, b.calls("dag_headSync"), "the order was for one push")
 		requireCanonicalOrder(t, b)
@@ -66,7 +66,7 @@ func TestTheConfiguredPushFromTheCheckpointIsMadeOnce(t *testing.T) {
 		d := b.start(func(c *Config) { c.PushFromCheckpoint = true })
 		require.Contains(t, d.reaches(fsm.Working), fsm.HeadSync, "gwat has all, and is pushed to all the same")
 		pushes := b.calls("dag_headSync")
-		require.NoError(t, d.Resync(t.Context(), "", false))
+		require.NoError(t, d.Resync(t.Context(), status.Resync{Force: true}))
 		require.NotContains(t, d.reaches(fsm.Working), fsm.HeadSync)
 		require.Equal(t, pushes, b.calls("dag_headSync"))
 	})
@@ -83,18 +83,53 @@ func TestAnObserverForgetsACompetingDriver(t *testing.T) {
 	})
 }
 
+// In a pair at work the order needs to be forced: it risks the beacon node's head.
+func TestResyncOfAWorkingPairNeedsForce(t *testing.T) {
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		d := b.start(nil)
+		require.NoError(t, d.Resync(t.Context(), status.Resync{}), "nothing is at risk before it works")
+		d.reaches(fsm.Working)
+		for _, full := range []bool{false, true} {
+			err := d.Resync(t.Context(), status.Resync{Full: full})
+			require.ErrorIs(t, err, ErrWorks)
+			require.ErrorContains(t, err, "until it is restarted; give --force")
+			require.Equal(t, string(fsm.Working), d.Snapshot().Stage)
+		}
+		require.NoError(t, d.Resync(t.Context(), status.Resync{Force: true}))
+		require.Contains(t, d.reaches(fsm.Working), fsm.Connecting)
+	})
+}
+
+// A pause holds over a restart, with its reason; so does its end.
+func TestAPauseOutlastsARestart(t *testing.T) {
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		first := b.start(nil)
+		first.reaches(fsm.Working)
+		require.NoError(t, first.Pause(t.Context(), "a new disk"))
+		first.stop()
+		second := b.start(nil)
+		second.reaches(fsm.Paused)
+		require.Equal(t, "asked by the operator: a new disk", second.Snapshot().Reason)
+		require.NoError(t, second.Resume(t.Context()))
+		second.stop()
+		require.NotContains(t, b.start(nil).reaches(fsm.Working), fsm.Paused)
+	})
+}
+
 func TestResyncIsRefusedWhilePausedAndByAnObserver(t *testing.T) {
 	onBench(t, func(t *testing.T) {
 		b := newBench(t, quickWorld(t, nil), nil, idle)
 		d := b.start(func(c *Config) { c.Observe = true })
-		require.ErrorIs(t, d.Resync(t.Context(), "", true), ErrObserveOnly)
+		require.ErrorIs(t, d.Resync(t.Context(), status.Resync{Full: true, Force: true}), ErrObserveOnly)
 		require.ErrorIs(t, ErrObserveOnly, failure.NeedsHuman)
 		require.NoError(t, d.Pause(t.Context(), ""))
-		require.ErrorIs(t, d.Resync(t.Context(), "", false), ErrPaused)
+		require.ErrorIs(t, d.Resync(t.Context(), status.Resync{Force: true}), ErrPaused)
 		require.NoError(t, d.Resume(t.Context()))
-		require.NoError(t, d.Resync(t.Context(), "", false))
+		require.NoError(t, d.Resync(t.Context(), status.Resync{Force: true}))
 		d.stop()
-		require.ErrorIs(t, d.Resync(context.Background(), "", false), ErrStopped)
+		require.ErrorIs(t, d.Resync(context.Background(), status.Resync{Force: true}), ErrStopped)
 	})
 }
 

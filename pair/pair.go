@@ -62,7 +62,6 @@ type Pair struct {
 	looking            bool
 	lookStart          time.Time
 	lookAgain          bool
-	paused             bool
 	pushFromCheckpoint bool             // ordered or configured, and no push has ended well since
 	below              *primitives.Slot // where gwat was rolled back under a push, until an attempt ends well
 	identity           *checkpoint.Identity
@@ -184,6 +183,7 @@ func (p *Pair) Run(ctx context.Context) error {
 	defer tick.Stop()
 	attempt := time.NewTimer(0)
 	defer attempt.Stop()
+	p.settle(inner) // a pause may be in force
 	p.look(inner)
 	in := inbox{ctx.Done(), p.looks, p.reports, p.results, p.commands, events, tick.C, attempt.C}
 	for {

@@ -104,7 +104,9 @@ func TestProgressRunsBackwardsOnlyWithAFinding(t *testing.T) {
 			beacon: beaconIdle,
 			pair:   func(c *Config) { c.SegmentBytes = 4000 },
 		}, after: func(b *fake) { b.beacon.SetIdle(false) }},
-		"a full push": {after: func(b *fake) { require.NoError(b.t, b.pair.Resync(context.Background(), "", true)) }, why: "head_sync_rollback",
+		"a full push": {after: func(b *fake) {
+			require.NoError(b.t, b.pair.Resync(context.Background(), status.Resync{Full: true, Force: true}))
+		}, why: "head_sync_rollback",
 			cfg: fakeConfig{gwat: func(c *gwatsim.Config) { c.EntryCost = 300 * time.Millisecond }}},
 		"gwat loses data": {after: rolledBack(30), why: "gwat_rolled_back"},
 		"the beacon node is restarted": {after: func(b *fake) {

@@ -125,6 +125,13 @@ type Rival struct {
 	LastProgress time.Time `json:"lastProgress"`
 }
 
+// Resync is an operator's order to take a pair through all stages again.
+type Resync struct {
+	Reason string `json:"reason,omitempty"` // shown in the status and the history
+	Full   bool   `json:"full,omitempty"`   // begin the push at the last checkpoint
+	Force  bool   `json:"force,omitempty"`  // also a pair that works
+}
+
 // Error is an error as told to an operator.
 type Error struct {
 	Kind    string    `json:"kind"` // failure.Name

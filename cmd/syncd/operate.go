@@ -20,6 +20,7 @@ import (
 func orderCommands(con console) []*cli.Command {
 	reason := &cli.StringFlag{Name: "reason", Usage: "why; it stands in the status and the history"}
 	full := &cli.BoolFlag{Name: "full", Usage: "begin the push at the last checkpoint whatever gwat has beyond it; gwat rolls that back"}
+	force := &cli.BoolFlag{Name: "force", Usage: "also of a pair that works: a block that comes while gwat's lock is held ends the beacon node's head until that node is restarted"}
 	order := func(name, usage string, flags []cli.Flag, params func(*cli.Command) []any) *cli.Command {
 		return &cli.Command{
 			Name: name, Usage: usage,
@@ -35,9 +36,9 @@ func orderCommands(con console) []*cli.Command {
 		order("pause", "have a running syncd keep its hands off both nodes", []cli.Flag{reason},
 			func(cmd *cli.Command) []any { return []any{cmd.String("reason")} }),
 		order("resume", "end a pause of a running syncd", nil, func(*cli.Command) []any { return nil }),
-		order("resync", "have a running syncd take its pair through all stages again", []cli.Flag{reason, full},
+		order("resync", "have a running syncd take its pair through all stages again", []cli.Flag{reason, full, force},
 			func(cmd *cli.Command) []any {
-				return []any{api.ResyncOrder{Reason: cmd.String("reason"), Full: cmd.Bool("full")}}
+				return []any{api.ResyncOrder{Reason: cmd.String("reason"), Full: cmd.Bool("full"), Force: cmd.Bool("force")}}
 			}),
 	}
 }

@@ -65,7 +65,7 @@ func (s *script) Samples(limit int) []status.Sample {
 }
 func (s *script) Pause(context.Context, string) error        { return nil }
 func (s *script) Resume(context.Context) error               { return nil }
-func (s *script) Resync(context.Context, string, bool) error { return nil }
+func (s *script) Resync(context.Context, status.Resync) error { return nil }
 func (s *script) Subscribe() (<-chan status.Change, func()) {
 	ch := make(chan status.Change)
 	return ch, sync.OnceFunc(func() { close(ch) })
