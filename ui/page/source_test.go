@@ -63,8 +63,8 @@ func (s *script) History(_ context.Context, limit int) ([]status.Change, error) 
 func (s *script) Samples(limit int) []status.Sample {
 	return s.samples[max(0, len(s.samples)-limit):]
 }
-func (s *script) Pause(context.Context, string) error        { return nil }
-func (s *script) Resume(context.Context) error               { return nil }
+func (s *script) Pause(context.Context, string) error         { return nil }
+func (s *script) Resume(context.Context) error                { return nil }
 func (s *script) Resync(context.Context, status.Resync) error { return nil }
 func (s *script) Subscribe() (<-chan status.Change, func()) {
 	ch := make(chan status.Change)
