@@ -11,10 +11,6 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// subscriberBuffer is how many changes a slow reader may be behind; a pair
-// changes its stage a few times a minute at most.
-const subscriberBuffer = 64
-
 // History returns the newest stage changes first; at most limit.
 func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
 	kept, err := p.cfg.Journal.History(limit)
@@ -113,36 +109,4 @@ func (p *Pair) obey(ctx context.Context, c command) {
 	err := c.do(ctx)
 	p.settle(ctx)
 	c.done <- err
-}
-
-// Subscribe gives the stage changes from now on, in order. A reader that falls
-// far behind loses the newest. The channel is closed when the loop ends or by cancel.
-func (p *Pair) Subscribe() (changes <-chan status.Change, cancel func()) {
-	return p.changes.join(subscriberBuffer, nil)
-}
-
-func (p *Pair) tell(c status.Change) {
-	p.changes.each(func(ch chan status.Change) {
-		select {
-		case ch <- c:
-		default:
-		}
-	})
-}
-
-// Updates gives each new snapshot, the present one first; a slow reader gets the
-// newest only. The channel is closed when the loop ends or by cancel.
-func (p *Pair) Updates() (snapshots <-chan *status.Snapshot, cancel func()) {
-	return p.updates.join(1, func(ch chan<- *status.Snapshot) { ch <- p.snapshot.Load() })
-}
-
-// update hands a snapshot to every reader of Updates; an unread one makes room.
-func (p *Pair) update(s *status.Snapshot) {
-	p.updates.each(func(ch chan *status.Snapshot) {
-		select {
-		case <-ch:
-		default:
-		}
-		ch <- s // only this goroutine sends, so there is room
-	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -40,8 +41,8 @@ type Pair struct {
 	metrics  *metrics
 	observer *observer
 
-	snapshot atomic.Pointer[status.Snapshot]
-	samples  samples
+	publish.Reader
+	board    *publish.Board
 	handsOff atomic.Pointer[string] // hands, for the worker
 	commands chan command
 	looks    chan *observation
@@ -49,9 +50,6 @@ type Pair struct {
 	results  chan result
 	stopped  chan struct{}
 	workers  sync.WaitGroup
-
-	changes readers[status.Change]
-	updates readers[*status.Snapshot]
 
 	// owned
 	machine            *fsm.Machine
@@ -154,8 +152,10 @@ func New(cfg Config) (*Pair, error) {
 func newPair(cfg Config, gwat gwatNode, beacon beaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
+	board := &publish.Board{}
 	p := &Pair{
 		cfg: cfg, log: log, gwat: gwat, beacon: beacon, metrics: m,
+		Reader: board.Reader(), board: board,
 		ledger:   openLedger(cfg.Journal, log, cfg.Now),
 		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, entries: map[common.Hash]beaconEntry{}},
 		commands: make(chan command), looks: make(chan *observation),
@@ -235,8 +235,7 @@ func (p *Pair) shutdown(cancel context.CancelFunc) {
 	p.workers.Wait()
 	p.gwat.Close()
 	p.beacon.Close()
-	p.changes.end()
-	p.updates.end()
+	p.board.Close()
 }
 
 // settle fires what the facts ask for until the stage rests.
@@ -276,7 +275,7 @@ func (p *Pair) changed(c fsm.Change) {
 		Infof("Stage %s: %s", c.To, c.Reason)
 	p.entered(c)
 	p.publish() // before the disk: who asks must not see "working" while it is slow
-	p.tell(change)
+	p.board.Changed(change)
 	if err := p.cfg.Journal.AppendChange(journal.Change(change)); err != nil {
 		p.log.WithError(err).Warn("The journal does not take the stage change; going on without it")
 		p.ledger.setTrouble(err)

@@ -26,9 +26,6 @@ const (
 // reassurance is how often a log line says that the loop is alive and what it waits for.
 const reassurance = time.Minute
 
-// Snapshot is the newest one; it must not be changed.
-func (p *Pair) Snapshot() *status.Snapshot { return p.snapshot.Load() }
-
 // publish builds a snapshot from what the loop knows.
 func (p *Pair) publish() {
 	now := p.cfg.Now()
@@ -51,9 +48,7 @@ func (p *Pair) publish() {
 	s.Findings = p.judged.judge.Findings()
 	s.Verdict = health.Of(stage, s.Findings, p.obs != nil)
 	s.ETA = p.eta(s, now)
-	p.samples.add(s)
-	p.snapshot.Store(s)
-	p.update(s)
+	p.board.Publish(s)
 	if now.Sub(p.told) >= reassurance {
 		p.told = now
 		p.log.WithFields(aliveFields(s)).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.since).Round(time.Second), forWhat(s.Waiting))

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -168,11 +169,11 @@ func TestSamplesAreOneASecondAndBounded(t *testing.T) {
 	t.Parallel()
 	inFakeTime(t, fakeConfig{}, func(b *fake) {
 		b.reaches(fsm.Working)
-		time.Sleep(keptSamples*time.Second + time.Minute)
-		all := b.pair.Samples(10 * keptSamples)
-		require.Len(t, all, keptSamples)
+		time.Sleep(publish.KeptSamples*time.Second + time.Minute)
+		all := b.pair.Samples(10 * publish.KeptSamples)
+		require.Len(t, all, publish.KeptSamples)
 		for i := 1; i < len(all); i++ {
-			require.GreaterOrEqual(t, all[i].At.Sub(all[i-1].At), samplePace)
+			require.GreaterOrEqual(t, all[i].At.Sub(all[i-1].At), publish.SamplePace)
 			require.Greater(t, all[i].Seq, all[i-1].Seq)
 		}
 		few := b.pair.Samples(5)

@@ -1,4 +1,4 @@
-package pair
+package publish
 
 import (
 	"sync"
@@ -8,22 +8,24 @@ import (
 )
 
 const (
-	keptSamples = 900         // a quarter of an hour
-	samplePace  = time.Second // least time between two
+	// KeptSamples is how many samples are kept: a quarter of an hour of them.
+	KeptSamples = 900
+	// SamplePace is the least time between two samples.
+	SamplePace = time.Second
 )
 
-// samples is the recent past of the pair: a ring, the oldest of which is written over.
-type samples struct {
+// sampleRing keeps the recent past of the pair; the newest sample replaces the oldest.
+type sampleRing struct {
 	mu   sync.Mutex
 	ring []status.Sample
 	next int
 	at   time.Time
 }
 
-func (s *samples) add(snap *status.Snapshot) {
+func (s *sampleRing) add(snap *status.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.at.IsZero() && snap.At.Sub(s.at).Abs() < samplePace {
+	if !s.at.IsZero() && snap.At.Sub(s.at).Abs() < SamplePace {
 		return
 	}
 	s.at = snap.At
@@ -39,16 +41,16 @@ func (s *samples) add(snap *status.Snapshot) {
 		done, total := snap.Push.Progress.Current, snap.Push.Progress.Target
 		sample.PushDone, sample.PushTotal = &done, &total
 	}
-	if len(s.ring) < keptSamples {
+	if len(s.ring) < KeptSamples {
 		s.ring = append(s.ring, sample)
 		return
 	}
 	s.ring[s.next] = sample
-	s.next = (s.next + 1) % keptSamples
+	s.next = (s.next + 1) % KeptSamples
 }
 
-// newest gives at most limit of them, the newest last.
-func (s *samples) newest(limit int) []status.Sample {
+// newest returns at most limit samples, the newest last.
+func (s *sampleRing) newest(limit int) []status.Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := min(max(limit, 0), len(s.ring))
@@ -58,7 +60,3 @@ func (s *samples) newest(limit int) []status.Sample {
 	}
 	return out
 }
-
-// Samples gives the pair's recent past, at most limit points and the newest
-// last: one a second, of the last quarter of an hour.
-func (p *Pair) Samples(limit int) []status.Sample { return p.samples.newest(limit) }
