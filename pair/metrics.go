@@ -13,6 +13,8 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -88,7 +90,7 @@ func (m *metrics) mirror(snapshot func() *status.Snapshot) error {
 	if m.registry == nil {
 		return nil
 	}
-	return m.registry.Register(&mirror{snapshot: snapshot})
+	return m.registry.Register(publish.NewMirror(snapshot, health.Catalog()))
 }
 
 func (m *metrics) changed(c fsm.Change, took time.Duration) {

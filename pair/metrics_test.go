@@ -22,6 +22,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -54,7 +55,7 @@ func filled(t *testing.T, snapshot func() *status.Snapshot) *prometheus.Registry
 	m.changed(fsm.Change{From: fsm.HeadSync, To: fsm.Switching, Event: fsm.Pushed}, time.Minute)
 	m.ended(nil, false)
 	m.pushed.Add(3)
-	m.observe(nodeGwat)("eth_syncing", time.Millisecond, nil)
+	m.observe(publish.NodeGwat)("eth_syncing", time.Millisecond, nil)
 	d := timedDriver{fakeDriver{}, m}
 	_, _ = d.HeadSyncReady(context.Background(), checkpoint.ConsensusInfo{})
 	_, _ = d.HeadSync(context.Background(), nil)
@@ -154,7 +155,11 @@ func TestMirrorTellsWhatTheSnapshotTells(t *testing.T) {
 		require.Equal(t, c.want, value(t, f, c.name, c.labels...), "%s %v", c.name, c.labels)
 	}
 	for i, e := range health.Catalog() {
-		require.Equal(t, gauge(i == 0), value(t, f, "syncd_finding", e.Name, e.Severity), e.Name)
+		want := 0.0
+		if i == 0 {
+			want = 1
+		}
+		require.Equal(t, want, value(t, f, "syncd_finding", e.Name, e.Severity), e.Name)
 	}
 	require.Len(t, f["syncd_finding"].GetMetric(), len(health.Catalog()))
 }
@@ -233,7 +238,7 @@ func TestMetricsOfAPair(t *testing.T) {
 		d.reaches(fsm.Connecting)
 		failed := map[string]bool{}
 		for _, m := range gathered(t, r)["syncd_rpc_duration_seconds"].GetMetric() {
-			if m.GetLabel()[1].GetValue() == nodeGwat {
+			if m.GetLabel()[1].GetValue() == publish.NodeGwat {
 				failed[m.GetLabel()[3].GetValue()] = true
 			}
 		}

@@ -131,7 +131,7 @@ func New(cfg Config) (*Pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	cfg.Gwat.Observe, cfg.Beacon.Observe = m.observe(nodeGwat), m.observe(nodeBeacon)
+	cfg.Gwat.Observe, cfg.Beacon.Observe = m.observe(publish.NodeGwat), m.observe(publish.NodeBeacon)
 	gwat, err := gwatclient.New(cfg.Gwat)
 	if err != nil {
 		return nil, fmt.Errorf("gwat endpoint: %w", err)

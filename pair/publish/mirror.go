@@ -1,4 +1,4 @@
-package pair
+package publish
 
 import (
 	"cmp"
@@ -11,10 +11,17 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// mirror tells, at each scrape, one snapshot: the newest. All its values belong
-// together and to syncd_snapshot_seq.
-type mirror struct {
+// Mirror is a prometheus.Collector over the newest snapshot. All values of a scrape
+// belong together and to syncd_snapshot_seq.
+type Mirror struct {
 	snapshot func() *status.Snapshot
+	catalog  []health.Entry
+}
+
+// NewMirror returns a collector over the newest snapshot that snapshot returns. Every
+// finding of the catalog is there, with 0 while it does not stand.
+func NewMirror(snapshot func() *status.Snapshot, catalog []health.Entry) *Mirror {
+	return &Mirror{snapshot: snapshot, catalog: catalog}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -53,14 +60,14 @@ var descs = []*prometheus.Desc{
 }
 
 // Describe is part of prometheus.Collector.
-func (m *mirror) Describe(ch chan<- *prometheus.Desc) {
+func (m *Mirror) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descs {
 		ch <- d
 	}
 }
 
 // Collect is part of prometheus.Collector.
-func (m *mirror) Collect(ch chan<- prometheus.Metric) {
+func (m *Mirror) Collect(ch chan<- prometheus.Metric) {
 	s := m.snapshot()
 	if s == nil {
 		return
@@ -88,8 +95,8 @@ func (m *mirror) Collect(ch chan<- prometheus.Metric) {
 	if s.ETA != nil {
 		tell(descETA, seconds(*s.ETA))
 	}
-	mirrorNode(s.Gwat, nodeGwat, descNumber, tell)
-	mirrorNode(s.Beacon, nodeBeacon, descFinalized, tell)
+	mirrorNode(s.Gwat, NodeGwat, descNumber, tell)
+	mirrorNode(s.Beacon, NodeBeacon, descFinalized, tell)
 	if s.Checkpoint != nil {
 		tell(descPoint, float64(s.Checkpoint.Slot))
 	}
@@ -106,8 +113,8 @@ func (m *mirror) Collect(ch chan<- prometheus.Metric) {
 
 // The nodes as labels.
 const (
-	nodeGwat   = "gwat"
-	nodeBeacon = "beacon"
+	NodeGwat   = "gwat"
+	NodeBeacon = "beacon"
 )
 
 var verdicts = []string{
@@ -117,12 +124,12 @@ var verdicts = []string{
 type teller func(d *prometheus.Desc, v float64, labels ...string)
 
 // findings tells every name of the catalog, so that an alert sees a 0 and not a gap.
-func (m *mirror) findings(s *status.Snapshot, tell teller) {
+func (m *Mirror) findings(s *status.Snapshot, tell teller) {
 	standing := map[string]string{}
 	for _, f := range s.Findings {
 		standing[f.Name] = f.Severity
 	}
-	for _, e := range health.Catalog() {
+	for _, e := range m.catalog {
 		severity, stands := standing[e.Name]
 		tell(descFinding, gauge(stands), e.Name, cmp.Or(severity, e.Severity))
 	}
