@@ -1,0 +1,134 @@
+package settings
+
+import (
+	"time"
+
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/pair"
+)
+
+// Config is the configuration of run and check, and of the demo in part.
+type Config struct {
+	Gwat struct {
+		Endpoint  string
+		JWTSecret string // a file
+		Lock      time.Duration
+	}
+	Beacon struct {
+		Endpoint string
+	}
+	DataDir       string
+	Pair          string
+	Observe       bool
+	PollInterval  time.Duration
+	ReadyInterval time.Duration
+	CallTimeout   time.Duration
+	PushTimeout   time.Duration
+	FallbackSlots int
+	Push          struct {
+		SegmentBytes int
+		SegmentTime  time.Duration
+		Capacity     int
+	}
+	Anchor string
+	API    struct {
+		Listen         string
+		AllowedHosts   []string
+		AllowedOrigins []string
+		JWTSecret      string // a file
+		Socket         string
+		TLSCert        string
+		TLSKey         string
+		Insecure       bool
+	}
+	Log struct {
+		Level  string
+		Format string
+	}
+
+	sources map[string]Source // of each setting
+}
+
+// The values of anchor.
+const (
+	AnchorProven    = "proven"
+	AnchorJustified = "justified"
+)
+
+// The bounds of the times: below them the nodes are asked too often, above them
+// trouble is reported late.
+const (
+	minInterval = 50 * time.Millisecond
+	maxPoll     = 10 * time.Second
+	maxInterval = time.Minute
+	minTimeout  = 100 * time.Millisecond
+	maxTimeout  = 10 * time.Minute
+	maxLock     = time.Hour
+)
+
+// The bounds of a push: a segment below them is all overhead, one above them does
+// not get through to gwat or fills the memory.
+const (
+	minSegment  = 4 << 10
+	maxSegment  = 4 << 20
+	minCapacity = 2
+	maxCapacity = 64
+	minFallback = 2
+	maxFallback = 10_000
+)
+
+// All are the settings, in the order of the documents.
+var All = []Setting{
+	{Key: "gwat.endpoint", Default: "http://127.0.0.1:8545", field: func(c *Config) any { return &c.Gwat.Endpoint }, check: checkGwatEndpoint,
+		Usage: "gwat's RPC: http(s)://, ws(s):// or the path of its IPC socket (the last two have no 30 s limit for an answer)"},
+	{Key: "gwat.jwt-secret", Names: SecretFile, field: func(c *Config) any { return &c.Gwat.JWTSecret },
+		Usage: "`FILE` with the 64 hex digits of gwat's JWT secret; empty for none; run waits for one that is not written yet"},
+	{Key: "gwat.lock", Default: pair.DefaultLockTime, field: func(c *Config) any { return &c.Gwat.Lock }, times: between(minTimeout, maxLock),
+		Usage: "how long this gwat holds its head-sync lock"},
+	{Key: "beacon.endpoint", Default: "http://127.0.0.1:3500", field: func(c *Config) any { return &c.Beacon.Endpoint }, check: checkBeaconEndpoint,
+		Usage: "the beacon node's REST API: http(s)://host:port"},
+	{Key: "data-dir", Default: "syncd-data", Names: Directory, field: func(c *Config) any { return &c.DataDir }, check: checkDataDir,
+		Usage: "`DIR` of the journal; it is made if it is not there"},
+	{Key: "pair", Default: "main", field: func(c *Config) any { return &c.Pair }, check: checkPairName,
+		Usage: "name of the pair in the journal's file name, the status, logs and metrics"},
+	{Key: "observe", Default: false, field: func(c *Config) any { return &c.Observe },
+		Usage: "only watch and report: never make a call that changes a node"},
+	{Key: "poll-interval", Default: pair.DefaultPollInterval, field: func(c *Config) any { return &c.PollInterval }, times: between(minInterval, maxPoll),
+		Usage: "time between two polls of both nodes"},
+	{Key: "ready-interval", Default: pair.DefaultReadyInterval, field: func(c *Config) any { return &c.ReadyInterval }, times: between(minInterval, maxInterval),
+		Usage: "time between two calls of dag_headSyncReady"},
+	{Key: "call-timeout", Default: pair.DefaultCallTimeout, field: func(c *Config) any { return &c.CallTimeout }, times: between(minTimeout, maxTimeout),
+		Usage: "how long a node may take to answer a read"},
+	{Key: "push-timeout", Default: pair.DefaultPushTimeout, field: func(c *Config) any { return &c.PushTimeout }, times: between(minTimeout, maxTimeout),
+		Usage: "how long gwat may take to answer dag_headSyncReady and dag_headSync, each; less than gwat.lock"},
+	{Key: "fallback-slots", Default: pair.DefaultFallbackSlots, field: func(c *Config) any { return &c.FallbackSlots }, numbers: between(minFallback, maxFallback),
+		Usage: "slots without a new head of the beacon, while gwat's DAG grows, after which the pair goes back to its own sync"},
+	{Key: "push.segment-bytes", Default: headsync.DefaultBatchBytes, field: func(c *Config) any { return &c.Push.SegmentBytes }, numbers: between(minSegment, maxSegment),
+		Usage: "most bytes of one dag_headSync; gwat takes 5 MiB over HTTP"},
+	{Key: "push.segment-time", Default: headsync.DefaultSoft, field: func(c *Config) any { return &c.Push.SegmentTime }, times: between(minTimeout, maxTimeout),
+		Usage: "how long gwat should take for one dag_headSync, by its measured speed; at most half of push-timeout counts"},
+	{Key: "push.capacity", Default: headsync.DefaultCapacity, field: func(c *Config) any { return &c.Push.Capacity }, numbers: between(minCapacity, maxCapacity),
+		Usage: "most pieces of a push that are collected or pushed and not confirmed; bounds the memory of a push"},
+	{Key: "anchor", Default: AnchorProven, Values: []string{AnchorProven, AnchorJustified}, field: func(c *Config) any { return &c.Anchor },
+		Usage: "where a push begins: proven (behind the last entry that gwat was proved to have) or justified (at the last checkpoint, whatever gwat has; rolls it back)"},
+	{Key: "api.listen", Default: "127.0.0.1:8650", Serving: true, field: func(c *Config) any { return &c.API.Listen }, check: checkListen,
+		Usage: "`HOST:PORT` of the API, the probes and the metrics; port 0 takes a free one"},
+	{Key: "api.allowed-hosts", Serving: true, field: func(c *Config) any { return &c.API.AllowedHosts },
+		Usage: "host names under which the API may be asked, beside localhost and the listen host; * for any"},
+	{Key: "api.allowed-origins", Serving: true, field: func(c *Config) any { return &c.API.AllowedOrigins },
+		Usage: "origins of web pages that may ask the API, such as http://localhost:3000; * for any"},
+	{Key: "api.jwt-secret", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.JWTSecret },
+		Usage: "`FILE` with 64 hex digits, of which tokens for the calls that change something are made; empty: only the socket takes them"},
+	{Key: "api.socket", Names: AnyFile, Serving: true, field: func(c *Config) any { return &c.API.Socket }, check: checkSocket,
+		Usage: "`PATH` of a socket for this user only, over which those calls need no token; empty for none"},
+	{Key: "api.tls-cert", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.TLSCert },
+		Usage: "PEM `FILE` of the API's certificate; with api.tls-key the API is https and wss"},
+	{Key: "api.tls-key", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.TLSKey },
+		Usage: "PEM `FILE` of the certificate's key"},
+	{Key: "api.insecure", Default: false, Serving: true, field: func(c *Config) any { return &c.API.Insecure },
+		Usage: "let api.listen be an address that other machines reach, without TLS"},
+	{Key: "log.level", Default: "info", Values: []string{"debug", "info", "warn", "error"}, Serving: true, field: func(c *Config) any { return &c.Log.Level },
+		Usage: "debug, info, warn or error"},
+	{Key: "log.format", Default: "text", Values: []string{"text", "json"}, Serving: true, field: func(c *Config) any { return &c.Log.Format },
+		Usage: "text or json"},
+}
