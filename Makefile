@@ -61,7 +61,8 @@ faults: ## every fault: SEEDS=n (200) simulated runs, processes, networks, bad i
 	@$(GO) run ./internal/testworld/faults/run -seeds $(or $(SEEDS),200) $(if $(RECORD),-record)
 
 docs: ## write the generated documents anew
-	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument|TestStatusTable' -update
+	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument' -update
+	$(GO) test ./ui/terminal -run TestStatusTable -update
 	$(GO) test ./pair -run TestMetricsDocument -update
 	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd

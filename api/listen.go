@@ -115,7 +115,9 @@ func place(from, to string) (os.FileInfo, error) {
 // vacant tells whether a socket may be made at path. Only who listens wants the
 // directory: before the start it may be one that the service manager makes.
 func vacant(path string) error {
-	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+	if info, err := os.Stat(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("--api.socket is %q, whose directory is not there: make it, or give another path (%w)", path, err)
+	} else if !info.IsDir() {
 		return fmt.Errorf("--api.socket is %q, whose directory is not there: make it, or give another path", path)
 	}
 	info, err := os.Lstat(path)

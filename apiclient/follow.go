@@ -57,7 +57,7 @@ func (f *follower) snapshot(s *status.Snapshot, live bool) {
 func (f *follower) subscribed(ctx context.Context) {
 	dialCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	socket, err := rpc.DialWebsocket(dialCtx, f.client.socket, "")
+	socket, err := rpc.DialOptions(dialCtx, f.client.ws, rpc.WithWebsocketDialer(f.client.dialer))
 	if err != nil {
 		return // the poll that follows tells what is wrong
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/journal"
 )
 
@@ -24,7 +25,7 @@ func checkArgs(t *testing.T, f *fakeNodes, more ...string) []string {
 func TestCheckOfAGoodPair(t *testing.T) {
 	f := startNodes(t)
 	out := syncd(t, nil, checkArgs(t, f)...)
-	require.Equal(t, exitOK, out.code, out.stdout+out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stdout+out.stderr)
 	require.Empty(t, out.stderr)
 	for line := range strings.Lines(out.stdout) {
 		require.True(t, strings.HasPrefix(line, "ok "), line)
@@ -46,18 +47,18 @@ func TestCheckFindings(t *testing.T) {
 		parts []string
 	}{
 		"gwat down": {
-			func(f *fakeNodes) { f.gwat = "http://127.0.0.1:1" }, nil, exitUnreachable,
+			func(f *fakeNodes) { f.gwat = "http://127.0.0.1:1" }, nil, exit.Unreachable,
 			[]string{"fail  gwat", "http://127.0.0.1:1", "start gwat or correct --gwat.endpoint", "warn  network"},
 		},
 		"beacon down": {
-			func(f *fakeNodes) { f.beacon = "http://127.0.0.1:1" }, nil, exitUnreachable,
+			func(f *fakeNodes) { f.beacon = "http://127.0.0.1:1" }, nil, exit.Unreachable,
 			[]string{"fail  beacon", "http://127.0.0.1:1", "start the beacon node or correct --beacon.endpoint"},
 		},
 		"beacon is something else": {
-			func(f *fakeNodes) { f.beacon = f.gwat }, nil, exitUnreachable, []string{"fail  beacon", "correct --beacon.endpoint"},
+			func(f *fakeNodes) { f.beacon = f.gwat }, nil, exit.Unreachable, []string{"fail  beacon", "correct --beacon.endpoint"},
 		},
 		"gwat is something else": {
-			func(f *fakeNodes) { f.gwat = f.beacon }, nil, exitUnreachable,
+			func(f *fakeNodes) { f.gwat = f.beacon }, nil, exit.Unreachable,
 			[]string{"fail  gwat", "something else than gwat answers there: correct --gwat.endpoint"},
 		},
 		"gwat refuses": {
@@ -67,34 +68,34 @@ func TestCheckFindings(t *testing.T) {
 				}))
 				t.Cleanup(refusing.Close)
 				f.gwat = refusing.URL
-			}, nil, exitUsage, []string{"fail  gwat", "missing token", "give --gwat.jwt-secret the secret"},
+			}, nil, exit.Usage, []string{"fail  gwat", "missing token", "give --gwat.jwt-secret the secret"},
 		},
 		"no address of this machine": {
-			func(*fakeNodes) {}, []string{"--api.listen", "192.0.2.1:8650", "--api.insecure"}, exitUsage,
+			func(*fakeNodes) {}, []string{"--api.listen", "192.0.2.1:8650", "--api.insecure"}, exit.Usage,
 			[]string{"fail  api", "192.0.2.1:8650", "address of this machine"},
 		},
 		"other chain id": {
-			func(f *fakeNodes) { f.answers["eth_chainId"] = "0x539" }, nil, exitHalted,
+			func(f *fakeNodes) { f.answers["eth_chainId"] = "0x539" }, nil, exit.Halted,
 			[]string{"fail  network", "1337", "337733", "point both endpoints at nodes of one network"},
 		},
 		"other genesis time": {
-			func(f *fakeNodes) { f.answers["dag_syncSlotInfo"] = false }, nil, exitHalted,
+			func(f *fakeNodes) { f.answers["dag_syncSlotInfo"] = false }, nil, exit.Halted,
 			[]string{"fail  network", "1700000000", "point both endpoints at nodes of one network"},
 		},
 		"dag API off": {
-			func(f *fakeNodes) { delete(f.answers, "dag_validateSpines"); delete(f.answers, "dag_syncSlotInfo") }, nil, exitUnreachable,
+			func(f *fakeNodes) { delete(f.answers, "dag_validateSpines"); delete(f.answers, "dag_syncSlotInfo") }, nil, exit.Unreachable,
 			[]string{"fail  gwat", "dag namespace", "--http.api"},
 		},
 		"HTTP with a long push": {
-			func(*fakeNodes) {}, []string{"--push-timeout", "100s"}, exitOK,
+			func(*fakeNodes) {}, []string{"--push-timeout", "100s"}, exit.OK,
 			[]string{"warn  settings", "30s", "ws:// URL"},
 		},
 		"socket in a directory that the unit makes": {
-			func(*fakeNodes) {}, []string{"--api.socket", "/nowhere/syncd/syncd.sock"}, exitOK,
+			func(*fakeNodes) {}, []string{"--api.socket", "/nowhere/syncd/syncd.sock"}, exit.OK,
 			[]string{"warn  api       /nowhere/syncd is not there yet", "RuntimeDirectory=", "ok    beacon"},
 		},
 		"slow intervals": {
-			func(*fakeNodes) {}, []string{"--poll-interval", "5s", "--ready-interval", "6s"}, exitOK,
+			func(*fakeNodes) {}, []string{"--poll-interval", "5s", "--ready-interval", "6s"}, exit.OK,
 			[]string{"warn  pace", "--poll-interval is 5s", "--ready-interval is 6s", "make it 4s or less"},
 		},
 	} {
@@ -103,7 +104,7 @@ func TestCheckFindings(t *testing.T) {
 			c.spoil(f)
 			out := syncd(t, nil, checkArgs(t, f, c.args...)...)
 			require.Equal(t, c.code, out.code, out.stdout+out.stderr)
-			if c.code == exitOK {
+			if c.code == exit.OK {
 				require.Empty(t, out.stderr)
 			} else {
 				oneLine(t, out.stderr, "failed: ")
@@ -123,7 +124,7 @@ func TestCheckBesideARunningSyncd(t *testing.T) {
 	require.NoError(t, err)
 	defer j.Close()
 	out := syncd(t, nil, args...)
-	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Equal(t, exit.OK, out.code, out.stdout)
 	require.Contains(t, out.stdout, "warn  journal   a syncd is running with")
 }
 
@@ -131,7 +132,7 @@ func TestCheckNamesAllThatFailed(t *testing.T) {
 	f := startNodes(t)
 	f.gwat, f.beacon = "http://127.0.0.1:1", "http://127.0.0.1:1"
 	out := syncd(t, nil, checkArgs(t, f)...)
-	require.Equal(t, exitUnreachable, out.code, out.stdout)
+	require.Equal(t, exit.Unreachable, out.code, out.stdout)
 	oneLine(t, out.stderr, "2 checks failed: gwat, beacon")
 }
 
@@ -142,13 +143,13 @@ func TestCheckLeavesNothingBehind(t *testing.T) {
 	dir := filepath.Join(home, "a", "data")
 	args := checkArgs(t, f, "--data-dir", dir)
 	out := syncd(t, nil, args...)
-	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Equal(t, exit.OK, out.code, out.stdout)
 	require.Contains(t, out.stdout, "is not there yet and can be made")
 	require.NoDirExists(t, filepath.Join(home, "a"))
 
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	out = syncd(t, nil, args...)
-	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Equal(t, exit.OK, out.code, out.stdout)
 	require.Contains(t, out.stdout, "main.journal can be written")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -157,31 +158,14 @@ func TestCheckLeavesNothingBehind(t *testing.T) {
 	path := filepath.Join(dir, "main.journal")
 	require.NoError(t, os.WriteFile(path, []byte("no journal"), 0o600))
 	out = syncd(t, nil, args...)
-	require.Equal(t, exitOK, out.code, out.stdout)
+	require.Equal(t, exit.OK, out.code, out.stdout)
 	require.Contains(t, out.stdout, "moves it aside")
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "no journal", string(raw))
 
 	out = syncd(t, nil, checkArgs(t, f, "--data-dir", path)...)
-	require.Equal(t, exitUsage, out.code, out.stdout)
+	require.Equal(t, exit.Usage, out.code, out.stdout)
 	require.Contains(t, out.stdout, "fail  journal   --data-dir is ")
 	oneLine(t, out.stderr, "1 check failed: journal")
-}
-
-// A directory of another user is the service's, perhaps; one's own is to be mended.
-func TestRightsOnTheDirectory(t *testing.T) {
-	own := notOurs(t.TempDir(), os.ErrPermission)
-	require.Equal(t, "fail", own.level)
-	require.Equal(t, exitUsage, own.code)
-	other := notOurs(filepath.Join(t.TempDir(), "hidden"), os.ErrPermission)
-	require.Equal(t, "warn", other.level)
-	require.Contains(t, other.remedy, "sudo")
-	if os.Geteuid() == 0 {
-		return // who may write everywhere
-	}
-	closed := filepath.Join(t.TempDir(), "closed")
-	require.NoError(t, os.Mkdir(closed, 0o500))
-	c := &checker{cfg: &Config{DataDir: closed, Pair: "main"}}
-	require.Equal(t, "fail", c.writable().level)
 }

@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
 )
 
 func completionScript(t *testing.T, shell string) string {
 	t.Helper()
 	out := syncd(t, nil, "completion", shell)
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	return writeFile(t, "syncd."+shell, out.stdout)
 }
 
@@ -43,7 +45,7 @@ func TestBashCompletion(t *testing.T) {
 	script := completionScript(t, "bash")
 	require.Equal(t, []string{"status"}, bashCompletes(t, script, "syncd", "st"))
 	all := bashCompletes(t, script, "syncd", "")
-	app := newApp(console{environ: func() []string { return nil }})
+	app := newApp(stdio{environ: func() []string { return nil }})
 	for _, cmd := range app.VisibleCommands() {
 		require.Contains(t, all, cmd.Name)
 		flags := bashCompletes(t, script, "syncd", cmd.Name, "--")
@@ -101,44 +103,42 @@ func TestZshCompletion(t *testing.T) {
 	require.Contains(t, string(text), "'1:argument:(bash zsh fish)'")
 }
 
-// TestCompletionValuesAreTaken: what is offered is no usage error.
+// TestCompletionValuesAreTaken: what is offered is for a command and a flag that there are.
 func TestCompletionValuesAreTaken(t *testing.T) {
+	app := newApp(stdio{})
 	for key := range flagValues {
-		name := key
-		if cmd, flag, ok := strings.Cut(key, "."); ok && !isSetting(key) {
-			name = flag
-			found := slices.IndexFunc(newApp(console{}).Commands, func(c *cli.Command) bool { return c.Name == cmd })
-			require.GreaterOrEqual(t, found, 0, key)
-			require.True(t, slices.ContainsFunc(newApp(console{}).Commands[found].Flags, func(f cli.Flag) bool { return f.Names()[0] == name }), key)
-			continue
+		name, flag, _ := strings.Cut(key, ".")
+		cmd := app.Command(name)
+		require.NotNil(t, cmd, key)
+		if flag != "" {
+			require.Contains(t, flagNames(cmd), flag)
 		}
-		require.True(t, name == "config" || isSetting(name), key)
 	}
 }
 
 func TestCompletionOfNoShell(t *testing.T) {
 	out := syncd(t, nil, "completion", "tcsh")
-	require.Equal(t, exitUsage, out.code)
+	require.Equal(t, exit.Usage, out.code)
 	oneLine(t, out.stderr, `"tcsh"`, "bash, zsh, fish")
-	require.Equal(t, exitUsage, syncd(t, nil, "completion").code)
+	require.Equal(t, exit.Usage, syncd(t, nil, "completion").code)
 }
 
 func TestManPage(t *testing.T) {
 	out := syncd(t, nil, "man")
-	require.Equal(t, exitOK, out.code)
+	require.Equal(t, exit.OK, out.code)
 	page := out.stdout
-	app := newApp(console{environ: func() []string { return nil }})
+	app := newApp(stdio{environ: func() []string { return nil }})
 	for _, cmd := range app.VisibleCommands() {
 		require.Contains(t, page, "\n.SS "+cmd.Name, cmd.Name)
 		for _, f := range cmd.Flags {
 			require.Contains(t, page, escape("--"+f.Names()[0]), cmd.Name)
 		}
 	}
-	for _, s := range settings {
-		require.Contains(t, page, escape(envName(s.key)))
+	for _, s := range settings.All {
+		require.Contains(t, page, escape(settings.EnvName(s.Key)))
 	}
-	for _, e := range exitCodes {
-		require.Contains(t, page, escape(e.meaning))
+	for _, e := range exit.Codes {
+		require.Contains(t, page, escape(e.Meaning))
 	}
 	needs(t, "groff")
 	groff := exec.Command("groff", "-man", "-ww", "-Tascii", "-P-cbou")
@@ -150,4 +150,9 @@ func TestManPage(t *testing.T) {
 	require.Empty(t, warnings.String())
 	require.Contains(t, string(shown), "SYNCD_GWAT_ENDPOINT")
 	require.Contains(t, string(shown), "--until")
+}
+
+// escape writes a text as roff has it.
+func escape(text string) string {
+	return strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", "").Replace(text)
 }

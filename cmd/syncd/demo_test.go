@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/demo"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
 )
 
 // TestDemoGoesThroughEveryStage is the promise of the README.
@@ -17,15 +21,15 @@ func TestDemoGoesThroughEveryStage(t *testing.T) {
 	}
 	ctx, stdout, stderr := t.Context(), &buffer{}, &buffer{}
 	started := time.Now()
-	code := execute(ctx, testConsole(nil, stdout, stderr,
+	code := execute(ctx, testStdio(nil, stdout, stderr,
 		"demo", "--until", "working", "--output", "json", "--timeout", "100s", "--api.listen", "127.0.0.1:0"))
-	require.Equal(t, exitOK, code, stdout.String()+stderr.String())
+	require.Equal(t, exit.OK, code, stdout.String()+stderr.String())
 	require.Less(t, time.Since(started), time.Minute)
 
-	var lines []stageLine
+	var lines []demo.StageLine
 	seen := map[string]bool{}
 	for line := range strings.Lines(stdout.String()) {
-		var l stageLine
+		var l demo.StageLine
 		require.NoError(t, json.Unmarshal([]byte(line), &l), line)
 		if len(lines) > 0 {
 			require.Equal(t, lines[len(lines)-1].Stage, l.From, "each change starts where the one before ended")
@@ -44,7 +48,7 @@ func TestDemoGoesThroughEveryStage(t *testing.T) {
 
 func TestDemoTimeout(t *testing.T) {
 	out := syncd(t, nil, "demo", "--until", "working", "--timeout", "700ms", "--api.listen", "127.0.0.1:0")
-	require.Equal(t, exitTimeout, out.code)
+	require.Equal(t, exit.Timeout, out.code)
 	require.Contains(t, out.stderr, "--until working was not reached, --timeout 700ms is over: the pair is in ")
 	require.Contains(t, out.stdout, "connecting")
 }
@@ -52,23 +56,23 @@ func TestDemoTimeout(t *testing.T) {
 func TestDemoStoppedBeforeItsStage(t *testing.T) {
 	_, stderr, stop := background(t, "demo", "--until", "paused", "--api.listen", "127.0.0.1:0")
 	require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "the API is at") }, 10*time.Second, 10*time.Millisecond)
-	require.Equal(t, exitTimeout, stop())
+	require.Equal(t, exit.Timeout, stop())
 	require.Contains(t, stderr.String(), "--until paused was not reached, the demo was stopped")
 }
 
 func TestDemoOnABusyAddress(t *testing.T) {
-	busy, err := net.Listen("tcp", defaultListen())
+	busy, err := net.Listen("tcp", defaultListen(t))
 	if err == nil { // else somebody has it, which serves as well
 		defer busy.Close()
 	}
 	out := syncd(t, nil, "demo", "--until", "connecting")
-	require.Equal(t, exitOK, out.code, out.stderr)
-	require.Contains(t, out.stderr, defaultListen()+" is in use, so the API takes a free port")
-	require.NotContains(t, out.stderr, "the API is at http://"+defaultListen())
+	require.Equal(t, exit.OK, out.code, out.stderr)
+	require.Contains(t, out.stderr, defaultListen(t)+" is in use, so the API takes a free port")
+	require.NotContains(t, out.stderr, "the API is at http://"+defaultListen(t))
 
-	out = syncd(t, nil, "demo", "--until", "connecting", "--api.listen", defaultListen())
-	require.Equal(t, exitBusy, out.code, "an address that was asked for is kept")
-	oneLine(t, out.stderr, defaultListen(), "address already in use")
+	out = syncd(t, nil, "demo", "--until", "connecting", "--api.listen", defaultListen(t))
+	require.Equal(t, exit.Busy, out.code, "an address that was asked for is kept")
+	oneLine(t, out.stderr, defaultListen(t), "address already in use")
 }
 
 func TestDemoStaysUpAndCanBeAsked(t *testing.T) {
@@ -79,15 +83,15 @@ func TestDemoStaysUpAndCanBeAsked(t *testing.T) {
 		url = strings.TrimSuffix(after, ")\n")
 		return ok
 	}, 10*time.Second, 10*time.Millisecond)
-	require.Contains(t, []int{exitNotWorking, exitUnknown}, syncd(t, nil, "status", "--api", url).code)
-	require.Equal(t, exitOK, stop())
+	require.Contains(t, []int{exit.NotWorking, exit.Unknown}, syncd(t, nil, "status", "--api", url).code)
+	require.Equal(t, exit.OK, stop())
 }
 
 func TestDemoOnATerminal(t *testing.T) {
 	stdout, stderr := &buffer{}, &buffer{}
-	con := testConsole(nil, stdout, stderr, "demo", "--until", "checkpoint_sync", "--api.listen", "127.0.0.1:0")
+	con := testStdio(nil, stdout, stderr, "demo", "--until", "checkpoint_sync", "--api.listen", "127.0.0.1:0")
 	con.terminal = true
-	require.Equal(t, exitOK, execute(t.Context(), con), stderr.String())
+	require.Equal(t, exit.OK, execute(t.Context(), con), stderr.String())
 	require.Contains(t, stdout.String(), "the API is at")
 	require.Contains(t, stdout.String(), "connecting: ")
 	require.Contains(t, stdout.String(), "checkpoint_sync: ")
@@ -105,8 +109,15 @@ func TestDemoUsage(t *testing.T) {
 		"demo --api.allowed-hosts=http://a": {`"http://a"`, "--api.allowed-hosts", "want a host name"},
 	} {
 		out := syncd(t, nil, splitArgs(args)...)
-		require.Equal(t, exitUsage, out.code, args+out.stderr)
+		require.Equal(t, exit.Usage, out.code, args+out.stderr)
 		line := out.stderr[strings.LastIndex(strings.TrimSpace(out.stderr), "\n")+1:]
 		oneLine(t, line, parts...)
 	}
+}
+
+func defaultListen(t *testing.T) string {
+	t.Helper()
+	s, ok := settings.Lookup("api.listen")
+	require.True(t, ok)
+	return s.DefaultText()
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/settings"
 )
 
 const root = "../.."
@@ -110,7 +112,7 @@ func commandLines(doc string) []string {
 // TestNamedCommandsExist: every call in a document is one that syncd takes, and
 // every command is named in the operator's document.
 func TestNamedCommandsExist(t *testing.T) {
-	app := newApp(console{environ: func() []string { return nil }})
+	app := newApp(stdio{environ: func() []string { return nil }})
 	seen := 0
 	for name, doc := range documents(t) {
 		if name == "CHANGELOG.md" {
@@ -148,7 +150,7 @@ var foreign = []string{"--datadir", "--ws", "--grpc-gateway-host", "--http-web3p
 // TestNamedThingsExist: flags, settings, variables, make targets, exit codes and
 // files that the operator's documents name in the text.
 func TestNamedThingsExist(t *testing.T) {
-	app := newApp(console{environ: func() []string { return nil }})
+	app := newApp(stdio{environ: func() []string { return nil }})
 	flags := []string{}
 	for _, cmd := range app.Commands {
 		flags = append(flags, flagNames(cmd)...)
@@ -175,7 +177,7 @@ func TestNamedThingsExist(t *testing.T) {
 				target := strings.Fields(m[1])[1]
 				require.Regexp(t, `(?m)^`+regexp.QuoteMeta(target)+`:`, string(makefile), "%s names %s", name, m[1])
 			case regexp.MustCompile(`^(gwat|beacon|push|api|log)\.[a-z-]+$`).MatchString(strings.TrimSuffix(m[1], ":")) && !strings.HasSuffix(m[1], ".ipc"):
-				require.Contains(t, settingKeys(), strings.TrimSuffix(m[1], ":"), "%s names the setting %s", name, m[1])
+				require.Contains(t, settings.Keys(), strings.TrimSuffix(m[1], ":"), "%s names the setting %s", name, m[1])
 			case strings.HasPrefix(word, "/etc/syncd"), strings.HasPrefix(word, "/var/lib/syncd"), strings.HasPrefix(word, "/run/syncd"), strings.HasPrefix(word, "/usr/"):
 				place := strings.TrimSuffix(word, "/main.journal") // of the pair main, in data-dir
 				require.Contains(t, installed, place, "%s names the path %s", name, m[1])
@@ -185,9 +187,9 @@ func TestNamedThingsExist(t *testing.T) {
 			}
 		}
 		for _, v := range variable.FindAllString(doc, -1) {
-			known := v == envName("config") || strings.Contains(string(compose), v)
-			for _, key := range settingKeys() {
-				known = known || envName(key) == v
+			known := v == settings.EnvName("config") || slices.Contains(settings.ClientVariables, v) || strings.Contains(string(compose), v)
+			for _, key := range settings.Keys() {
+				known = known || settings.EnvName(key) == v
 			}
 			require.True(t, known, "%s names the variable %s", name, v)
 		}

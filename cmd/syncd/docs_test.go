@@ -8,7 +8,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/settings"
 )
 
 var update = flag.Bool("update", false, "write the generated documents and golden files anew")
@@ -36,8 +40,8 @@ func TestReadmeListsTheExitCodes(t *testing.T) {
 func exitTable() string {
 	var out strings.Builder
 	out.WriteString("| code | meaning |\n|---|---|\n")
-	for _, e := range exitCodes {
-		fmt.Fprintf(&out, "| %d | %s |\n", e.code, e.meaning)
+	for _, e := range exit.Codes {
+		fmt.Fprintf(&out, "| %d | %s |\n", e.Code, e.Meaning)
 	}
 	return out.String()
 }
@@ -46,27 +50,29 @@ func configurationDocument() string {
 	var out strings.Builder
 	out.WriteString(`# Configuration
 
-<!-- Generated from cmd/syncd by ` + "`make docs`" + `; a test holds it to the code. -->
+<!-- Generated from the settings and the commands by ` + "`make docs`" + `; a test holds it to the code. -->
 
 ` + "`syncd run` and `syncd check`" + ` take every setting below; the other commands theirs, further down.
 A flag wins over the environment, that over the file, that over the default. The
 file is YAML and is named by ` + "`--config`" + ` or ` + "`SYNCD_CONFIG`" + `; the dots of a key are its
-sections. An unknown key in it is an error. A key without a value and an environment
-variable that is set to nothing count as not set. Durations are written as in ` + "`500ms`, `1s`, `2m`" + `, lists with commas.
+sections. An unknown key in it is an error, and so is a setting that is there twice and an
+unknown environment variable that begins with ` + "`SYNCD_`" + ` (except those that Kubernetes and Docker
+set for a service called syncd). Texts are taken as they are written. A key without a value and an
+environment variable that is set to nothing count as not set. Durations are written as in ` + "`500ms`, `1s`, `2m`" + `, lists with commas.
 
 | flag and key | environment | form | default | meaning |
 |---|---|---|---|---|
 `)
-	for _, s := range settings {
-		value := s.defaultText()
+	for _, s := range settings.All {
+		value := s.DefaultText()
 		if value != "" {
 			value = "`" + value + "`"
 		}
-		fmt.Fprintf(&out, "| `--%s` | `%s` | %s | %s | %s |\n", s.key, envName(s.key), s.kind, value, plain(s.usage))
+		fmt.Fprintf(&out, "| `--%s` | `%s` | %s | %s | %s |\n", s.Key, settings.EnvName(s.Key), s.Form(), value, plain(s.Usage))
 	}
 	out.WriteString("\nSettings that only work together: `push-timeout` and `ready-interval` are shorter than\n`gwat.lock`; both intervals are at most a slot; with `http://` gwat cuts an answer off after\n30 s, so that a longer `push-timeout` wants `ws://` or IPC. `syncd check` tells.\n")
-	out.WriteString("\n## The same as a file\n\n```yaml\n" + exampleFile() + "```\n")
-	app := newApp(console{environ: func() []string { return nil }})
+	out.WriteString("\n## The same as a file\n\n```yaml\n" + settings.ExampleFile() + "```\n")
+	app := newApp(stdio{environ: func() []string { return nil }})
 	out.WriteString("\n## Flags of the other commands\n")
 	for _, cmd := range app.Commands {
 		if cmd.Name == "run" || cmd.Name == "check" {
@@ -93,47 +99,4 @@ variable that is set to nothing count as not set. Durations are written as in ` 
 // plain drops the marks around a placeholder in a flag's usage.
 func plain(usage string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(usage, "`", ""), "|", `\|`)
-}
-
-// exampleFile writes the defaults as YAML, sections as in the keys.
-func exampleFile() string {
-	var out strings.Builder
-	done := map[string]bool{}
-	for _, s := range settings {
-		section, _, nested := strings.Cut(s.key, ".")
-		if !nested {
-			fmt.Fprintf(&out, "%s: %s\n", s.key, yamlValue(s))
-			continue
-		}
-		if done[section] {
-			continue
-		}
-		done[section] = true
-		out.WriteString(section + ":\n")
-		for _, e := range settings {
-			if name, ok := strings.CutPrefix(e.key, section+"."); ok {
-				fmt.Fprintf(&out, "  %s: %s\n", name, yamlValue(e))
-			}
-		}
-	}
-	return out.String()
-}
-
-func yamlValue(s setting) string {
-	switch {
-	case s.kind == list:
-		return "[" + s.defaultText() + "]"
-	case s.defaultText() == "":
-		return `""`
-	}
-	return s.defaultText()
-}
-
-func TestExampleFileIsTheDefaults(t *testing.T) {
-	fromFile, err := loaded(t, nil, "--config", writeFile(t, "syncd.yaml", exampleFile()))
-	require.NoError(t, err)
-	defaults, err := loaded(t, nil)
-	require.NoError(t, err)
-	defaults.sources, fromFile.sources = nil, nil
-	require.Equal(t, defaults, fromFile)
 }

@@ -10,8 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/status"
-	"github.com/gwatsync/syncd/ui/terminal"
+	"github.com/gwatsync/syncd/internal/exit"
 )
 
 func TestDoctorAsksTheRunningSyncd(t *testing.T) {
@@ -19,7 +18,7 @@ func TestDoctorAsksTheRunningSyncd(t *testing.T) {
 	var out outcome
 	require.Eventually(t, func() bool {
 		out = syncd(t, nil, "doctor", "--api", url)
-		return out.code == exitFailing
+		return out.code == exit.Failing
 	}, 10*time.Second, 50*time.Millisecond, out.stdout+out.stderr)
 	require.Contains(t, out.stdout, "The pair main is FAILING")
 	require.Contains(t, out.stdout, "1. ")
@@ -27,7 +26,7 @@ func TestDoctorAsksTheRunningSyncd(t *testing.T) {
 	require.Contains(t, out.stdout, "beacon_unreachable (critical, beacon, for ")
 	require.Contains(t, out.stdout, "   Do: ")
 	for line := range strings.Lines(out.stdout) {
-		require.LessOrEqual(t, len([]rune(line)), textWidth+1, line)
+		require.LessOrEqual(t, len([]rune(line)), 79, line)
 	}
 }
 
@@ -37,20 +36,20 @@ func TestDoctorLooksItself(t *testing.T) {
 		return append([]string{"doctor", "--api", "http://127.0.0.1:1"}, checkArgs(t, f, more...)[1:]...)
 	}
 	out := syncd(t, nil, args()...)
-	require.Equal(t, exitUnreachable, out.code, out.stdout+out.stderr)
+	require.Equal(t, exit.Unreachable, out.code, out.stdout+out.stderr)
 	for _, part := range []string{"No verdict of a running syncd", "http://127.0.0.1:1", "ok    gwat", "ok    beacon", "ok    disk", "ok    network", "nobody drives the pair", "syncd run"} {
 		require.Contains(t, out.stdout, part)
 	}
 	oneLine(t, out.stderr, "no syncd answers at http://127.0.0.1:1")
 	f.answers["eth_chainId"] = "0x539"
 	out = syncd(t, nil, args()...)
-	require.Equal(t, exitHalted, out.code, out.stdout)
+	require.Equal(t, exit.Halted, out.code, out.stdout)
 	require.Contains(t, out.stdout, "fail  network")
 	require.NotContains(t, out.stdout, "All that can be seen")
 	oneLine(t, out.stderr, "1 check failed: network")
 
 	out = syncd(t, nil, args("--gwat.jwt-secret", filepath.Join(t.TempDir(), "none"))...)
-	require.Equal(t, exitUsage, out.code)
+	require.Equal(t, exit.Usage, out.code)
 	require.Contains(t, out.stderr, "--gwat.jwt-secret")
 }
 
@@ -63,26 +62,9 @@ func TestDoctorOfAHostileAPI(t *testing.T) {
 	defer api.Close()
 	for _, args := range [][]string{{"doctor"}, {"status"}, {"status", "--output", "table"}, {"status", "--output", "json"}} {
 		out := syncd(t, nil, append(args, "--api", api.URL)...)
-		require.Equal(t, exitHalted, out.code, out.stderr)
+		require.Equal(t, exit.Halted, out.code, out.stderr)
 		for _, bad := range []string{"\x1b", "\x07", "\u202e", "\r"} {
 			require.NotContains(t, out.stdout, bad, args)
 		}
 	}
-}
-
-func TestDiagnosis(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	good := diagnosis(&status.Snapshot{At: now, Pair: "main", Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-time.Hour)}, now)
-	require.Equal(t, "The pair main is WORKING: both nodes were seen to do their normal work.\nIts stage is working, for 1h0m0s.\n\nNothing is found to be wrong.\n", good)
-	old := diagnosis(&status.Snapshot{At: now.Add(-time.Minute), Stage: "working"}, now)
-	require.Contains(t, old, "syncd hangs, or the clocks of the two")
-	for _, v := range []string{status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted} {
-		require.NotEmpty(t, meanings[terminal.Verdict(&status.Snapshot{Verdict: v})], v)
-	}
-}
-
-func TestRoomOnTheDisk(t *testing.T) {
-	require.Equal(t, "fail", roomFinding("/d", leastDisk-1).level)
-	require.Equal(t, "warn", roomFinding("/d", leastDisk).level)
-	require.Equal(t, "ok", roomFinding("/d", scarceDisk).level)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
@@ -205,9 +206,9 @@ func TestAFullStderrDoesNotKeepAnEndingProcess(t *testing.T) {
 	_, ended := process(t, write, write, nil, "run", "--no-such-flag")
 	select {
 	case err := <-ended:
-		var exit *exec.ExitError
-		require.ErrorAs(t, err, &exit)
-		require.Equal(t, exitUsage, exit.ExitCode())
+		var failed *exec.ExitError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, exit.Usage, failed.ExitCode())
 	case <-time.After(edgeWait):
 		require.Fail(t, "it hangs in telling its error")
 	}
@@ -230,9 +231,9 @@ func TestAReaderOfStdoutGoesAway(t *testing.T) {
 	requireEnds(t, server, served) // something to tell
 	select {
 	case err := <-ended:
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			require.True(t, exit.Exited(), "by itself: %v", err)
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			require.True(t, failed.Exited(), "by itself: %v", err)
 		}
 	case <-time.After(edgeWait):
 		require.Fail(t, "it goes on for nobody")
@@ -267,8 +268,12 @@ func TestANotifySocketThatNobodyReads(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
-	for err = nil; err == nil; {
-		err = notify("STATUS=full")
+	full, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	defer full.Close()
+	for err == nil {
+		require.NoError(t, full.SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
+		_, err = full.Write([]byte("STATUS=full"))
 	}
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	address := freeAddress(t)

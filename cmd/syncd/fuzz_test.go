@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +11,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/commandline"
+	"github.com/gwatsync/syncd/internal/daemon"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
 )
 
 // FuzzConfig loads and checks a YAML file, an environment and flags (lines, each)
@@ -51,7 +57,7 @@ func FuzzConfig(f *testing.F) {
 			return // the help was asked for
 		}
 		if err == nil {
-			err = cfg.Check()
+			err = daemon.Check(cfg)
 		}
 		if err != nil {
 			requireUsageLine(t, err)
@@ -63,7 +69,7 @@ func FuzzConfig(f *testing.F) {
 
 func requireUsageLine(t *testing.T, err error) {
 	var stderr bytes.Buffer
-	require.Equal(t, exitUsage, report(&stderr, err), "%v", err)
+	require.Equal(t, exit.Usage, commandline.Report(&stderr, err), "%v", err)
 	line := strings.TrimSuffix(stderr.String(), "\n")
 	require.LessOrEqual(t, utf8.RuneCountInString(line), 700)
 	require.Greater(t, len(line), len("syncd: "))
@@ -71,20 +77,35 @@ func requireUsageLine(t *testing.T, err error) {
 	require.Equal(t, -1, strings.IndexFunc(line, unicode.IsControl), "%q", line)
 }
 
-// requireChecked: the bounds hold, and both clients take their part.
-func requireChecked(t *testing.T, cfg *Config) {
-	_ = cfg.warnings()
-	require.True(t, cfg.PollInterval >= minInterval && cfg.PollInterval <= maxPoll)
-	require.True(t, cfg.PushTimeout >= minTimeout && cfg.PushTimeout < cfg.Gwat.Lock && cfg.ReadyInterval < cfg.Gwat.Lock)
-	require.True(t, cfg.Push.SegmentBytes >= minSegment && cfg.Push.SegmentBytes <= maxSegment)
-	require.True(t, cfg.Push.Capacity >= minCapacity && cfg.Push.Capacity <= maxCapacity)
-	require.True(t, cfg.FallbackSlots >= minFallback && cfg.FallbackSlots <= maxFallback)
-	require.True(t, len(cfg.jwt) == 0 || len(cfg.jwt) == 32)
-	require.Equal(t, filepath.Clean(cfg.DataDir), filepath.Dir(journalPath(cfg)), "the pair's name leads out of the directory")
-	gwat, err := gwatclient.New(gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecret: cfg.jwt, Timeout: cfg.CallTimeout})
+// requireChecked: both clients take their part, and the journal is in its directory.
+func requireChecked(t *testing.T, cfg *settings.Config) {
+	_ = cfg.Warnings()
+	require.NoError(t, cfg.Check())
+	require.Len(t, cfg.Shown(), len(settings.All))
+	secret, err := cfg.GwatSecret()
+	require.True(t, err != nil || len(secret) == 0 || len(secret) == 32)
+	require.Equal(t, filepath.Clean(cfg.DataDir), filepath.Dir(cfg.JournalPath()), "the pair's name leads out of the directory")
+	gwat, err := gwatclient.New(gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecret: secret, Timeout: cfg.CallTimeout})
 	require.NoError(t, err)
 	gwat.Close()
 	beacon, err := beaconclient.New(beaconclient.Config{URL: cfg.Beacon.Endpoint, Timeout: cfg.CallTimeout})
 	require.NoError(t, err)
 	beacon.Close()
+}
+
+// loaded returns the settings that a command line, an environment and a file make.
+func loaded(t *testing.T, env []string, args ...string) (*settings.Config, error) {
+	t.Helper()
+	var cfg *settings.Config
+	std := testStdio(env, &buffer{}, &buffer{}, args...)
+	cmd := &cli.Command{
+		Name: "syncd", HideHelpCommand: true, Flags: commandline.SettingFlags(nil), Writer: std.stdout, ErrWriter: std.stderr, OnUsageError: commandline.UsageError,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {},
+		Action: func(_ context.Context, cmd *cli.Command) (err error) {
+			cfg, err = std.source(cmd).Load(false, nil)
+			return err
+		},
+	}
+	err := cmd.Run(t.Context(), std.args)
+	return cfg, err
 }

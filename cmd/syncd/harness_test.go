@@ -46,14 +46,14 @@ func syncd(t *testing.T, env []string, args ...string) outcome {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var stdout, stderr buffer
-	code := execute(ctx, testConsole(env, &stdout, &stderr, args...))
+	code := execute(ctx, testStdio(env, &stdout, &stderr, args...))
 	http.DefaultClient.CloseIdleConnections()
 	require.NoError(t, ctx.Err(), "the command did not end by itself")
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
-func testConsole(env []string, stdout, stderr *buffer, args ...string) console {
-	return console{
+func testStdio(env []string, stdout, stderr *buffer, args ...string) stdio {
+	return stdio{
 		args: append([]string{"syncd"}, args...), stdout: stdout, stderr: stderr,
 		environ: func() []string { return env },
 	}
@@ -65,7 +65,7 @@ func background(t *testing.T, args ...string) (stdout, stderr *buffer, stop func
 	ctx, cancel := context.WithCancel(context.Background())
 	stdout, stderr = &buffer{}, &buffer{}
 	done := make(chan int, 1)
-	go func() { done <- execute(ctx, testConsole(nil, stdout, stderr, args...)) }()
+	go func() { done <- execute(ctx, testStdio(nil, stdout, stderr, args...)) }()
 	stop = sync.OnceValue(func() int {
 		cancel()
 		code := <-done

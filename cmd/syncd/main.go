@@ -13,9 +13,13 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/ui/terminal/quietstart"
 )
+
+// version is set by the linker in a release build.
+var version string
 
 // gcPercent keeps the heap small: beside two nodes memory is dearer than the CPU
 // of some more collections. GOGC overrides it.
@@ -32,37 +36,46 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	// Go dies of SIGPIPE on stdout and stderr even where its parent ignores it, as
 	// systemd does: a restart of journald would end syncd.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, cancel := context.WithCancel(context.Background())
 	stderr := logs.NewWriter(os.Stderr)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go obeySignals(signals, cancel, func() {
 		fmt.Fprintln(stderr, "syncd: stopped by force")
 		stderr.Close(forcedFlush)
-		os.Exit(exitForced)
+		os.Exit(exit.Forced)
 	})
-	con := console{
+	std := stdio{
 		args: os.Args, environ: os.Environ, stdout: os.Stdout, stderr: stderr,
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
-	if !con.terminal {
-		con.stdout = logs.NewOutput(ctx, os.Stdout, cancel)
-	}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		con.keyboard = os.Stdin
+		std.keyboard = os.Stdin
 	}
-	code := execute(ctx, con)
+	if !std.terminal {
+		std.stdout = logs.NewOutput(ctx, os.Stdout, cancel)
+	}
+	code := execute(ctx, std)
 	stderr.Close(lastFlush)
 	os.Exit(code)
 }
 
-// obeySignals stops gracefully on the first signal and by force on the second.
+// sameSignal is how long after the first signal another one is the same: a wrapper,
+// such as timeout or npm, signals its child and then the group that the child is in.
+const sameSignal = 300 * time.Millisecond
+
+// obeySignals stops gracefully on the first signal and by force on a later one.
 func obeySignals(signals <-chan os.Signal, stop, force func()) {
 	<-signals
+	first := time.Now()
 	stop()
-	<-signals
-	force()
+	for range signals {
+		if time.Since(first) >= sameSignal {
+			force()
+			return
+		}
+	}
 }

@@ -7,13 +7,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 // beMain makes the test binary be syncd, for tests that need a process.
-const beMain = "SYNCD_TEST_BE_MAIN"
+const beMain = "TEST_BE_SYNCD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beMain) != "" {
@@ -42,11 +44,26 @@ func TestASignalStopsTheProcess(t *testing.T) {
 	}
 }
 
+// A wrapper such as timeout signals its child and then the group that the child is in.
 func TestTheSecondSignalForces(t *testing.T) {
-	signals := make(chan os.Signal, 2)
-	var calls []string
-	signals <- syscall.SIGTERM
-	signals <- syscall.SIGINT
-	obeySignals(signals, func() { calls = append(calls, "stop") }, func() { calls = append(calls, "force") })
-	require.Equal(t, []string{"stop", "force"}, calls)
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 8)
+		var calls []string
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			obeySignals(signals, func() { calls = append(calls, "stop") }, func() { calls = append(calls, "force") })
+		}()
+		signals <- syscall.SIGTERM
+		signals <- syscall.SIGTERM
+		signals <- syscall.SIGINT
+		time.Sleep(sameSignal - time.Millisecond)
+		signals <- syscall.SIGTERM
+		synctest.Wait()
+		require.Equal(t, []string{"stop"}, calls, "all of them are the same")
+		time.Sleep(time.Millisecond)
+		signals <- syscall.SIGINT
+		<-done
+		require.Equal(t, []string{"stop", "force"}, calls)
+	})
 }

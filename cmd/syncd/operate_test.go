@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -25,21 +26,21 @@ func TestOrders(t *testing.T) {
 	order := func(args ...string) outcome { return syncd(t, nil, args...) }
 
 	out := order("pause", "--socket", socket, "--reason", "a new disk")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Equal(t, "done\n", out.stdout)
 	require.Equal(t, "paused", stage().Stage)
 	require.Equal(t, "asked by the operator: a new disk", stage().Reason)
 
 	out = order("resync", "--socket", socket)
-	require.Equal(t, exitInternal, out.code)
+	require.Equal(t, exit.Internal, out.code)
 	oneLine(t, out.stderr, "paused", "resume it first")
 
 	out = order("resume", "--api", url, "--jwt-secret", secret)
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Eventually(t, func() bool { return stage().Stage == "connecting" }, 10*time.Second, 20*time.Millisecond)
-	require.Equal(t, exitOK, order("resync", "--socket", socket, "--reason", "again").code)
+	require.Equal(t, exit.OK, order("resync", "--socket", socket, "--reason", "again").code)
 	out = order("resync", "--socket", socket, "--full")
-	require.Equal(t, exitInternal, out.code)
+	require.Equal(t, exit.Internal, out.code)
 	oneLine(t, out.stderr, "--observe")
 
 	for name, c := range map[string]struct {
@@ -47,19 +48,19 @@ func TestOrders(t *testing.T) {
 		code int
 		says string
 	}{
-		"neither":       {[]string{"pause", "--api", url}, exitUsage, "--socket or --jwt-secret is needed"},
-		"both":          {[]string{"pause", "--socket", socket, "--jwt-secret", secret}, exitUsage, "give one of them"},
-		"no secret":     {[]string{"pause", "--jwt-secret", socket + "x"}, exitUsage, "name the file"},
-		"wrong secret":  {[]string{"pause", "--api", url, "--jwt-secret", other}, exitUsage, "refuses the token"},
-		"no URL":        {[]string{"pause", "--api", "here", "--jwt-secret", secret}, exitUsage, "want a URL"},
-		"no socket":     {[]string{"resume", "--socket", socket + "x"}, exitUnreachable, "--api.socket"},
-		"nobody there":  {[]string{"resume", "--api", "http://127.0.0.1:1", "--jwt-secret", secret}, exitUnreachable, "is it running"},
-		"too much said": {[]string{"pause", "--socket", socket, "--reason", strings.Repeat("x", 501)}, exitInternal, "at most 500"},
+		"neither":       {[]string{"pause", "--api", url}, exit.Usage, "--socket or --jwt-secret is needed"},
+		"both":          {[]string{"pause", "--socket", socket, "--jwt-secret", secret}, exit.Usage, "give one of them"},
+		"no secret":     {[]string{"pause", "--jwt-secret", socket + "x"}, exit.Usage, "name the file"},
+		"wrong secret":  {[]string{"pause", "--api", url, "--jwt-secret", other}, exit.Usage, "refuses the token"},
+		"no URL":        {[]string{"pause", "--api", "here", "--jwt-secret", secret}, exit.Usage, "want a URL"},
+		"no socket":     {[]string{"resume", "--socket", socket + "x"}, exit.Unreachable, "--api.socket"},
+		"nobody there":  {[]string{"resume", "--api", "http://127.0.0.1:1", "--jwt-secret", secret}, exit.Unreachable, "is it running"},
+		"too much said": {[]string{"pause", "--socket", socket, "--reason", strings.Repeat("x", 501)}, exit.Internal, "at most 500"},
 	} {
 		out := order(c.args...)
 		require.Equal(t, c.code, out.code, name)
 		oneLine(t, out.stderr, c.says)
 	}
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, exit.OK, stop())
 	require.NoFileExists(t, socket)
 }

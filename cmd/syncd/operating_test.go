@@ -57,7 +57,7 @@ func findingsText() string {
 func commandsText() string {
 	var out strings.Builder
 	out.WriteString("| command | what it does |\n|---|---|\n")
-	for _, cmd := range newApp(console{environ: func() []string { return nil }}).Commands {
+	for _, cmd := range newApp(stdio{environ: func() []string { return nil }}).Commands {
 		fmt.Fprintf(&out, "| `syncd %s` | %s |\n", cmd.Name, strings.ReplaceAll(cmd.Usage, "|", `\|`))
 	}
 	return out.String()
@@ -88,7 +88,7 @@ func TestLogFieldsAreDocumented(t *testing.T) {
 		}
 	}
 	written := map[string]bool{"time": true, "level": true, "msg": true, logs.FieldRepeated: true}
-	for _, dir := range []string{".", "../../api", "../../pair", "../../headsync", "../../journal", "../../gwatclient", "../../beaconclient"} {
+	for _, dir := range []string{".", "../../internal/daemon", "../../api", "../../pair", "../../headsync", "../../journal", "../../gwatclient", "../../beaconclient"} {
 		maps.Copy(written, fieldsIn(t, dir))
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(documented)))

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/settings"
 )
 
 const packagedConfig = "../../packaging/syncd.yaml"
@@ -31,14 +33,20 @@ func TestPackagedConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(want), got, "run `make docs`")
 
-	defaults, err := loaded(t, nil)
+	defaults, err := settings.Load(settings.Input{})
 	require.NoError(t, err)
-	defaults.Gwat.Endpoint, defaults.DataDir, defaults.API.Socket = packagedValues["gwat.endpoint"], packagedValues["data-dir"], packagedValues["api.socket"]
-	for _, commented := range []bool{true, false} { // a line that is taken in says what it said as a comment
-		cfg, err := loaded(t, nil, "--config", writeFile(t, "syncd.yaml", packagedFile(commented)))
+	for _, commented := range []bool{true, false} { // an uncommented line sets what it said as a comment
+		cfg, err := settings.Load(settings.Input{File: writeFile(t, "syncd.yaml", packagedFile(commented))})
 		require.NoError(t, err)
-		cfg.sources, defaults.sources = nil, nil
-		require.Equal(t, defaults, cfg)
+		require.NoError(t, cfg.Check())
+		got := cfg.Shown()
+		for i, want := range defaults.Shown() {
+			want.Source = got[i].Source
+			if value, ok := packagedValues[want.Key]; ok {
+				want.Value = value
+			}
+			require.Equal(t, want, got[i])
+		}
 	}
 }
 
@@ -51,9 +59,9 @@ func packagedFile(commented bool) string {
 #   sudo syncd check --config /etc/syncd/syncd.yaml
 `)
 	section := ""
-	for _, s := range settings {
-		name, indent := s.key, ""
-		if in, rest, nested := strings.Cut(s.key, "."); nested {
+	for _, s := range settings.All {
+		name, indent := s.Key, ""
+		if in, rest, nested := strings.Cut(s.Key, "."); nested {
 			name, indent = rest, "  "
 			if in != section {
 				section = in
@@ -63,10 +71,10 @@ func packagedFile(commented bool) string {
 			section = ""
 			out.WriteString("\n")
 		}
-		fmt.Fprintf(&out, "%s# %s\n", indent, plain(s.usage))
-		value, set := packagedValues[s.key]
+		fmt.Fprintf(&out, "%s# %s\n", indent, plain(s.Usage))
+		value, set := packagedValues[s.Key]
 		if !set {
-			value = yamlValue(s)
+			value = s.YAML()
 			if commented {
 				indent += "# "
 			}

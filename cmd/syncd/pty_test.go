@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/gwatsync/syncd/internal/exit"
 )
 
 // ptyRun is syncd as a process on a pseudo-terminal.
@@ -235,7 +237,7 @@ func TestWatchOnATerminal(t *testing.T) {
 	require.NotRegexp(t, `\x1b\[[0-9;]*m`, strings.ReplaceAll(p.output(), "\x1b[0m", ""), "no colour")
 	p.resize(46, 30)
 	p.waitFor("[>......] 1 of 7: connecting")
-	require.Equal(t, exitOK, stopRun())
+	require.Equal(t, exit.OK, stopRun())
 	p.waitFor("NO ANSWER")
 	p.waitFor("OLD")
 	_, err := p.master.WriteString("q")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
@@ -71,12 +72,12 @@ func TestRecordBesideARunningSyncdAndReplay(t *testing.T) {
 	// A user and a password in the endpoints, as behind a proxy.
 	gwat := strings.Replace(p.GwatWS, "ws://", "ws://alice:hunter2@", 1)
 	api, _, _ := startRun(t, gwat, p.BeaconURL, "--gwat.jwt-secret", secret)
-	require.Eventually(t, func() bool { return syncd(t, nil, "status", "--api", api).code == exitOK }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return syncd(t, nil, "status", "--api", api).code == exit.OK }, 30*time.Second, 100*time.Millisecond)
 	path := filepath.Join(t.TempDir(), "pair.bundle")
 	args := []string{"record", "--out", path, "--for", "2s", "--api", api, "--gwat.endpoint", gwat, "--beacon.endpoint", p.BeaconURL,
 		"--gwat.jwt-secret", secret, "--poll-interval", "100ms", "--call-timeout", "500ms"}
 	out := syncd(t, nil, args...)
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Contains(t, out.stdout, "ended because its time is over")
 	info, err := os.Stat(path)
 	require.NoError(t, err)
@@ -91,13 +92,13 @@ func TestRecordBesideARunningSyncdAndReplay(t *testing.T) {
 	}
 
 	shown := syncd(t, nil, "replay", path)
-	require.Equal(t, exitOK, shown.code, shown.stdout+shown.stderr)
+	require.Equal(t, exit.OK, shown.code, shown.stdout+shown.stderr)
 	require.Contains(t, shown.stdout, "working")
-	require.Regexp(t, `[1-9]\d* calls \(\d+ failed\), [1-9]\d* looks, [1-9]\d* snapshots; the last verdict is \w+; 0 of [1-9]\d* verdicts differ`, shown.stdout)
+	require.Regexp(t, `[1-9]\d* calls \(\d+ failed\), [1-9]\d* polls, [1-9]\d* snapshots; the last verdict is \w+; 0 of [1-9]\d* verdicts differ`, shown.stdout)
 	require.Contains(t, syncd(t, nil, "replay", "--calls", path).stdout, "gwat eth_syncing")
 
 	out = syncd(t, nil, args...)
-	require.Equal(t, exitUsage, out.code, "an old recording is not written over")
+	require.Equal(t, exit.Usage, out.code, "an old recording is not written over")
 	oneLine(t, out.stderr, path, "not there yet")
 }
 
@@ -106,11 +107,11 @@ func TestRecordWithoutASyncd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.bundle")
 	out := syncd(t, nil, "record", "--out", path, "--for", "2s", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", p.GwatWS, "--beacon.endpoint", p.BeaconURL, "--poll-interval", "100ms")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Contains(t, unpacked(t, path), `"source":"recorder"`)
 	onlyReads(t, p)
 	shown := syncd(t, nil, "replay", path)
-	require.Equal(t, exitOK, shown.code, shown.stdout)
+	require.Equal(t, exit.OK, shown.code, shown.stdout)
 	require.Contains(t, shown.stdout, "checkpoint_sync: ")
 }
 
@@ -118,9 +119,9 @@ func TestRecordOfNodesThatAreDown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.bundle")
 	out := syncd(t, nil, "record", "--out", path, "--for", "1s", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", "ws://127.0.0.1:1", "--beacon.endpoint", "http://127.0.0.1:1", "--poll-interval", "100ms")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	shown := syncd(t, nil, "replay", path)
-	require.Equal(t, exitOK, shown.code, shown.stdout)
+	require.Equal(t, exit.OK, shown.code, shown.stdout)
 	require.Contains(t, shown.stdout, "gwat_unreachable")
 	require.Contains(t, shown.stdout, "the last verdict is failing")
 }
@@ -146,9 +147,9 @@ func TestRecordEndsAtItsSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.bundle")
 	out := syncd(t, nil, "record", "--out", path, "--for", "25s", "--max-size", "1", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", p.GwatWS, "--beacon.endpoint", padded.URL, "--poll-interval", "50ms")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Contains(t, out.stdout, "size limit of 1048576 bytes; give more by --max-size")
-	require.Equal(t, exitOK, syncd(t, nil, "replay", path).code)
+	require.Equal(t, exit.OK, syncd(t, nil, "replay", path).code)
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
@@ -157,7 +158,7 @@ func TestReplayNamesADifference(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.bundle")
 	out := syncd(t, nil, "record", "--out", path, "--for", "1s", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", "ws://127.0.0.1:1", "--beacon.endpoint", "http://127.0.0.1:1", "--poll-interval", "100ms")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	text := unpacked(t, path)
 	changed := filepath.Join(t.TempDir(), "changed.bundle")
 	file, err := os.Create(changed)
@@ -168,14 +169,14 @@ func TestReplayNamesADifference(t *testing.T) {
 	require.NoError(t, zip.Close())
 	require.NoError(t, file.Close())
 	shown := syncd(t, nil, "replay", changed)
-	require.Equal(t, exitDifferent, shown.code, shown.stdout)
+	require.Equal(t, exit.Different, shown.code, shown.stdout)
 	require.Contains(t, shown.stdout, "DIFFERENT: this syncd says failing (")
 	require.Contains(t, shown.stdout, "gwat_bored")
 }
 
 func TestReplayOfBadFiles(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "good.bundle")
-	require.Equal(t, exitOK, syncd(t, nil, "record", "--out", good, "--for", "1s", "--api", "http://127.0.0.1:1",
+	require.Equal(t, exit.OK, syncd(t, nil, "record", "--out", good, "--for", "1s", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", "ws://127.0.0.1:1", "--beacon.endpoint", "http://127.0.0.1:1", "--poll-interval", "100ms").code)
 	whole, err := os.ReadFile(good)
 	require.NoError(t, err)
@@ -186,7 +187,7 @@ func TestReplayOfBadFiles(t *testing.T) {
 		filepath.Join(t.TempDir(), "missing"): {"missing", "name a file that syncd record wrote"},
 	} {
 		out := syncd(t, nil, "replay", path)
-		require.Equal(t, exitUsage, out.code)
+		require.Equal(t, exit.Usage, out.code)
 		oneLine(t, out.stderr, append(parts, path)...)
 	}
 	require.Contains(t, syncd(t, nil, "replay", cut).stdout, "connecting", "what is whole is shown")
@@ -196,7 +197,7 @@ func TestReplayOfBadFiles(t *testing.T) {
 		"record --out /nowhere/x": "--out: open /nowhere/x", "record --out x --api y": "--api",
 	} {
 		out := syncd(t, nil, splitArgs(args)...)
-		require.Equal(t, exitUsage, out.code, args)
+		require.Equal(t, exit.Usage, out.code, args)
 		oneLine(t, out.stderr, part)
 	}
 	require.NoFileExists(t, "x")
@@ -224,7 +225,7 @@ func TestReplayOfAHostileBundle(t *testing.T) {
 	require.NoError(t, zip.Close())
 	require.NoError(t, file.Close())
 	out := syncd(t, nil, "replay", "--calls", path)
-	require.Equal(t, exitDifferent, out.code, out.stderr)
+	require.Equal(t, exit.Different, out.code, out.stderr)
 	for _, bad := range []string{"\x1b", "\x07", "\u009b", "\u202e"} {
 		require.NotContains(t, out.stdout, bad)
 	}
@@ -235,7 +236,7 @@ func TestReplayOfAHostileBundle(t *testing.T) {
 func TestReplayOnATerminal(t *testing.T) {
 	p := simulated(t, "Geth")
 	path := filepath.Join(t.TempDir(), "pair.bundle")
-	require.Equal(t, exitOK, syncd(t, nil, "record", "--out", path, "--for", "3s", "--api", "http://127.0.0.1:1",
+	require.Equal(t, exit.OK, syncd(t, nil, "record", "--out", path, "--for", "3s", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", p.GwatWS, "--beacon.endpoint", p.BeaconURL, "--poll-interval", "100ms").code)
 	run := onTerminal(t, 100, 30, nil, "replay", "--speed", "20", path)
 	run.waitFor("(recorded, #")

@@ -2,74 +2,75 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 
-	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"
 
-	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/buildinfo"
+	"github.com/gwatsync/syncd/internal/commandline"
+	"github.com/gwatsync/syncd/internal/daemon"
+	"github.com/gwatsync/syncd/internal/demo"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
 )
 
-func runCommand(con console) *cli.Command {
+func runCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "run",
 		Usage: "drive a pair until stopped; a node that is down is waited for",
-		Flags: flagsOf(nil),
-		Action: noArguments(func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := load(cmd, con, nil)
+		Flags: commandline.SettingFlags(nil),
+		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
+			cfg, err := std.source(cmd).Load(false, nil)
 			if err != nil {
 				return err
 			}
-			if err := cfg.Check(); err != nil {
-				return err
-			}
-			return run(ctx, cfg, con)
+			return daemon.Serve(ctx, cfg, buildinfo.Version(version), std.stderr)
 		}),
 	}
 }
 
-func run(ctx context.Context, cfg *Config, con console) (err error) {
-	log, err := cfg.newLog(con)
-	if err != nil {
-		return err
-	}
-	for _, warning := range cfg.warnings() {
-		log.Warn(warning)
-	}
-	j, err := openJournal(cfg)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closeErr := j.Close(); closeErr != nil && err == nil {
-			err = closeErr
+func demoCommand(std stdio) *cli.Command {
+	var serving []string
+	for _, s := range settings.All {
+		if s.Serving {
+			serving = append(serving, s.Key)
 		}
-	}()
-	d, err := newDaemon(cfg, j, log)
-	if err != nil {
-		return err
 	}
-	log.WithFields(logrus.Fields{
-		"version": versionText(), "pair": cfg.Pair, "observe": cfg.Observe, "api": d.url(), "journal": journalPath(cfg),
-	}).Info("syncd starts")
-	notifier := newNotifier(d.pair.Snapshot, log)
-	if err := d.run(ctx, notifier.run); err != nil {
-		return err
+	return &cli.Command{
+		Name:  "demo",
+		Usage: "run a simulated pair and syncd in one process",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "until", Usage: "end with 0 as soon as this `STAGE` is reached; without it the demo stays up", HideDefault: true},
+			&cli.DurationFlag{Name: "timeout", Value: demo.DefaultTimeout, Usage: "how long to wait for the stage of --until"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the simulated network is made from"},
+			&cli.StringFlag{Name: "output", Value: "text", Usage: "text or json"},
+		}, commandline.SettingFlags(demo.Defaults, serving...)...),
+		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
+			cfg, err := std.source(cmd).Load(false, demo.Defaults)
+			if err != nil {
+				return err
+			}
+			if err := cfg.CheckServing(); err != nil {
+				return exit.With(exit.Usage, err)
+			}
+			output, err := commandline.OneOf(cmd, "output", "text or json", "text", "json")
+			if err != nil {
+				return err
+			}
+			d := &demo.Demo{
+				Settings: cfg, Version: buildinfo.Version(version), Until: fsm.Stage(cmd.String("until")), Timeout: cmd.Duration("timeout"), Seed: cmd.Uint64("seed"),
+				AnyPort: cfg.Source("api.listen") == settings.FromDefault,
+			}
+			if err := d.Check(); err != nil {
+				return err
+			}
+			if output == "json" {
+				d.View = demo.JSON(std.stdout, std.stderr)
+			} else {
+				d.View = std.view(false)
+			}
+			defer d.View.Close()
+			return d.Run(ctx)
+		}),
 	}
-	log.Info("syncd has stopped")
-	return nil
-}
-
-func journalPath(cfg *Config) string { return filepath.Join(cfg.DataDir, cfg.Pair+".journal") }
-
-// openJournal gives the error its remedy.
-func openJournal(cfg *Config) (*journal.Journal, error) {
-	j, err := journal.Open(journalPath(cfg))
-	switch {
-	case codeOf(err) == exitBusy:
-		return nil, fail(exitBusy, "--data-dir: %w; stop it, or give this one another --data-dir or --pair", err)
-	case err != nil:
-		return nil, fail(exitUsage, "--data-dir is %q: %w; name a directory that this user can write", cfg.DataDir, err)
-	}
-	return j, nil
 }

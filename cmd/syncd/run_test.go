@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/journal"
@@ -36,7 +38,7 @@ func TestRunWaitsForNodesThatAreDown(t *testing.T) {
 	url, stderr, stop := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1")
 
 	out := syncd(t, nil, "status", "--api", url)
-	require.Contains(t, []int{exitNotWorking, exitFailing, exitUnknown}, out.code, out.stderr)
+	require.Contains(t, []int{exit.NotWorking, exit.Failing, exit.Unknown}, out.code, out.stderr)
 	require.Equal(t, 1, strings.Count(out.stdout, "\n"), "one line")
 	require.Contains(t, out.stdout, " stage=connecting ")
 
@@ -49,7 +51,7 @@ func TestRunWaitsForNodesThatAreDown(t *testing.T) {
 	var snap status.Snapshot
 	require.NoError(t, json.Unmarshal([]byte(out.stdout), &snap))
 	require.Equal(t, "main", snap.Pair)
-	require.Equal(t, verdictCode(terminal.Verdict(&snap)), out.code, "the code is that of the verdict")
+	require.Equal(t, exit.OfVerdict(terminal.Verdict(&snap)), out.code, "the code is that of the verdict")
 
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/metrics": 200} {
 		res, err := http.Get(url + path)
@@ -62,7 +64,7 @@ func TestRunWaitsForNodesThatAreDown(t *testing.T) {
 			return strings.Count(stderr.String(), "start it or correct --"+name+".endpoint") == 1
 		}, 10*time.Second, 10*time.Millisecond)
 	}
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, exit.OK, stop())
 	for line := range strings.Lines(stderr.String()) {
 		require.True(t, json.Valid([]byte(line)), line)
 	}
@@ -82,11 +84,11 @@ func TestRunOnAWrongNetworkHaltsAndSaysSo(t *testing.T) {
 	var out outcome
 	require.Eventually(t, func() bool {
 		out = syncd(t, nil, "status", "--api", url)
-		return out.code == exitHalted
+		return out.code == exit.Halted
 	}, 10*time.Second, 50*time.Millisecond, out.stdout)
 	require.Contains(t, out.stdout, "1337")
 	require.Contains(t, out.stdout, "337733")
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, exit.OK, stop())
 }
 
 func TestRunTellsOfAJournalMovedAside(t *testing.T) {
@@ -94,20 +96,20 @@ func TestRunTellsOfAJournalMovedAside(t *testing.T) {
 	j, err := journal.Open(filepath.Join(dir, "main.journal"))
 	require.NoError(t, err)
 	require.NoError(t, j.Close())
-	require.NoError(t, writeOver(filepath.Join(dir, "main.journal")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.journal"), []byte("not a journal"), 0o600))
 	_, stderr, stop := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1", "--data-dir", dir)
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, exit.OK, stop())
 	require.Contains(t, stderr.String(), "main.journal.corrupt-1")
 }
 
 func TestStatusWithoutSyncd(t *testing.T) {
 	out := syncd(t, nil, "status", "--api", "http://127.0.0.1:1")
-	require.Equal(t, exitUnreachable, out.code)
+	require.Equal(t, exit.Unreachable, out.code)
 	oneLine(t, out.stderr, "http://127.0.0.1:1", "is it running")
 
 	f := startNodes(t) // something else listens there
 	out = syncd(t, nil, "status", "--api", f.gwat)
-	require.Equal(t, exitUnreachable, out.code)
+	require.Equal(t, exit.Unreachable, out.code)
 	oneLine(t, out.stderr, f.gwat)
 }
 
@@ -115,21 +117,21 @@ func TestStatusWatch(t *testing.T) {
 	url, _, stopRun := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1")
 	stdout, stderr, stop := background(t, "status", "--api", url, "--watch", "--output", "json")
 	require.Eventually(t, func() bool { return strings.Count(stdout.String(), "\n") >= 2 }, 10*time.Second, 20*time.Millisecond)
-	require.Equal(t, exitOK, stopRun())
+	require.Equal(t, exit.OK, stopRun())
 	require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "is it running") }, 10*time.Second, 20*time.Millisecond)
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, exit.OK, stop())
 }
 
 func TestVerdictCodes(t *testing.T) {
 	codes := map[string]int{
-		status.VerdictWorking: exitOK, status.VerdictSyncing: exitNotWorking, status.VerdictFailing: exitFailing,
-		status.VerdictPaused: exitPaused, status.VerdictHalted: exitHalted, status.VerdictUnknown: exitUnknown, "else": exitUnknown,
+		status.VerdictWorking: exit.OK, status.VerdictSyncing: exit.NotWorking, status.VerdictFailing: exit.Failing,
+		status.VerdictPaused: exit.Paused, status.VerdictHalted: exit.Halted, status.VerdictUnknown: exit.Unknown, "else": exit.Unknown,
 	}
 	for verdict, code := range codes {
-		require.Equal(t, code, verdictCode(verdict), verdict)
+		require.Equal(t, code, exit.OfVerdict(verdict), verdict)
 	}
 	// A daemon that tells no verdict is judged by the stage.
-	for stage, code := range map[fsm.Stage]int{fsm.Working: exitOK, fsm.Halted: exitHalted, fsm.Paused: exitPaused, fsm.DAGSync: exitNotWorking} {
-		require.Equal(t, code, verdictCode(terminal.Verdict(&status.Snapshot{Stage: string(stage)})), stage)
+	for stage, code := range map[fsm.Stage]int{fsm.Working: exit.OK, fsm.Halted: exit.Halted, fsm.Paused: exit.Paused, fsm.DAGSync: exit.NotWorking} {
+		require.Equal(t, code, exit.OfVerdict(terminal.Verdict(&status.Snapshot{Stage: string(stage)})), stage)
 	}
 }

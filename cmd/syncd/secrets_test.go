@@ -14,6 +14,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/exit"
 )
 
 // guard stands before a node: it notes the tokens it is sent and can refuse.
@@ -118,7 +120,7 @@ func TestNoSecretIsToldAnywhere(t *testing.T) {
 				out := syncd(t, nil, append(args, "--api", api)...)
 				told += out.stdout + out.stderr
 			}
-			require.Equal(t, exitOK, stop())
+			require.Equal(t, exit.OK, stop())
 
 			g.mu.Lock()
 			for token := range g.tokens {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/exit"
 )
 
 // What is spelt wrong is named with what is wanted, in the words of syncd.
@@ -23,12 +25,12 @@ func TestMisspeltValues(t *testing.T) {
 		"completion tcsh": `completion of "tcsh": want one of bash, zsh, fish`,
 	} {
 		out := syncd(t, nil, splitArgs(args)...)
-		require.Equal(t, exitUsage, out.code, args)
+		require.Equal(t, exit.Usage, out.code, args)
 		oneLine(t, out.stderr, part)
 	}
 	dir := t.TempDir()
 	out := syncd(t, nil, "replay", dir)
-	require.Equal(t, exitUsage, out.code)
+	require.Equal(t, exit.Usage, out.code)
 	oneLine(t, out.stderr, dir+" is a directory", "name a file that syncd record wrote")
 }
 
@@ -36,12 +38,12 @@ const digits = "abababababababababababababababababababababababababababababababab
 
 func TestVersionAsAFlag(t *testing.T) {
 	out := syncd(t, nil, "--version")
-	require.Equal(t, exitOK, out.code, out.stderr)
+	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Equal(t, syncd(t, nil, "version").stdout, out.stdout)
 }
 
 func TestWaitWithoutASyncdSaysWhatToLookAt(t *testing.T) {
 	out := syncd(t, nil, "wait", "--api", "http://127.0.0.1:1", "--timeout", "300ms")
-	require.Equal(t, exitTimeout, out.code)
+	require.Equal(t, exit.Timeout, out.code)
 	oneLine(t, out.stderr, "refused", "is it running, and is this address its --api.listen?")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/journal"
 )
 
@@ -57,7 +58,7 @@ func TestUsageErrors(t *testing.T) {
 		"anchor":               {splitArgs("run --anchor head"), nil, []string{"--anchor is", "head", "want proven or justified"}},
 		"push over lock":       {splitArgs("run --push-timeout 3m"), nil, []string{"--push-timeout is 3m", "--gwat.lock 2m", "shorter"}},
 		"ready over lock":      {splitArgs("run --ready-interval 30s --gwat.lock 20s --push-timeout 10s"), nil, []string{"--ready-interval is 30s", "--gwat.lock 20s"}},
-		"JWT not there":        {splitArgs("run --gwat.jwt-secret /nowhere/jwt.hex"), nil, []string{"--gwat.jwt-secret", "/nowhere/jwt.hex", "name the file"}},
+		"JWT not there":        {splitArgs("check --gwat.jwt-secret /nowhere/jwt.hex"), nil, []string{"--gwat.jwt-secret", "/nowhere/jwt.hex", "name the file"}},
 		"JWT is a directory":   {[]string{"run", "--gwat.jwt-secret", t.TempDir()}, nil, []string{"--gwat.jwt-secret", "name the file"}},
 		"JWT not hex":          {[]string{"run", "--gwat.jwt-secret", writeFile(t, "jwt.hex", "secret")}, nil, []string{"jwt.hex", "not hex"}},
 		"pair":                 {splitArgs("run --pair ../x"), nil, []string{"--pair", `"../x"`, "want 1 to 64"}},
@@ -74,7 +75,7 @@ func TestUsageErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := syncd(t, c.env, c.args...)
-			require.Equal(t, exitUsage, out.code, out.stderr)
+			require.Equal(t, exit.Usage, out.code, out.stderr)
 			oneLine(t, out.stderr, c.parts...)
 			require.Empty(t, out.stdout)
 		})
@@ -87,7 +88,7 @@ func TestPasswordsAreNotRepeated(t *testing.T) {
 		"run --beacon.endpoint ftp://user:hunter2@a:1", "run --beacon.endpoint http://user:hunter2@a:bad",
 	} {
 		out := syncd(t, nil, splitArgs(args)...)
-		require.Equal(t, exitUsage, out.code)
+		require.Equal(t, exit.Usage, out.code)
 		require.NotContains(t, out.stderr, "hunter2")
 	}
 }
@@ -97,7 +98,7 @@ func TestBusyJournalAndAddress(t *testing.T) {
 	j, err := journal.Open(filepath.Join(dir, "main.journal"))
 	require.NoError(t, err)
 	out := syncd(t, nil, "run", "--data-dir", dir, "--api.listen", "127.0.0.1:0")
-	require.Equal(t, exitBusy, out.code)
+	require.Equal(t, exit.Busy, out.code)
 	oneLine(t, out.stderr[strings.Index(out.stderr, "syncd: "):], "another syncd holds", "main.journal", "another --data-dir or --pair")
 	require.NoError(t, j.Close())
 
@@ -105,14 +106,14 @@ func TestBusyJournalAndAddress(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	out = syncd(t, nil, "run", "--data-dir", dir, "--gwat.endpoint", "ws://127.0.0.1:1", "--api.listen", l.Addr().String())
-	require.Equal(t, exitBusy, out.code)
+	require.Equal(t, exit.Busy, out.code)
 	oneLine(t, out.stderr, "--api.listen", l.Addr().String(), "address already in use", "give another address")
 }
 
 func TestUnusableDataDir(t *testing.T) {
 	file := writeFile(t, "file", "")
 	out := syncd(t, nil, "run", "--gwat.endpoint", "ws://127.0.0.1:1", "--data-dir", file)
-	require.Equal(t, exitUsage, out.code)
+	require.Equal(t, exit.Usage, out.code)
 	oneLine(t, out.stderr, "--data-dir", file, "name a directory that this user can write")
 	_, err := os.Stat(file)
 	require.NoError(t, err)
@@ -120,18 +121,18 @@ func TestUnusableDataDir(t *testing.T) {
 
 func TestSmallCommands(t *testing.T) {
 	out := syncd(t, nil, "graph")
-	require.Equal(t, exitOK, out.code)
+	require.Equal(t, exit.OK, out.code)
 	require.Contains(t, out.stdout, "stateDiagram")
 	out = syncd(t, nil, "graph", "--format", "dot")
-	require.Equal(t, exitOK, out.code)
+	require.Equal(t, exit.OK, out.code)
 	require.Contains(t, out.stdout, "digraph")
 	out = syncd(t, nil, "version")
-	require.Equal(t, exitOK, out.code)
+	require.Equal(t, exit.OK, out.code)
 	require.Regexp(t, `^syncd \S+ \(go1\.\S+ \w+/\w+\)\n$`, out.stdout)
 	out = syncd(t, nil)
-	require.Equal(t, exitOK, out.code)
+	require.Equal(t, exit.OK, out.code)
 	require.Contains(t, out.stdout, "check")
 	out = syncd(t, nil, "run", "--help")
-	require.Equal(t, exitOK, out.code)
+	require.Equal(t, exit.OK, out.code)
 	require.Contains(t, out.stdout, "[$SYNCD_GWAT_ENDPOINT]")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
@@ -33,14 +34,14 @@ func TestWaitEndsWhenThePairWorks(t *testing.T) {
 	waited := make(chan int, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
-	go func() { waited <- execute(ctx, testConsole(nil, stdout, stderr, "wait", "--api", "http://"+listen)) }()
+	go func() { waited <- execute(ctx, testStdio(nil, stdout, stderr, "wait", "--api", "http://"+listen)) }()
 	require.Eventually(t, func() bool { return strings.Contains(stdout.String(), "syncd cannot be reached") }, 10*time.Second, 10*time.Millisecond)
 
 	_, _, stop := startRun(t, nodes.GwatWS, nodes.BeaconURL, "--api.listen", listen)
-	require.Equal(t, exitOK, <-waited, stderr)
+	require.Equal(t, exit.OK, <-waited, stderr)
 	require.Contains(t, stdout.String(), "not ready: stage ")
-	require.Equal(t, exitOK, syncd(t, nil, "status", "--api", "http://"+listen).code)
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, exit.OK, syncd(t, nil, "status", "--api", "http://"+listen).code)
+	require.Equal(t, exit.OK, stop())
 }
 
 func TestWaitGivesUp(t *testing.T) {
@@ -59,18 +60,18 @@ func TestWaitGivesUp(t *testing.T) {
 		code   int
 		says   string
 	}{
-		{503, exitTimeout, "stage dag_sync: the beacon's blocks"},
-		{502, exitTimeout, "dag_sync"},
-		{200, exitUnreachable, "200 OK"}, // not ready by its own word: no syncd
-		{404, exitUnreachable, "404"},
-		{403, exitUnreachable, "allow this host"},
-		{302, exitUnreachable, "302"},
+		{503, exit.Timeout, "stage dag_sync: the beacon's blocks"},
+		{502, exit.Timeout, "dag_sync"},
+		{200, exit.Unreachable, "200 OK"}, // not ready by its own word: no syncd
+		{404, exit.Unreachable, "404"},
+		{403, exit.Unreachable, "allow this host"},
+		{302, exit.Unreachable, "302"},
 	} {
 		status.Store(int64(c.status))
 		out := syncd(t, nil, "wait", "--api", s.URL, "--timeout", "300ms")
 		require.Equal(t, c.code, out.code, out.stderr)
 		oneLine(t, out.stderr, c.says)
 	}
-	require.Equal(t, exitUsage, syncd(t, nil, "wait", "--api", "127.0.0.1").code)
-	require.Equal(t, exitUsage, syncd(t, nil, "wait", "--timeout", "-1s").code)
+	require.Equal(t, exit.Usage, syncd(t, nil, "wait", "--api", "127.0.0.1").code)
+	require.Equal(t, exit.Usage, syncd(t, nil, "wait", "--timeout", "-1s").code)
 }

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/apiclient"
+	"github.com/gwatsync/syncd/internal/commandline"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/operator"
+	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/ui/terminal"
+)
+
+// asked gives a command the client of the running syncd.
+func (s stdio) asked(action func(context.Context, *cli.Command, *apiclient.Client) error) cli.ActionFunc {
+	return commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
+		where, err := s.source(cmd).Where(false)
+		if err != nil {
+			return err
+		}
+		client, err := where.Client()
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return action(ctx, cmd, client)
+	})
+}
+
+func statusCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "status",
+		Usage: "ask a running syncd how its pair is; the exit code says the verdict, too",
+		Description: `Without a flag it prints one line for scripts: name=value in this order, - for
+what is not known, quotes around a value with blanks. New fields are added behind
+the last.
+
+` + terminal.LineHelp() + `
+With --watch it goes on until q or Ctrl-C: a live view on a terminal, a line for
+each change elsewhere, and with --output line, table or json that form for each
+new snapshot. NO_COLOR is obeyed.`,
+		Flags: commandline.ClientFlags(
+			&cli.BoolFlag{Name: "watch", Usage: "go on and show each change"},
+			&cli.StringFlag{Name: "output", Value: operator.FormLine, Usage: "line, table or json"}),
+		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+			form, err := commandline.OneOf(cmd, "output", "line, table or json", operator.FormLine, operator.FormTable, operator.FormJSON)
+			switch {
+			case err != nil:
+				return err
+			case cmd.Bool("watch") && cmd.IsSet("output"):
+				return operator.Print(ctx, client, std.stdout, std.stderr, form)
+			case cmd.Bool("watch"):
+				operator.Watch(ctx, client, std.view(false))
+				return nil
+			}
+			return operator.Status(ctx, client, std.stdout, form)
+		}),
+	}
+}
+
+func waitCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "wait",
+		Usage: "wait until /readyz of a running syncd says that the pair works, for what must not start before",
+		Flags: commandline.ClientFlags(&cli.DurationFlag{Name: "timeout", Usage: "how long to wait at most; 0 for as long as it takes"}),
+		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+			limit := cmd.Duration("timeout")
+			if limit < 0 {
+				return exit.Errorf(exit.Usage, "--timeout is %s: want 0 or a duration above it, such as 2m", limit)
+			}
+			return operator.Wait(ctx, client, std.stdout, limit)
+		}),
+	}
+}
+
+func doctorCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "say in words what is wrong with the pair and what to do; the exit code says the verdict",
+		Description: `It asks the running syncd for its findings. If none answers, it looks itself, as
+check does: settings, JWT secret, journal, disk, port, both nodes, network, clock;
+it changes nothing on a node, and ends with 3 even if all is well, since nobody
+drives the pair then.`,
+		Flags: append(commandline.WhereFlags(), commandline.SettingFlags(nil)...),
+		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+			return operator.Doctor(ctx, client, std.stdout, func() (*settings.Config, error) { return std.source(cmd).Load(true, nil) })
+		}),
+	}
+}
+
+func explainCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:      "explain",
+		Usage:     "say what a finding means, when it is reported and what to do; without one, list them all",
+		ArgsUsage: "[FINDING]",
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.Args().Len() > 1 {
+				return exit.Errorf(exit.Usage, "explain takes one finding, got %d: write syncd explain gwat_unreachable", cmd.Args().Len())
+			}
+			return operator.Explain(std.stdout, cmd.Args().First())
+		},
+	}
+}
+
+func pauseCommand(std stdio) *cli.Command {
+	return std.order("pause", "have a running syncd keep its hands off both nodes", func(cmd *cli.Command) []any { return []any{cmd.String("reason")} }, reasonFlag())
+}
+
+func resumeCommand(std stdio) *cli.Command {
+	return std.order("resume", "end a pause of a running syncd", func(*cli.Command) []any { return nil })
+}
+
+func resyncCommand(std stdio) *cli.Command {
+	full := &cli.BoolFlag{Name: "full", Usage: "begin the push at the last checkpoint whatever gwat has beyond it; gwat rolls that back"}
+	force := &cli.BoolFlag{Name: "force", Usage: "also of a pair that works: a block that comes while gwat's lock is held ends the beacon node's head until that node is restarted"}
+	return std.order("resync", "have a running syncd take its pair through all stages again", func(cmd *cli.Command) []any {
+		return []any{api.ResyncOrder{Reason: cmd.String("reason"), Full: cmd.Bool("full"), Force: cmd.Bool("force")}}
+	}, reasonFlag(), full, force)
+}
+
+func reasonFlag() cli.Flag {
+	return &cli.StringFlag{Name: "reason", Usage: "why; the status and the history show it"}
+}
+
+// order is a command that changes what a running syncd does.
+func (s stdio) order(name, usage string, params func(*cli.Command) []any, flags ...cli.Flag) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage,
+		Flags: commandline.ClientFlags(append(flags, commandline.SecretFlag())...),
+		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
+			where, err := s.source(cmd).Where(true)
+			if err != nil {
+				return err
+			}
+			client, err := where.Orders()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			if err := operator.Order(ctx, client, "syncd_"+name, params(cmd)...); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.stdout, "done")
+			return err
+		}),
+	}
+}
+
+func tokenCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "token",
+		Usage: "print a token for the calls of the API that change something; syncd takes it for a minute",
+		Description: `  curl -H "Authorization: Bearer $(syncd token --jwt-secret api.hex)" ...
+It is made from the file of --jwt-secret, or of api.jwt-secret in the settings of
+the running syncd.`,
+		Flags: commandline.ClientFlags(commandline.SecretFlag()),
+		Action: commandline.NoArguments(func(_ context.Context, cmd *cli.Command) error {
+			where, err := std.source(cmd).Where(true)
+			if err != nil {
+				return err
+			}
+			token, err := where.Token()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(std.stdout, token)
+			return err
+		}),
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/buildinfo"
+	"github.com/gwatsync/syncd/internal/clidoc"
+	"github.com/gwatsync/syncd/internal/commandline"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/operator"
+)
+
+// flagValues are the values of flags that have few and are no settings, by command and
+// flag; those of a command's own argument have no flag.
+var flagValues = clidoc.Values{
+	"status.output": "line table json", "demo.output": "text json", "demo.until": stageNames(),
+	"graph.format": "mermaid dot", "conformance.generation": "auto head-sync coordinated", "conformance.only": "gwat beacon both",
+	"record.out": clidoc.AnyFile, "completion.": "bash zsh fish", "replay.": clidoc.AnyFile, "explain.": strings.Join(operator.Findings(), " "),
+}
+
+func stageNames() string { return strings.Trim(fmt.Sprint(fsm.Stages()), "[]") }
+
+func completionCommand(std stdio) *cli.Command {
+	names, uses := clidoc.Shells()
+	return &cli.Command{
+		Name:        "completion",
+		Usage:       "print the completion script of a shell: " + strings.Join(names, ", "),
+		ArgsUsage:   strings.Join(names, "|"),
+		Description: strings.Join(uses, "\n"),
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if !cmd.Args().Present() {
+				last := len(names) - 1
+				return exit.Errorf(exit.Usage, "completion wants a shell: %s or %s", strings.Join(names[:last], ", "), names[last])
+			}
+			script, ok := clidoc.Completion(cmd.Root(), cmd.Args().First(), flagValues)
+			if !ok || cmd.Args().Len() > 1 {
+				return exit.Errorf(exit.Usage, "completion of %q: want one of %s", strings.Join(cmd.Args().Slice(), " "), strings.Join(names, ", "))
+			}
+			_, err := fmt.Fprint(std.stdout, script)
+			return err
+		},
+	}
+}
+
+func manCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:        "man",
+		Usage:       "print the manual page (roff); read it with `syncd man | man -l -`",
+		Description: "syncd man > /usr/local/share/man/man1/syncd.1 installs it.",
+		Action: commandline.NoArguments(func(_ context.Context, cmd *cli.Command) error {
+			_, err := fmt.Fprint(std.stdout, clidoc.ManPage(cmd.Root(), buildinfo.Version(version)))
+			return err
+		}),
+	}
+}
+
+func graphCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "graph",
+		Usage: "print the diagram of the stages",
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "mermaid", Usage: "mermaid or dot"}},
+		Action: commandline.NoArguments(func(_ context.Context, cmd *cli.Command) error {
+			format, err := commandline.OneOf(cmd, "format", "mermaid or dot", "mermaid", "dot")
+			if err != nil {
+				return err
+			}
+			out := fsm.Mermaid()
+			if format == "dot" {
+				out = fsm.DOT()
+			}
+			_, err = fmt.Fprint(std.stdout, out)
+			return err
+		}),
+	}
+}
+
+func versionCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "print the version of syncd and of its Go",
+		Action: commandline.NoArguments(func(context.Context, *cli.Command) error {
+			_, err := fmt.Fprintf(std.stdout, "syncd %s (%s %s/%s)\n", buildinfo.Version(version), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		}),
+	}
+}

@@ -1,0 +1,111 @@
+package commandline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/endpoint"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/ui/terminal"
+)
+
+// Report writes the one line that an error gets, and returns its exit code. An error
+// without text has been reported already.
+func Report(stderr io.Writer, err error) int {
+	if err != nil && err.Error() != "" {
+		fmt.Fprintln(stderr, "syncd: "+terminal.Clean(err.Error()))
+	}
+	return exit.Of(err)
+}
+
+// Unknown is the action of the program itself: it shows the help, or refuses the name of
+// a command that there is not.
+func Unknown(_ context.Context, cmd *cli.Command) error {
+	name := cmd.Args().First()
+	if name == "" {
+		return cli.ShowAppHelp(cmd)
+	}
+	var names []string
+	for _, c := range cmd.Commands {
+		names = append(names, c.Name)
+	}
+	return exit.Errorf(exit.Usage, "unknown command %q%s; `syncd help` lists the commands", masked(name), settings.DidYouMean(name, names))
+}
+
+// NoArguments refuses what stands behind the flags: a forgotten -- would otherwise be
+// dropped in silence.
+func NoArguments(action cli.ActionFunc) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Args().Present() {
+			return exit.Errorf(exit.Usage, "unexpected argument %q; `%s --help` lists the flags", masked(cmd.Args().First()), cmd.FullName())
+		}
+		return action(ctx, cmd)
+	}
+}
+
+// How the library begins its errors about a command line.
+var (
+	invalidValue = regexp.MustCompile(`(?s)^invalid value ("(?:[^"\\]|\\.)*") for flag -+([a-z.-]+): `)
+	unknownFlag  = regexp.MustCompile(`^flag provided but not defined: -+(\S{1,100})`)
+)
+
+// UsageError gives a bad command line its one line instead of the help text.
+func UsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	if m := invalidValue.FindStringSubmatch(err.Error()); m != nil {
+		if want := wanted(cmd, m[2]); want != "" {
+			return exit.Errorf(exit.Usage, "--%s is %s: want %s", m[2], m[1], want)
+		}
+	}
+	hint := ""
+	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
+		var names []string
+		for _, f := range cmd.Flags {
+			names = append(names, "--"+f.Names()[0])
+		}
+		hint = settings.DidYouMean("--"+m[1], names)
+	}
+	return exit.Errorf(exit.Usage, "%w%s; `%s --help` lists the flags", err, hint, cmd.FullName())
+}
+
+// wanted says what form the value of a flag has, "" for one that takes any text.
+func wanted(cmd *cli.Command, name string) string {
+	for _, f := range cmd.Flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f.(type) {
+		case *cli.DurationFlag:
+			return "a duration such as 30s or 2m"
+		case *cli.IntFlag, *cli.Uint64Flag:
+			return "a whole number"
+		case *cli.Float64Flag:
+			return "a number such as 1 or 0.5"
+		case *cli.BoolFlag:
+			return "true or false"
+		}
+	}
+	return ""
+}
+
+// OneOf returns the value of a flag that has few. want names them in the error.
+func OneOf(cmd *cli.Command, name, want string, values ...string) (string, error) {
+	value := cmd.String(name)
+	if !slices.Contains(values, value) {
+		return "", exit.Errorf(exit.Usage, "--%s is %q: want %s", name, value, want)
+	}
+	return value, nil
+}
+
+// masked leaves out a word that may be a secret on the wrong place of a command line.
+func masked(word string) string {
+	if len(word) < 16 {
+		return word
+	}
+	return endpoint.MaskPath(word)
+}

@@ -1,0 +1,205 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/ui/page"
+)
+
+// Daemon is one pair and the API that serves its state.
+type Daemon struct {
+	Pair *pair.Pair
+
+	api      *api.Server
+	log      logrus.FieldLogger
+	interval time.Duration // between two looks at the newest snapshot
+}
+
+// New builds a daemon from checked settings and listens on the API's address, so that
+// a busy one is known before a node is asked. The journal stays the caller's. Errors
+// have the exit code of `syncd run`.
+func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.Logger) (*Daemon, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(logs.Metric(log), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	serving, err := cfg.Serving()
+	if err != nil {
+		return nil, startError(err)
+	}
+	p, err := pair.New(pair.Config{
+		Name: cfg.Pair, Version: version, Observe: cfg.Observe,
+		Gwat:         gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret},
+		Beacon:       beaconclient.Config{URL: cfg.Beacon.Endpoint},
+		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
+		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
+		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
+		PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified, FallbackSlots: cfg.FallbackSlots,
+		Journal: j, Log: log, Registerer: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	serving.Gatherer, serving.Page, serving.Log = registry, page.Handler(), log
+	server, err := api.New(serving, p)
+	if err != nil {
+		return nil, startError(err)
+	}
+	if err := server.Listen(); err != nil {
+		return nil, startError(err)
+	}
+	return &Daemon{Pair: p, api: server, log: log, interval: cfg.PollInterval}, nil
+}
+
+// noRestartHeals are the errors of the system about what a human has to change: names
+// and rights. Others (an address that is not there yet, no room, no file descriptors)
+// may be gone at the next start.
+var noRestartHeals = []error{
+	fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ELOOP,
+}
+
+// startError gives an error of the start its exit code: Busy, NotYet for what a
+// restart heals, else Usage.
+func startError(err error) error {
+	var (
+		lookup *net.DNSError
+		system syscall.Errno
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, journal.ErrInUse):
+		return exit.With(exit.Busy, err)
+	case errors.Is(err, settings.ErrNotYet), errors.As(err, &lookup):
+		return exit.With(exit.NotYet, err)
+	case errors.As(err, &system):
+		for _, lasting := range noRestartHeals {
+			if errors.Is(err, lasting) {
+				return exit.With(exit.Usage, err)
+			}
+		}
+		return exit.With(exit.NotYet, err)
+	}
+	return exit.With(exit.Usage, err)
+}
+
+// Check is Config.Check for `syncd run`, which waits for the file of gwat's JWT secret
+// as it waits for a node. Errors have the exit code of the start.
+func Check(cfg *settings.Config) error {
+	if err := cfg.Check(); err != nil {
+		return startError(err)
+	}
+	if _, err := cfg.GwatSecret(); err != nil && !errors.Is(err, settings.ErrNotYet) {
+		return startError(err)
+	}
+	return nil
+}
+
+// OpenJournal opens the journal of a pair. Its error has the exit code of the start
+// and names the remedy.
+func OpenJournal(cfg *settings.Config) (*journal.Journal, error) {
+	j, err := journal.Open(cfg.JournalPath())
+	if err == nil {
+		return j, nil
+	}
+	remedy := "name a directory that this user can write"
+	switch code := exit.Of(startError(err)); code {
+	case exit.Busy:
+		return nil, exit.Errorf(code, "--data-dir: %w; stop it, or give this one another --data-dir or --pair", err)
+	case exit.NotYet:
+		remedy = "see whether its disk is mounted and has room; syncd may then start"
+		return nil, exit.Errorf(code, "--data-dir is %q: %w; %s", cfg.DataDir, err, remedy)
+	}
+	return nil, exit.Errorf(exit.Usage, "--data-dir is %q: %w; %s", cfg.DataDir, err, remedy)
+}
+
+// Serve checks the settings and runs a daemon until ctx ends. The log goes to stderr.
+// Its error has the exit code of `syncd run`.
+func Serve(ctx context.Context, cfg *settings.Config, version string, stderr io.Writer) (err error) {
+	if err := Check(cfg); err != nil {
+		return err
+	}
+	log, err := logs.New(stderr, cfg.Log.Level, cfg.Log.Format)
+	if err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings() {
+		log.Warn(warning)
+	}
+	j, err := OpenJournal(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := j.Close(); closeErr != nil && err == nil {
+			err = closeErr
+		}
+	}()
+	d, err := New(cfg, version, j, log)
+	if err != nil {
+		return err
+	}
+	log.WithFields(logrus.Fields{
+		"version": version, "pair": cfg.Pair, "observe": cfg.Observe, "api": d.URL(), "journal": cfg.JournalPath(),
+	}).Info("syncd starts")
+	if err := d.Run(ctx, d.Notify()); err != nil {
+		return err
+	}
+	log.Info("syncd has stopped")
+	return nil
+}
+
+// URL is where the API is served.
+func (d *Daemon) URL() string { return d.api.URL() }
+
+// Run ends with ctx (then without an error) or when a part fails: such an error is one
+// of syncd itself, whatever it wraps, so that a service manager starts syncd again.
+// beside runs with the parts.
+func (d *Daemon) Run(ctx context.Context, beside ...func(context.Context)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.api.Run(ctx) })
+	group.Go(func() error {
+		err := d.Pair.Run(ctx)
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("the pair's loop ended by itself")
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("run the pair: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		nodes := nodeLog{log: d.log, kind: map[string]string{}}
+		nodes.run(ctx, d.interval, d.Pair.Snapshot)
+		return nil
+	})
+	for _, run := range beside {
+		group.Go(func() error { run(ctx); return nil })
+	}
+	return exit.With(exit.Internal, group.Wait())
+}
+
+// Notify returns what keeps the service manager informed, to run beside the daemon.
+// It is called before Run.
+func (d *Daemon) Notify() func(context.Context) {
+	n := newNotifier(d.Pair.Snapshot, d.log)
+	return func(ctx context.Context) { n.run(ctx, d.interval) }
+}

@@ -1,0 +1,196 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/daemon"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/ui/terminal"
+)
+
+// The simulated pair: short slots, and speeds with which each of the two syncs
+// takes a few seconds. It starts early in an epoch, so that the checkpoint
+// seldom moves on the way.
+const (
+	secondsPerSlot = 1
+	slotsPerEpoch  = 16
+	age            = 20*slotsPerEpoch + 2 // slots since genesis at the start
+	gwatSpeed      = 120                  // finalized blocks a second
+	dagSpeed       = 8                    // slots a second
+	beaconSpeed    = 75                   // slots a second
+	rollbackCost   = 5 * time.Millisecond
+	entryCost      = 40 * time.Millisecond // slow enough to see a push
+)
+
+// Defaults are those of the settings in which the demo differs: what it prints by
+// itself needs no log beside it.
+var Defaults = map[string]any{"log.level": "warn"}
+
+// Demo is one run.
+type Demo struct {
+	Settings *settings.Config // of the API and the log
+	Version  string
+	View     terminal.View // shows the stages
+	Until    fsm.Stage     // end here; "" for never
+	Timeout  time.Duration // of Until
+	Seed     uint64        // of the simulated network
+	AnyPort  bool          // a busy address is no error: take a free port
+
+	beacon *beaconsim.Node
+}
+
+// DefaultTimeout is that of syncd demo. It counts only with a stage to reach.
+const DefaultTimeout = 2 * time.Minute
+
+// Check refuses a stage and a timeout that cannot be. Its error names the flags of
+// syncd demo.
+func (d *Demo) Check() error {
+	if stages := fsm.Stages(); d.Until != "" && !slices.Contains(stages, d.Until) {
+		names := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(stages)), ", "), "[]")
+		return exit.Errorf(exit.Usage, "--until is %q: want one of %s", d.Until, names)
+	}
+	if d.Timeout <= 0 {
+		return exit.Errorf(exit.Usage, "--timeout is %s: want a duration above zero, such as 2m", d.Timeout)
+	}
+	return nil
+}
+
+// Run runs the demo until its stage is reached or ctx or the view ends. Its error has
+// an exit code.
+func (d *Demo) Run(ctx context.Context) (err error) {
+	nodes, err := simnet.Start(ctx, d.options(time.Now()))
+	if err != nil {
+		return fmt.Errorf("start the simulated pair: %w", err)
+	}
+	defer func() {
+		if closeErr := nodes.Close(); closeErr != nil && err == nil {
+			err = fmt.Errorf("stop the simulated pair: %w", closeErr)
+		}
+	}()
+	d.beacon = nodes.Beacon
+	d.Settings.SetEndpoints(nodes.GwatWS, nodes.BeaconURL)
+	log, err := logs.New(d.View.Writer(), d.Settings.Log.Level, d.Settings.Log.Format)
+	if err != nil {
+		return err
+	}
+	memory := journal.OpenMemory()
+	served, err := daemon.New(d.Settings, d.Version, memory, log)
+	if exit.Of(err) == exit.Busy && d.AnyPort {
+		fmt.Fprintf(d.View.Writer(), "syncd: %s is in use, so the API takes a free port\n", d.Settings.API.Listen)
+		d.Settings.API.Listen = "127.0.0.1:0"
+		served, err = daemon.New(d.Settings, d.Version, memory, log)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.View.Writer(), "syncd: the page is at %s/\n", served.URL())
+	fmt.Fprintf(d.View.Writer(), "syncd: the API is at %s (syncd status --api %s)\n", served.URL(), served.URL())
+	return d.follow(ctx, served)
+}
+
+func (d *Demo) options(now time.Time) simnet.Options {
+	return simnet.Options{
+		World: world.Config{
+			Seed: d.Seed, GenesisTime: uint64(now.Unix()) - age*secondsPerSlot,
+			SecondsPerSlot: secondsPerSlot, SlotsPerEpoch: slotsPerEpoch,
+			MissRate: 0.05, ForkRate: 0.02,
+		},
+		Gwat: gwatsim.Config{
+			SyncSpeed: gwatSpeed, DAGSpeed: dagSpeed,
+			RollbackCost: rollbackCost, EntryCost: entryCost,
+		},
+		// Its normal calls begin with the switch: a beacon node that calls while
+		// gwat still waits may finalize what the demo is to show the push of.
+		Beacon: beaconsim.Config{SyncSpeed: beaconSpeed, IdleWork: true},
+	}
+}
+
+// viewInterval is how often the progress is looked at.
+const viewInterval = 250 * time.Millisecond
+
+// follow runs the daemon and shows its stages until one of the ends is reached.
+func (d *Demo) follow(ctx context.Context, served *daemon.Daemon) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes, unsubscribe := served.Pair.Subscribe()
+	defer unsubscribe()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer cancel() // a daemon that fails ends the demo
+		return served.Run(ctx)
+	})
+	err := d.watch(ctx, served, changes)
+	cancel()
+	if runErr := group.Wait(); runErr != nil {
+		return runErr
+	}
+	return err
+}
+
+func (d *Demo) watch(ctx context.Context, served *daemon.Daemon, changes <-chan status.Change) error {
+	tick := time.NewTicker(viewInterval)
+	defer tick.Stop()
+	var late <-chan time.Time
+	if d.Until != "" {
+		timer := time.NewTimer(d.Timeout)
+		defer timer.Stop()
+		late = timer.C
+	}
+	first := served.Pair.Snapshot()
+	show := func(changes ...status.Change) {
+		d.View.Show(terminal.Update{Snapshot: served.Pair.Snapshot(), Changes: changes, How: "simulated"})
+	}
+	show(status.Change{At: first.Since, To: first.Stage, Reason: first.Reason})
+	if d.Until == fsm.Stage(first.Stage) {
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return d.unreached(served, "the demo was stopped")
+		case c, ok := <-changes:
+			if !ok {
+				return d.unreached(served, "the demo was stopped")
+			}
+			if fsm.Stage(c.To) == fsm.Switching {
+				d.beacon.SetIdle(false)
+			}
+			show(c)
+			if fsm.Stage(c.To) == d.Until {
+				return nil
+			}
+		case <-tick.C:
+			show()
+		case <-d.View.Done():
+			return d.unreached(served, "the demo was stopped")
+		case <-late:
+			return d.unreached(served, "--timeout "+settings.Duration(d.Timeout)+" is over")
+		}
+	}
+}
+
+// unreached is the end of a demo before the stage of --until; without one any
+// end is a good one.
+func (d *Demo) unreached(served *daemon.Daemon, why string) error {
+	if d.Until == "" {
+		return nil
+	}
+	snap := served.Pair.Snapshot()
+	return exit.Errorf(exit.Timeout, "--until %s was not reached, %s: the pair is in %s (%s)", d.Until, why, snap.Stage, cmp.Or(snap.Waiting, "-"))
+}

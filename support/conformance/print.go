@@ -1,0 +1,91 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/ui/terminal"
+)
+
+// The values of Print that are no generation and no node.
+const (
+	Auto = "auto"
+	Both = "both"
+)
+
+// Print runs the rows of a generation (auto: of the one that gwat is of) at gwat, the
+// beacon node or both, and writes a line for each. Its error has an exit code; one
+// without text says that an answer differs.
+func Print(ctx context.Context, cfg *settings.Config, out io.Writer, generation, only string) error {
+	switch Generation(generation) {
+	case Auto, HeadSync, Coordinated:
+	default:
+		return exit.Errorf(exit.Usage, "--generation is %q: want auto, head-sync or coordinated", generation)
+	}
+	if only != "gwat" && only != "beacon" && only != Both {
+		return exit.Errorf(exit.Usage, "--only is %q: want gwat, beacon or both", only)
+	}
+	if only == "beacon" && generation == Auto {
+		return exit.Errorf(exit.Usage, "--generation is auto, which only gwat can tell: with --only beacon give head-sync or coordinated")
+	}
+	secret, err := cfg.GwatSecret()
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	var nodes Nodes
+	if only != "beacon" {
+		nodes.Gwat, err = gwatclient.New(gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecret: secret, Timeout: cfg.CallTimeout})
+		if err != nil {
+			return err
+		}
+		defer nodes.Gwat.Close()
+	}
+	if only != "gwat" {
+		if nodes.Beacon, err = beaconclient.New(beaconclient.Config{URL: cfg.Beacon.Endpoint, Timeout: cfg.CallTimeout}); err != nil {
+			return err
+		}
+		defer nodes.Beacon.Close()
+	}
+	kind := Generation(generation)
+	if generation == Auto {
+		if kind, err = Detect(ctx, nodes.Gwat); err != nil {
+			return nodeError(err)
+		}
+		fmt.Fprintf(out, "gwat is of the %s generation\n", kind)
+	}
+	asked, different := 0, 0
+	err = Run(ctx, nodes, kind, func(r Result) {
+		switch {
+		case r.Skip != "":
+			fmt.Fprintf(out, "skip  %-6s  %s: %s\n", r.Node, r.Call, r.Skip)
+			return
+		case r.Different():
+			different++
+			fmt.Fprintf(out, "DIFF  %-6s  %s: want %s, got %s\n", r.Node, r.Call, r.Want, terminal.Clean(r.Got))
+		default:
+			fmt.Fprintf(out, "ok    %-6s  %s\n", r.Node, r.Call)
+		}
+		asked++
+	})
+	if err != nil {
+		return nodeError(err)
+	}
+	fmt.Fprintf(out, "%d of %d answers differ\n", different, asked)
+	if different > 0 {
+		return exit.Reported(exit.Different)
+	}
+	return nil
+}
+
+func nodeError(err error) error {
+	if errors.Is(err, gwatclient.ErrUnauthorized) {
+		return exit.Errorf(exit.Usage, "%w; correct --gwat.jwt-secret or --gwat.endpoint", err)
+	}
+	return exit.Errorf(exit.Unreachable, "%w; start it or correct --gwat.endpoint or --beacon.endpoint", err)
+}

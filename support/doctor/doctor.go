@@ -1,0 +1,74 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/ui/terminal"
+)
+
+// textWidth is that of every line.
+const textWidth = 78
+
+// Wrap breaks a text into lines, each after the first with an indent.
+func Wrap(text string, indent int) string {
+	lines := strings.Split(ansi.Wrap(text, textWidth-indent, " "), "\n")
+	return strings.Join(lines, "\n"+strings.Repeat(" ", indent))
+}
+
+// meanings says what a verdict means to who reads it first.
+var meanings = map[string]string{
+	status.VerdictWorking: "both nodes were seen to do their normal work",
+	status.VerdictSyncing: "it is on its way; nothing is to be done",
+	status.VerdictFailing: "it does not do its work; see what is critical below",
+	status.VerdictPaused:  "an operator has paused it; `syncd resume` ends that",
+	status.VerdictHalted:  "a human is needed",
+	status.VerdictUnknown: "syncd has not polled both nodes yet; ask again in a moment",
+}
+
+// Diagnosis is a snapshot in words, at most textWidth a line. Control characters in it
+// are dropped.
+func Diagnosis(s *status.Snapshot, now time.Time) string {
+	s = terminal.CleanSnapshot(s)
+	var out strings.Builder
+	paragraph := func(indent int, format string, args ...any) {
+		out.WriteString(strings.Repeat(" ", indent) + Wrap(fmt.Sprintf(format, args...), indent) + "\n")
+	}
+	verdict := terminal.Verdict(s)
+	paragraph(0, "The pair %s is %s: %s.", s.Pair, strings.ToUpper(verdict), meanings[verdict])
+	paragraph(0, "Its stage is %s, for %s.", s.Stage, terminal.Ago(s.Since, now))
+	if s.Waiting != "" {
+		paragraph(0, "It waits: %s.", strings.TrimSuffix(s.Waiting, "."))
+	}
+	if s.ETA != nil && verdict != status.VerdictWorking {
+		paragraph(0, "It may work %s.", terminal.Until(*s.ETA, now))
+	}
+	if apart := now.Sub(s.At); apart < -clockApart || apart > staleStatus {
+		paragraph(0, "This status is of %s, the clock here says %s: syncd hangs, or the clocks of the two machines differ.",
+			s.At.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	if len(s.Findings) == 0 {
+		out.WriteString("\nNothing is found to be wrong.\n")
+	}
+	for i, f := range s.Findings {
+		fmt.Fprintf(&out, "\n%d. %s (%s, %s, for %s)\n", i+1, f.Name, f.Severity, f.Node, terminal.Ago(f.Since, now))
+		paragraph(3, "%s", f.Summary)
+		for _, e := range f.Evidence {
+			paragraph(3, "Seen: %s", e)
+		}
+		if f.Remedy != "" {
+			paragraph(3, "Do: %s", f.Remedy)
+		}
+	}
+	return out.String()
+}
+
+// How far a status may be from the clock here: syncd polls every ten seconds at least.
+const (
+	clockApart  = 2 * time.Second
+	staleStatus = 15 * time.Second
+)

@@ -1,0 +1,43 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/ui/terminal"
+)
+
+func TestDiagnosis(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	good := Diagnosis(&status.Snapshot{At: now, Pair: "main", Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-time.Hour)}, now)
+	require.Equal(t, "The pair main is WORKING: both nodes were seen to do their normal work.\nIts stage is working, for 1h0m0s.\n\nNothing is found to be wrong.\n", good)
+	old := Diagnosis(&status.Snapshot{At: now.Add(-time.Minute), Stage: "working"}, now)
+	require.Contains(t, old, "syncd hangs, or the clocks of the two")
+	for _, v := range []string{status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted} {
+		require.NotEmpty(t, meanings[terminal.Verdict(&status.Snapshot{Verdict: v})], v)
+	}
+}
+
+func TestFindingsInWords(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	text := Diagnosis(&status.Snapshot{
+		At: now, Pair: "main", Verdict: status.VerdictFailing, Stage: "\x1b[2Jconnecting", Since: now.Add(-time.Minute), Waiting: "gwat.",
+		Findings: []status.Finding{{
+			Name: "gwat_unreachable", Severity: status.SeverityCritical, Node: "gwat", Since: now.Add(-time.Minute),
+			Summary: strings.Repeat("it does not answer ", 10), Evidence: []string{"connection\nrefused"}, Remedy: "start it",
+		}},
+	}, now)
+	require.Contains(t, text, "The pair main is FAILING")
+	require.Contains(t, text, "It waits: gwat.\n")
+	require.Contains(t, text, "\n1. gwat_unreachable (critical, gwat, for 1m0s)\n")
+	require.Contains(t, text, "   Seen: connection refused\n")
+	require.Contains(t, text, "   Do: start it\n")
+	require.NotContains(t, text, "\x1b")
+	for line := range strings.Lines(text) {
+		require.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), textWidth)
+	}
+}

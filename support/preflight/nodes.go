@@ -1,0 +1,121 @@
+package preflight
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
+)
+
+// codeOfNode: a node that refuses us or does not serve what is needed is a
+// matter of configuration, anything else one of reaching it.
+func codeOfNode(err error) int {
+	if errors.Is(err, gwatclient.ErrUnauthorized) {
+		return exit.Usage
+	}
+	return exit.Unreachable
+}
+
+// remedyOfNode says what to do about a node that gave no usable answer.
+func remedyOfNode(err error, node, flag string) string {
+	switch {
+	case errors.Is(err, gwatclient.ErrUnauthorized):
+		return "give --gwat.jwt-secret the secret that gwat was started with, or correct " + flag
+	case errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, gwatclient.ErrMethod), errors.Is(err, gwatclient.ErrMalformed),
+		errors.Is(err, beaconclient.ErrWrongEndpoint):
+		return "something else than " + node + " answers there: correct " + flag
+	}
+	return "start " + node + " or correct " + flag
+}
+
+// gwatNode only reads: dag_validateSpines of nothing shows whether the dag namespace is
+// served, and no ready is sent.
+func (c *checker) gwatNode(ctx context.Context) []Finding {
+	at := c.gwat.Endpoint()
+	id, err := c.gwat.ChainID(ctx)
+	if err != nil {
+		return []Finding{failed(codeOfNode(err), remedyOfNode(err, "gwat", "--gwat.endpoint"), "%s: %v", at, err)}
+	}
+	c.chainID = &id
+	version, err := c.gwat.ClientVersion(ctx)
+	if err != nil {
+		version = "version unknown"
+	}
+	out := []Finding{ok("%s answers: %s, chain id %d", at, version, id)}
+	// Whatever a gwat answers to an empty list, only a missing method counts.
+	if _, err := c.gwat.ValidateSpines(ctx, nil); errors.Is(err, gwatclient.ErrMethod) {
+		return append(out, failed(exit.Unreachable, "start gwat with the dag API on this endpoint (--http.api or --ws.api), or use its IPC socket",
+			"%s does not serve the dag namespace", at))
+	}
+	return append(out, ok("the dag namespace is served"))
+}
+
+func (c *checker) beaconNode(ctx context.Context) []Finding {
+	at := c.beacon.URL()
+	spec, err := c.beacon.Spec(ctx)
+	if err != nil {
+		return []Finding{failed(exit.Unreachable, remedyOfNode(err, "the beacon node", "--beacon.endpoint"), "%s: %v", at, err)}
+	}
+	c.spec = &spec
+	version, err := c.beacon.Version(ctx)
+	if err != nil {
+		version = "version unknown"
+	}
+	out := []Finding{ok("%s answers: %s, network %s, deposit chain id %d", at, version, cmp.Or(spec.ConfigName, "-"), spec.DepositChainID)}
+	syncing, err := c.beacon.Syncing(ctx)
+	if err != nil {
+		return append(out, failed(exit.Unreachable, "see its log", "%s: %v", at, err))
+	}
+	now := spec.SlotAt(time.Now())
+	if its := uint64(syncing.HeadSlot) + syncing.Distance; its+clockSlack < uint64(now) || its > uint64(now)+clockSlack {
+		return append(out, warn("set the clocks of both machines", "the beacon node's clock says slot %d, this machine's %d", its, now))
+	}
+	return append(out, ok("head slot %d, %d behind the clock", syncing.HeadSlot, syncing.Distance))
+}
+
+// clockSlack is how many slots two clocks may differ before it is worth a word.
+const clockSlack = 2
+
+func (c *checker) network(ctx context.Context) []Finding {
+	if c.chainID == nil || c.spec == nil {
+		return []Finding{warn("make both nodes reachable first", "not compared: a node does not answer")}
+	}
+	same, err := c.gwat.SyncSlotInfo(ctx, gwatclient.SlotInfo{
+		GenesisTime: c.spec.GenesisTime, SecondsPerSlot: c.spec.SecondsPerSlot, SlotsPerEpoch: c.spec.SlotsPerEpoch,
+	})
+	id := checkpoint.Identity{GwatChainID: *c.chainID, Spec: *c.spec, SlotInfo: same || err != nil}
+	if why := id.Conflict(); why != "" {
+		return []Finding{failed(exit.Halted, "", "%s and %s: %s", c.gwat.Endpoint(), c.beacon.URL(), why)}
+	}
+	if err != nil {
+		return []Finding{failed(codeOfNode(err), "see gwat's log", "the slot clocks could not be compared: %v", err)}
+	}
+	return []Finding{ok("both nodes are of chain id %d with one slot clock", *c.chainID)}
+}
+
+func (c *checker) pace(context.Context) []Finding {
+	if c.spec == nil {
+		return nil
+	}
+	slot := c.spec.SlotDuration()
+	var out []Finding
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"poll-interval", c.cfg.PollInterval}, {"ready-interval", c.cfg.ReadyInterval}} {
+		if d.value > slot {
+			out = append(out, warn(fmt.Sprintf("make it %s or less", slot), "--%s is %s, longer than a slot (%s)", d.key, settings.Duration(d.value), slot))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, ok("both intervals are within a slot (%s)", slot))
+	}
+	return out
+}
