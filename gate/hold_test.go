@@ -125,15 +125,17 @@ func TestHeldCallIsAbsorbedAfter20s(t *testing.T) {
 
 func TestHeldCallIsAskedAgainUntilGwatTakesIt(t *testing.T) {
 	for name, first := range map[string]func(context.Context, string) (int, string, error){
-		"connection refused":             down,
-		"no answer":                      func(context.Context, string) (int, string, error) { return 0, "", &cutError{err: io.EOF} },
-		"empty answer":                   func(context.Context, string) (int, string, error) { return 200, "", nil },
-		"half an answer":                 func(context.Context, string) (int, string, error) { return 200, `{"jsonrpc":"2.0","id":1,`, nil },
-		"synchronization":                answering(`{"error":"synchronization"}`),
-		"busy":                           answering(`{"error":"busy"}`),
-		"spine not found":                answering(`{"error":"spine not found"}`),
-		"spine not found, JSON-RPC form": func(context.Context, string) (int, string, error) { return 200, `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"spine not found: 0x12"}}`, nil },
-		"a proxy before gwat":            func(context.Context, string) (int, string, error) { return 503, "try later", nil },
+		"connection refused": down,
+		"no answer":          func(context.Context, string) (int, string, error) { return 0, "", &cutError{err: io.EOF} },
+		"empty answer":       func(context.Context, string) (int, string, error) { return 200, "", nil },
+		"half an answer":     func(context.Context, string) (int, string, error) { return 200, `{"jsonrpc":"2.0","id":1,`, nil },
+		"synchronization":    answering(`{"error":"synchronization"}`),
+		"busy":               answering(`{"error":"busy"}`),
+		"spine not found":    answering(`{"error":"spine not found"}`),
+		"spine not found, JSON-RPC form": func(context.Context, string) (int, string, error) {
+			return 200, `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"spine not found: 0x12"}}`, nil
+		},
+		"a proxy before gwat": func(context.Context, string) (int, string, error) { return 503, "try later", nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
