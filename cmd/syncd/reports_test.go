@@ -75,7 +75,7 @@ func TestTheCommandsOfOneEnvironment(t *testing.T) {
 		require.Contains(t, out.stderr, "stage connecting")
 	}
 	require.Equal(t, exit.OK, syncd(t, env, "pause", "--reason", "a new disk").code)
-	require.Eventually(t, func() bool { return syncd(t, env, "status").code == exit.Paused }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(syncd(t, env, "status").stdout, " stage=paused ") }, 10*time.Second, 20*time.Millisecond)
 	require.Equal(t, exit.OK, syncd(t, nil, "resume", file).code)
 	token := syncd(t, env, "token")
 	require.Equal(t, exit.OK, token.code)
