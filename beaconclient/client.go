@@ -1,6 +1,3 @@
-// Package beaconclient speaks to one beacon node over its REST API and event
-// stream, as recorded of the fork that carries spines in eth1_data. It knows
-// paths, forms, errors and limits, and nothing of stages or of the spec's rules.
 package beaconclient
 
 import (
@@ -8,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -79,6 +77,7 @@ type Client struct {
 	tap     func(Call)
 	observe func(path string, took time.Duration, err error)
 	skipped atomic.Uint64
+	hold    failure.HoldBack
 	closed  context.Context // ends with Close, and every call and stream with it
 	shut    context.CancelFunc
 }
@@ -222,6 +221,9 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 	case ctx.Err() != nil:
 		return 0, nil, failure.Newf(failure.RetryNow, "GET %s: not sent: %w", path, ctx.Err())
 	}
+	if err := c.hold.Check(time.Now()); err != nil {
+		return 0, nil, failure.WithKind(ErrDown, fmt.Errorf("GET %s: %w", path, err))
+	}
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, c.address(path, query), nil)
@@ -237,6 +239,10 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, failure.Bounded(withoutURL(err)))
 	}
 	defer resp.Body.Close()
+	if wait := c.heldBack(resp); wait > 0 {
+		said, _ := io.ReadAll(io.LimitReader(resp.Body, failure.MaxText))
+		return 0, nil, failure.WithKind(ErrHTTPStatus, fmt.Errorf("GET %s: %w", path, failure.RateLimited(wait, string(said))))
+	}
 	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
@@ -245,6 +251,16 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w of %d bytes", path, ErrTooLarge, limit)
 	}
 	return resp.StatusCode, body, nil
+}
+
+// heldBack returns for how long an answer keeps further requests back: HTTP 429.
+func (c *Client) heldBack(resp *http.Response) time.Duration {
+	if resp.StatusCode != http.StatusTooManyRequests {
+		c.hold.Answered()
+		return 0
+	}
+	now := time.Now()
+	return c.hold.Limited(now, failure.RetryAfter(resp.Header.Get("Retry-After"), now))
 }
 
 // withoutURL drops a url.Error around err: its text repeats the URL.

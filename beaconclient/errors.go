@@ -16,7 +16,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrBadRequest: the node refuses the request; HTTP 400 and the 500 that says InvalidArgument: RetryLater.
 	ErrBadRequest = errors.New("request refused")
-	// ErrHTTPStatus is any other HTTP status but 200: RetryLater.
+	// ErrStarting: a node that has just started cannot answer for this block or
+	// state yet, its database lacks the summaries; HTTP 500, for 2 to 16 s: RetryLater.
+	ErrStarting = errors.New("the beacon node has just started")
+	// ErrHTTPStatus is any other HTTP status but 200: RetryLater. An HTTP 429 is
+	// also failure.ErrRateLimited, and so is a call held back after one.
 	ErrHTTPStatus = errors.New("unexpected HTTP status")
 	// ErrWrongEndpoint: what listens there is no beacon REST API: RetryLater.
 	ErrWrongEndpoint = errors.New("the URL does not look like a beacon node's REST API")
@@ -48,6 +52,8 @@ func statusError(path string, status int, body []byte) error {
 	notFound := strings.Contains(text, "code = NotFound")
 	refused := strings.Contains(text, "code = InvalidArgument")
 	switch {
+	case status == http.StatusInternalServerError && strings.Contains(text, "nil summary returned from the DB"):
+		return failure.Newf(failure.RetryLater, "GET %s: %w: %s", path, ErrStarting, failure.Text(text))
 	case status == http.StatusNotFound && !isJSON:
 		return failure.Newf(failure.RetryLater, "GET %s: %w: it answers 404 to this path: %s", path, ErrWrongEndpoint, failure.Text(text))
 	case status == http.StatusNotFound, status == http.StatusInternalServerError && notFound:

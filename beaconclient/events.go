@@ -178,6 +178,9 @@ func (c *Client) readStream(ctx context.Context, events chan<- Event) {
 	if err != nil {
 		return
 	}
+	if c.hold.Check(time.Now()) != nil {
+		return
+	}
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Cache-Control", "no-cache")
 	resp, err := c.stream.Do(req)
@@ -185,7 +188,7 @@ func (c *Client) readStream(ctx context.Context, events chan<- Event) {
 		return
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if c.heldBack(resp) > 0 || resp.StatusCode != http.StatusOK {
 		return
 	}
 	pass := func(event Event) bool {

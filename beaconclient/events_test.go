@@ -271,3 +271,74 @@ func TestEventsOverHTTP(t *testing.T) {
 	for range events { // closed with the client
 	}
 }
+
+// Any of CR, LF and CR LF ends a line, however the bytes arrive; a byte order
+// mark may come first.
+func TestEventsLineEnds(t *testing.T) {
+	for name, end := range map[string]string{"LF": "\n", "CR": "\r", "CR LF": "\r\n"} {
+		for start, mark := range map[string]string{"": "", ", byte order mark": "\uFEFF"} {
+			t.Run(name+start, func(t *testing.T) {
+				frames := func(slot uint64) string { return strings.ReplaceAll(headFrame(slot, false), "\n", end) }
+				byByte := func(ctx context.Context, w io.Writer) {
+					for _, b := range []byte(mark + frames(1)) {
+						_, _ = w.Write([]byte{b})
+					}
+					second(ctx) // the first event must not wait for the second one's first byte
+					_, _ = io.WriteString(w, frames(2)+":comment"+end+end+frames(3))
+					<-ctx.Done()
+				}
+				n := &streamNode{scripts: []func(context.Context, io.Writer){byByte}}
+				follow(t, n, StreamOptions{}, func(c *Client, events <-chan Event) {
+					wantGap(t, events)
+					start := time.Now()
+					wantHead(t, events, 1)
+					require.Zero(t, time.Since(start))
+					if event := <-events; event.Head.Slot == 2 { // a slow reader gets the newest one only
+						wantHead(t, events, 3)
+					}
+					require.Zero(t, c.SkippedEvents())
+				})
+			})
+		}
+	}
+}
+
+func TestFrameReaderKeepsLinesApart(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	for name, tc := range map[string]struct {
+		stream string
+		want   []string // name and data of each frame, "over" for one that is too long
+	}{
+		"mixed ends":               {"data: 1\r\ndata: 2\rdata: 3\n\r\n", []string{"message 1\n2\n3"}},
+		"CR CR ends two lines":     {"data: 1\r\rdata: 2\r\r", []string{"message 1", "message 2"}},
+		"LF CR ends two lines":     {"data: 1\n\rdata: 2\n\r", []string{"message 1", "message 2"}},
+		"CR LF CR ends two":        {"data: 1\r\n\rdata: 2\r\n\r", []string{"message 1", "message 2"}},
+		"mark in the middle":       {"\uFEFFdata: 1\n\n\uFEFFdata: 2\n\n", []string{"message 1"}},
+		"no value, no colon":       {"data\n\nevent:a\n\n", []string{"message ", "a "}},
+		"one blank is cut":         {"data:  1\n\n", []string{"message  1"}},
+		"a line that just fits":    {"data:" + long[:maxLine-6] + "\n\n", []string{"message " + long[:maxLine-6]}},
+		"a line that is too long":  {"data:" + long + "\r\rdata: 2\r\r", []string{"over", "message 2"}},
+		"data that just fits":      {"data:" + long[:maxLine/2] + "\ndata:" + long[:maxLine/2-1] + "\n\n", []string{"message " + long[:maxLine/2] + "\n" + long[:maxLine/2-1]}},
+		"data that is too long":    {"data:" + long[:maxLine/2] + "\ndata:" + long[:maxLine/2] + "\n\ndata: 2\n\n", []string{"over", "message 2"}},
+		"cut off":                  {"data: 1\n\ndata: 2\n", []string{"message 1"}},
+		"a long line without name": {long + "\n\ndata: 2\n\n", []string{"over", "message 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			frames := newFrameReader(strings.NewReader(tc.stream))
+			var got []string
+			for {
+				name, data, err := frames.next()
+				if errors.Is(err, errFrame) {
+					got = append(got, "over")
+					continue
+				}
+				if err != nil {
+					require.ErrorIs(t, err, io.EOF)
+					break
+				}
+				got = append(got, name+" "+string(data))
+			}
+			require.Equal(t, tc.want, got)
+		})
+	}
+}

@@ -10,18 +10,22 @@ import (
 // maxLine bounds a line of the event stream and the data of an event.
 const maxLine = 64 << 10
 
-// errFrame tells an event that is over the limit; the stream goes on behind it.
+// errFrame reports an event over the limit; the stream goes on behind it.
 var errFrame = errors.New("event over the size limit")
 
 // frameReader cuts an event stream (WHATWG server-sent events) into events. It
 // holds at most one line and one event's data, however long the stream's are.
-type frameReader struct{ lines *bufio.Reader }
-
-func newFrameReader(stream io.Reader) *frameReader {
-	return &frameReader{bufio.NewReaderSize(stream, maxLine)}
+type frameReader struct {
+	in     *bufio.Reader
+	begun  bool // the first line was read: a byte order mark may precede only that
+	afterC bool // the last line ended with CR: an LF that follows belongs to it
 }
 
-// next gives the next event with data or a name: name is "message" if the
+func newFrameReader(stream io.Reader) *frameReader {
+	return &frameReader{in: bufio.NewReaderSize(stream, maxLine)}
+}
+
+// next returns the next event with data or a name: name is "message" if the
 // stream names none.
 func (r *frameReader) next() (name string, data []byte, err error) {
 	tooLong := false
@@ -64,19 +68,44 @@ func (r *frameReader) next() (name string, data []byte, err error) {
 	}
 }
 
-// line gives the next line without its end; it is valid until the next call.
+// byteOrderMark may begin a stream and is no part of its first line.
+var byteOrderMark = []byte("\uFEFF")
+
+// line returns the next line without its end, which is LF, CR or CR LF; it is
+// valid until the next call. A CR ends the line at once, whether an LF follows
+// or not: that may come with the next event only.
 func (r *frameReader) line() ([]byte, error) {
-	line, err := r.lines.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = r.lines.ReadSlice('\n')
+	tooLong := false
+	for scanned := 0; ; {
+		if _, err := r.in.Peek(scanned + 1); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, err
 		}
-		if err == nil {
-			err = errFrame
+		buffered, _ := r.in.Peek(r.in.Buffered())
+		if r.afterC {
+			r.afterC = false
+			if buffered[0] == '\n' {
+				r.in.Discard(1)
+				continue
+			}
 		}
+		end := bytes.IndexAny(buffered[scanned:], "\r\n")
+		if end < 0 {
+			if scanned = len(buffered); scanned == r.in.Size() {
+				r.in.Discard(scanned)
+				tooLong, scanned = true, 0
+			}
+			continue
+		}
+		end += scanned
+		line := buffered[:end]
+		r.afterC = buffered[end] == '\r'
+		r.in.Discard(end + 1)
+		if !r.begun {
+			r.begun, line = true, bytes.TrimPrefix(line, byteOrderMark)
+		}
+		if tooLong {
+			return nil, errFrame
+		}
+		return line, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), nil
 }

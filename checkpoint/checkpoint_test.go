@@ -165,3 +165,15 @@ func TestHandWrittenWireForm(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, `{"slot":"0x0","creators":[],"finalizing":[]}`, string(empty))
 }
+
+func TestBeforeGenesis(t *testing.T) {
+	genesis := time.Unix(int64(spec.GenesisTime), 0)
+	before, why := spec.BeforeGenesis(genesis.Add(-25*time.Second - 400*time.Millisecond))
+	require.True(t, before)
+	require.Equal(t, "genesis at 2026-11-20T21:16:49Z, in 25s", why)
+	before, _ = spec.BeforeGenesis(genesis.Add(-time.Nanosecond))
+	require.True(t, before)
+	before, why = spec.BeforeGenesis(genesis)
+	require.False(t, before)
+	require.Empty(t, why)
+}

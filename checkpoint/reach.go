@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 )
@@ -22,6 +23,16 @@ func (s Spec) ExpectedSlot(now primitives.Slot) primitives.Slot {
 		return 0
 	}
 	return s.StartSlot(epoch - 2)
+}
+
+// BeforeGenesis reports whether the network has not begun at a time, and when it
+// will: no block can come before.
+func (s Spec) BeforeGenesis(now time.Time) (bool, string) {
+	genesis := s.SlotStart(0)
+	if !now.Before(genesis) {
+		return false, ""
+	}
+	return true, fmt.Sprintf("genesis at %s, in %s", genesis.UTC().Format(time.RFC3339), genesis.Sub(now).Round(time.Second))
 }
 
 // BeaconProgress is what a beacon node says of its sync.

@@ -3,6 +3,8 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -73,4 +75,16 @@ func detail(said string) string {
 		return ""
 	}
 	return fmt.Sprintf(": %s", said)
+}
+
+// RetryAfter reads the two forms of a Retry-After header, seconds and an HTTP date
+// (RFC 9110, 10.2.3); 0 for any other text and for a time that is past.
+func RetryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
 }

@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/status"
@@ -35,14 +36,14 @@ var beaconRules = []rule{
 	{
 		Entry: Entry{Name: "beacon_no_peers", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node has no peers: it gets no blocks, and its own reach nobody.",
-			Remedy:  "Check the beacon node's p2p ports (usually 13000/TCP and 12000/UDP) in the firewall, its boot nodes, and that it is on the network that it should be on. A node that was cut off finds peers again by itself within minutes. In a network of one node this is as it must be."},
+			Remedy:  "Check the beacon node's p2p ports (usually 13000/TCP and 12000/UDP) in the firewall, its boot nodes, and that it is on the network that it should be on. A node that was cut off finds peers again by itself within minutes. In a network of one node set peers-optional."},
 		tell: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
-		needs: beacon, look: func(v *view) signal { return noPeers(&v.Beacon.Node) },
+		needs: beacon, look: func(v *view) signal { return v.noPeers(&v.Beacon.Node) },
 	},
 	{
 		Entry: Entry{Name: "beacon_stalled_head", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node's head does not move.",
-			Remedy:  "Look whether the beacon node has peers and what its log says about blocks it refuses. If its own head-sync driver waits for gwat, its head stands until that is done. If other nodes of the network stand too, the network makes no blocks and there is nothing to repair here; otherwise restart the beacon node."},
+			Remedy:  "A beacon node whose call to gwat failed while it processed a block ignores that block and all that follow, for good: if gwat was away or locked before, restart the beacon node. Look whether it has peers and what its log says about blocks it refuses. If its own head-sync driver waits for gwat, its head stands until that is done. If other nodes of the network stand too, the network makes no blocks and there is nothing to repair here."},
 		tell: polls(1), windowNote: fmt.Sprintf("after %d slots with the same head", StalledHeadSlots), clear: slots(2), clearNote: "in which the head moves",
 		needs: beacon, look: (*view).stalledHead,
 	},
@@ -89,14 +90,29 @@ func (v *view) stalledHead() signal {
 	if !v.Beacon.Known || m.spec == nil || v.At.Before(m.spec.SlotStart(1)) {
 		return unmeasured
 	}
-	stood := m.now - m.headSince
+	stood := v.headStood()
 	if stood < StalledHeadSlots*m.slot() {
 		return healthy
 	}
 	return shows(
 		fmt.Sprintf("its head is slot %d for %d slots", m.head, stood/m.slot()),
 		fmt.Sprintf("the wall clock is at slot %d", m.spec.SlotAt(v.At)),
-	).from(m.headSince)
+	).from(m.now - stood)
+}
+
+// headStood returns for how long the beacon's head is the same. Before genesis no
+// head can move.
+func (v *view) headStood() time.Duration {
+	stood := v.mem.now - v.mem.headSince
+	if v.mem.spec != nil {
+		stood = min(stood, v.At.Sub(v.mem.spec.SlotStart(0)))
+	}
+	return max(0, stood)
+}
+
+// headStands reports whether the beacon's head has not moved for long.
+func (v *view) headStands() bool {
+	return v.mem.headKnown && v.headStood() >= StalledHeadSlots*v.mem.slot()
 }
 
 func (v *view) behind() signal {
@@ -106,7 +122,7 @@ func (v *view) behind() signal {
 		return unmeasured
 	case !m.behind || m.now-m.lagSince < BehindFor*m.slot():
 		return healthy
-	case m.now-m.headSince >= StalledHeadSlots*m.slot():
+	case v.headStands():
 		return unmeasured
 	}
 	return shows(fmt.Sprintf("its head is slot %d, the wall clock is at slot %d, and the gap was never below %d for %d slots",

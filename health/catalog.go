@@ -11,7 +11,7 @@ import (
 // is told, Clears how long they must be gone before it goes.
 type Entry struct {
 	Name     string
-	Severity string // one of status's severities; of beacon_ahead_of_gwat it is less on the way, as its meaning says
+	Severity string // one of status's severities; what changes it, the meaning says
 	Node     string // "gwat", "beacon", "pair" or "syncd"
 	Meaning  string
 	Window   string
@@ -65,6 +65,7 @@ type rule struct {
 	reach                 bool // it says whether the node answers at all
 	look                  func(*view) signal
 	harmless              func(*view) bool // then it is told as info; nil is never
+	graver                func(*view) bool // then an info is told as a warning; nil is never
 }
 
 // view is what a rule judges: the poll and what is kept of those before.
@@ -75,6 +76,10 @@ type view struct {
 
 // rules is the one table of findings.
 var rules = slices.Concat(reachRules, gwatRules, beaconRules, pairRules)
+
+// StartingSeconds is for how long a beacon node may say that it lacks its head's
+// state: 2 to 16 s were seen of real ones.
+const StartingSeconds = 60
 
 var reachRules = []rule{
 	{
@@ -106,6 +111,13 @@ var reachRules = []rule{
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Garbled) },
 	},
 	{
+		Entry: Entry{Name: "gwat_rate_limited", Severity: status.SeverityCritical, Node: nodeGwat,
+			Meaning: "Something before gwat refuses syncd's calls because of their number: HTTP 429. syncd keeps quiet for as long as it asks, at most a minute at a time.",
+			Remedy:  "Point syncd at gwat itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes about five calls a poll, and many more while it collects a push."},
+		tell: polls(3), windowNote: "that were refused so", clear: polls(3), clearNote: "that were answered",
+		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Limited) },
+	},
+	{
 		Entry: Entry{Name: "beacon_unreachable", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "Nothing answers at the beacon node's URL: the process is gone, the URL is wrong or the network between is cut.",
 			Remedy:  "Look whether the beacon node runs and start it; read its last log lines for why it ended. If it runs, compare the beacon URL in syncd's config with the address of its REST API (usually port 3500), and try it from syncd's host with curl. syncd goes on by itself once it answers."},
@@ -130,5 +142,19 @@ var reachRules = []rule{
 			}
 			return reach(&v.Beacon.Node, Garbled)
 		},
+	},
+	{
+		Entry: Entry{Name: "beacon_rate_limited", Severity: status.SeverityCritical, Node: nodeBeacon,
+			Meaning: "Something before the beacon node refuses syncd's calls because of their number: HTTP 429. syncd keeps quiet for as long as it asks, at most a minute at a time.",
+			Remedy:  "Point syncd at the beacon node itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes about five calls a poll, and many more while it collects a push."},
+		tell: polls(3), windowNote: "that were refused so", clear: polls(3), clearNote: "that were answered",
+		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Limited) },
+	},
+	{
+		Entry: Entry{Name: "beacon_starting", Severity: status.SeverityCritical, Node: nodeBeacon,
+			Meaning: "The beacon node was started and cannot answer for its own head: its database lacks the summary of that state. For some seconds after a start this is normal and not told.",
+			Remedy:  "Look into the beacon node's log. If it says that a state summary is missing for the finalized root, a restart may not heal it: start it without --disable-sync, or from a checkpoint with an empty database."},
+		tell: seconds(StartingSeconds), windowNote: "in which it said so", clear: polls(1), clearNote: "that was answered",
+		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Starting) },
 	},
 }

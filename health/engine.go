@@ -10,28 +10,41 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// span is how long a signal must last: so many polls in a row, and so many slots.
+// span is how long a signal must last: so many polls in a row, so much time, and
+// so many slots.
 type span struct {
 	polls int
+	time  time.Duration
 	slots int
 }
 
+// polls is n polls in a row, and at least the time that they take at their
+// interval, or a second apart if that is less: polls that events wake come in
+// quick succession.
 func polls(n int) span { return span{polls: n} }
+
+// seconds is n seconds, seen in two polls at least.
+func seconds(n int) span { return span{polls: 2, time: time.Duration(n) * time.Second} }
+
 func slots(n int) span { return span{polls: 1, slots: n} }
 
 func (s span) String() string {
 	switch {
 	case s.slots > 0:
 		return fmt.Sprintf("%d slots", s.slots)
+	case s.time > 0:
+		return fmt.Sprintf("%d seconds", s.time/time.Second)
 	case s.polls <= 1:
 		return "one poll"
 	}
-	return fmt.Sprintf("%d polls in a row", s.polls)
+	return fmt.Sprintf("%d polls in a row (%d s with a poll a second)", s.polls, s.polls-1)
 }
 
-// lasts tells whether a signal seen in n polls over d has lasted long enough.
-func (s span) lasts(n int, d, slot time.Duration) bool {
-	return n >= s.polls && d >= time.Duration(s.slots)*slot
+// lasts reports whether a signal seen in n polls over d has lasted long enough. A
+// poll may come a tenth of its interval early.
+func (s span) lasts(n int, d, slot, poll time.Duration) bool {
+	least := time.Duration(s.polls-1) * min(poll, time.Second) * 9 / 10
+	return n >= s.polls && d >= least && d >= s.time && d >= time.Duration(s.slots)*slot
 }
 
 // signal is what one poll says about one finding.
@@ -79,9 +92,9 @@ type run struct {
 
 var emptyRun run
 
-// step takes a signal and tells whether the finding has appeared or gone; counts
-// is false of a poll that is none where polls are counted.
-func (r *run) step(s signal, rule *rule, counts bool, now, slot time.Duration) (appeared, gone bool) {
+// step takes a signal and reports whether the finding has appeared or gone; counts
+// is false for a poll that does not count where polls are counted.
+func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Duration) (appeared, gone bool) {
 	switch s.state {
 	case present:
 		if r.bad == 0 {
@@ -91,7 +104,7 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot time.Duration) (
 			}
 		}
 		r.bad, r.good, r.evidence = r.bad+1, 0, s.evidence
-		if !r.told && rule.tell.lasts(r.bad, now-r.badFrom, slot) {
+		if !r.told && rule.tell.lasts(r.bad, now-r.badFrom, slot, poll) {
 			r.told = true
 			return true, false
 		}
@@ -108,7 +121,7 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot time.Duration) (
 		if counts || rule.clear.polls <= 1 {
 			r.good++
 		}
-		if rule.clear.lasts(r.good, now-r.goodFrom, slot) {
+		if rule.clear.lasts(r.good, now-r.goodFrom, slot, poll) {
 			*r = emptyRun
 			return false, true
 		}
@@ -158,7 +171,7 @@ func (j *Engine) Observe(in Input) Report {
 			gone = run.told
 			*run = emptyRun
 		case counts || r.tell.polls <= 1:
-			appeared, gone = run.step(r.look(v), r, counts, in.Elapsed, slot)
+			appeared, gone = run.step(r.look(v), r, counts, in.Elapsed, slot, j.poll)
 		}
 		if gone {
 			out.Gone = append(out.Gone, findingNamed(before, r.Name))
@@ -201,8 +214,11 @@ func (j *Engine) hidden(r *rule) bool {
 func (j *Engine) finding(i int, v *view, before []status.Finding) status.Finding {
 	r, run := &rules[i], &j.runs[i]
 	severity := r.Severity
-	if r.harmless != nil && r.harmless(v) {
+	switch {
+	case r.harmless != nil && r.harmless(v):
 		severity = status.SeverityInfo
+	case r.graver != nil && r.graver(v):
+		severity = status.SeverityWarning
 	}
 	since := v.At.Add(run.badFrom - v.Elapsed)
 	if old := findingNamed(before, r.Name); old.Name != "" {

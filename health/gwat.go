@@ -58,8 +58,10 @@ func slow(n *Node) signal {
 	return healthy
 }
 
-func noPeers(n *Node) signal {
+func (v *view) noPeers(n *Node) signal {
 	switch {
+	case v.PeersOptional:
+		return healthy
 	case n.Peers == nil:
 		return unmeasured
 	case *n.Peers == 0:
@@ -79,9 +81,9 @@ var gwatRules = []rule{
 	{
 		Entry: Entry{Name: "gwat_no_peers", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat has no peers: it gets no blocks of the network, and its own reach nobody.",
-			Remedy:  "Check gwat's p2p port (usually 30303, TCP and UDP) in the firewall, its boot nodes and its network id. A gwat that was cut off finds peers again by itself within minutes. In a network of one node this is as it must be."},
+			Remedy:  "Check gwat's p2p port (usually 30303, TCP and UDP) in the firewall, its boot nodes and its network id. A gwat that was cut off finds peers again by itself within minutes. In a network of one gwat set peers-optional."},
 		tell: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
-		needs: gwat, look: func(v *view) signal { return noPeers(&v.Gwat.Node) },
+		needs: gwat, look: func(v *view) signal { return v.noPeers(&v.Gwat.Node) },
 	},
 	{
 		Entry: Entry{Name: "gwat_rolled_back", Severity: status.SeverityCritical, Node: nodeGwat,

@@ -24,6 +24,8 @@ const (
 	Silent         // a call was taken and not answered in time
 	Denied         // the node refuses the token or the host name
 	Garbled        // it answers what no node of this kind answers
+	Starting       // it has just started and lacks the state of its head still
+	Limited        // it refuses calls for now because of their number: HTTP 429
 )
 
 // Input is what one poll measured, and what syncd itself knows at that time.
@@ -39,6 +41,8 @@ type Input struct {
 
 	Gwat   Gwat
 	Beacon Beacon
+
+	PeersOptional bool // a setting: the network may have one node of a kind
 
 	Lock    *Lock  // gwat's head-sync lock, nil if it is free
 	Rival   string // the sign of another driver; "" if there is none

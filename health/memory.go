@@ -30,7 +30,9 @@ type memory struct {
 	headKnown   bool
 	head        primitives.Slot
 	root        common.Hash
-	headSince   time.Duration
+	headSince   time.Duration // time in which the head was not read left out
+	headLost    bool          // the newest polls did not read it
+	lostFrom    time.Duration // the first of those
 	highHead    primitives.Slot
 	behind      bool   // more than BehindSlots behind the wall clock
 	lag         uint64 // the least since then
@@ -144,11 +146,29 @@ func (m *memory) observeHead(in *Input) {
 	}
 }
 
+// observeGap leaves out the time in which no poll read the head: heads that came
+// meanwhile were not seen, and a node that was restarted begins anew.
+func (m *memory) observeGap(in *Input) {
+	if !m.headKnown || !m.headLost {
+		return
+	}
+	m.headLost = false
+	gap := in.Elapsed - m.lostFrom
+	m.headSince += gap
+	if m.lagSince += gap; gap > m.slot() {
+		m.behind = false
+	}
+}
+
 func (m *memory) observeNewHead(in *Input) {
 	b := &in.Beacon
 	if !b.Known {
+		if !m.headLost {
+			m.headLost, m.lostFrom = true, in.Elapsed
+		}
 		return
 	}
+	m.observeGap(in)
 	if !m.headKnown || b.Root != m.root {
 		if m.headKnown && m.spec != nil && checkpoint.Lag(m.head, m.spec.SlotAt(in.At)) <= checkpoint.NearHead {
 			if m.unheard++; m.unheard == 1 { // a node in its initial sync tells no heads
@@ -156,6 +176,9 @@ func (m *memory) observeNewHead(in *Input) {
 			}
 		}
 		m.headKnown, m.root, m.headSince = true, b.Root, in.Elapsed
+	}
+	if b.Head+checkpoint.NearHead < m.head {
+		m.behind = false // it begins anew from a lower head: what it had caught up with is gone
 	}
 	m.head, m.highHead = b.Head, max(b.Head, m.highHead)
 	if m.spec == nil {

@@ -30,10 +30,10 @@ var pairRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_ahead_of_beacon", Severity: status.SeverityInfo, Node: nodePair,
-			Meaning: "gwat has finalized blocks of slots that the beacon's head has not reached: the beacon node still syncs, or was set back.",
-			Remedy:  "Nothing: the beacon node catches up, and syncd waits for it."},
+			Meaning: "gwat has finalized blocks of slots that the beacon's head has not reached: the beacon node still syncs, or was set back. A warning once the beacon's head stands.",
+			Remedy:  "Nothing while the beacon's head moves: it catches up, and syncd waits for it. If its head stands, it does not catch up by itself: see beacon_stalled_head."},
 		tell: polls(3), clear: polls(3), clearNote: "with the beacon's head past gwat's last finalized block",
-		needs: both, look: (*view).gwatAhead,
+		needs: both, look: (*view).gwatAhead, graver: (*view).headStands,
 	},
 	{
 		Entry: Entry{Name: "spines_differ", Severity: status.SeverityCritical, Node: nodePair,
@@ -136,7 +136,11 @@ func (v *view) gwatAhead() signal {
 	case v.Gwat.Slot <= v.Beacon.Head:
 		return healthy
 	}
-	return shows(fmt.Sprintf("gwat's last finalized block is of slot %d, the beacon's head is slot %d", v.Gwat.Slot, v.Beacon.Head))
+	said := fmt.Sprintf("gwat's last finalized block is of slot %d, the beacon's head is slot %d", v.Gwat.Slot, v.Beacon.Head)
+	if v.headStands() {
+		return shows(said, "the beacon's head does not move: it will not catch up by itself")
+	}
+	return shows(said)
 }
 
 func (v *view) differ() signal {

@@ -73,17 +73,21 @@ var windowCases = map[string]struct {
 	tells, goes int
 	also        []string
 }{
-	"gwat_unreachable":   {gwatFails(Down), 3, 3, nil},
-	"gwat_hung":          {gwatFails(Silent), 3, 3, nil},
-	"gwat_auth":          {gwatFails(Denied), 3, 3, nil},
-	"gwat_bad_answers":   {gwatFails(Garbled), 3, 3, nil},
-	"beacon_unreachable": {beaconFails(Down), 3, 3, nil},
-	"beacon_hung":        {beaconFails(Silent), 3, 3, nil},
-	"beacon_bad_answers": {beaconFails(Garbled), 3, 3, nil},
-	"gwat_slow":          {func(in *Input, _ int) { in.Gwat.Latency = SlowCall }, 5, 5, nil},
-	"beacon_slow":        {func(in *Input, _ int) { in.Beacon.Latency = SlowCall }, 5, 5, nil},
-	"gwat_no_peers":      {func(in *Input, _ int) { in.Gwat.Peers = ptr(0) }, 10, 3, nil},
-	"beacon_no_peers":    {func(in *Input, _ int) { in.Beacon.Peers = ptr(0) }, 10, 3, nil},
+	"gwat_unreachable":    {gwatFails(Down), 3, 3, nil},
+	"gwat_hung":           {gwatFails(Silent), 3, 3, nil},
+	"gwat_auth":           {gwatFails(Denied), 3, 3, nil},
+	"gwat_bad_answers":    {gwatFails(Garbled), 3, 3, nil},
+	"beacon_unreachable":  {beaconFails(Down), 3, 3, nil},
+	"beacon_hung":         {beaconFails(Silent), 3, 3, nil},
+	"beacon_bad_answers":  {beaconFails(Garbled), 3, 3, nil},
+	"gwat_rate_limited":   {gwatFails(Limited), 3, 3, nil},
+	"beacon_rate_limited": {beaconFails(Limited), 3, 3, nil},
+	// A minute, from the first poll that shows it.
+	"beacon_starting": {beaconFails(Starting), 1 + StartingSeconds, 1, nil},
+	"gwat_slow":       {func(in *Input, _ int) { in.Gwat.Latency = SlowCall }, 5, 5, nil},
+	"beacon_slow":     {func(in *Input, _ int) { in.Beacon.Latency = SlowCall }, 5, 5, nil},
+	"gwat_no_peers":   {func(in *Input, _ int) { in.Gwat.Peers = ptr(0) }, 10, 3, nil},
+	"beacon_no_peers": {func(in *Input, _ int) { in.Beacon.Peers = ptr(0) }, 10, 3, nil},
 	"gwat_rolled_back": {func(in *Input, n int) {
 		in.Gwat.Number, in.Gwat.Spines = ptr(uint64(900+n)), []checkpoint.SpineState{checkpoint.SpineOpen}
 	}, 1, 3, nil},

@@ -25,6 +25,10 @@ type Config struct {
 	Version string // of syncd
 	Observe bool   // never write to a node
 
+	// PeersOptional: the network may have one node of a kind, so that a node
+	// without peers is no fault.
+	PeersOptional bool
+
 	Gwat   gwatclient.Config
 	Beacon beaconclient.Config
 

@@ -75,6 +75,9 @@ func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
 	default:
 		return nil
 	}
+	if genesis := p.identity.Spec.SlotStart(0); at.Before(genesis) {
+		at = genesis
+	}
 	at = at.Add(switchSlots * slot)
 	if least := now.Add(slot); at.Before(least) {
 		at = least

@@ -37,9 +37,9 @@ type track struct {
 
 	head     common.Hash     // the beacon's
 	headFrom time.Time       // since when it is that
-	dag      primitives.Slot // newest slot in gwat's tips, when last told
-	dagThen  primitives.Slot // when first told since headFrom
-	dagKnown bool            // it was told since headFrom
+	dag      primitives.Slot // newest slot in gwat's tips, as last read
+	dagThen  primitives.Slot // the first one read since headFrom
+	dagKnown bool            // whether dagThen was read
 	highHead primitives.Slot // the beacon's, reorgs of some slots left out
 
 	// gwat's newest coordinated slot: of the newest head whose spines it was seen
@@ -62,6 +62,8 @@ func (t *track) observe(o *observation) {
 	if o.beacon.err == nil && o.beacon.head.header.Root != t.head {
 		t.head, t.headFrom, t.dagKnown = o.beacon.head.header.Root, o.at, false
 	}
+	// gwat names its newest slot only while it syncs: growth is measured from the
+	// first one read under this head, not from one that may be hours old.
 	if o.gwat.err == nil && o.gwat.sync.Syncing {
 		t.dag = o.gwat.sync.MaxBlockSlot
 		if !t.dagKnown {
@@ -72,19 +74,18 @@ func (t *track) observe(o *observation) {
 	if o.beacon.err == nil {
 		t.holdHead(o.beacon.head.header.Slot)
 	}
-	if o.gwat.latest != nil && o.gwat.latest.Number != nil {
-		if n := *o.gwat.latest.Number; n != t.number || t.numberFrom.IsZero() {
-			t.number, t.numberFrom = n, o.at
-		}
+	if n := o.number(); n != nil && (*n != t.number || t.numberFrom.IsZero()) {
+		t.number, t.numberFrom = *n, o.at
 	}
 }
 
 // coordinated takes in whether gwat has finalized what the beacon's head says.
 func (t *track) coordinated(o *observation) {
-	if o.gwat.latest == nil || o.gwat.latest.Number == nil {
+	n := o.number()
+	if n == nil {
 		return
 	}
-	number := *o.gwat.latest.Number
+	number := *n
 	if number < t.coordNumber {
 		t.coord, t.coordNumber = 0, 0
 	}
@@ -146,6 +147,9 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f.DAGSynced, f.DAGWhy = p.dagSynced(o, now)
 	f.FellBehind, f.FellBehindWhy = p.fellBehind(o, spec, now)
 	f.Verified, f.VerifyWhy, f.VerifyOver = p.verdict.Working, p.verdict.Why, p.verdict.Over
+	if before, why := spec.BeforeGenesis(o.at); before {
+		f.VerifyWhy = why
+	}
 	return f, true
 }
 

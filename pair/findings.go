@@ -64,7 +64,7 @@ func (p *Pair) verdictInput(o, previous *observation) health.Input {
 	in := health.Input{
 		At: o.at, Elapsed: o.done.Sub(p.judged.born), Stage: p.machine.Stage(), Spec: p.spec,
 		Gwat: gwatInput(o), Beacon: beaconInput(o), Events: p.judged.events, Journal: p.ledger.Trouble(),
-		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy,
+		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy, PeersOptional: p.cfg.PeersOptional,
 		Collecting: p.worker != nil && p.push != nil && collects(p.push.Phase),
 	}
 	if p.identity != nil {
@@ -101,13 +101,13 @@ func gwatInput(o *observation) health.Gwat {
 		Syncing: o.gwat.sync.Syncing, SyncStage: string(o.gwat.sync.Stage), CoordSlot: o.gwat.sync.LastCoordSlot, TipSlot: o.gwat.sync.MaxBlockSlot,
 	}
 	if o.gwat.err == nil {
-		// Cheap calls were answered: a call of normal work that is not tells that gwat hangs.
+		// Cheap calls were answered: a call of normal work that is not shows that gwat hangs.
 		if how := gwatReach(o.callsErr); how == health.Silent {
 			g.Reach, g.Error = how, text(o.callsErr)
 		}
 	}
-	if o.gwat.latest != nil {
-		g.Number, g.Slot = o.gwat.latest.Number, o.gwat.latest.Slot
+	if n := o.number(); n != nil {
+		g.Number, g.Slot = n, o.gwat.latest.Slot
 	}
 	if o.up() && o.gwat.latest != nil {
 		g.Compared = true
@@ -144,10 +144,10 @@ func gwatReach(err error) health.Reach {
 	switch {
 	case err == nil:
 		return health.Answers
+	case errors.Is(err, failure.ErrRateLimited): // before ErrDown: a request held back here is that, too
+		return health.Limited
 	case errors.Is(err, gwatclient.ErrUnauthorized):
 		return health.Denied
-	case errors.Is(err, failure.ErrRateLimited): // before ErrDown: a request held back here is that, too
-		return health.Garbled
 	case errors.Is(err, gwatclient.ErrDown):
 		return health.Down
 	case timedOut(err):
@@ -162,6 +162,10 @@ func beaconReach(err error) health.Reach {
 	switch {
 	case err == nil:
 		return health.Answers
+	case errors.Is(err, failure.ErrRateLimited):
+		return health.Limited
+	case errors.Is(err, beaconclient.ErrStarting):
+		return health.Starting
 	case errors.Is(err, beaconclient.ErrDown):
 		return health.Down
 	case timedOut(err):

@@ -2,6 +2,7 @@ package pair
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -79,6 +80,18 @@ func takeLock(b *fake) {
 	require.True(b.t, ok)
 }
 
+// startingHead answers for the head as a beacon node that was just started.
+func startingHead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/headers/head") {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, `{"message":"Could not check if block is optimistic: nil summary returned from the DB","code":500}`)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // onGwat replaces gwat by one of another network.
 func onGwat(change func(*world.Config)) func(*fake) {
 	return func(b *fake) {
@@ -102,11 +115,15 @@ var findingCases = map[string]findingCase{
 	"gwat_unreachable": {fault: mode(gwatWire, wire.Refused), heal: mode(gwatWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_hung": {fault: failCalls("dag_getCandidates", gwatsim.Fault{Hang: true}), heal: healGwat,
 		tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
-	"gwat_auth":          {fault: front(gwatWire, answering(401, "missing token")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
-	"gwat_bad_answers":   {fault: front(gwatWire, answering(200, "<html>hello</html>")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
-	"beacon_unreachable": {fault: mode(beaconWire, wire.Refused), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
-	"beacon_hung":        {fault: mode(beaconWire, wire.Stopped), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
-	"beacon_bad_answers": {fault: front(beaconWire, answering(200, "hello")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_auth":           {fault: front(gwatWire, answering(401, "missing token")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_bad_answers":    {fault: front(gwatWire, answering(200, "<html>hello</html>")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"beacon_unreachable":  {fault: mode(beaconWire, wire.Refused), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"beacon_hung":         {fault: mode(beaconWire, wire.Stopped), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
+	"beacon_bad_answers":  {fault: front(beaconWire, answering(200, "hello")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
+	"gwat_rate_limited":   {fault: front(gwatWire, answering(429, "too many requests")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: 8*time.Second + pollsIn(3, 0)},
+	"beacon_rate_limited": {fault: front(beaconWire, answering(429, "too many requests")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: 8*time.Second + pollsIn(3, 0)},
+	"beacon_starting": {fault: front(beaconWire, startingHead), heal: front(beaconWire, nil),
+		tells: pollsIn(health.StartingSeconds, 0), clears: pollsIn(1, 0)},
 	"gwat_slow": {fakeConfig: fakeConfig{pair: longLook}, fault: failCalls("eth_getBlockByNumber", gwatsim.Fault{Delay: slowCall}), heal: healGwat,
 		tells: pollsIn(5, 2*slowCall), clears: pollsIn(5, slowCall)},
 	"beacon_slow": {fault: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{Delay: slowCall}) },

@@ -29,9 +29,10 @@ func (p *Pair) look(ctx context.Context) {
 func (p *Pair) question() question {
 	stage := p.machine.Stage()
 	q := question{
-		identity: p.identity == nil || stage == fsm.Halted || p.cfg.Now().Sub(p.identityAt) > slowEvery*p.cfg.PollInterval,
-		calls:    stage == fsm.Switching || stage == fsm.Working,
-		within:   p.cfg.CallTimeout,
+		identity:   p.identity == nil || stage == fsm.Halted || p.cfg.Now().Sub(p.identityAt) > slowEvery*p.cfg.PollInterval,
+		identified: p.identity != nil,
+		calls:      stage == fsm.Switching || stage == fsm.Working,
+		within:     p.cfg.CallTimeout,
 	}
 	if stage == fsm.Working && p.track.fails > 0 {
 		q.within -= min(max(p.obs.took(), 0), q.within/2) // both looks together take no longer than one may (S5)

@@ -23,10 +23,11 @@ const slowEvery = 30
 
 // question is what the loop wants to know beside what is always read.
 type question struct {
-	identity bool          // who the nodes are
-	calls    bool          // whether gwat answers the calls of normal work
-	spines   []common.Hash // further gwat blocks
-	within   time.Duration // how long the look may take
+	identity   bool          // who the nodes are
+	identified bool          // that is known, and read again only
+	calls      bool          // whether gwat answers the calls of normal work
+	spines     []common.Hash // further gwat blocks
+	within     time.Duration // how long the look may take
 }
 
 // observation is one look at both nodes.
@@ -91,6 +92,18 @@ func (o *observation) answered() bool {
 
 // took is how long the look took.
 func (o *observation) took() time.Duration { return o.at.Sub(o.start) }
+
+// number returns gwat's last finalized number, nil if it is not known: while the
+// head-sync lock is held and gwat rolls back, it says 0.
+func (o *observation) number() *uint64 {
+	if o.gwat.latest == nil || o.gwat.latest.Number == nil {
+		return nil
+	}
+	if *o.gwat.latest.Number == 0 && o.gwat.sync.Stage == gwatclient.StageHead {
+		return nil
+	}
+	return o.gwat.latest.Number
+}
 
 // state is what gwat has of a spine that was read.
 func (o *observation) state(spine common.Hash) checkpoint.SpineState {
@@ -253,13 +266,15 @@ func (o *observer) lookCheckpoints(ctx context.Context, head beaconclient.Header
 		e, ok := o.entries[cp.Root]
 		if !ok {
 			h, err := o.beacon.Header(ctx, beaconclient.AtRoot(cp.Root))
-			if errors.Is(err, beaconclient.ErrNotFound) {
-				continue // a node that was started from a checkpoint may lack older ones
+			if errors.Is(err, beaconclient.ErrNotFound) || errors.Is(err, beaconclient.ErrStarting) {
+				continue // a node that was started from a checkpoint may lack older ones, one that was just started, any
 			}
 			if err != nil {
 				return fmt.Errorf("read the block of the checkpoint of epoch %d: %w", cp.Epoch, err)
 			}
-			if e, err = o.entry(ctx, h); err != nil {
+			if e, err = o.entry(ctx, h); errors.Is(err, beaconclient.ErrStarting) {
+				continue
+			} else if err != nil {
 				return err
 			}
 		}
@@ -295,8 +310,12 @@ func (o *observer) entry(ctx context.Context, h beaconclient.Header) (beaconEntr
 
 // lookAcross reads from gwat what the beacon named.
 func (o *observer) lookAcross(ctx context.Context, q question, obs *observation) {
-	if q.identity {
-		obs.identity, obs.gwat.err = o.identify(ctx)
+	if locked := obs.gwat.sync.Stage == gwatclient.StageHead; q.identity && !(locked && q.identified) {
+		if locked {
+			obs.identity, obs.gwat.err = o.identifyLocked(ctx, q.within/2)
+		} else {
+			obs.identity, obs.gwat.err = o.identify(ctx)
+		}
 		if obs.gwat.err != nil {
 			return
 		}
@@ -341,6 +360,18 @@ func (o *observer) settled(spines []common.Hash, latest common.Hash) bool {
 		}
 	}
 	return true
+}
+
+// identifyLocked reads who the nodes are from a gwat whose head-sync lock is held:
+// dag_syncSlotInfo may get no answer until it is free, which is no error.
+func (o *observer) identifyLocked(ctx context.Context, within time.Duration) (*checkpoint.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	identity, err := o.identify(ctx)
+	if timedOut(err) {
+		return nil, nil
+	}
+	return identity, err
 }
 
 func (o *observer) identify(ctx context.Context) (*checkpoint.Identity, error) {

@@ -20,6 +20,7 @@ type Config struct {
 	DataDir       string
 	Pair          string
 	Observe       bool
+	PeersOptional bool
 	PollInterval  time.Duration
 	ReadyInterval time.Duration
 	CallTimeout   time.Duration
@@ -93,6 +94,8 @@ var All = []Setting{
 		Usage: "name of the pair in the journal's file name, the status, logs and metrics"},
 	{Key: "observe", Default: false, field: func(c *Config) any { return &c.Observe },
 		Usage: "only watch and report: never make a call that changes a node"},
+	{Key: "peers-optional", Default: false, field: func(c *Config) any { return &c.PeersOptional },
+		Usage: "the network may have a single node of a kind: no peers is no fault"},
 	{Key: "poll-interval", Default: pair.DefaultPollInterval, field: func(c *Config) any { return &c.PollInterval }, times: between(minInterval, maxPoll),
 		Usage: "time between two polls of both nodes"},
 	{Key: "ready-interval", Default: pair.DefaultReadyInterval, field: func(c *Config) any { return &c.ReadyInterval }, times: between(minInterval, maxInterval),

@@ -82,6 +82,21 @@ func TestCheckFindings(t *testing.T) {
 			func(f *fakeNodes) { f.answers["dag_syncSlotInfo"] = false }, nil, exit.Halted,
 			[]string{"fail  network", "1700000000", "point both endpoints at nodes of one network"},
 		},
+		"genesis ahead": {
+			func(f *fakeNodes) {
+				f.data["/eth/v1/beacon/genesis"] = map[string]string{"genesis_time": "2000000000"}
+			}, nil, exit.OK, []string{"ok    beacon    the network has not begun: genesis at 2033-05-18T03:33:20Z, in "},
+		},
+		"rate limit of the beacon node": {
+			func(f *fakeNodes) {
+				limiting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Retry-After", "30")
+					http.Error(w, "slow down", http.StatusTooManyRequests)
+				}))
+				t.Cleanup(limiting.Close)
+				f.beacon = limiting.URL
+			}, nil, exit.Unreachable, []string{"fail  beacon", "429: slow down", "point syncd at the beacon node itself, or raise the limit"},
+		},
 		"dag API off": {
 			func(f *fakeNodes) { delete(f.answers, "dag_validateSpines"); delete(f.answers, "dag_syncSlotInfo") }, nil, exit.Unreachable,
 			[]string{"fail  gwat", "dag namespace", "--http.api"},

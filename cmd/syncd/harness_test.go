@@ -97,6 +97,7 @@ func writeFile(t *testing.T, name, content string) string {
 type fakeNodes struct {
 	gwat, beacon string
 	answers      map[string]any // results of gwat's methods; absent: not served
+	data         map[string]any // the beacon node's answers by path
 	mu           sync.Mutex
 	asked        []string
 }
@@ -115,7 +116,7 @@ func startNodes(t *testing.T) *fakeNodes {
 	gwat := httptest.NewServer(http.HandlerFunc(f.serveGwat))
 	t.Cleanup(gwat.Close)
 	slot := uint64(time.Now().Unix()-testGenesis) / 4
-	data := map[string]any{
+	f.data = map[string]any{
 		"/eth/v1/config/spec": map[string]string{
 			"SLOTS_PER_EPOCH": "32", "SECONDS_PER_SLOT": "4", "CREATORS_PER_SLOT": "4",
 			"DEPOSIT_CHAIN_ID": fmt.Sprint(testChainID), "CONFIG_NAME": "testnet",
@@ -125,7 +126,7 @@ func startNodes(t *testing.T) *fakeNodes {
 		"/eth/v1/node/syncing":   map[string]any{"head_slot": fmt.Sprint(slot), "sync_distance": "0", "is_syncing": false},
 	}
 	beacon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, ok := data[r.URL.Path]
+		answer, ok := f.data[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
 			return

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
+
+	"github.com/gwatsync/syncd/failure"
 )
 
 // Fate says how far a call came that has no readable answer.
@@ -66,17 +67,5 @@ func statusError(resp *http.Response, body []byte) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	return &StatusError{resp.StatusCode, resp.Status, body, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
-}
-
-// retryAfter reads the header's two forms, seconds and an HTTP date (RFC 9110,
-// 10.2.3); 0 for any other text and for a time that is past.
-func retryAfter(text string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
+	return &StatusError{resp.StatusCode, resp.Status, body, failure.RetryAfter(resp.Header.Get("Retry-After"), time.Now())}
 }

@@ -46,7 +46,7 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 		return nil, startError(err)
 	}
 	p, err := pair.New(pair.Config{
-		Name: cfg.Pair, Version: version, Observe: cfg.Observe,
+		Name: cfg.Pair, Version: version, Observe: cfg.Observe, PeersOptional: cfg.PeersOptional,
 		Gwat:         gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret},
 		Beacon:       beaconclient.Config{URL: cfg.Beacon.Endpoint},
 		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,

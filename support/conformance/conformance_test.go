@@ -286,3 +286,35 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 	require.Equal(t, spines.Path, rows[len(rows)-1].path)
 	require.Empty(t, judged(spines.Body, rows[len(rows)-1].want, func(any) {}))
 }
+
+// What healthy nodes of the head-sync generation were seen to answer.
+func TestHealthyNodesConform(t *testing.T) {
+	block := `{"hash":null,"height":"0x9","slot":"0x5","parentHashes":["0x` + strings.Repeat("ab", 32) + `"],"number":null,"timestamp":"0x6b073923","transactions":[]}`
+	for _, row := range headSync() {
+		if row.note != "pending" {
+			continue
+		}
+		for _, good := range []string{"null", block, strings.Replace(block, `"number":null`, `"number":"0x9"`, 1)} {
+			require.Empty(t, row.judge(json.RawMessage(good), nil, &facts{}), good)
+		}
+		require.Contains(t, row.judge(json.RawMessage(strings.Replace(block, `"slot":"0x5",`, "", 1)), nil, &facts{}), "has no slot")
+	}
+	for said, different := range map[string]bool{"Could not obtain enr: discovery is off": false, "the disk is full": true} {
+		beacon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"message":"`+said+`","code":500}`, http.StatusInternalServerError)
+		}))
+		t.Cleanup(beacon.Close)
+		client, err := beaconclient.New(beaconclient.Config{URL: beacon.URL})
+		require.NoError(t, err)
+		t.Cleanup(client.Close)
+		for _, row := range beaconRows(HeadSync) {
+			if row.path != "/eth/v1/node/identity" {
+				continue
+			}
+			var got []Result
+			require.NoError(t, row.run(t.Context(), client, &facts{}, func(r Result) { got = append(got, r) }))
+			require.Len(t, got, 1)
+			require.Equal(t, different, got[0].Different(), "%s: %s", said, got[0].Got)
+		}
+	}
+}

@@ -56,8 +56,8 @@ func common(extra members) []gwatRow {
 		}
 		return []any{f.latest, false}
 	}
-	// The pending block may have no hash yet.
-	pending := members{"hash": either(null, hash)}
+	// The pending block has no number and may have no hash yet; an idle gwat has none at all.
+	pending := members{"hash": either(null, hash), "number": either(null, quantity)}
 	maps.Copy(pending, extra)
 	return []gwatRow{
 		{method: "web3_clientVersion", want: someText},
@@ -68,7 +68,7 @@ func common(extra members) []gwatRow {
 		{method: "eth_getBlockByNumber", note: "latest", params: params("latest", false), want: block(true, extra), learn: func(f *facts, v any) {
 			f.latest, _ = v.(map[string]any)["hash"].(string)
 		}},
-		{method: "eth_getBlockByNumber", note: "pending", params: params("pending", false), want: block(true, pending)},
+		{method: "eth_getBlockByNumber", note: "pending", params: params("pending", false), want: either(null, block(false, pending))},
 		{method: "eth_getBlockByNumber", note: "earliest", params: params("earliest", false), want: block(true, members{"number": exactly("0x0"), "slot": exactly("0x0")})},
 		{method: "eth_getBlockByNumber", note: "a number beyond the last", params: params("0xffffffffff", false), want: null},
 		{method: "eth_getBlockByNumber", note: "finalized", params: params("finalized", false), refuse: gwatclient.ErrInvalidParams},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
@@ -26,6 +27,8 @@ func codeOfNode(err error) int {
 // remedyOfNode says what to do about a node that gave no usable answer.
 func remedyOfNode(err error, node, flag string) string {
 	switch {
+	case errors.Is(err, failure.ErrRateLimited):
+		return "point syncd at " + node + " itself, or raise the limit of what stands before it"
 	case errors.Is(err, gwatclient.ErrUnauthorized):
 		return "give --gwat.jwt-secret the secret that gwat was started with, or correct " + flag
 	case errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, gwatclient.ErrMethod), errors.Is(err, gwatclient.ErrMalformed),
@@ -72,6 +75,9 @@ func (c *checker) beaconNode(ctx context.Context) []Finding {
 	syncing, err := c.beacon.Syncing(ctx)
 	if err != nil {
 		return append(out, failed(exit.Unreachable, "see its log", "%s: %v", at, err))
+	}
+	if before, when := spec.BeforeGenesis(time.Now()); before {
+		return append(out, ok("the network has not begun: %s", when))
 	}
 	now := spec.SlotAt(time.Now())
 	if its := uint64(syncing.HeadSlot) + syncing.Distance; its+clockSlack < uint64(now) || its > uint64(now)+clockSlack {

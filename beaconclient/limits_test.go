@@ -1,0 +1,57 @@
+package beaconclient
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// A node that has just started answers so for 2 to 16 s: recorded of a real one.
+func TestStartingNodeIsAKindOfItsOwn(t *testing.T) {
+	for path, said := range map[string]string{
+		"head":     `{"message":"Could not check if block is optimistic: nil summary returned from the DB","code":500}`,
+		"finality": `{"message":"Could not check if slot's block is optimistic: could not check if block is optimistic: nil summary returned from the DB","code":500}`,
+	} {
+		c := serve(t, Config{}, body(http.StatusInternalServerError, said))
+		var err error
+		if path == "head" {
+			_, err = c.Header(t.Context(), Head)
+		} else {
+			_, err = c.Finality(t.Context(), StateHead)
+		}
+		require.ErrorIs(t, err, ErrStarting)
+		require.ErrorIs(t, err, failure.RetryLater)
+		require.NotErrorIs(t, err, ErrHTTPStatus)
+		require.ErrorContains(t, err, "nil summary returned from the DB")
+	}
+	c := serve(t, Config{}, body(http.StatusInternalServerError, `{"message":"internal: the DB is gone","code":500}`))
+	_, err := c.Header(t.Context(), Head)
+	require.NotErrorIs(t, err, ErrStarting)
+	require.ErrorIs(t, err, ErrHTTPStatus)
+}
+
+// After a 429 nothing is sent, by no call and no stream, until its pause is over.
+func TestRateLimitHoldsEveryCallBack(t *testing.T) {
+	var asked atomic.Int32
+	c := serve(t, Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "too many requests", http.StatusTooManyRequests)
+	})
+	_, err := c.Syncing(t.Context())
+	require.ErrorIs(t, err, failure.ErrRateLimited)
+	require.ErrorIs(t, err, ErrHTTPStatus)
+	require.ErrorIs(t, err, failure.RetryLater)
+	require.ErrorContains(t, err, "(HTTP 429): no further request for 30s: too many requests")
+	_, err = c.Header(t.Context(), Head)
+	require.ErrorIs(t, err, failure.ErrRateLimited)
+	require.ErrorIs(t, err, ErrDown, "it was not sent")
+	require.ErrorContains(t, err, "the next request goes out in 30s")
+	events := make(chan Event)
+	c.readStream(t.Context(), events) // ends at once: it is held back as well
+	require.EqualValues(t, 1, asked.Load())
+}
