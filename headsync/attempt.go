@@ -110,7 +110,7 @@ type Attempt struct {
 	chain   HeaderChain
 	stream  *EntryStream      // of what follows the position
 	tip     <-chan headAnswer // the head for the next round, if it is being read already
-	next    int               // index in the chain of the first entry after the position
+	next    int               // how many blocks of the chain come before the first entry after the position
 	pos     Position
 	start   int                 // of next, when the round began
 	inForce *checkpoint.Pending // the ready that gwat has accepted
@@ -263,7 +263,7 @@ func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, up
 		return fmt.Errorf("name the blocks from slot %d to %d: %w", from, head.Slot, err)
 	}
 	a.chain = chain
-	stream := a.Collector.Stream(ctx, chain, 0)
+	stream := a.Collector.Stream(ctx, chain, from)
 	entries, err := stream.upTo(upTo)
 	if err == nil && len(entries) == 0 {
 		err = ErrNoAnchor
@@ -279,8 +279,11 @@ func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, up
 		return err
 	}
 	a.pos = pos
-	a.next = chain.From(pos.Last.Slot() + 1)
-	stream.unread(entries[chain.From(pos.Last.Slot()+1):])
+	for a.next = 0; entries[a.next].Root != pos.Last.Root; {
+		a.next++
+	}
+	a.next++
+	stream.unread(entries[a.next:])
 	a.stream = stream // it reads ahead already
 	a.Collector.Forget(from)
 	return nil
@@ -325,7 +328,7 @@ func (a *Attempt) justified(ctx context.Context) (primitives.Slot, error) {
 // already and pushes the rest.
 func (a *Attempt) round(ctx context.Context) error {
 	if a.stream == nil {
-		a.stream = a.Collector.Stream(ctx, a.chain, a.next)
+		a.stream = a.Collector.Stream(ctx, a.chain, a.pos.Last.Slot()+1)
 	}
 	defer a.closeStream()
 	a.start = a.next
@@ -379,7 +382,7 @@ func (a *Attempt) chunk(stream *EntryStream) ([]Entry, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("collect from slot %d on: %w", a.chain.Refs[a.start].Slot, err)
+			return nil, fmt.Errorf("collect after slot %d: %w", a.pos.Last.Slot(), err)
 		}
 		out = append(out, e)
 	}
@@ -399,30 +402,33 @@ func (a *Attempt) follow(ctx context.Context) (bool, error) {
 		return false, answer.err
 	}
 	head := answer.head
-	chain, err := a.Collector.Chain(ctx, head, a.chain.Refs[0].Slot)
+	chain, err := a.Collector.Chain(ctx, head, a.chain.from)
 	if err != nil {
 		return false, err
 	}
-	if !chain.Has(a.pos.Last.Slot(), a.pos.Last.Root) {
+	if chain.Canonical([]Entry{a.pos.Last}, a.chain) == 0 {
 		return false, fmt.Errorf("%w: slot %d, which gwat has, is not on the chain of the head at slot %d", ErrReorg, a.pos.Last.Slot(), head.Slot)
 	}
 	a.chain, a.result.Head = chain, head
-	a.next = chain.From(a.pos.Last.Slot() + 1)
-	return a.next < len(chain.Refs), nil
+	left := chain.Count(a.pos.Last.Slot() + 1)
+	a.next = chain.Len() - left
+	return left > 0, nil
 }
+
+// total is how many entries the round has, never less than are done.
+func (a *Attempt) total() int { return max(a.chain.Len(), a.next) - a.start }
 
 // note reports what is odd, beside how far the attempt is.
 func (a *Attempt) note(text string) {
 	a.Report(Report{
 		Phase: PhaseProving, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot,
-		Done: a.next - a.start, Total: len(a.chain.Refs) - a.start, Note: text,
+		Done: a.next - a.start, Total: a.total(), Note: text,
 	})
 }
 
 // tell reports how far the attempt is beyond the position where it began.
 func (a *Attempt) tell(phase Phase, push []Entry) {
-	total := len(a.chain.Refs) - a.start
-	r := Report{Phase: phase, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: total}
+	r := Report{Phase: phase, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: a.total()}
 	if phase == PhasePushing {
 		r.Accepted, r.Push = true, push
 	}

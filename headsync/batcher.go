@@ -28,6 +28,7 @@ func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []
 			return false
 		}
 	}
+	after := a.chain.from
 	for {
 		var e Entry
 		var err error
@@ -41,11 +42,12 @@ func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []
 				return
 			}
 			select {
-			case out <- checkedBatch{err: fmt.Errorf("collect after slot %d: %w", a.chain.Refs[0].Slot, err)}:
+			case out <- checkedBatch{err: fmt.Errorf("collect after slot %d: %w", after, err)}:
 			case <-ctx.Done():
 			}
 			return
 		}
+		after = e.Slot()
 		if !batch.Add(e, a.Limits.Bytes, size()) {
 			if !send(false) {
 				return

@@ -46,13 +46,12 @@ type Beacon interface {
 }
 
 // Collector collects canonical entries. What it keeps of one attempt for the
-// next is bounded, but for the chain. One attempt uses it at a time; its parts
+// next is bounded. One attempt uses it at a time; its parts
 // run concurrently.
 type Collector struct {
-	beacon    Beacon
-	spec      checkpoint.Spec
-	chain     HeaderChain     // of the last call
-	chainFrom primitives.Slot // where it was asked to begin
+	beacon Beacon
+	spec   checkpoint.Spec
+	chain  HeaderChain // of the last call, from where it was asked to begin
 
 	mu        sync.Mutex
 	entries   map[common.Hash]Entry // without creators
@@ -83,9 +82,9 @@ func (c *Collector) Collect(ctx context.Context, head beaconclient.Header, from 
 
 // gather reads all of a chain.
 func (c *Collector) gather(ctx context.Context, chain HeaderChain, progress func(done, total int)) ([]Entry, error) {
-	stream := c.Stream(ctx, chain, 0)
+	stream := c.Stream(ctx, chain, chain.from)
 	defer stream.Close()
-	out := make([]Entry, 0, len(chain.Refs))
+	out := make([]Entry, 0, chain.Len())
 	for {
 		e, err := stream.Next()
 		switch {
@@ -96,14 +95,13 @@ func (c *Collector) gather(ctx context.Context, chain HeaderChain, progress func
 		}
 		out = append(out, e)
 		if progress != nil {
-			progress(len(out), len(chain.Refs))
+			progress(len(out), max(len(out), chain.Len()))
 		}
 	}
 }
 
-// entry reads the i-th block of a chain and the creators of its slot.
-func (c *Collector) entry(ctx context.Context, t HeaderChain, i int) (Entry, error) {
-	ref, parent := t.Refs[i], t.parentOf(i)
+// entry reads a block of a chain and the creators of its slot.
+func (c *Collector) entry(ctx context.Context, ref named) (Entry, error) {
 	c.mu.Lock()
 	e, ok := c.entries[ref.Root]
 	c.mu.Unlock()
@@ -116,11 +114,11 @@ func (c *Collector) entry(ctx context.Context, t HeaderChain, i int) (Entry, err
 		return Entry{}, fmt.Errorf("%w: block %s at slot %d is gone", ErrReorg, ref.Root, ref.Slot)
 	case err != nil:
 		return Entry{}, fmt.Errorf("read block at slot %d: %w", ref.Slot, err)
-	case b.Slot != ref.Slot || b.ParentRoot != parent:
+	case b.Slot != ref.Slot || b.ParentRoot != ref.parent:
 		return Entry{}, fmt.Errorf("%w: by the headers block %s has slot %d and parent %s, by its body slot %d and parent %s",
-			ErrInconsistent, ref.Root, ref.Slot, parent, b.Slot, b.ParentRoot)
+			ErrInconsistent, ref.Root, ref.Slot, ref.parent, b.Slot, b.ParentRoot)
 	}
-	e = Entry{Root: ref.Root, Parent: parent, Info: checkpoint.ConsensusInfo{Slot: ref.Slot, Finalizing: b.Finalization}}
+	e = Entry{Root: ref.Root, Parent: ref.parent, Info: checkpoint.ConsensusInfo{Slot: ref.Slot, Finalizing: b.Finalization}}
 	c.remember(e)
 	return c.withCreators(ctx, e)
 }

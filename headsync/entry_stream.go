@@ -29,22 +29,36 @@ type fetched struct {
 	err   error
 }
 
-// Stream starts to read the chain from an index on; Close ends it.
-func (c *Collector) Stream(ctx context.Context, t HeaderChain, from int) *EntryStream {
+// namesAhead is how many blocks of a chain are named ahead of their reading.
+const namesAhead = 4 * keptEvery
+
+// Stream starts to read the chain from a slot on; Close ends it.
+func (c *Collector) Stream(ctx context.Context, chain HeaderChain, from primitives.Slot) *EntryStream {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &EntryStream{cancel: cancel, queue: make(chan chan fetched, streamAhead)}
-	s.done.Go(func() { s.read(ctx, c, t, from) })
+	names := make(chan named, namesAhead)
+	var namesErr error // set before names is closed
+	s.done.Go(func() {
+		defer close(names)
+		namesErr = c.names(ctx, chain, from, names)
+	})
+	s.done.Go(func() {
+		defer close(s.queue)
+		if s.broken = s.read(ctx, c, names, chain.Tip().Slot); s.broken == nil {
+			s.broken = namesErr
+		}
+	})
 	return s
 }
 
-func (s *EntryStream) read(ctx context.Context, c *Collector, t HeaderChain, from int) {
-	defer close(s.queue)
+// read has the named blocks read; it returns when all are on their way.
+func (s *EntryStream) read(ctx context.Context, c *Collector, names <-chan named, tip primitives.Slot) error {
 	slots := make(chan struct{}, Concurrency)
 	warmed := primitives.Epoch(0)
-	for i := from; i < len(t.Refs); i++ {
+	for ref := range names {
 		// The creators of the next epoch are there when its first block is asked for; a
 		// stream of blocks that are there already asks for them when it comes to them.
-		if next := c.spec.Epoch(t.Refs[i].Slot) + 1; next > warmed && next <= c.spec.Epoch(t.Tip().Slot) && !c.has(t.Refs[i].Root) {
+		if next := c.spec.Epoch(ref.Slot) + 1; next > warmed && next <= c.spec.Epoch(tip) && !c.has(ref.Root) {
 			warmed = next
 			s.done.Go(func() { _, _ = c.creatorsAt(ctx, c.spec.StartSlot(next)) })
 		}
@@ -52,21 +66,21 @@ func (s *EntryStream) read(ctx context.Context, c *Collector, t HeaderChain, fro
 		select {
 		case s.queue <- got:
 		case <-ctx.Done():
-			s.broken = ctx.Err()
-			return
+			return ctx.Err()
 		}
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 			got <- fetched{err: ctx.Err()}
-			return
+			return ctx.Err()
 		}
 		s.done.Go(func() {
-			entry, err := c.entry(ctx, t, i)
+			entry, err := c.entry(ctx, ref)
 			<-slots
 			got <- fetched{entry, err}
 		})
 	}
+	return nil
 }
 
 // Next waits for the next entry; io.EOF after the last one. An error stays.

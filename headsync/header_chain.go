@@ -17,14 +17,18 @@ import (
 // maxWindow bounds the headers that are asked by slot ahead of the walk.
 const maxWindow = 1024
 
-// spareRoom is set aside for the heads that follow while a push runs.
-const spareRoom = 1024
-
-// maxRoom bounds what a head that a beacon node states can make us set aside.
-const maxRoom = 1 << 18
-
-// keptBelow is how many refs below the slot asked for are kept for later calls.
-const keptBelow = 4096
+const (
+	// keptEvery is of how many blocks the far part of a long chain keeps one.
+	keptEvery = 64
+	// nearBlocks at the begin of a chain are kept all: a push comes to them first.
+	nearBlocks = 1 << 14
+	// tipBlocks at its end are kept all: there the chain changes.
+	tipBlocks = 1024
+	// thinSlack is how many more are kept before a chain is thinned.
+	thinSlack = 4096
+	// keptBelow is how many blocks below the slot asked for are kept for later calls.
+	keptBelow = 4096
+)
 
 // BlockRef names a canonical beacon block.
 type BlockRef struct {
@@ -32,59 +36,79 @@ type BlockRef struct {
 	Slot primitives.Slot
 }
 
-// HeaderChain is the canonical chain up to a head as names only, so that a long one
-// costs 40 bytes a slot. Refs rise in slot; each is the parent of the next one,
-// and Parent is the parent of the first.
+// chainRef is a block that a chain keeps; the indices of a chain rise by one a block.
+type chainRef struct {
+	BlockRef
+	index int
+}
+
+// HeaderChain is the canonical chain from a slot up to a head, as names only. A long one
+// keeps its begin and its end, and of what lies between one block in keptEvery, so that
+// its size is bounded: an EntryStream reads the headers between two of them once more.
 type HeaderChain struct {
-	Parent common.Hash
-	Refs   []BlockRef
+	from   primitives.Slot // the chain begins with the first block at or after it
+	parent common.Hash     // of the first block kept; zero if that one lies below from, or is genesis
+	refs   []chainRef      // by slot; it may begin below from
 }
 
-// Tip is the head the chain leads to.
-func (h HeaderChain) Tip() BlockRef { return h.Refs[len(h.Refs)-1] }
+// Tip is the head that the chain leads to.
+func (h HeaderChain) Tip() BlockRef { return h.refs[len(h.refs)-1].BlockRef }
 
-// From is the index of the first block at or after a slot.
-func (h HeaderChain) From(slot primitives.Slot) int {
-	return sort.Search(len(h.Refs), func(i int) bool { return h.Refs[i].Slot >= slot })
-}
+// Len is how many blocks the chain has, at most keptEvery too few.
+func (h HeaderChain) Len() int { return h.Count(h.from) }
 
-// Has tells whether a block is on the chain.
-func (h HeaderChain) Has(slot primitives.Slot, root common.Hash) bool {
-	i := h.From(slot)
-	return i < len(h.Refs) && h.Refs[i] == BlockRef{Root: root, Slot: slot}
-}
-
-func (h HeaderChain) parentOf(i int) common.Hash {
-	if i == 0 {
-		return h.Parent
+// Count is how many blocks the chain has at or after a slot, at most keptEvery too few.
+func (h HeaderChain) Count(slot primitives.Slot) int {
+	i := h.find(max(slot, h.from))
+	if i == len(h.refs) {
+		return 0
 	}
-	return h.Refs[i-1].Root
+	return h.refs[len(h.refs)-1].index - h.refs[i].index + 1
 }
 
-// Canonical is how many of entries, from the first on, are on the chain. They
-// are linked, so one that is on it has all before it on it too.
-func (h HeaderChain) Canonical(entries []Entry) int {
+// find is the place of the first block kept at or after a slot.
+func (h HeaderChain) find(slot primitives.Slot) int {
+	return sort.Search(len(h.refs), func(i int) bool { return h.refs[i].Slot >= slot })
+}
+
+// Has reports whether a block is on the chain and kept.
+func (h HeaderChain) Has(ref BlockRef) bool {
+	i := h.find(ref.Slot)
+	return i < len(h.refs) && h.refs[i].BlockRef == ref
+}
+
+// Canonical is how many of entries, from the first on, are on the chain. They are linked,
+// and of the chain old: one that is on it, or not above a block that both chains have, has
+// all before it on it too.
+func (h HeaderChain) Canonical(entries []Entry, old HeaderChain) int {
+	shared := -1
+	for i := len(old.refs) - 1; i >= 0 && shared < 0; i-- {
+		if h.Has(old.refs[i].BlockRef) {
+			shared = i
+		}
+	}
 	for i := len(entries); i > 0; i-- {
-		if h.Has(entries[i-1].Slot(), entries[i-1].Root) {
+		e := entries[i-1]
+		if h.Has(BlockRef{e.Root, e.Slot()}) || shared >= 0 && e.Slot() <= old.refs[shared].Slot {
 			return i
 		}
 	}
 	return 0
 }
 
-// Chain gives the chain from the first block at or after slot from up to head.
-// Only what is new since the last call is read. Errors: ErrReorg if a block is no
-// longer to be had, ErrInconsistent, and the client's.
+// Chain returns the chain from the first block at or after slot from up to head.
+// Only what is new since the last call is read. Errors: ErrReorg if a block is
+// gone, ErrInconsistent, and the client's.
 func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from primitives.Slot) (HeaderChain, error) {
-	known, begins := c.chain, c.chainFrom
-	if begins <= from && len(known.Refs) > 0 && known.Tip().Root == head.Root {
+	known, begins := c.chain, c.chain.from
+	if begins <= from && len(known.refs) > 0 && known.Tip().Root == head.Root {
 		return known.since(from), nil
 	}
-	newer := make([]BlockRef, 1, 1+c.room(head.Slot, from, known))
-	newer[0] = BlockRef{head.Root, head.Slot}
+	newer := descent{}
+	newer.add(BlockRef{head.Root, head.Slot})
 	parent := head.ParentRoot
-	w := walk{c: c, from: from, window: 1}
-	if len(known.Refs) == 0 {
+	w := walk{c: c, from: from, window: 1, atOnce: Concurrency}
+	if len(known.refs) == 0 {
 		w.window = maxWindow // all of it is new
 	}
 	linked := false
@@ -94,10 +118,16 @@ func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from pr
 				return c.join(known, i+1, newer).since(from), nil
 			}
 			linked = true
-			for ; i >= 0; i-- { // what is known begins too late: go on below it
-				newer = append(newer, known.Refs[i])
+			newer.addChain(known.refs[:i+1]) // what is known begins too late: go on below it
+			first := known.refs[0]
+			parent, slot, known = known.parent, first.Slot, HeaderChain{}
+			if parent == (common.Hash{}) {
+				h, err := w.header(ctx, first.Root, slot+1, slot)
+				if err != nil {
+					return HeaderChain{}, err
+				}
+				parent = h.ParentRoot
 			}
-			parent, slot, known = known.Parent, known.Refs[0].Slot, HeaderChain{}
 			continue
 		}
 		h, err := w.header(ctx, parent, slot, known.below(slot))
@@ -110,73 +140,210 @@ func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from pr
 		if h.Slot < from {
 			break
 		}
-		newer = append(newer, BlockRef{h.Root, h.Slot})
+		newer.add(BlockRef{h.Root, h.Slot})
 		parent, slot = h.ParentRoot, h.Slot
 	}
-	slices.Reverse(newer)
-	if !linked && len(c.chain.Refs) > 0 {
+	if !linked && len(c.chain.refs) > 0 {
 		c.forgetCommittees() // it may be the chain of another network
 	}
-	c.chain, c.chainFrom = HeaderChain{Parent: parent, Refs: newer}, from
+	c.chain = HeaderChain{from: from, parent: parent, refs: newer.ascending()}
 	return c.chain, nil
 }
 
-// room is how many blocks the walk may find at the most, bounded, and some that
-// will follow: a long chain that grew by doubling would leave as much behind.
-func (c *Collector) room(head, from primitives.Slot, known HeaderChain) int {
-	low := max(from, known.below(head))
-	if head <= low {
-		return 0
-	}
-	return int(min(head-low, maxRoom)) + spareRoom
-}
-
-// join appends what was walked, newest first, to the first n refs of the known
-// chain. A chain that somebody reads is never written to.
-func (c *Collector) join(known HeaderChain, n int, newer []BlockRef) HeaderChain {
-	slices.Reverse(newer)
-	refs := known.Refs
+// join appends what was walked to the first n blocks that the known chain keeps. A chain
+// that somebody reads is never written to.
+func (c *Collector) join(known HeaderChain, n int, newer descent) HeaderChain {
+	refs := known.refs
 	if n < len(refs) {
 		refs = slices.Clip(refs[:n])
 		c.forgetCreators() // the branch may have other committees
 	}
-	c.chain = HeaderChain{Parent: known.Parent, Refs: append(refs, newer...)}
+	last := refs[n-1].index
+	added := newer.ascending()
+	for i := range added {
+		added[i].index += last + 1 - newer.oldest()
+	}
+	c.chain = HeaderChain{from: known.from, parent: known.parent, refs: append(refs, added...)}
+	c.chain.thin()
 	return c.chain
 }
 
-// since is the part of a chain from a slot on.
+// thin leaves out of a long chain what it need not keep.
+func (h *HeaderChain) thin() {
+	first, last := h.refs[0].index, h.refs[len(h.refs)-1].index
+	if len(h.refs) > nearBlocks+tipBlocks+(last-first)/keptEvery+2*thinSlack {
+		h.refs = thinned(slices.Clone(h.refs), func(index int) bool {
+			return index-first < nearBlocks || last-index < tipBlocks
+		})
+	}
+}
+
+// thinned keeps, in place, what all says and of the rest one in keptEvery, whichever way
+// the indices go.
+func thinned(refs []chainRef, all func(index int) bool) []chainRef {
+	out := refs[:1]
+	for i := 1; i < len(refs); i++ {
+		gap := 0
+		if i+1 < len(refs) {
+			gap = max(refs[i+1].index-out[len(out)-1].index, out[len(out)-1].index-refs[i+1].index)
+		}
+		if i+1 == len(refs) || gap > keptEvery || all(refs[i].index) {
+			out = append(out, refs[i])
+		}
+	}
+	return out
+}
+
+// since is the same chain from a later slot on.
 func (h HeaderChain) since(slot primitives.Slot) HeaderChain {
-	i := h.From(slot)
-	return HeaderChain{Parent: h.parentOf(i), Refs: h.Refs[i:]}
+	h.from = slot
+	return h
 }
 
 // Forget drops what is kept of slots long before one: no attempt begins there again.
 func (c *Collector) Forget(before primitives.Slot) {
-	if i := c.chain.From(before); i > keptBelow {
-		kept := c.chain.since(before)
-		c.chain, c.chainFrom = HeaderChain{Parent: kept.Parent, Refs: slices.Clone(kept.Refs)}, before
+	h := c.chain
+	i := h.find(before)
+	if i <= keptBelow || i == len(h.refs) {
+		return
 	}
+	parent := h.refs[i-1].Root
+	if h.refs[i].index-h.refs[i-1].index > 1 { // what lies between them may be asked for
+		i, parent = i-1, common.Hash{}
+	}
+	c.chain = HeaderChain{from: before, parent: parent, refs: slices.Clone(h.refs[i:])}
 }
 
 // Reset drops the chain: an answer in it was wrong, or is no longer right.
 func (c *Collector) Reset() {
-	c.chain, c.chainFrom = HeaderChain{}, 0
+	c.chain = HeaderChain{}
 	c.forgetCommittees()
 }
 
-// endsAt finds the ref with a root among those below a slot: if it is on the
-// chain it is the last of them.
+// endsAt finds the block with a root below a slot: if the chain keeps it, it is the last
+// one kept below it.
 func (h HeaderChain) endsAt(root common.Hash, slot primitives.Slot) (int, bool) {
-	i := h.From(slot) - 1
-	return i, i >= 0 && h.Refs[i].Root == root
+	i := h.find(slot) - 1
+	return i, i >= 0 && h.refs[i].Root == root
 }
 
-// below is the slot of the newest ref below a slot: the walk can end there.
+// below is the slot of the newest block kept below a slot: the walk can end there.
 func (h HeaderChain) below(slot primitives.Slot) primitives.Slot {
-	if i := h.From(slot) - 1; i >= 0 {
-		return h.Refs[i].Slot
+	if i := h.find(slot) - 1; i >= 0 {
+		return h.refs[i].Slot
 	}
 	return 0
+}
+
+// descent is a chain as a walk finds it, newest block first; its indices fall from 0. It
+// keeps the end, and, as the walk may end anywhere, what it found last.
+type descent struct {
+	refs []chainRef
+	next int // index of the next block, the negative of how many there are
+	from int // place from which on all blocks are kept
+}
+
+func (d *descent) add(b BlockRef) {
+	d.refs = append(d.refs, chainRef{b, d.next})
+	d.next--
+	d.thin()
+}
+
+// addChain adds what a chain keeps, whose newest block comes next.
+func (d *descent) addChain(refs []chainRef) {
+	shift := d.next - refs[len(refs)-1].index
+	for _, r := range slices.Backward(refs) {
+		d.refs = append(d.refs, chainRef{r.BlockRef, r.index + shift})
+	}
+	d.next = refs[0].index + shift - 1
+	d.thin()
+}
+
+func (d *descent) thin() {
+	end := len(d.refs) - nearBlocks
+	if end-d.from < thinSlack {
+		return
+	}
+	kept := thinned(d.refs[max(d.from-1, 0):end], func(index int) bool { return -index < tipBlocks })
+	far := max(d.from-1, 0) + len(kept)
+	d.refs = append(d.refs[:far], d.refs[end:]...)
+	d.from = far
+}
+
+// oldest is the index of the oldest block.
+func (d *descent) oldest() int { return d.next + 1 }
+
+// ascending returns the blocks oldest first, with room for some that follow.
+func (d *descent) ascending() []chainRef {
+	out := make([]chainRef, 0, len(d.refs)+tipBlocks)
+	for _, r := range slices.Backward(d.refs) {
+		out = append(out, r)
+	}
+	return out
+}
+
+// named is a block of a chain and its parent.
+type named struct {
+	BlockRef
+	parent common.Hash
+}
+
+// names sends the blocks of a chain at or after a slot in order. What the chain does not
+// keep is read once more.
+func (c *Collector) names(ctx context.Context, h HeaderChain, from primitives.Slot, out chan<- named) error {
+	from = max(from, h.from)
+	send := func(n named) bool {
+		if n.Slot < from {
+			return true
+		}
+		select {
+		case out <- n:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for i := h.find(from); i < len(h.refs); i++ {
+		parent := h.parent
+		if i > 0 {
+			parent = h.refs[i-1].Root
+		}
+		between := []named{{h.refs[i].BlockRef, parent}}
+		if i > 0 && h.refs[i].index-h.refs[i-1].index > 1 {
+			var err error
+			if between, err = c.between(ctx, h.refs[i-1], h.refs[i]); err != nil {
+				return err
+			}
+		}
+		for _, n := range between {
+			if !send(n) {
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// between reads the blocks after low up to high, along the parent roots from high.
+func (c *Collector) between(ctx context.Context, low, high chainRef) ([]named, error) {
+	w := walk{c: c, from: low.Slot + 1, window: maxWindow, atOnce: Concurrency / 3}
+	out := make([]named, 0, high.index-low.index)
+	for root, slot := high.Root, high.Slot+1; root != low.Root; {
+		if slot <= low.Slot+1 {
+			return nil, fmt.Errorf("%w: the block at slot %d is no descendant of block %s at slot %d, as it was before", ErrInconsistent, slot, low.Root, low.Slot)
+		}
+		h, err := w.header(ctx, root, slot, low.Slot+1)
+		if err != nil {
+			return nil, err
+		}
+		if h.Slot >= slot {
+			return nil, fmt.Errorf("%w: the parent %s of the block at slot %d says slot %d", ErrInconsistent, h.Root, slot, h.Slot)
+		}
+		out = append(out, named{BlockRef{h.Root, h.Slot}, h.ParentRoot})
+		root, slot = h.ParentRoot, h.Slot
+	}
+	slices.Reverse(out)
+	return out, nil
 }
 
 // walk reads headers: by slot ahead as guesses, by root where they do not fit.
@@ -184,6 +351,7 @@ type walk struct {
 	c      *Collector
 	from   primitives.Slot
 	window primitives.Slot
+	atOnce int // headers in flight
 	ahead  map[common.Hash]beaconclient.Header
 }
 
@@ -223,7 +391,7 @@ func (w *walk) header(ctx context.Context, root common.Hash, slot, end primitive
 func (w *walk) readAhead(ctx context.Context, low, high primitives.Slot) error {
 	found := make([]*beaconclient.Header, high-low)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(Concurrency)
+	g.SetLimit(w.atOnce)
 	for slot := low; slot < high; slot++ {
 		g.Go(func() error {
 			h, err := w.c.beacon.Header(ctx, beaconclient.AtSlot(slot))

@@ -40,20 +40,20 @@ func TestCheckLinked(t *testing.T) {
 }
 
 func chainOf(entries ...Entry) HeaderChain {
-	t := HeaderChain{Parent: entries[0].Parent}
-	for _, e := range entries {
-		t.Refs = append(t.Refs, BlockRef{Root: e.Root, Slot: e.Slot()})
+	h := HeaderChain{parent: entries[0].Parent}
+	for i, e := range entries {
+		h.refs = append(h.refs, chainRef{BlockRef{Root: e.Root, Slot: e.Slot()}, i})
 	}
-	return t
+	return h
 }
 
 func TestCanonical(t *testing.T) {
 	push := []Entry{entry(5), entry(6), entry(7)}
-	require.Equal(t, 3, chainOf(append(push[:3:3], entry(8))...).Canonical(push))
+	require.Equal(t, 3, chainOf(append(push[:3:3], entry(8))...).Canonical(push, HeaderChain{}))
 	fork := entry(6)
 	fork.Root = root(600)
-	require.Equal(t, 1, chainOf(entry(5), fork).Canonical(push))
-	require.Equal(t, 0, chainOf(fork).Canonical(push))
+	require.Equal(t, 1, chainOf(entry(5), fork).Canonical(push, HeaderChain{}))
+	require.Equal(t, 0, chainOf(fork).Canonical(push, HeaderChain{}))
 }
 
 func TestSpinesAreNamedOnce(t *testing.T) {

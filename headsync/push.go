@@ -308,11 +308,11 @@ func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry, read head
 	if head.Root == a.chain.Tip().Root {
 		return entries, answered, nil
 	}
-	chain, err := a.Collector.Chain(ctx, head, a.chain.Refs[0].Slot)
+	chain, err := a.Collector.Chain(ctx, head, a.chain.from)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if n := chain.Canonical(entries); n < len(entries) {
+	if n := chain.Canonical(entries, a.chain); n < len(entries) {
 		return entries[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(entries))
 	}
 	return entries, answered, nil

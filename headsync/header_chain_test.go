@@ -1,0 +1,183 @@
+package headsync
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+)
+
+// longBeacon has a chain with a block in each slot but every seventh. From fork on, if it
+// is set, the blocks are those of another branch.
+type longBeacon struct {
+	Beacon
+	fork  primitives.Slot
+	reads atomic.Int64 // of headers
+}
+
+func (b *longBeacon) root(slot primitives.Slot) (root common.Hash) {
+	binary.BigEndian.PutUint64(root[:], uint64(slot)+1)
+	if b.fork > 0 && slot >= b.fork {
+		root[31] = byte(b.fork) | 1
+	}
+	return root
+}
+
+func (b *longBeacon) parent(slot primitives.Slot) common.Hash {
+	if slot--; slot%7 == 3 {
+		slot--
+	}
+	return b.root(slot)
+}
+
+func (b *longBeacon) Header(_ context.Context, id beaconclient.BlockID) (beaconclient.Header, error) {
+	b.reads.Add(1)
+	slot := primitives.Slot(0)
+	if root := common.HexToHash(string(id)); id[0] == '0' && len(id) > 2 && id[1] == 'x' {
+		slot = primitives.Slot(binary.BigEndian.Uint64(root[:])) - 1
+		if b.root(slot) != root {
+			return beaconclient.Header{}, beaconclient.ErrNotFound
+		}
+	} else {
+		for _, digit := range id {
+			slot = 10*slot + primitives.Slot(digit-'0')
+		}
+	}
+	if slot%7 == 3 {
+		return beaconclient.Header{}, beaconclient.ErrNotFound
+	}
+	return beaconclient.Header{Root: b.root(slot), ParentRoot: b.parent(slot), Slot: slot, Canonical: true}, nil
+}
+
+func (b *longBeacon) Block(_ context.Context, id beaconclient.BlockID) (beaconclient.Block, error) {
+	root := common.HexToHash(string(id))
+	slot := primitives.Slot(binary.BigEndian.Uint64(root[:])) - 1
+	return beaconclient.Block{Slot: slot, ParentRoot: b.parent(slot)}, nil
+}
+
+func (b *longBeacon) Committees(_ context.Context, _ beaconclient.StateID, epoch primitives.Epoch) (out []beaconclient.Committee, _ error) {
+	for i := range primitives.Slot(32) {
+		out = append(out, beaconclient.Committee{Slot: 32*primitives.Slot(epoch) + i, Validators: []uint64{1}})
+	}
+	return out, nil
+}
+
+func (b *longBeacon) WithdrawalCredentials(context.Context, beaconclient.StateID, []uint64) (map[uint64]common.Hash, error) {
+	return map[uint64]common.Hash{1: {}}, nil
+}
+
+func (b *longBeacon) head(slot primitives.Slot) beaconclient.Header {
+	return beaconclient.Header{Root: b.root(slot), ParentRoot: b.parent(slot), Slot: slot}
+}
+
+// requireStream reads a chain from a slot on and requires every block of the beacon's.
+func (b *longBeacon) requireStream(t *testing.T, c *Collector, chain HeaderChain, from primitives.Slot) []Entry {
+	t.Helper()
+	stream := c.Stream(t.Context(), chain, from)
+	defer stream.Close()
+	var out []Entry
+	for slot := from; slot <= chain.Tip().Slot; slot++ {
+		if slot%7 == 3 {
+			continue
+		}
+		e, err := stream.Next()
+		require.NoError(t, err)
+		require.Equal(t, slot, e.Slot())
+		require.Equal(t, b.root(slot), e.Root)
+		out = append(out, e)
+	}
+	_, err := stream.Next()
+	require.ErrorIs(t, err, io.EOF)
+	require.NoError(t, CheckLinked(out))
+	return out
+}
+
+// A chain of any length takes a bounded part of memory, and all of it can be read.
+func TestLongChainIsThinned(t *testing.T) {
+	t.Parallel()
+	const from, top = 100, 60_001
+	b := &longBeacon{}
+	c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 1})
+	chain, err := c.Chain(t.Context(), b.head(top), from)
+	require.NoError(t, err)
+	blocks := 0
+	for slot := from; slot <= top; slot++ {
+		if slot%7 != 3 {
+			blocks++
+		}
+	}
+	require.Equal(t, blocks, chain.Len(), "all are counted")
+	limit := nearBlocks + tipBlocks + blocks/keptEvery + 2*thinSlack
+	require.Less(t, len(chain.refs), limit)
+	for i, r := range chain.refs[1:] {
+		require.LessOrEqual(t, r.index-chain.refs[i].index, keptEvery)
+	}
+	entries := b.requireStream(t, c, chain, from)
+	require.Len(t, entries, blocks)
+	b.requireStream(t, c, chain, 45_000) // it begins where only one in keptEvery is kept
+
+	// The head moves on: nothing is read twice, and what was read is on the new chain.
+	for slot := primitives.Slot(top + 1); slot < top+3000; slot++ {
+		if slot%7 == 3 {
+			continue
+		}
+		before := b.reads.Load()
+		longer, err := c.Chain(t.Context(), b.head(slot), from)
+		require.NoError(t, err)
+		require.LessOrEqual(t, b.reads.Load()-before, int64(1))
+		require.Less(t, len(longer.refs), limit+3000/keptEvery)
+		require.Equal(t, len(entries), longer.Canonical(entries, chain))
+		chain = longer
+	}
+
+	// The beacon leaves the chain in its thinned part: what is below the fork stays.
+	const fork = 40_000
+	b.fork = fork
+	other, err := c.Chain(t.Context(), b.head(top+4000), from)
+	require.NoError(t, err)
+	kept := other.Canonical(entries, chain)
+	require.Less(t, entries[kept-1].Slot(), primitives.Slot(fork))
+	require.Greater(t, entries[kept-1].Slot(), primitives.Slot(fork-2*keptEvery))
+	require.Zero(t, other.Canonical(entries[kept+2*keptEvery:], HeaderChain{}))
+	b.requireStream(t, c, other, 35_000)
+
+	// What comes long before the slot asked for is dropped.
+	c.Forget(30_000)
+	require.GreaterOrEqual(t, c.chain.refs[0].Slot, primitives.Slot(30_000-2*keptEvery))
+	again, err := c.Chain(t.Context(), b.head(top+4000), 50_000)
+	require.NoError(t, err)
+	b.requireStream(t, c, again, 50_000)
+	below, err := c.Chain(t.Context(), b.head(top+4000), 20_000)
+	require.NoError(t, err)
+	b.requireStream(t, c, below, 20_000)
+}
+
+// The beacon leaves the chain after it was named: what is thinned ends the stream.
+func TestThinnedPartThatChanged(t *testing.T) {
+	t.Parallel()
+	b := &longBeacon{}
+	c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 1})
+	chain, err := c.Chain(t.Context(), b.head(50_000), 0)
+	require.NoError(t, err)
+	b.fork = 30_000
+	stream := c.Stream(t.Context(), chain, 29_000)
+	defer stream.Close()
+	var last Entry
+	for err == nil {
+		var e Entry
+		if e, err = stream.Next(); err == nil {
+			last = e
+		}
+	}
+	require.True(t, errors.Is(err, ErrReorg) || errors.Is(err, ErrInconsistent), "%v", err)
+	require.Less(t, last.Slot(), primitives.Slot(30_000))
+}
