@@ -59,3 +59,12 @@ func MaskPath(text string) string {
 	}
 	return text
 }
+
+// MaskWord returns a word of a command line as an error may repeat it: one that may be a
+// secret in the wrong place is left out.
+func MaskWord(word string) string {
+	if len(word) < 16 {
+		return word
+	}
+	return MaskPath(word)
+}

@@ -133,6 +133,7 @@ func (g *Gate) forwardHTTP(w http.ResponseWriter, r *http.Request, rec *records,
 		rec.finish(0, &callerError{io.ErrClosedPipe})
 	case readErr != nil:
 		rec.finish(0, &cutError{g.at, readErr})
+		_ = http.NewResponseController(w).Flush() // what came is passed on
 	default:
 		rec.finish(answer.status, nil)
 		return

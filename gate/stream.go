@@ -195,22 +195,32 @@ func (e *refusedHandshake) Error() string {
 
 // alive reports whether an idle connection is still open and has nothing to read.
 func alive(c net.Conn) bool {
+	_, err := peekByte(c)
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, errors.ErrUnsupported)
+}
+
+// hungUp reports whether the peer has closed the connection and all that it sent is read.
+func hungUp(c net.Conn) bool {
+	n, err := peekByte(c)
+	return n == 0 && err == nil || errors.Is(err, net.ErrClosed)
+}
+
+// peekByte looks for a byte that could be read at once.
+func peekByte(c net.Conn) (n int, err error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return true
+		return 0, errors.ErrUnsupported
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return 0, err
 	}
-	open := false
-	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		open = errors.Is(err, syscall.EAGAIN)
-		return true
+	var b [1]byte
+	// Control and not Read, which would wait for a reader of the connection.
+	failed := raw.Control(func(fd uintptr) {
+		n, _, err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	})
-	return err == nil && open
+	return n, errors.Join(failed, err)
 }
 
 func (w *ipcWriter) flush() error { return w.w.Flush() }

@@ -52,7 +52,7 @@ func (l *link) pipe(b *streamBackend, q *request, r io.Reader) error {
 func (l *link) uplink(b *streamBackend) (*uplink, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.up != nil && !l.up.gone() {
+	if l.up != nil && !l.up.gone() && !hungUp(l.up.s.conn()) {
 		return l.up, nil
 	}
 	s := b.take(l.header.Get("Authorization"))
@@ -198,12 +198,12 @@ func (up *uplink) read() {
 			err = up.pass(r)
 		}
 	}
-	up.s.end(nil)
 	up.mu.Lock()
 	up.lost = true
 	left, bound := up.waiting, up.bound
 	up.waiting = nil
 	up.mu.Unlock()
+	up.s.end(nil)
 	if up.l.ctx.Err() != nil {
 		for _, w := range left {
 			w.rec.finish(0, &callerError{io.ErrClosedPipe})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v4"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
@@ -70,9 +71,8 @@ func readSecret(path string) ([]byte, error) {
 
 // checkSecretPath refuses a secret in place of its path, which errors would repeat.
 func checkSecretPath(path string) error {
-	bare := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(path), "0x"), "0X")
-	if len(bare) == 2*jwtSecretLen && isHex(bare) {
-		return failure.Newf(failure.NeedsHuman, "JWT secret: this is the secret itself; want the path of a file that holds it")
+	if err := endpoint.CheckSecretPath(path); err != nil {
+		return failure.Newf(failure.NeedsHuman, "JWT secret %w", err)
 	}
 	return nil
 }

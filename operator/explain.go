@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
@@ -45,5 +46,5 @@ func Explain(out io.Writer, name string) error {
 		_, err := io.WriteString(out, text.String())
 		return err
 	}
-	return exit.Errorf(exit.Usage, "no finding is called %.100q%s; `syncd explain` lists them", name, settings.DidYouMean(name, Findings()))
+	return exit.Errorf(exit.Usage, "no finding is called %.100q%s; `syncd explain` lists them", endpoint.MaskWord(name), settings.DidYouMean(name, Findings()))
 }

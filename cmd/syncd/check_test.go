@@ -95,7 +95,7 @@ func TestCheckFindings(t *testing.T) {
 				}))
 				t.Cleanup(limiting.Close)
 				f.beacon = limiting.URL
-			}, nil, exit.Unreachable, []string{"fail  beacon", "429: slow down", "point syncd at the beacon node itself, or raise the limit"},
+			}, nil, exit.Unreachable, []string{"fail  beacon", "(HTTP 429)", "slow down", "point syncd at the beacon node itself, or raise the limit"},
 		},
 		"dag API off": {
 			func(f *fakeNodes) { delete(f.answers, "dag_validateSpines"); delete(f.answers, "dag_syncSlotInfo") }, nil, exit.Unreachable,

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/gwatsync/syncd/internal/commandline"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/ui/terminal/quietstart"
@@ -37,13 +38,11 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	// Go dies of SIGPIPE on stdout and stderr even where its parent ignores it, as
 	// systemd does: a restart of journald would end syncd.
 	signal.Ignore(syscall.SIGPIPE)
 	stderr := logs.NewWriter(os.Stderr)
-	go obeySignals(signals, cancel, func() {
+	commandline.ObeySignals(cancel, func() {
 		fmt.Fprintln(stderr, "syncd: stopped by force")
 		stderr.Close(forcedFlush)
 		os.Exit(exit.Forced)
@@ -61,21 +60,4 @@ func main() {
 	code := execute(ctx, std)
 	stderr.Close(lastFlush)
 	os.Exit(code)
-}
-
-// sameSignal is how long after the first signal another one is the same: a wrapper,
-// such as timeout or npm, signals its child and then the group that the child is in.
-const sameSignal = 300 * time.Millisecond
-
-// obeySignals stops gracefully on the first signal and by force on a later one.
-func obeySignals(signals <-chan os.Signal, stop, force func()) {
-	<-signals
-	first := time.Now()
-	stop()
-	for range signals {
-		if time.Since(first) >= sameSignal {
-			force()
-			return
-		}
-	}
 }

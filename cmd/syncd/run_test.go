@@ -21,7 +21,7 @@ import (
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
-var apiLine = regexp.MustCompile(`\bapi"?[:=]"(http://127\.0\.0\.1:\d+)"`)
+var apiLine = regexp.MustCompile(`\bapi"?[:=]"(http://[^"]+)"`)
 
 // startRun starts `syncd run` on endpoints and gives the URL of its API.
 func startRun(t *testing.T, gwat, beacon string, more ...string) (url string, stderr *buffer, stop func() int) {

@@ -35,7 +35,7 @@ func Unknown(_ context.Context, cmd *cli.Command) error {
 	for _, c := range cmd.Commands {
 		names = append(names, c.Name)
 	}
-	return exit.Errorf(exit.Usage, "unknown command %q%s; `syncd help` lists the commands", masked(name), settings.DidYouMean(name, names))
+	return exit.Errorf(exit.Usage, "unknown command %q%s; `syncd help` lists the commands", endpoint.MaskWord(name), settings.DidYouMean(name, names))
 }
 
 // NoArguments refuses what stands behind the flags: a forgotten -- would otherwise be
@@ -43,7 +43,7 @@ func Unknown(_ context.Context, cmd *cli.Command) error {
 func NoArguments(action cli.ActionFunc) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
 		if cmd.Args().Present() {
-			return exit.Errorf(exit.Usage, "unexpected argument %q; `%s --help` lists the flags", masked(cmd.Args().First()), cmd.FullName())
+			return exit.Errorf(exit.Usage, "unexpected argument %q; `%s --help` lists the flags", endpoint.MaskWord(cmd.Args().First()), cmd.FullName())
 		}
 		return action(ctx, cmd)
 	}
@@ -100,12 +100,4 @@ func OneOf(cmd *cli.Command, name, want string, values ...string) (string, error
 		return "", exit.Errorf(exit.Usage, "--%s is %q: want %s", name, value, want)
 	}
 	return value, nil
-}
-
-// masked leaves out a word that may be a secret on the wrong place of a command line.
-func masked(word string) string {
-	if len(word) < 16 {
-		return word
-	}
-	return endpoint.MaskPath(word)
 }
