@@ -16,7 +16,6 @@ import (
 	"github.com/gwatsync/syncd/internal/commandline"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
-	"github.com/gwatsync/syncd/ui/terminal/quietstart"
 )
 
 // version is set by the linker in a release build.
@@ -33,7 +32,6 @@ const (
 )
 
 func main() {
-	quietstart.Over()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

@@ -120,11 +120,12 @@ type screen struct {
 	row, col int
 	width    int
 	rest     string // of a sequence that is not whole yet
+	last     rune   // written
 }
 
 func newScreen(width int) *screen { return &screen{lines: [][]rune{nil}, width: width} }
 
-var sequence = regexp.MustCompile(`^\x1b\[([?0-9;]*)([A-Za-z])`)
+var sequence = regexp.MustCompile(`^\x1b\[([?<>=0-9;$]*)([A-Za-z@])`)
 
 func (s *screen) write(text string) {
 	text = s.rest + text
@@ -152,16 +153,54 @@ func (s *screen) write(text string) {
 
 func (s *screen) obey(command, args string) {
 	n, err := strconv.Atoi(args)
-	if err != nil {
+	if err != nil || n == 0 {
 		n = 1
 	}
+	line := s.lines[s.row]
 	switch command {
 	case "A":
 		s.row = max(0, s.row-n)
+	case "B":
+		s.row = min(len(s.lines)-1, s.row+n)
+	case "C":
+		s.col += n
 	case "D":
 		s.col = max(0, s.col-n)
+	case "G":
+		s.col = n - 1
+	case "Z": // back to the n-th stop
+		s.col = max(0, ((s.col+tabStop-1)/tabStop-n)*tabStop)
+	case "L":
+		for range n {
+			s.lines = slices.Insert(s.lines, s.row, nil)
+		}
+	case "M":
+		s.lines = slices.Delete(s.lines, s.row, min(len(s.lines), s.row+n))
+		if s.row == len(s.lines) {
+			s.lines = append(s.lines, nil)
+		}
+	case "P":
+		if s.col < len(line) {
+			s.lines[s.row] = slices.Delete(line, s.col, min(len(line), s.col+n))
+		}
+	case "@":
+		if s.col < len(line) {
+			s.lines[s.row] = slices.Insert(line, s.col, []rune(strings.Repeat(" ", n))...)
+		}
+	case "X":
+		for i := s.col; i < min(len(line), s.col+n); i++ {
+			line[i] = ' '
+		}
+	case "b":
+		for range n {
+			s.put(s.last)
+		}
 	case "K":
-		if line := s.lines[s.row]; args == "2" {
+		if args == "1" {
+			for i := range min(len(line), s.col+1) {
+				line[i] = ' '
+			}
+		} else if args == "2" {
 			s.lines[s.row] = nil
 		} else if s.col < len(line) {
 			s.lines[s.row] = line[:s.col]
@@ -172,10 +211,16 @@ func (s *screen) obey(command, args string) {
 	}
 }
 
+const tabStop = 8
+
 func (s *screen) put(r rune) {
 	switch {
 	case r == '\r':
 		s.col = 0
+	case r == '\b':
+		s.col = max(0, s.col-1)
+	case r == '\t':
+		s.col = (s.col/tabStop + 1) * tabStop
 	case r == '\n':
 		if s.row++; s.row == len(s.lines) {
 			s.lines = append(s.lines, nil)
@@ -188,6 +233,7 @@ func (s *screen) put(r rune) {
 		line[s.col] = r
 		s.lines[s.row] = line
 		s.col++
+		s.last = r
 	}
 }
 

@@ -38,11 +38,12 @@ type frame struct {
 
 // The sizes of a view.
 const (
-	labelWidth   = 11
-	barWidth     = 24
-	minWidth     = 20
-	defaultWidth = 80
-	allStages    = 104 // columns for the label and the names of all stages in a row
+	labelWidth    = 11
+	barWidth      = 24
+	minWidth      = 20
+	defaultWidth  = 80
+	defaultHeight = 24
+	allStages     = 104 // columns for the label and the names of all stages in a row
 )
 
 // render gives at most height lines of at most width columns.

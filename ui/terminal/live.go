@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -17,6 +17,7 @@ const redraw = 500 * time.Millisecond
 // live draws below the lines that stay.
 type live struct {
 	program *tea.Program
+	out     *drawing
 	done    chan struct{} // closed by the program's end
 	stop    chan struct{}
 	once    sync.Once
@@ -26,23 +27,36 @@ type live struct {
 
 	mu      sync.Mutex
 	changes changes
+
+	printing sync.Mutex
+	drawn    bool     // a picture is on the terminal
+	early    []string // lines from before
 }
 
 func openLive(o Options) *live {
-	m := newModel(o)
+	m, out := newModel(o), newDrawing(o.Out)
 	options := []tea.ProgramOption{
-		tea.WithOutput(o.Out), tea.WithoutSignalHandler(), tea.WithoutBracketedPaste(), tea.WithEnvironment(o.Environ),
+		tea.WithOutput(out.writer()), tea.WithoutSignalHandler(), tea.WithEnvironment(o.Environ), tea.WithWindowSize(defaultWidth, defaultHeight),
 	}
 	if o.In != nil {
 		options = append(options, tea.WithInput(o.In))
 	} else {
 		options = append(options, tea.WithInput(nil))
 	}
-	v := &live{program: tea.NewProgram(m, options...), done: make(chan struct{}), stop: make(chan struct{}), width: m.told}
+	v := &live{program: tea.NewProgram(m, options...), out: out, done: make(chan struct{}), stop: make(chan struct{}), width: m.told}
 	v.loops.Go(func() {
 		defer close(v.done)
 		// Its errors are those of a terminal that went away: nobody can be told.
 		_, _ = v.program.Run()
+	})
+	v.loops.Go(func() {
+		select {
+		case <-v.out.drawn:
+		case <-v.done:
+		case <-v.stop: // with Close, which prints what is left
+			return
+		}
+		v.printEarly()
 	})
 	v.loops.Go(func() {
 		tick := time.NewTicker(redraw)
@@ -75,18 +89,56 @@ func (v *live) Show(u Update) {
 // Print breaks the line itself: the library leaves the rest of what was there
 // before behind a line that the terminal broke.
 func (v *live) Print(line string) {
+	v.printing.Lock()
+	defer v.printing.Unlock()
+	if !v.drawn {
+		v.early = append(v.early, line)
+		return
+	}
+	v.print(line)
+}
+
+func (v *live) print(line string) {
 	width := max(int(v.width.Load()), minWidth)
 	v.program.Send(tea.Println(ansi.Wrap(CleanLine(line), width-1, " "))())
+}
+
+// printEarly prints what came before the first picture: the library would write it
+// over what is on the terminal, as it takes the whole window for the picture then.
+func (v *live) printEarly() {
+	v.printing.Lock()
+	defer v.printing.Unlock()
+	v.drawn = true
+	for _, line := range v.early {
+		select {
+		case <-v.done: // without a picture, as on a terminal that is gone
+			_, _ = io.WriteString(v.out, CleanLine(line)+"\n")
+		default:
+			v.print(line)
+		}
+	}
+	v.early = nil
 }
 
 func (v *live) Writer() io.Writer     { return lineWriter{v} }
 func (v *live) Done() <-chan struct{} { return v.done }
 
 func (v *live) Close() {
-	v.once.Do(func() { close(v.stop) })
+	v.once.Do(func() {
+		close(v.stop)
+		select {
+		case <-v.out.drawn:
+		case <-v.done:
+		case <-time.After(firstPicture):
+		}
+		v.printEarly()
+	})
 	v.program.Quit()
 	v.loops.Wait()
 }
+
+// firstPicture is how long a view that is closed at once waits for its first picture.
+const firstPicture = time.Second
 
 // lineWriter shows what a log writes above the picture.
 type lineWriter struct{ v *live }
@@ -113,7 +165,7 @@ type model struct {
 }
 
 func newModel(o Options) model {
-	m := model{frame: frame{how: "connecting", replaying: o.Replay}, width: defaultWidth, styles: newStyles(o.Out, o.Environ), told: &atomic.Int64{}}
+	m := model{frame: frame{how: "connecting", replaying: o.Replay}, width: defaultWidth, styles: newStyles(o.Environ), told: &atomic.Int64{}}
 	m.told.Store(defaultWidth)
 	if o.In != nil {
 		m.frame.hint = "q quits"
@@ -127,7 +179,7 @@ func (m model) Init() tea.Cmd { return nil }
 // Update takes a key, a new size, news, or the time.
 func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		switch msg.String() {
 		case "q", "Q", "ctrl+c", "esc":
 			return m, tea.Quit
@@ -166,4 +218,9 @@ func (m *model) take(n news) {
 	}
 }
 
-func (m model) View() string { return m.frame.render(m.width, m.height, m.styles) }
+// View draws the picture below the lines that stay.
+func (m model) View() tea.View {
+	view := tea.NewView(m.frame.render(m.width, m.height, m.styles))
+	view.DisableBracketedPasteMode = true
+	return view
+}

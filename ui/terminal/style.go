@@ -1,38 +1,43 @@
 package terminal
 
 import (
-	"io"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
-	"github.com/muesli/termenv"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/gwatsync/syncd/status"
 )
 
+// style is the look of a piece of text; the zero value leaves it as it is.
+type style struct{ ansi.Style }
+
+func (s style) Render(text string) string {
+	if len(s.Style) == 0 {
+		return text
+	}
+	return s.Styled(text)
+}
+
 // styles are the looks of a view. Colours only repeat what words say; they are
 // of the sixteen that every theme sets readable.
 type styles struct {
-	good, busy, bad, odd, faint, bold lipgloss.Style
+	good, busy, bad, odd, faint, bold style
 }
 
 // newStyles has no colour when NO_COLOR is set to anything (no-color.org), and
 // the sixteen otherwise; the terminal is never asked.
-func newStyles(out io.Writer, environ []string) styles {
-	r := lipgloss.NewRenderer(out)
-	r.SetHasDarkBackground(true)
-	r.SetColorProfile(termenv.ANSI)
+func newStyles(environ []string) styles {
 	if lookup(environ, "NO_COLOR") != "" {
-		r.SetColorProfile(termenv.Ascii)
+		return styles{}
 	}
-	colour := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
+	colour := func(c ansi.BasicColor) style { return style{ansi.NewStyle().Bold().ForegroundColor(c)} }
 	return styles{
-		good: colour("2").Bold(true), busy: colour("6").Bold(true), bad: colour("1").Bold(true), odd: colour("3").Bold(true),
-		faint: r.NewStyle().Faint(true), bold: r.NewStyle().Bold(true),
+		good: colour(ansi.Green), busy: colour(ansi.Cyan), bad: colour(ansi.Red), odd: colour(ansi.Yellow),
+		faint: style{ansi.NewStyle().Faint()}, bold: style{ansi.NewStyle().Bold()},
 	}
 }
 
-// lookup gives the last value of a variable, as the system's own lookup does.
+// lookup returns the last value of a variable, as the system's own lookup does.
 func lookup(environ []string, name string) string {
 	value := ""
 	for _, e := range environ {
@@ -43,7 +48,7 @@ func lookup(environ []string, name string) string {
 	return value
 }
 
-func (s styles) ofVerdict(verdict string) lipgloss.Style {
+func (s styles) ofVerdict(verdict string) style {
 	switch verdict {
 	case status.VerdictWorking:
 		return s.good
@@ -55,7 +60,7 @@ func (s styles) ofVerdict(verdict string) lipgloss.Style {
 	return s.odd
 }
 
-func (s styles) ofSeverity(severity string) lipgloss.Style {
+func (s styles) ofSeverity(severity string) style {
 	switch severity {
 	case status.SeverityCritical:
 		return s.bad
@@ -65,7 +70,7 @@ func (s styles) ofSeverity(severity string) lipgloss.Style {
 	return s.faint
 }
 
-// severityMark tells the severity without colour.
+// severityMark shows the severity without colour.
 func severityMark(severity string) string {
 	switch severity {
 	case status.SeverityCritical:

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode"
 
-	tea "github.com/charmbracelet/bubbletea"
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
@@ -103,7 +103,7 @@ func TestLineIsStable(t *testing.T) {
 
 func picture(t *testing.T, f frame, width, height int, environ ...string) string {
 	t.Helper()
-	out := f.render(width, height, newStyles(&strings.Builder{}, environ))
+	out := f.render(width, height, newStyles(environ))
 	for line := range strings.Lines(out) {
 		require.LessOrEqual(t, ansi.StringWidth(strings.TrimSuffix(line, "\n")), max(width, minWidth), line)
 	}
@@ -180,7 +180,7 @@ func TestFrameOfAHostileNode(t *testing.T) {
 }
 
 func TestModel(t *testing.T) {
-	view := func(m tea.Model) string { return ansi.Strip(m.View()) }
+	view := func(m tea.Model) string { return ansi.Strip(m.View().Content) }
 	start := openedModel()
 	require.Contains(t, view(start), "asked for its status")
 	step := func(m tea.Model, msg tea.Msg) tea.Model {
@@ -204,11 +204,11 @@ func TestModel(t *testing.T) {
 	require.Contains(t, view(m), "NO ANSWER  for 4s: gone")
 	require.Contains(t, view(m), "OLD        what follows is 15s old")
 	require.Contains(t, view(m), "FAILING", "what was known stays in sight")
-	for _, key := range []tea.KeyMsg{{Type: tea.KeyRunes, Runes: []rune("q")}, {Type: tea.KeyCtrlC}, {Type: tea.KeyEsc}} {
+	for _, key := range []tea.KeyPressMsg{{Code: 'q', Text: "q"}, {Code: 'c', Mod: tea.ModCtrl}, {Code: tea.KeyEscape}} {
 		_, cmd := m.Update(key)
 		require.Equal(t, tea.Quit(), cmd(), key)
 	}
-	_, cmd := m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("x")})
+	_, cmd := m.Update(tea.KeyPressMsg{Code: 'x', Text: "x"})
 	require.Nil(t, cmd)
 }
 
