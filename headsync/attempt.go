@@ -62,6 +62,7 @@ type Report struct {
 	Accepted    bool    // with PhasePushing: a ready answered true or was taken over
 	Push        []Entry // with PhasePushing: what is pushed
 	Note        string  // what an operator should know of it, "" if nothing
+	Waiting     string  // what it waits for before it goes on, "" if for nothing
 }
 
 // Result of an attempt, whether it ended well or not.
@@ -99,6 +100,9 @@ type Attempt struct {
 	// It is asked before each ready. An attempt that may not send still finds out
 	// whether gwat is caught up.
 	HandsOff func() string
+	// BeaconWorks: the beacon node does its normal work, and nothing holds its calls
+	// while gwat's lock is held: each ready waits for a moment that meets no block.
+	BeaconWorks bool
 	// Takeover is a ready of an earlier attempt that gwat has accepted (S1).
 	Takeover *checkpoint.Pending
 	// Below, if not nil, is a slot from which on gwat may have another order than it
@@ -123,6 +127,9 @@ type Attempt struct {
 // be carried out by gwat stays in the ledger.
 func (a *Attempt) Run(ctx context.Context) (Result, error) {
 	a.Limits = a.Limits.complete()
+	if a.BeaconWorks {
+		a.Limits.Soft = min(a.Limits.Soft, a.Spec.SlotDuration()/batchesASlot)
+	}
 	if a.Throughput == nil {
 		a.Throughput = &Throughput{}
 	}

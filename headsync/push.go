@@ -81,7 +81,11 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 // were applied is read while gwat works on the next batch. It gives how long
 // gwat took for how many entries.
 func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration, int, confirming, error) {
-	if a.sent > 0 { // the first one was proved a moment ago
+	waited, err := a.awaitMoment(ctx, len(a.pos.Rest)+len(entries))
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if a.sent > 0 || waited && !a.PushFromCheckpoint { // else it was proved a moment ago
 		rest, err := a.skipFinal(ctx, entries)
 		if err != nil || len(rest) == 0 {
 			return 0, 0, nil, err

@@ -218,7 +218,7 @@ func (p *Pair) attempt() *headsync.Attempt {
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
 		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: ledgerOf{p.ledger, p.attempts}, Now: p.cfg.Now,
 		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, PushFromCheckpoint: p.pushFromCheckpoint,
-		Below: p.below,
+		Below: p.below, BeaconWorks: p.beaconWorks(),
 	}
 }
 
@@ -241,6 +241,14 @@ func (p *Pair) startAttempt(ctx context.Context) {
 	})
 }
 
+// beaconWorks reports whether the beacon node processes blocks, each with calls that
+// gwat's head-sync lock would refuse. One whose built-in driver waits for gwat says
+// that it syncs; one whose head stands processes none.
+func (p *Pair) beaconWorks() bool {
+	b := p.obs.beacon
+	return !b.syncing.IsSyncing && b.head.header.Slot+headsync.QuietSlots >= p.identity.Spec.SlotAt(p.cfg.Now())
+}
+
 func (p *Pair) limits() headsync.Limits {
 	return headsync.Limits{
 		Bytes: p.cfg.SegmentBytes, Soft: p.cfg.SegmentTime, Hard: p.cfg.PushTimeout, Capacity: p.cfg.Capacity,
@@ -254,7 +262,11 @@ func (p *Pair) startCompleting(ctx context.Context) {
 	info := checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
 	p.verifier.Completed(info.Slot, info.Finalizing)
 	p.verdict.Complete, p.completed = false, &completion{}
-	p.log.WithField("slot", info.Slot).Info("gwat still says resync: completing the switch with a dag_sync")
+	level := logrus.InfoLevel
+	if p.completions++; p.completions > 1 {
+		level = logrus.DebugLevel // a pair that cannot work is completed again with every attempt
+	}
+	p.log.WithField("slot", info.Slot).Log(level, "gwat still says resync: completing the switch with a dag_sync")
 	p.start(ctx, taskComplete, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
 		defer cancel()

@@ -78,6 +78,7 @@ type Pair struct {
 	reached            primitives.Slot // head that the last attempt was caught up with
 	pushedTo           uint64          // number that it was seen to have pushed to; 0 if it pushed nothing
 	completed          *completion     // our completing call, while eth_syncing is false by it
+	completions        int             // calls of that kind since the pair last worked
 	worker             *worker
 	generation         uint64
 	attempts           uint64
@@ -86,6 +87,7 @@ type Pair struct {
 	tried              seenNodes    // when the last attempt began
 	takeover           bool         // a ready that was pending is in force
 	hands              string       // why syncd keeps its hands off; "" if it does not
+	awaits             string       // what the running attempt waits for
 	push               *status.Push // of the running or last attempt
 	lastPush           *status.Push // that ended well
 	pushIndex          map[common.Hash]int
@@ -316,6 +318,6 @@ func (p *Pair) entered(c fsm.Change) {
 		p.verdict = headsync.Verdict{Why: "two new heads"}
 		p.track.covered = head
 	case fsm.Working:
-		p.lastErr, p.completed = nil, nil
+		p.lastErr, p.completed, p.completions = nil, nil, 0
 	}
 }

@@ -85,6 +85,8 @@ func (p *Pair) waiting(stage fsm.Stage) string {
 	switch {
 	case p.hands != "":
 		return p.hands
+	case p.awaits != "" && p.worker != nil:
+		return p.awaits
 	case p.lastErr != nil && p.lastErr.At.After(p.since):
 		return p.lastErr.Message
 	case p.push != nil && p.worker != nil && p.push.Phase == string(headsync.PhaseCollecting):
@@ -196,6 +198,7 @@ func (p *Pair) reported(ctx context.Context, r report) {
 	if r.generation != p.generation {
 		return
 	}
+	p.awaits = r.Waiting
 	if r.Note != "" {
 		p.log.WithField("phase", r.Phase).Warn(r.Note)
 	}

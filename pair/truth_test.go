@@ -135,7 +135,8 @@ func TestProgressRunsBackwardsOnlyWithAFinding(t *testing.T) {
 						require.False(t, s.ETA.Before(s.At), "an estimate before now")
 					}
 					last = s
-					ready := s.Stage == string(fsm.Working) || s.Stage == string(fsm.Switching)
+					// A poll must have seen what is lost.
+					ready := (s.Stage == string(fsm.Working) || s.Stage == string(fsm.Switching)) && s.At.Sub(s.Since) > fakePoll
 					if ready && !fired && tc.after != nil {
 						fired = true
 						tc.after(b)
