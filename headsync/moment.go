@@ -90,7 +90,7 @@ func (a *Attempt) needs(ctx context.Context, entries int) (time.Duration, error)
 // await reports what the attempt waits for.
 func (a *Attempt) await(clock primitives.Slot) {
 	a.Report(Report{
-		Phase: PhaseReady, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: len(a.chain.Refs) - a.start,
+		Phase: PhaseReady, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: a.total(),
 		Waiting: fmt.Sprintf("a moment after slot %d at which ready and push meet no block of the beacon node, which does its normal work", clock),
 	})
 }
