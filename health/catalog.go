@@ -22,8 +22,12 @@ type Entry struct {
 // Catalog lists every finding that syncd can tell, in the order in which a
 // document should show them.
 func Catalog() []Entry {
-	out := make([]Entry, len(rules))
-	for i, r := range rules {
+	return entries(rules)
+}
+
+func entries(table []rule) []Entry {
+	out := make([]Entry, len(table))
+	for i, r := range table {
 		out[i] = r.Entry
 		out[i].Window = windowed(r.tell, r.windowNote)
 		out[i].Clears = windowed(r.clear, r.clearNote)
@@ -62,7 +66,8 @@ type rule struct {
 	tell, clear           span
 	windowNote, clearNote string
 	needs                 needs
-	reach                 bool // it says whether the node answers at all
+	reach                 bool     // it says whether the node answers at all
+	causes                []string // findings that explain it: while one stands it is not told
 	look                  func(*view) signal
 	harmless              func(*view) bool // then it is told as info; nil is never
 	graver                func(*view) bool // then an info is told as a warning; nil is never

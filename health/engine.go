@@ -132,6 +132,7 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Durat
 // Engine keeps what the judgement of one pair needs of the polls before: a
 // bounded state, whatever comes in.
 type Engine struct {
+	rules  []rule
 	poll   time.Duration
 	runs   []run // one for each rule
 	mem    memory
@@ -141,7 +142,9 @@ type Engine struct {
 }
 
 // New makes a judge for polls that come about this far apart.
-func New(poll time.Duration) *Engine { return &Engine{poll: poll, runs: make([]run, len(rules))} }
+func New(poll time.Duration) *Engine {
+	return &Engine{rules: rules, poll: poll, runs: make([]run, len(rules))}
+}
 
 // Report is what one poll changed.
 type Report struct {
@@ -163,8 +166,8 @@ func (j *Engine) Observe(in Input) Report {
 	before := j.found
 	j.found = make([]status.Finding, 0, len(before))
 	var out Report
-	for i := range rules {
-		r, run := &rules[i], &j.runs[i]
+	for i := range j.rules {
+		r, run := &j.rules[i], &j.runs[i]
 		appeared, gone := false, false
 		switch {
 		case j.hidden(r):
@@ -197,14 +200,16 @@ func (j *Engine) Findings() []status.Finding {
 	return j.found
 }
 
-// hidden tells that a finding about the inside of a node, or about both, can
-// not be judged since a node is known not to answer.
+// hidden reports whether a finding cannot be judged or need not be told: a node that
+// it is about is known not to answer, or a finding stands that explains it.
 func (j *Engine) hidden(r *rule) bool {
 	if r.reach {
 		return false
 	}
-	for i := range rules {
-		if rules[i].reach && j.runs[i].told && (r.needs == both || r.needs == rules[i].needs) {
+	for i := range j.rules {
+		other := &j.rules[i]
+		if j.runs[i].told && (slices.Contains(r.causes, other.Name) ||
+			other.reach && (r.needs == both || r.needs == other.needs)) {
 			return true
 		}
 	}
@@ -212,7 +217,7 @@ func (j *Engine) hidden(r *rule) bool {
 }
 
 func (j *Engine) finding(i int, v *view, before []status.Finding) status.Finding {
-	r, run := &rules[i], &j.runs[i]
+	r, run := &j.rules[i], &j.runs[i]
 	severity := r.Severity
 	switch {
 	case r.harmless != nil && r.harmless(v):

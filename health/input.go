@@ -42,6 +42,8 @@ type Input struct {
 	Gwat   Gwat
 	Beacon Beacon
 
+	Coordinated *Coordinated // of a pair of the coordinated era, else nil
+
 	PeersOptional bool // a setting: the network may have one node of a kind
 
 	Lock    *Lock  // gwat's head-sync lock, nil if it is free

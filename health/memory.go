@@ -45,6 +45,8 @@ type memory struct {
 	jump        time.Duration // the last jump of the wall clock
 	jumpAt      time.Duration
 	jumped      bool
+
+	coord coordinatedMemory
 }
 
 // slotUnknown stands for the length of a slot until the beacon node has told it.
@@ -69,6 +71,9 @@ func (m *memory) observe(in *Input) {
 	m.observeClock(in)
 	m.observeGwat(in)
 	m.observeHead(in)
+	if in.Coordinated != nil {
+		m.coord.observe(in, m)
+	}
 }
 
 // jumpLeast is how far the wall clock must be off its own pace: less is slewing.
