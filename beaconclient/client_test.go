@@ -266,7 +266,8 @@ func TestSpec(t *testing.T) {
 	}{
 		"good":             {specJSON, genesisJSON, nil},
 		"odd values":       {strings.Replace(specJSON, `"pyrmont"`, `[1,{"a":2}]`, 1), genesisJSON, nil},
-		"no creators":      {strings.Replace(specJSON, "CREATORS_PER_SLOT", "X", 1), genesisJSON, ErrMalformed},
+		"of no era":        {strings.Replace(specJSON, "CREATORS_PER_SLOT", "X", 1), genesisJSON, ErrMalformed},
+		"zero creators":    {strings.Replace(specJSON, `CREATORS_PER_SLOT":"4"`, `CREATORS_PER_SLOT":"0"`, 1), genesisJSON, ErrMalformed},
 		"zero slots":       {strings.Replace(specJSON, `"32"`, `"0"`, 1), genesisJSON, checkpoint.ErrBadSpec},
 		"no genesis":       {specJSON, `{"data":{}}`, ErrMalformed},
 		"genesis later":    {specJSON, `{"data":{"genesis_time":"18446744073709551615"}}`, checkpoint.ErrBadSpec},

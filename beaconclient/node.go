@@ -76,13 +76,15 @@ func (c *Client) PeerCount(ctx context.Context) (uint64, error) {
 }
 
 // Spec asks the network's constants and genesis time and checks that they can
-// be used; a value of another network's spec may be of any form.
+// be used; a value of another network's spec may be of any form. A node of the
+// coordinated era has no CREATORS_PER_SLOT: Spec.Era tells the eras apart.
 func (c *Client) Spec(ctx context.Context) (checkpoint.Spec, error) {
 	const specPath, genesisPath = "/eth/v1/config/spec", "/eth/v1/beacon/genesis"
 	var in struct {
 		SlotsPerEpoch   *decimal        `json:"SLOTS_PER_EPOCH"`
 		SecondsPerSlot  *decimal        `json:"SECONDS_PER_SLOT"`
 		CreatorsPerSlot *decimal        `json:"CREATORS_PER_SLOT"`
+		SpinesLimit     *decimal        `json:"ALL_SPINES_LIMIT"`
 		DepositChainID  *decimal        `json:"DEPOSIT_CHAIN_ID"`
 		ConfigName      json.RawMessage `json:"CONFIG_NAME"`
 	}
@@ -91,7 +93,8 @@ func (c *Client) Spec(ctx context.Context) (checkpoint.Spec, error) {
 	}
 	if err := missing(map[string]bool{
 		"SLOTS_PER_EPOCH": in.SlotsPerEpoch != nil, "SECONDS_PER_SLOT": in.SecondsPerSlot != nil,
-		"CREATORS_PER_SLOT": in.CreatorsPerSlot != nil, "DEPOSIT_CHAIN_ID": in.DepositChainID != nil,
+		"DEPOSIT_CHAIN_ID":                       in.DepositChainID != nil,
+		"CREATORS_PER_SLOT and ALL_SPINES_LIMIT": in.CreatorsPerSlot != nil || in.SpinesLimit != nil,
 	}); err != nil {
 		return checkpoint.Spec{}, malformed(specPath, "%w: not a beacon node of a gwat network?", err)
 	}
@@ -105,11 +108,17 @@ func (c *Client) Spec(ctx context.Context) (checkpoint.Spec, error) {
 		return checkpoint.Spec{}, malformed(genesisPath, "lacks genesis_time")
 	}
 	spec := checkpoint.Spec{
-		SlotsPerEpoch:   uint64(*in.SlotsPerEpoch),
-		SecondsPerSlot:  uint64(*in.SecondsPerSlot),
-		CreatorsPerSlot: uint64(*in.CreatorsPerSlot),
-		DepositChainID:  uint64(*in.DepositChainID),
-		GenesisTime:     uint64(*genesis.Time),
+		SlotsPerEpoch:  uint64(*in.SlotsPerEpoch),
+		SecondsPerSlot: uint64(*in.SecondsPerSlot),
+		DepositChainID: uint64(*in.DepositChainID),
+		GenesisTime:    uint64(*genesis.Time),
+	}
+	switch {
+	case in.CreatorsPerSlot == nil:
+	case *in.CreatorsPerSlot == 0:
+		return checkpoint.Spec{}, malformed(specPath, "CREATORS_PER_SLOT is 0, want at least 1")
+	default:
+		spec.CreatorsPerSlot = uint64(*in.CreatorsPerSlot)
 	}
 	var name string
 	if json.Unmarshal(in.ConfigName, &name) == nil {

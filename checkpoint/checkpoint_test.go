@@ -23,7 +23,7 @@ func TestSpecValidate(t *testing.T) {
 		"SLOTS_PER_EPOCH is 1844674407": func(s *Spec) { s.SlotsPerEpoch = math.MaxUint64 },
 		"SECONDS_PER_SLOT is 0":         func(s *Spec) { s.SecondsPerSlot = 0 },
 		"SECONDS_PER_SLOT is 86400":     func(s *Spec) { s.SecondsPerSlot = 86400 },
-		"CREATORS_PER_SLOT is 0":        func(s *Spec) { s.CreatorsPerSlot = 0 },
+		"CREATORS_PER_SLOT is 65537":    func(s *Spec) { s.CreatorsPerSlot = 1<<16 + 1 },
 		"genesis_time is 1844674407":    func(s *Spec) { s.GenesisTime = math.MaxUint64 },
 	} {
 		s := spec

@@ -20,7 +20,7 @@ import (
 type Spec struct {
 	SlotsPerEpoch   uint64
 	SecondsPerSlot  uint64
-	CreatorsPerSlot uint64 // CREATORS_PER_SLOT
+	CreatorsPerSlot uint64 // CREATORS_PER_SLOT; 0 in the coordinated era, which has no such constant
 	DepositChainID  uint64 // equals gwat's chain id on the same network
 	GenesisTime     uint64 // Unix seconds
 	ConfigName      string
@@ -44,12 +44,20 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%w: SLOTS_PER_EPOCH is %d, want 1 to %d", ErrBadSpec, s.SlotsPerEpoch, maxSlotsPerEpoch)
 	case s.SecondsPerSlot == 0 || s.SecondsPerSlot > maxSecondsPerSlot:
 		return fmt.Errorf("%w: SECONDS_PER_SLOT is %d, want 1 to %d", ErrBadSpec, s.SecondsPerSlot, maxSecondsPerSlot)
-	case s.CreatorsPerSlot == 0 || s.CreatorsPerSlot > maxCreators:
-		return fmt.Errorf("%w: CREATORS_PER_SLOT is %d, want 1 to %d", ErrBadSpec, s.CreatorsPerSlot, maxCreators)
+	case s.CreatorsPerSlot > maxCreators:
+		return fmt.Errorf("%w: CREATORS_PER_SLOT is %d, want at most %d", ErrBadSpec, s.CreatorsPerSlot, maxCreators)
 	case s.GenesisTime > maxTime:
 		return fmt.Errorf("%w: genesis_time is %d", ErrBadSpec, s.GenesisTime)
 	}
 	return nil
+}
+
+// Era returns the protocol that the network's nodes speak with each other.
+func (s Spec) Era() Era {
+	if s.CreatorsPerSlot == 0 {
+		return EraCoordinated
+	}
+	return EraHeadSync
 }
 
 // Epoch is floor(slot / SlotsPerEpoch).
