@@ -15,6 +15,8 @@ type Identity struct {
 // id must equal the beacon's deposit chain id, and its slot clock the beacon's.
 func (i Identity) Conflict() string {
 	switch {
+	case i.Spec.Era() != EraHeadSync:
+		return "the beacon node is of the coordinated era, and gwat of the head-sync era: run both nodes at versions of one network"
 	case i.GwatChainID != i.Spec.DepositChainID:
 		return fmt.Sprintf("wrong network: gwat's chain id is %d, the beacon node's DEPOSIT_CHAIN_ID is %d: point both endpoints at nodes of one network",
 			i.GwatChainID, i.Spec.DepositChainID)

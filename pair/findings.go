@@ -1,21 +1,19 @@
 package pair
 
 import (
-	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/sirupsen/logrus"
 
-	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/reach"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -97,12 +95,12 @@ func (p *Pair) verdictInput(o, previous *observation) health.Input {
 
 func gwatInput(o *observation) health.Gwat {
 	g := health.Gwat{
-		Node:    health.Node{Reach: gwatReach(o.gwat.err), Error: text(o.gwat.err), Latency: o.gwat.slowest, Peers: o.gwat.peers},
+		Node:    health.Node{Reach: reach.Gwat(o.gwat.err), Error: text(o.gwat.err), Latency: o.gwat.slowest, Peers: o.gwat.peers},
 		Syncing: o.gwat.sync.Syncing, SyncStage: string(o.gwat.sync.Stage), CoordSlot: o.gwat.sync.LastCoordSlot, TipSlot: o.gwat.sync.MaxBlockSlot,
 	}
 	if o.gwat.err == nil {
 		// Cheap calls were answered: a call of normal work that is not shows that gwat hangs.
-		if how := gwatReach(o.callsErr); how == health.Silent {
+		if how := reach.Gwat(o.callsErr); how == health.Silent {
 			g.Reach, g.Error = how, text(o.callsErr)
 		}
 	}
@@ -120,7 +118,7 @@ func gwatInput(o *observation) health.Gwat {
 
 func beaconInput(o *observation) health.Beacon {
 	b := health.Beacon{
-		Node:    health.Node{Reach: beaconReach(o.beacon.err), Error: text(o.beacon.err), Latency: o.beacon.slowest, Peers: o.beacon.peers},
+		Node:    health.Node{Reach: reach.Beacon(o.beacon.err), Error: text(o.beacon.err), Latency: o.beacon.slowest, Peers: o.beacon.peers},
 		ClockAt: o.beacon.told,
 	}
 	if o.beacon.err != nil {
@@ -137,47 +135,6 @@ func beaconInput(o *observation) health.Beacon {
 		}
 	}
 	return b
-}
-
-// gwatReach puts an error of a read into the words of verdict.
-func gwatReach(err error) health.Reach {
-	switch {
-	case err == nil:
-		return health.Answers
-	case errors.Is(err, failure.ErrRateLimited): // before ErrDown: a request held back here is that, too
-		return health.Limited
-	case errors.Is(err, gwatclient.ErrUnauthorized):
-		return health.Denied
-	case errors.Is(err, gwatclient.ErrDown):
-		return health.Down
-	case timedOut(err):
-		return health.Silent
-	case errors.Is(err, gwatclient.ErrLost), errors.Is(err, failure.ErrGateway):
-		return health.Down
-	}
-	return health.Garbled
-}
-
-func beaconReach(err error) health.Reach {
-	switch {
-	case err == nil:
-		return health.Answers
-	case errors.Is(err, failure.ErrRateLimited):
-		return health.Limited
-	case errors.Is(err, beaconclient.ErrStarting):
-		return health.Starting
-	case errors.Is(err, beaconclient.ErrDown):
-		return health.Down
-	case timedOut(err):
-		return health.Silent
-	case errors.Is(err, beaconclient.ErrLost), errors.Is(err, failure.ErrGateway):
-		return health.Down
-	}
-	return health.Garbled
-}
-
-func timedOut(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func text(err error) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/pair/reach"
 )
 
 // maxEntries bounds the beacon blocks that looks keep: a completed one leaves four.
@@ -368,7 +369,7 @@ func (o *observer) identifyLocked(ctx context.Context, within time.Duration) (*c
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	identity, err := o.identify(ctx)
-	if timedOut(err) {
+	if reach.TimedOut(err) {
 		return nil, nil
 	}
 	return identity, err

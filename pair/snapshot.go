@@ -37,6 +37,9 @@ func (p *Pair) publish() {
 		Network: p.network(now), Push: p.pushShown(), LastError: p.lastErr, Attempts: p.attempts,
 		Confirmed: (*status.Confirmed)(p.ledger.Confirmed()), Lock: p.lock(stage),
 	}
+	if p.identity != nil {
+		s.Era = string(p.identity.Spec.Era())
+	}
 	s.NextTry = p.nextTry(stage, now)
 	s.Gwat, s.Beacon = p.nodes(now)
 	if sign, first, last := p.rival.Told(); sign != "" {

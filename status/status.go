@@ -18,8 +18,9 @@ type Snapshot struct {
 	Seq     uint64    `json:"seq"`
 	At      time.Time `json:"at"`
 	Pair    string    `json:"pair"`
-	Version string    `json:"version"` // of syncd
-	Observe bool      `json:"observe"` // syncd never writes to a node
+	Version string    `json:"version"`       // of syncd
+	Observe bool      `json:"observe"`       // syncd never writes to a node
+	Era     string    `json:"era,omitempty"` // "head-sync" or "coordinated"; absent before it is known
 
 	// Verdict is what the signals together say, one of the constants below;
 	// Findings are what is wrong, the worst first.

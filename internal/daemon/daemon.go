@@ -16,19 +16,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gwatsync/syncd/api"
-	"github.com/gwatsync/syncd/beaconclient"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/ui/page"
 )
 
 // Daemon is one pair and the API that serves its state.
 type Daemon struct {
-	Pair *pair.Pair
+	// Pair is the loop of the pair, of whichever era its nodes are.
+	Pair Loop
 
 	api      *api.Server
 	log      logrus.FieldLogger
@@ -45,20 +43,11 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	if err != nil {
 		return nil, startError(err)
 	}
-	p, err := pair.New(pair.Config{
-		Name: cfg.Pair, Version: version, Observe: cfg.Observe, PeersOptional: cfg.PeersOptional,
-		Gwat:         gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret},
-		Beacon:       beaconclient.Config{URL: cfg.Beacon.Endpoint},
-		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
-		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
-		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
-		PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified, FallbackSlots: cfg.FallbackSlots,
-		Journal: j, Log: log, Registerer: registry,
-	})
+	p, err := newPair(cfg, version, j, log)
 	if err != nil {
 		return nil, err
 	}
-	serving.Gatherer, serving.Page, serving.Log = registry, page.Handler(), log
+	serving.Gatherer, serving.Page, serving.Log = prometheus.Gatherers{registry, p}, page.Handler(), log
 	server, err := api.New(serving, p)
 	if err != nil {
 		return nil, startError(err)

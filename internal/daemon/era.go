@@ -1,0 +1,190 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/watch"
+)
+
+// Loop is the control loop of a pair, of either era.
+type Loop interface {
+	api.Source
+	Run(ctx context.Context) error
+}
+
+// eraNode is what is asked to tell the era of a pair.
+type eraNode struct {
+	spec  func(context.Context) (checkpoint.Spec, error)
+	state func(context.Context) (gwatclient.CoordinatedState, error)
+}
+
+// era returns the era of the pair; false while neither node shows it. The beacon node's
+// constants show it; a gwat shows the coordinated era alone, by answering its state.
+func (n eraNode) era(ctx context.Context) (checkpoint.Era, bool) {
+	if spec, err := n.spec(ctx); err == nil {
+		return spec.Era(), true
+	}
+	if _, err := n.state(ctx); err == nil || errors.Is(err, gwatclient.ErrSynchronization) || errors.Is(err, gwatclient.ErrNullState) {
+		return checkpoint.EraCoordinated, true
+	}
+	return "", false
+}
+
+// loops runs the loop of the pair's era, and is the source of the API meanwhile. It
+// begins with the loop of the head-sync era, which changes nothing before it knows
+// both nodes, and replaces it once the nodes show that they are of the other era.
+type loops struct {
+	now      atomic.Pointer[running]
+	nodes    eraNode
+	other    func(prometheus.Registerer) (Loop, error)
+	interval time.Duration
+	timeout  time.Duration
+	log      logrus.FieldLogger
+
+	closeNodes func() // of nodes and other
+}
+
+// running is a loop with the registry of its metrics.
+type running struct {
+	Loop
+	metrics prometheus.Gatherer
+}
+
+// newPair returns the loop of a pair whose era is not known yet.
+func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logrus.Logger) (*loops, error) {
+	toGwat := gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret, Timeout: cfg.CallTimeout}
+	toBeacon := beaconclient.Config{URL: cfg.Beacon.Endpoint, Timeout: cfg.CallTimeout}
+	registry := prometheus.NewRegistry()
+	first, err := pair.New(pair.Config{
+		Name: cfg.Pair, Version: version, Observe: cfg.Observe, PeersOptional: cfg.PeersOptional,
+		Gwat:         toGwat,
+		Beacon:       toBeacon,
+		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
+		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
+		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
+		PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified, FallbackSlots: cfg.FallbackSlots,
+		Journal: j, Log: log, Registerer: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	gwat, err := gwatclient.New(toGwat)
+	if err != nil {
+		return nil, fmt.Errorf("gwat endpoint: %w", err)
+	}
+	beacon, err := beaconclient.New(toBeacon)
+	if err != nil {
+		gwat.Close()
+		return nil, fmt.Errorf("beacon endpoint: %w", err)
+	}
+	l := &loops{
+		nodes: eraNode{spec: beacon.Spec, state: gwat.CoordinatedState}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
+		closeNodes: func() { gwat.Close(); beacon.Close() },
+		other: func(r prometheus.Registerer) (Loop, error) {
+			return watch.New(watch.Config{
+				Name: cfg.Pair, Version: version, Gwat: gwat, Beacon: beacon,
+				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: j, Log: log, Registerer: r,
+			})
+		},
+	}
+	l.now.Store(&running{Loop: first, metrics: registry})
+	return l, nil
+}
+
+// Run runs the loop of the pair's era until ctx ends.
+func (l *loops) Run(ctx context.Context) error {
+	defer l.closeNodes()
+	first := l.now.Load()
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- first.Run(inner) }()
+	if l.detect(ctx, ended) != checkpoint.EraCoordinated {
+		return <-ended
+	}
+	cancel()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	registry := prometheus.NewRegistry()
+	next, err := l.other(registry)
+	if err != nil {
+		return fmt.Errorf("begin to watch the pair: %w", err)
+	}
+	l.log.Info("This pair is of the coordinated era: its beacon node drives gwat, syncd watches and reports")
+	l.now.Store(&running{Loop: next, metrics: registry})
+	return next.Run(ctx)
+}
+
+// detect returns the era of the pair as soon as a node shows it; "" if the loop or ctx
+// ends before. It puts an error of the loop back into ended.
+func (l *loops) detect(ctx context.Context, ended chan error) checkpoint.Era {
+	tick := time.NewTicker(l.interval)
+	defer tick.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, l.timeout)
+		era, known := l.nodes.era(asking)
+		cancel()
+		if known {
+			return era
+		}
+		select {
+		case <-ctx.Done():
+			return ""
+		case err := <-ended:
+			ended <- err
+			return ""
+		case <-tick.C:
+		}
+	}
+}
+
+// Gather is part of prometheus.Gatherer.
+func (l *loops) Gather() ([]*dto.MetricFamily, error) { return l.now.Load().metrics.Gather() }
+
+// The methods of api.Source are those of the loop that runs.
+
+func (l *loops) Snapshot() *status.Snapshot { return l.now.Load().Snapshot() }
+
+func (l *loops) History(ctx context.Context, limit int) ([]status.Change, error) {
+	return l.now.Load().History(ctx, limit)
+}
+
+func (l *loops) Pause(ctx context.Context, reason string) error {
+	return l.now.Load().Pause(ctx, reason)
+}
+
+func (l *loops) Resume(ctx context.Context) error { return l.now.Load().Resume(ctx) }
+
+func (l *loops) Resync(ctx context.Context, order status.Resync) error {
+	return l.now.Load().Resync(ctx, order)
+}
+
+func (l *loops) Subscribe() (changes <-chan status.Change, cancel func()) {
+	return l.now.Load().Subscribe()
+}
+
+func (l *loops) Updates() (snapshots <-chan *status.Snapshot, cancel func()) {
+	return l.now.Load().Updates()
+}
+
+func (l *loops) Samples(limit int) []status.Sample { return l.now.Load().Samples(limit) }

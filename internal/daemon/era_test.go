@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/status"
+)
+
+// namedLoop is a loop that only has a name.
+type namedLoop struct {
+	Loop
+	name  string
+	ended chan struct{}
+	err   error
+}
+
+func (l *namedLoop) Snapshot() *status.Snapshot { return &status.Snapshot{Pair: l.name} }
+
+func (l *namedLoop) Run(ctx context.Context) error {
+	defer close(l.ended)
+	if l.err != nil {
+		return l.err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func TestEraOfThePair(t *testing.T) {
+	down := errors.New("down")
+	for name, tc := range map[string]struct {
+		spec     checkpoint.Spec
+		specErr  error
+		stateErr error
+		want     checkpoint.Era
+	}{
+		"beacon of the head-sync era":             {spec: checkpoint.Spec{CreatorsPerSlot: 4}, stateErr: gwatclient.ErrMethod, want: checkpoint.EraHeadSync},
+		"beacon of the coordinated era":           {stateErr: down, want: checkpoint.EraCoordinated},
+		"beacon away, gwat knows its state":       {specErr: beaconclient.ErrDown, want: checkpoint.EraCoordinated},
+		"beacon away, gwat loads":                 {specErr: beaconclient.ErrDown, stateErr: gwatclient.ErrSynchronization, want: checkpoint.EraCoordinated},
+		"beacon away, gwat serves no such method": {specErr: beaconclient.ErrDown, stateErr: gwatclient.ErrMethod},
+		"both away": {specErr: beaconclient.ErrDown, stateErr: gwatclient.ErrDown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := eraNode{
+				spec: func(context.Context) (checkpoint.Spec, error) { return tc.spec, tc.specErr },
+				state: func(context.Context) (gwatclient.CoordinatedState, error) {
+					return gwatclient.CoordinatedState{}, tc.stateErr
+				},
+			}
+			era, known := n.era(t.Context())
+			require.Equal(t, tc.want, era)
+			require.Equal(t, tc.want != "", known)
+		})
+	}
+}
+
+// The loop of the head-sync era runs until a node shows that the pair is of the other
+// one; it has ended before the next begins.
+func TestTheLoopFollowsTheEra(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, _ := test.NewNullLogger()
+		first := &namedLoop{name: "first", ended: make(chan struct{})}
+		second := &namedLoop{name: "second", ended: make(chan struct{})}
+		begin, closed := time.Now(), false
+		l := &loops{
+			nodes: eraNode{
+				spec: func(context.Context) (checkpoint.Spec, error) {
+					if time.Since(begin) < 10*time.Second {
+						return checkpoint.Spec{}, beaconclient.ErrDown
+					}
+					return checkpoint.Spec{}, nil
+				},
+				state: func(context.Context) (gwatclient.CoordinatedState, error) {
+					return gwatclient.CoordinatedState{}, gwatclient.ErrDown
+				},
+			},
+			other: func(prometheus.Registerer) (Loop, error) {
+				<-first.ended
+				return second, nil
+			},
+			interval: time.Second, timeout: time.Second, log: log, closeNodes: func() { closed = true },
+		}
+		l.now.Store(&running{Loop: first, metrics: prometheus.NewRegistry()})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		time.Sleep(9 * time.Second)
+		require.Equal(t, "first", l.Snapshot().Pair)
+		time.Sleep(2 * time.Second)
+		require.Equal(t, "second", l.Snapshot().Pair)
+		families, err := l.Gather()
+		require.NoError(t, err)
+		require.Empty(t, families)
+		cancel()
+		require.NoError(t, <-done)
+		<-second.ended
+		require.True(t, closed)
+	})
+}
+
+// A loop that fails ends Run with its error, whether the era is known or not.
+func TestAFailedLoopIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failed := errors.New("failed")
+		l := &loops{
+			nodes: eraNode{
+				spec: func(context.Context) (checkpoint.Spec, error) { return checkpoint.Spec{}, beaconclient.ErrDown },
+				state: func(context.Context) (gwatclient.CoordinatedState, error) {
+					return gwatclient.CoordinatedState{}, gwatclient.ErrDown
+				},
+			},
+			interval: time.Second, timeout: time.Second, closeNodes: func() {},
+		}
+		l.now.Store(&running{Loop: &namedLoop{ended: make(chan struct{}), err: failed}})
+		require.ErrorIs(t, l.Run(t.Context()), failed)
+	})
+}

@@ -1,0 +1,54 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/journal"
+)
+
+// Config of a Watcher.
+type Config struct {
+	Name    string // of the pair
+	Version string // of syncd
+
+	Gwat   Gwat
+	Beacon Beacon
+
+	PollInterval time.Duration // between two polls
+	CallTimeout  time.Duration // for one node's part of a poll
+
+	Journal    *journal.Journal
+	Log        logrus.FieldLogger
+	Registerer prometheus.Registerer // may be nil
+	Now        func() time.Time      // time.Now if it is nil
+}
+
+// ErrConfig is the error of a Config that cannot be used.
+var ErrConfig = failure.WithKind(failure.NeedsHuman, errors.New("unusable watch config"))
+
+func (c *Config) check() error {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	switch {
+	case c.Gwat == nil:
+		return fmt.Errorf("%w: no gwat", ErrConfig)
+	case c.Beacon == nil:
+		return fmt.Errorf("%w: no beacon node", ErrConfig)
+	case c.Journal == nil:
+		return fmt.Errorf("%w: no journal", ErrConfig)
+	case c.Log == nil:
+		return fmt.Errorf("%w: no logger", ErrConfig)
+	case c.PollInterval <= 0:
+		return fmt.Errorf("%w: poll interval is %s, want a positive duration", ErrConfig, c.PollInterval)
+	case c.CallTimeout <= 0:
+		return fmt.Errorf("%w: call timeout is %s, want a positive duration", ErrConfig, c.CallTimeout)
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package watch
+
+import (
+	"context"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// Gwat is what the loop needs of gwat. No call changes it. *gwatclient.Client is one.
+// The methods are called by one goroutine at a time.
+type Gwat interface {
+	Endpoint() string
+	ChainID(ctx context.Context) (uint64, error)
+	ClientVersion(ctx context.Context) (string, error)
+	PeerCount(ctx context.Context) (uint64, error)
+	Latest(ctx context.Context) (*gwatclient.Block, error)
+	BlockByHash(ctx context.Context, hash common.Hash) (*gwatclient.Block, error)
+	CoordinatedState(ctx context.Context) (gwatclient.CoordinatedState, error)
+	CoordinatedSyncing(ctx context.Context) (bool, error)
+	WatInfo(ctx context.Context) (gwatclient.WatInfo, error)
+}
+
+// Beacon is what the loop needs of the beacon node. *beaconclient.Client is one. The
+// methods are called by one goroutine at a time, Events once.
+type Beacon interface {
+	URL() string
+	Spec(ctx context.Context) (checkpoint.Spec, error)
+	Version(ctx context.Context) (string, error)
+	PeerCount(ctx context.Context) (uint64, error)
+	Syncing(ctx context.Context) (beaconclient.Syncing, error)
+	Header(ctx context.Context, id beaconclient.BlockID) (beaconclient.Header, error)
+	Finality(ctx context.Context, state beaconclient.StateID) (beaconclient.Finality, error)
+	SpineData(ctx context.Context, state beaconclient.StateID) (beaconclient.SpineData, error)
+	Events(ctx context.Context, opts beaconclient.StreamOptions) <-chan beaconclient.Event
+}

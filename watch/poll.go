@@ -1,0 +1,194 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// slowEvery is every how many polls the things that hardly change are read again.
+const slowEvery = 30
+
+// Observation is what one poll read of both nodes. What was not read is zero.
+type Observation struct {
+	Begin, At time.Time
+	Gwat      GwatPoll
+	Beacon    BeaconPoll
+	// HeadSpine is the newest spine that the beacon's head finalizes, HeadFinal whether
+	// gwat has finalized it; nil if either was not read.
+	HeadSpine *common.Hash
+	HeadFinal *bool
+	// CheckpointKnown reports whether the beacon node has a header for the root of
+	// gwat's checkpoint; nil if that was not asked.
+	CheckpointKnown *bool
+}
+
+// GwatPoll is gwat's part of an observation.
+type GwatPoll struct {
+	Err     error // of the first call that failed
+	Latency time.Duration
+	ChainID *uint64
+	Version string
+	Peers   *uint64
+	Syncing bool // eth_syncing is not false
+	State   *gwatclient.CoordinatedState
+	Loading bool // it answers "synchronization": it loads from its peers
+	Wat     *gwatclient.WatInfo
+	Latest  *gwatclient.Block
+}
+
+// BeaconPoll is the beacon node's part of an observation.
+type BeaconPoll struct {
+	Err      error // of the first call that failed
+	Latency  time.Duration
+	Spec     *checkpoint.Spec
+	Version  string
+	Peers    *uint64
+	Syncing  beaconclient.Syncing
+	Head     beaconclient.Header
+	Finality beaconclient.Finality
+}
+
+// Up reports whether both nodes answered.
+func (o *Observation) Up() bool { return o.Gwat.Err == nil && o.Beacon.Err == nil }
+
+// poller reads both nodes. It is used by one goroutine at a time.
+type poller struct {
+	gwat    Gwat
+	beacon  Beacon
+	now     func() time.Time
+	timeout time.Duration
+	polls   int
+	asked   common.Hash // the checkpoint root that known is about
+	known   *bool
+}
+
+// poll reads both nodes at the same time, then what needs an answer of both.
+func (p *poller) poll(ctx context.Context) *Observation {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	slow := p.polls%slowEvery == 0
+	p.polls++
+	o := &Observation{Begin: p.now()}
+	var both sync.WaitGroup
+	both.Go(func() { o.Gwat = p.pollGwat(ctx, slow) })
+	both.Go(func() { o.Beacon = p.pollBeacon(ctx, slow) })
+	both.Wait()
+	if o.Up() {
+		p.compare(ctx, o)
+	} else {
+		p.polls = 0 // who the nodes are is read again when both answer
+	}
+	o.At = p.now()
+	return o
+}
+
+func (p *poller) pollGwat(ctx context.Context, slow bool) (g GwatPoll) {
+	begin := p.now()
+	g.Syncing, g.Err = p.gwat.CoordinatedSyncing(ctx)
+	g.Latency = p.now().Sub(begin)
+	if g.Err != nil {
+		return g
+	}
+	state, err := p.gwat.CoordinatedState(ctx)
+	switch {
+	case err == nil:
+		g.State = &state
+	case errors.Is(err, gwatclient.ErrSynchronization), errors.Is(err, gwatclient.ErrNullState):
+		g.Loading = true
+	default:
+		g.Err = err
+		return g
+	}
+	if g.Latest, g.Err = p.gwat.Latest(ctx); g.Err != nil {
+		return g
+	}
+	if wat, err := p.gwat.WatInfo(ctx); err == nil { // IPC alone serves it
+		g.Wat = &wat
+	}
+	if peers, err := p.gwat.PeerCount(ctx); err == nil { // authrpc does not serve it
+		g.Peers = &peers
+	}
+	if slow {
+		if id, err := p.gwat.ChainID(ctx); err == nil {
+			g.ChainID = &id
+		}
+		g.Version, _ = p.gwat.ClientVersion(ctx) // authrpc does not serve it
+	}
+	return g
+}
+
+func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
+	begin := p.now()
+	b.Syncing, b.Err = p.beacon.Syncing(ctx)
+	b.Latency = p.now().Sub(begin)
+	if b.Err != nil {
+		return b
+	}
+	if slow {
+		spec, err := p.beacon.Spec(ctx)
+		if err != nil {
+			b.Err = err
+			return b
+		}
+		b.Spec = &spec
+		b.Version, _ = p.beacon.Version(ctx) // a label only
+	}
+	if b.Head, b.Err = p.beacon.Header(ctx, beaconclient.Head); b.Err != nil {
+		return b
+	}
+	if b.Finality, b.Err = p.beacon.Finality(ctx, beaconclient.StateHead); b.Err != nil {
+		return b
+	}
+	if peers, err := p.beacon.PeerCount(ctx); err == nil {
+		b.Peers = &peers
+	}
+	return b
+}
+
+// compare asks each node about what the other one said. A question that fails is left
+// open: it says nothing about the pair.
+func (p *poller) compare(ctx context.Context, o *Observation) {
+	if data, err := p.beacon.SpineData(ctx, beaconclient.StateHead); err == nil {
+		if spine, ok := data.LastFinal(); ok {
+			o.HeadSpine = &spine
+			if block, err := p.gwat.BlockByHash(ctx, spine); err == nil {
+				final := block != nil && block.Final()
+				o.HeadFinal = &final
+			}
+		}
+	}
+	if o.Gwat.State == nil {
+		return
+	}
+	if root := o.Gwat.State.CheckpointRoot; root != p.asked || p.known == nil || !*p.known {
+		p.asked, p.known = root, p.hasHeader(ctx, root)
+	}
+	o.CheckpointKnown = p.known
+}
+
+func (p *poller) hasHeader(ctx context.Context, root common.Hash) *bool {
+	known := true
+	if root == (common.Hash{}) {
+		return &known // genesis
+	}
+	_, err := p.beacon.Header(ctx, beaconclient.AtRoot(root))
+	switch {
+	case errors.Is(err, beaconclient.ErrNotFound):
+		known = false
+	case err != nil:
+		return nil
+	}
+	return &known
+}
+
+// canceled reports whether err came from our own cancelled context.
+func canceled(err error) bool { return err != nil && failure.Canceled(err) }

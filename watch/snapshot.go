@@ -1,0 +1,188 @@
+package watch
+
+import (
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/reach"
+	"github.com/gwatsync/syncd/status"
+)
+
+// nodes is since when each node answers, or does not, and what it said seldom.
+type nodes struct{ gwat, beacon node }
+
+type node struct {
+	up      bool
+	since   time.Time
+	version string
+	peers   *uint64
+}
+
+func (n *nodes) observe(o *Observation) {
+	n.gwat.observe(o.Gwat.Err == nil, o.At, o.Gwat.Version, o.Gwat.Peers)
+	n.beacon.observe(o.Beacon.Err == nil, o.At, o.Beacon.Version, o.Beacon.Peers)
+}
+
+func (n *node) observe(up bool, at time.Time, version string, peers *uint64) {
+	if n.since.IsZero() || up != n.up {
+		n.up, n.since = up, at
+	}
+	if version != "" {
+		n.version = version
+	}
+	n.peers = peers // a node that is gone has no peers to tell of
+}
+
+// publish makes what the loop knows the newest snapshot.
+func (w *Watcher) publish() {
+	now := w.cfg.Now()
+	stage := w.machine.Stage()
+	w.seq++
+	s := &status.Snapshot{
+		Seq: w.seq, At: now, Pair: w.cfg.Name, Version: w.cfg.Version, Observe: true, Era: string(checkpoint.EraCoordinated),
+		Stage: string(stage), Since: w.stage.at, Reason: w.stage.reason, Waiting: w.waiting(stage),
+		Findings: w.health.Findings(),
+		Gwat:     status.Node{Endpoint: w.cfg.Gwat.Endpoint(), Since: w.stage.at},
+		Beacon:   status.Node{Endpoint: w.cfg.Beacon.URL(), Since: w.stage.at},
+	}
+	s.Verdict = health.Of(stage, s.Findings, w.pair.last != nil)
+	if spec := w.pair.who.spec; spec != nil {
+		s.Network = &status.Network{
+			Name: spec.ConfigName, ChainID: spec.DepositChainID, GenesisTime: spec.GenesisTime,
+			SecondsPerSlot: spec.SecondsPerSlot, SlotsPerEpoch: spec.SlotsPerEpoch, CurrentSlot: spec.SlotAt(now),
+		}
+	}
+	if stage != fsm.Working && stage != fsm.Paused {
+		next := now.Add(w.cfg.PollInterval)
+		s.NextTry = &next
+	}
+	if o := w.pair.last; o != nil {
+		w.showGwat(&s.Gwat, o)
+		w.showBeacon(&s.Beacon, o)
+		if o.Beacon.Err == nil {
+			point := o.Beacon.Finality.CurrentJustified
+			s.Checkpoint = &status.Checkpoint{Checkpoint: point}
+			if spec := w.pair.who.spec; spec != nil {
+				s.Checkpoint.Slot = spec.StartSlot(point.Epoch)
+			}
+		}
+	}
+	w.board.Publish(s)
+}
+
+// waiting returns what the stage waits for; "" if for nothing.
+func (w *Watcher) waiting(stage fsm.Stage) string {
+	f := w.facts()
+	switch stage {
+	case fsm.HeadSyncReady:
+		return "gwat's coordinated state: it loads from its peers"
+	case fsm.HeadSync:
+		return "the beacon node's head sync: eth_syncing is not false"
+	}
+	return fsm.Waiting(stage, f)
+}
+
+func (w *Watcher) showGwat(n *status.Node, o *Observation) {
+	known := &w.pair.nodes.gwat
+	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
+	n.Error = shownError(o.Gwat.Err, o.At)
+	if o.Gwat.Err != nil {
+		return
+	}
+	n.LatencyMS = milliseconds(o.Gwat.Latency)
+	slot := o.Gwat.Latest.Slot
+	n.SyncStage, n.Slot, n.Finalized = "synced", &slot, o.Gwat.Latest.Number
+	if o.Gwat.Syncing {
+		n.SyncStage = "synchronization"
+	}
+	n.LagSlots = w.lag(slot)
+	if o.Gwat.Wat != nil && o.Gwat.Wat.Current > 0 {
+		n.Progress = &status.Progress{Unit: "slot", Current: uint64(o.Gwat.Wat.DAG), Target: uint64(max(o.Gwat.Wat.Current, o.Gwat.Wat.DAG))}
+	}
+}
+
+func (w *Watcher) showBeacon(n *status.Node, o *Observation) {
+	known := &w.pair.nodes.beacon
+	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
+	n.Error = shownError(o.Beacon.Err, o.At)
+	if o.Beacon.Err != nil {
+		return
+	}
+	n.LatencyMS = milliseconds(o.Beacon.Latency)
+	slot := o.Beacon.Head.Slot
+	n.SyncStage, n.Slot, n.LagSlots = "synced", &slot, w.lag(slot)
+	if o.Beacon.Syncing.IsSyncing {
+		n.SyncStage = "syncing"
+	}
+	if spec := w.pair.who.spec; spec != nil {
+		finalized := uint64(spec.StartSlot(o.Beacon.Finality.Finalized.Epoch))
+		n.Finalized = &finalized
+		n.Progress = &status.Progress{Unit: "slot", Current: uint64(slot), Target: uint64(max(slot, w.now()))}
+	}
+}
+
+func (w *Watcher) lag(slot primitives.Slot) *uint64 {
+	if w.pair.who.spec == nil {
+		return nil
+	}
+	lag := checkpoint.Lag(slot, w.now())
+	return &lag
+}
+
+func shownError(err error, at time.Time) *status.Error {
+	if err == nil {
+		return nil
+	}
+	return &status.Error{Kind: failure.Name(err), Message: err.Error(), At: at}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// evaluateHealth has the newest poll evaluated, and logs what has changed by it.
+func (w *Watcher) evaluateHealth(o *Observation) {
+	r := w.health.Observe(w.input(o))
+	for _, f := range r.Appeared {
+		w.log.WithField("finding", f.Name).WithField("evidence", f.Evidence).WithField("remedy", f.Remedy).Warnf("Finding %s: %s", f.Name, f.Summary)
+	}
+	for _, f := range r.Gone {
+		w.log.WithField("finding", f.Name).Infof("Finding %s is gone", f.Name)
+	}
+}
+
+// input puts a poll into the words of package health.
+func (w *Watcher) input(o *Observation) health.Input {
+	in := health.Input{
+		At: o.At, Elapsed: o.At.Sub(w.pair.begin), Stage: w.machine.Stage(), Spec: w.pair.who.spec,
+		Conflict: w.pair.who.conflict(), Events: w.pair.events, Journal: string(w.journal),
+		Gwat: health.Gwat{
+			Node:    health.Node{Reach: reach.Gwat(o.Gwat.Err), Error: text(o.Gwat.Err), Latency: o.Gwat.Latency, Peers: o.Gwat.Peers},
+			Syncing: o.Gwat.Syncing,
+		},
+		Beacon:      health.Beacon{Node: health.Node{Reach: reach.Beacon(o.Beacon.Err), Error: text(o.Beacon.Err), Latency: o.Beacon.Latency, Peers: o.Beacon.Peers}},
+		Coordinated: &health.Coordinated{CheckpointKnown: o.CheckpointKnown, BeaconSyncing: o.Beacon.Syncing.IsSyncing},
+	}
+	if o.Gwat.Err == nil {
+		in.Gwat.Number, in.Gwat.Slot = o.Gwat.Latest.Number, o.Gwat.Latest.Slot
+	}
+	if s := o.Gwat.State; s != nil {
+		in.Coordinated.State = &health.CoordinatedState{LastFinalized: s.LastFinalized, Epoch: s.Epoch, Checkpoint: s.CheckpointRoot}
+	}
+	if o.Beacon.Err == nil {
+		in.Beacon.Known, in.Beacon.Head, in.Beacon.Root = true, o.Beacon.Head.Slot, o.Beacon.Head.Root
+		in.Beacon.Clock, in.Beacon.ClockAt = o.Beacon.Syncing.HeadSlot+primitives.Slot(o.Beacon.Syncing.Distance), o.At
+		in.Beacon.Justified = o.Beacon.Finality.CurrentJustified.Epoch
+	}
+	return in
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

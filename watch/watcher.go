@@ -1,0 +1,316 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/status"
+)
+
+// Errors of the orders.
+var (
+	// ErrStopped: the loop has ended.
+	ErrStopped = failure.WithKind(failure.RetryLater, errors.New("syncd is stopping"))
+	// ErrBeaconDrives: syncd makes no calls in this era, so there is nothing to do again.
+	ErrBeaconDrives = failure.WithKind(failure.NeedsHuman, errors.New("this pair is of the coordinated era: the beacon node drives gwat and syncd only watches; restart the beacon node to have it sync gwat again"))
+)
+
+// Watcher is the loop of one pair. Run owns every field but the channels.
+type Watcher struct {
+	publish.Reader
+	board  *publish.Board
+	cfg    Config
+	log    logrus.FieldLogger
+	polls  poller
+	orders chan order
+	ended  chan struct{}
+
+	machine *fsm.Machine
+	stage   entered
+	pair    known
+	proof   proof
+	health  *health.Engine
+	journal trouble
+	seq     uint64
+}
+
+// entered is how the present stage began.
+type entered struct {
+	at     time.Time
+	reason string
+}
+
+// known is what the loop keeps of the polls.
+type known struct {
+	last   *Observation // the newest
+	good   *Observation // the newest that both nodes answered
+	fails  int          // polls in a row that a node did not answer
+	begin  time.Time    // of the loop
+	events uint64       // head events of the beacon's stream
+	nodes  nodes
+	paused bool
+	who    identity
+}
+
+// trouble is why the journal's last write failed; "" if it did not.
+type trouble string
+
+// order is an operator's order.
+type order struct {
+	do   func() error
+	done chan error
+}
+
+// New returns a watcher of the pair; neither node needs to be up.
+func New(cfg Config) (*Watcher, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	board := &publish.Board{}
+	now := cfg.Now()
+	w := &Watcher{
+		Reader: board.Reader(), board: board, cfg: cfg, log: cfg.Log.WithField("pair", cfg.Name),
+		polls:  poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: cfg.Now, timeout: cfg.CallTimeout},
+		orders: make(chan order), ended: make(chan struct{}),
+		stage:  entered{at: now, reason: "syncd started"},
+		health: health.NewCoordinated(cfg.PollInterval),
+	}
+	w.pair.begin = now
+	if pause, err := cfg.Journal.Pause(); err == nil && pause != nil {
+		w.pair.paused = true
+	}
+	w.machine = fsm.New(w.changed)
+	if cfg.Registerer != nil {
+		labelled := prometheusFor(cfg.Registerer, cfg.Name)
+		if err := labelled.Register(publish.NewMirror(w.Snapshot, health.CoordinatedCatalog())); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	w.publish()
+	return w, nil
+}
+
+// Run polls the pair until ctx ends. It is called once.
+func (w *Watcher) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer w.board.Close()
+	defer close(w.ended)
+	defer cancel()
+	events := w.cfg.Beacon.Events(inner, beaconclient.StreamOptions{})
+	tick := time.NewTicker(w.cfg.PollInterval)
+	defer tick.Stop()
+	results := make(chan *Observation, 1)
+	polling, again := false, false
+	poll := func() {
+		if polling {
+			again = true
+			return
+		}
+		polling, again = true, false
+		go func() { results <- w.polls.poll(inner) }() // ended by inner; its place in results is free
+	}
+	defer func() {
+		cancel()
+		if polling {
+			<-results
+		}
+	}()
+	poll()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case o := <-results:
+			polling = false
+			w.observed(ctx, o)
+			if again {
+				poll()
+			}
+		case o := <-w.orders:
+			err := o.do()
+			w.settle(ctx)
+			w.publish()
+			o.done <- err
+		case e, open := <-events:
+			if !open {
+				events = nil
+				continue
+			}
+			if e.Head != nil {
+				w.pair.events++
+				poll()
+			}
+		case <-tick.C:
+			poll()
+		}
+	}
+}
+
+// observed takes a poll in: what it says of the nodes, of the proof of work, of the
+// stage and of the pair's health, in this order, and publishes it.
+func (w *Watcher) observed(ctx context.Context, o *Observation) {
+	if canceled(o.Gwat.Err) || canceled(o.Beacon.Err) {
+		return // we are stopping
+	}
+	p := &w.pair
+	p.last = o
+	p.nodes.observe(o)
+	if o.Up() {
+		p.good, p.fails = o, 0
+		p.who.observe(o)
+		w.noteNetwork()
+	} else {
+		p.fails++
+	}
+	w.proof.observe(o, w.now())
+	w.settle(ctx)
+	w.evaluateHealth(o)
+	w.publish()
+}
+
+// now is the slot of the wall clock; 0 before the network is known.
+func (w *Watcher) now() primitives.Slot {
+	if w.pair.who.spec == nil {
+		return 0
+	}
+	return w.pair.who.spec.SlotAt(w.cfg.Now())
+}
+
+// settle applies transitions until the facts imply none.
+func (w *Watcher) settle(ctx context.Context) {
+	for {
+		event, why, ok := w.next()
+		if !ok {
+			return
+		}
+		if err := w.machine.Fire(ctx, event, why); err != nil {
+			if ctx.Err() == nil {
+				w.log.WithError(err).Error("The machine refused an event")
+			}
+			return
+		}
+	}
+}
+
+// next returns the event that the facts imply in the present stage.
+func (w *Watcher) next() (fsm.Event, string, bool) {
+	f := w.facts()
+	stage := w.machine.Stage()
+	if event, why, ok := fsm.Decide(stage, f); ok {
+		return event, why, true
+	}
+	o := w.pair.last
+	if o == nil || !o.Up() || f.Paused {
+		return "", "", false
+	}
+	switch stage {
+	case fsm.HeadSyncReady:
+		// gwat's state is known: the beacon node can make its call, or has made it.
+		switch {
+		case o.Gwat.State == nil:
+		case o.Gwat.Syncing:
+			return fsm.ReadyAccepted, fmt.Sprintf("gwat was driven to epoch %d", o.Gwat.State.Epoch), true
+		default:
+			return fsm.AlreadySynced, "gwat is in normal work", true
+		}
+	case fsm.HeadSync:
+		switch {
+		case !o.Gwat.Syncing:
+			return fsm.Pushed, "the beacon node's head sync is done", true
+		case !f.CheckpointReached:
+			return fsm.PushFailed, f.CheckpointWhy, true
+		}
+	}
+	return "", "", false
+}
+
+// facts returns the facts of the newest poll. One poll without an answer does not
+// take "working" away (docs/decisions): it shows nothing of the pair.
+func (w *Watcher) facts() fsm.Facts {
+	o := w.pair.last
+	if o != nil && !o.Up() && w.pair.fails < 2 && w.pair.good != nil && w.machine.Stage() == fsm.Working {
+		o = w.pair.good
+	}
+	f := facts(o, &standing{
+		spec: w.pair.who.spec, conflict: w.pair.who.conflict(), judged: w.pair.who.complete(), now: w.now(),
+		followed: w.proof.followed, since: w.proof.since, follows: w.proof.follows,
+	})
+	f.Paused = w.pair.paused
+	return f
+}
+
+// changed is called by the machine after each step.
+func (w *Watcher) changed(c fsm.Change) {
+	now := w.cfg.Now()
+	took := now.Sub(w.stage.at)
+	w.stage = entered{at: now, reason: c.Reason}
+	if c.To == fsm.Switching {
+		w.proof.begin(w.now())
+	}
+	change := status.Change{At: now, From: string(c.From), To: string(c.To), Event: string(c.Event), Reason: c.Reason}
+	w.log.WithFields(logrus.Fields{"stage": c.To, "from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
+		Infof("Stage %s: %s", c.To, c.Reason)
+	w.publish()
+	w.board.Changed(change)
+	w.note(w.cfg.Journal.AppendChange(journal.Change(change)))
+}
+
+func (w *Watcher) noteNetwork() {
+	if n := w.pair.who.network(); n != nil && !w.pair.who.noted {
+		w.pair.who.noted = true
+		w.note(w.cfg.Journal.SetNetwork(*n))
+	}
+}
+
+// note keeps why a write of the journal failed. The pair goes on without it.
+func (w *Watcher) note(err error) {
+	w.journal = ""
+	if err != nil {
+		w.journal = trouble(err.Error())
+		w.log.WithError(err).Warn("The journal cannot be written; going on without it")
+	}
+}
+
+// proof counts the new heads that gwat has followed by calls of the beacon node (S5).
+type proof struct {
+	since    primitives.Slot // when the count began
+	followed int
+	last     common.Hash // the newest head that was counted
+	at       primitives.Slot
+	follows  bool
+}
+
+// followSlots is how many slots gwat may need to finalize what a new head finalizes.
+const followSlots = 2
+
+func (p *proof) begin(now primitives.Slot) {
+	p.since, p.followed, p.at = now, 0, now
+}
+
+func (p *proof) observe(o *Observation, now primitives.Slot) {
+	if !o.Up() {
+		return
+	}
+	if o.HeadFinal != nil && *o.HeadFinal && !o.Gwat.Syncing {
+		if root := o.Beacon.Head.Root; root != p.last {
+			if p.last != (common.Hash{}) {
+				p.followed++
+			}
+			p.last = root
+		}
+		p.at = now
+	}
+	p.follows = !o.Gwat.Syncing && now <= p.at+followSlots
+}
