@@ -1,0 +1,273 @@
+package coordinated
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// silentSlots is after how many slots without a dag_finalize gwat leaves normal work.
+const silentSlots = 32
+
+// Gwat is a simulated gwat. Its exported methods may be called concurrently.
+type Gwat struct {
+	net *Network
+	// BlockTime is how long it loads one block from a peer.
+	BlockTime time.Duration
+
+	work sync.Mutex // the one that dag_finalize takes, without a limit
+
+	mu      sync.Mutex
+	final   uint64 // slot of the last finalized spine
+	local   uint64 // newest slot whose block it has
+	point   Checkpoint
+	points  map[common.Hash]Checkpoint // by spine: the first writer wins
+	synced  bool
+	loading int
+	peers   []string // enodes
+	heard   time.Time
+	wedged  bool
+	calls   []Call
+}
+
+// Call is one dag_finalize that a Gwat was asked for.
+type Call struct {
+	At     time.Time
+	Asked  Finalize
+	Answer Answer
+}
+
+// NewGwat returns an empty gwat with peers.
+func NewGwat(n *Network, enodes ...string) *Gwat {
+	g := &Gwat{net: n, points: map[common.Hash]Checkpoint{}, peers: enodes}
+	g.point = Checkpoint{Spine: n.Spine(0)}
+	return g
+}
+
+// Restart is what a new process does: it goes back to its last checkpoint, is not in
+// normal work, and knows the peers that it is given.
+func (g *Gwat) Restart(enodes ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if slot, ok := g.net.SlotOfSpine(g.point.Spine); ok {
+		g.final = min(g.final, slot)
+	}
+	g.synced, g.peers, g.wedged = false, enodes, false
+	g.heard = time.Time{}
+}
+
+// Wipe empties its database.
+func (g *Gwat) Wipe() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.final, g.local, g.point = 0, 0, Checkpoint{Spine: g.net.Spine(0)}
+	g.points = map[common.Hash]Checkpoint{}
+}
+
+// Wedge has it refuse every block from now on, until it is restarted.
+func (g *Gwat) Wedge() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wedged = true
+}
+
+// SetPeers replaces its peers.
+func (g *Gwat) SetPeers(enodes ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.peers = enodes
+}
+
+// Peers returns the enodes of its peers.
+func (g *Gwat) Peers() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]string{}, g.peers...)
+}
+
+// AddPeer adds a peer, as admin_addPeer does.
+func (g *Gwat) AddPeer(enode string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.peers = append(g.peers, enode)
+}
+
+// Calls returns every dag_finalize so far.
+func (g *Gwat) Calls() []Call {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]Call{}, g.calls...)
+}
+
+// Syncing reports whether eth_syncing is not false.
+func (g *Gwat) Syncing() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gossip()
+	return !g.synced
+}
+
+// gossip takes in the blocks that the network has made since; mu is held.
+func (g *Gwat) gossip() {
+	if g.synced && g.net.now().Sub(g.heard) > silentSlots*g.net.SlotTime() {
+		g.synced = false
+	}
+	if g.synced && len(g.peers) > 0 && !g.wedged {
+		g.local = max(g.local, g.net.Slot())
+	}
+}
+
+// State is the answer of dag_coordinatedState.
+func (g *Gwat) State() Answer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.loading > 0 {
+		return failedWith(errSynchronization)
+	}
+	return g.state()
+}
+
+func (g *Gwat) state() Answer {
+	last, epoch, root := g.net.Spine(g.final), g.point.FinEpoch, g.point.Root
+	return Answer{LastFinalized: &last, Epoch: &epoch, Root: &root}
+}
+
+// Finalize carries out a dag_finalize whose parameters are complete: a nil checkpoint
+// changes nothing, everything else takes the steps of a real gwat in their order.
+func (g *Gwat) Finalize(f Finalize) Answer {
+	g.mu.Lock()
+	g.heard = g.net.now() // a sign of life of the coordinator, also when it is refused
+	busy := g.loading > 0
+	if f.Checkpoint == nil {
+		defer g.mu.Unlock()
+		return g.state()
+	}
+	g.mu.Unlock()
+
+	g.work.Lock() // waits without a limit
+	defer g.work.Unlock()
+	a := g.finalize(f)
+	if busy {
+		text := errSynchronization // something else ran meanwhile; it is done all the same
+		a.Error = &text
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, Call{At: g.net.now(), Asked: f, Answer: a})
+	return a
+}
+
+func (g *Gwat) finalize(f Finalize) Answer {
+	base, spines, answer := g.base(f)
+	if answer != nil {
+		return *answer
+	}
+	switch f.Mode {
+	case NoSync, MainSync, HeadSync:
+	default:
+		return failedWith("bad sync mode=%d", f.Mode)
+	}
+	if answer := g.load(f.Mode, spines); answer != nil {
+		return *answer
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(spines) > 0 {
+		last, known := g.net.SlotOfSpine(spines[len(spines)-1])
+		if !known || g.wedged {
+			return Answer{} // spine not found: all null, and no error
+		}
+		g.final = max(base, last)
+	}
+	g.store(*f.Checkpoint)
+	if _, known := g.net.SlotOfSpine(f.Checkpoint.Spine); !known {
+		return failedWith(errCheckpoint)
+	}
+	if f.Mode != MainSync {
+		g.synced = true
+	}
+	return g.state()
+}
+
+// store keeps a checkpoint, unchecked. It is stored by spine, and the first writer wins,
+// but what the call named is what the state says.
+func (g *Gwat) store(c Checkpoint) {
+	if _, there := g.points[c.Spine]; !there {
+		g.points[c.Spine] = c
+	}
+	g.point = c
+}
+
+// base returns the slot from which a call goes on and the spines behind it. Leading
+// spines that are final already are dropped, and the base moves on over them.
+func (g *Gwat) base(f Finalize) (uint64, []common.Hash, *Answer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	spines := f.Spines
+	for i, s := range spines {
+		if s == *f.BaseSpine {
+			spines = spines[i+1:]
+			break
+		}
+	}
+	if len(f.Spines) == 0 {
+		return g.final, nil, nil // nothing to finalize: the base does not matter
+	}
+	base, known := g.net.SlotOfSpine(*f.BaseSpine)
+	if !known || base > g.final {
+		refused := failedWith(errBaseSpine)
+		return 0, nil, &refused
+	}
+	for len(spines) > 0 {
+		slot, known := g.net.SlotOfSpine(spines[0])
+		if !known || slot > g.final {
+			break
+		}
+		base, spines = max(base, slot), spines[1:]
+	}
+	return base, spines, nil
+}
+
+// load has the blocks of the spines: from its database, or from its peers.
+func (g *Gwat) load(mode SyncMode, spines []common.Hash) *Answer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	target := g.local
+	missing, unknown := false, false
+	for _, s := range spines {
+		slot, known := g.net.SlotOfSpine(s)
+		unknown = unknown || !known
+		missing = missing || !known || slot > g.local
+		if known {
+			target = max(target, slot)
+		}
+	}
+	switch {
+	case mode == NoSync && !missing, mode == MainSync && len(spines) == 0:
+		return nil
+	case mode == NoSync:
+		g.synced = false
+	case mode == HeadSync && unknown && len(g.peers) > 0:
+		return &Answer{}
+	case mode == HeadSync:
+		target = g.net.Slot()
+	}
+	if len(g.peers) == 0 || unknown {
+		refused := failedWith(errNoPeers)
+		return &refused
+	}
+	g.loading++
+	blocks := target - min(target, g.local)
+	pause := time.Duration(blocks) * g.BlockTime
+	g.mu.Unlock()
+	if pause > 0 {
+		time.Sleep(pause)
+	}
+	g.mu.Lock()
+	g.loading--
+	if !g.wedged {
+		g.local = max(g.local, target)
+	}
+	return nil
+}
