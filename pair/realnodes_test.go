@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/pair/reach"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -117,7 +118,7 @@ func TestSlotInfoBehindTheLockDoesNotStallThePoll(t *testing.T) {
 				require.Equal(t, tc.took, time.Since(begin))
 				require.Nil(t, obs.identity)
 				if tc.fails {
-					require.Equal(t, health.Silent, gwatReach(obs.gwat.err))
+					require.Equal(t, health.Silent, reach.Gwat(obs.gwat.err))
 					return
 				}
 				require.NoError(t, obs.gwat.err)

@@ -28,7 +28,10 @@ func TestOperatingDocument(t *testing.T) {
 	raw, err := os.ReadFile(operatingDoc)
 	require.NoError(t, err)
 	doc := string(raw)
-	for name, content := range map[string]string{"findings": findingsText(), "commands": commandsText()} {
+	for name, content := range map[string]string{
+		"findings": findingsText(health.Catalog()), "commands": commandsText(),
+		"findings of the coordinated era": findingsText(ofCoordinatedEraAlone()),
+	} {
 		before, rest, ok := strings.Cut(doc, "<!-- "+name+" -->\n")
 		require.True(t, ok, name)
 		_, after, ok := strings.Cut(rest, "<!-- /"+name+" -->")
@@ -42,13 +45,27 @@ func TestOperatingDocument(t *testing.T) {
 	require.Equal(t, doc, string(raw), "run `make docs`")
 }
 
-func findingsText() string {
+// ofCoordinatedEraAlone are the findings that the head-sync era does not have.
+func ofCoordinatedEraAlone() (out []health.Entry) {
+	shared := map[string]bool{}
+	for _, e := range health.Catalog() {
+		shared[e.Name] = true
+	}
+	for _, e := range health.CoordinatedCatalog() {
+		if !shared[e.Name] {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func findingsText(entries []health.Entry) string {
 	var out strings.Builder
 	out.WriteString("| finding | severity | told after | gone after |\n|---|---|---|---|\n")
-	for _, e := range health.Catalog() {
+	for _, e := range entries {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s | %s |\n", e.Name, e.Name, e.Severity, e.Window, e.Clears)
 	}
-	for _, e := range health.Catalog() {
+	for _, e := range entries {
 		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n*What to do:* %s\n", e.Name, e.Meaning, e.Remedy)
 	}
 	return out.String()

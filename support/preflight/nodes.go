@@ -96,6 +96,14 @@ func (c *checker) network(ctx context.Context) []Finding {
 	same, err := c.gwat.SyncSlotInfo(ctx, gwatclient.SlotInfo{
 		GenesisTime: c.spec.GenesisTime, SecondsPerSlot: c.spec.SecondsPerSlot, SlotsPerEpoch: c.spec.SlotsPerEpoch,
 	})
+	if c.spec.Era() == checkpoint.EraCoordinated {
+		// Good pairs of that era answer false too, so the chain ids alone are compared.
+		if *c.chainID != c.spec.DepositChainID {
+			return []Finding{failed(exit.Halted, "point both endpoints at nodes of one network", "%s and %s: wrong network: gwat's chain id is %d, the beacon node's DEPOSIT_CHAIN_ID is %d",
+				c.gwat.Endpoint(), c.beacon.URL(), *c.chainID, c.spec.DepositChainID)}
+		}
+		return []Finding{ok("both nodes are of chain id %d", *c.chainID)}
+	}
 	id := checkpoint.Identity{GwatChainID: *c.chainID, Spec: *c.spec, SlotInfo: same || err != nil}
 	if why := id.Conflict(); why != "" {
 		return []Finding{failed(exit.Halted, "", "%s and %s: %s", c.gwat.Endpoint(), c.beacon.URL(), why)}

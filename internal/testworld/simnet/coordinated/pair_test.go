@@ -90,7 +90,7 @@ func TestFinalizeAsRecorded(t *testing.T) {
 			params, want, failed string
 			prepare              func(*Gwat)
 		}{
-			"replay last own params NoSync (idempotent)":   {params: with(func(*Finalize) {}), want: ok},
+			"replay last own params NoSync (idempotent)": {params: with(func(*Finalize) {}), want: ok},
 			"replay MainSync":                              {params: with(func(f *Finalize) { f.Mode = MainSync }), want: ok},
 			"replay HeadSync":                              {params: with(func(f *Finalize) { f.Mode = HeadSync }), want: ok},
 			"bad sync mode 0x3":                            {params: with(func(f *Finalize) { f.Mode = 3 }), want: refusedBy("bad sync mode=3")},

@@ -66,6 +66,9 @@ func (g *Gwat) serve(r rpcRequest) json.RawMessage {
 
 // call answers one request.
 func (g *Gwat) call(r rpcRequest) (any, *rpcError) {
+	if g.Serves != nil && !g.Serves(r.Method) {
+		return nil, notServed(r.Method)
+	}
 	switch r.Method {
 	case "dag_coordinatedState":
 		return g.State(), nil
@@ -110,7 +113,11 @@ func (g *Gwat) call(r rpcRequest) (any, *rpcError) {
 	case "eth_getBlockByNumber", "eth_getBlockByHash":
 		return g.block(r)
 	}
-	return nil, &rpcError{-32601, fmt.Sprintf("the method %s does not exist/is not available", r.Method)}
+	return nil, notServed(r.Method)
+}
+
+func notServed(method string) *rpcError {
+	return &rpcError{-32601, fmt.Sprintf("the method %s does not exist/is not available", method)}
 }
 
 func (g *Gwat) serveFinalize(params []json.RawMessage) (any, *rpcError) {

@@ -1,0 +1,161 @@
+package watch
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/sirupsen/logrus/hooks/test"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/status"
+)
+
+// simulated is a watcher beside a whole simulated pair, through the real clients.
+type simulated struct {
+	net                  *coordinated.Network
+	gwat                 *coordinated.Gwat
+	beacon               *coordinated.Beacon
+	gwatWire, beaconWire wire.Wire
+	watcher              *Watcher
+}
+
+// besideAPair runs a watcher beside a simulated pair on the fake clock.
+func besideAPair(t *testing.T, test func(t *testing.T, p *simulated)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := &simulated{net: &coordinated.Network{ChainID: 1337, GenesisTime: genesisTime - 2*180, SecondsPerSlot: 2, SlotsPerEpoch: 8}}
+		p.gwat = coordinated.NewGwat(p.net, "enode://a", "enode://b")
+		p.gwat.BlockTime = time.Millisecond
+		p.gwatWire.Serve(http.HandlerFunc(p.gwat.ServeHTTP))
+		p.beacon = coordinated.NewBeacon(p.net, coordinated.Caller{URL: "http://gwat", Transport: &p.gwatWire}, 3)
+		p.beaconWire.Serve(http.HandlerFunc(p.beacon.ServeHTTP))
+		ctx, cancel := context.WithCancel(t.Context())
+		beaconEnded, watcherEnded := make(chan struct{}), make(chan error, 1)
+		go func() { p.beacon.Run(ctx); close(beaconEnded) }()
+		p.start(t)
+		go func() { watcherEnded <- p.watcher.Run(ctx) }()
+		test(t, p)
+		cancel()
+		<-beaconEnded
+		require.NoError(t, <-watcherEnded)
+	})
+}
+
+func (p *simulated) start(t *testing.T) {
+	t.Helper()
+	gwat, err := gwatclient.New(gwatclient.Config{Endpoint: "http://gwat", Transport: &p.gwatWire, Timeout: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(gwat.Close)
+	beacon, err := beaconclient.New(beaconclient.Config{URL: "http://beacon", Transport: &p.beaconWire, Timeout: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(beacon.Close)
+	log, _ := test.NewNullLogger()
+	p.watcher, err = New(Config{
+		Name: "main", Version: "test", Gwat: gwat, Beacon: beacon,
+		PollInterval: time.Second, CallTimeout: time.Second, Journal: journal.OpenMemory(), Log: log,
+	})
+	require.NoError(t, err)
+}
+
+func (p *simulated) works(t *testing.T, limit time.Duration) {
+	t.Helper()
+	within(t, p.watcher, limit, "working", func(s *status.Snapshot) bool { return s.Verdict == status.VerdictWorking })
+}
+
+// Both nodes empty: the pair is seen to sync and to work.
+func TestSimulatedPairFromNothing(t *testing.T) {
+	besideAPair(t, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		s := p.watcher.Snapshot()
+		require.Equal(t, "coordinated", s.Era)
+		require.EqualValues(t, 2, *s.Gwat.Peers)
+		require.NotNil(t, s.Gwat.Progress, "wat_info was read")
+	})
+}
+
+// Each incident of a real pair: what the watcher tells, within which time, and that it is
+// gone after the recovery.
+func TestSimulatedIncidents(t *testing.T) {
+	for name, tc := range map[string]struct {
+		finding     string
+		within      time.Duration
+		fault, heal func(p *simulated)
+	}{
+		"gwat down": {"gwat_unreachable", 5 * time.Second,
+			func(p *simulated) { p.gwatWire.Set(wire.Refused) },
+			func(p *simulated) { p.gwat.Restart("enode://a"); p.gwatWire.Set(wire.Up) }},
+		"gwat stopped": {"gwat_hung", 8 * time.Second,
+			func(p *simulated) { p.gwatWire.Set(wire.Stopped) },
+			func(p *simulated) { p.gwatWire.Set(wire.Up) }},
+		"B2 restarted without peers": {"no_peers_loop", 14 * time.Second,
+			func(p *simulated) {
+				p.gwatWire.Set(wire.Refused)
+				time.Sleep(4 * time.Second)
+				p.gwat.Restart()
+				p.gwatWire.Set(wire.Up)
+			},
+			func(p *simulated) { p.gwat.AddPeer("enode://a") }},
+		"B3 foreign checkpoint": {"foreign_checkpoint", 5 * time.Second,
+			func(p *simulated) {
+				f := p.net.Call(p.net.Slot(), coordinated.NoSync)
+				f.Spines, f.Checkpoint.Root = nil, common.HexToHash("0xbebe")
+				p.beacon.Freeze(true) // no call of its own mends it meanwhile
+				p.gwat.Finalize(f)
+			},
+			func(p *simulated) { p.beacon.Freeze(false) }},
+		"B4 beacon without peers": {"beacon_without_peers", 14 * time.Second,
+			func(p *simulated) { p.beacon.SetPeers(0) },
+			func(p *simulated) { p.beacon.SetPeers(3) }},
+		"B7 beacon silent": {"beacon_silent", 30 * time.Second,
+			func(p *simulated) {
+				p.beacon.Freeze(true)
+				p.gwatWire.Set(wire.Refused)
+				time.Sleep(4 * time.Second)
+				p.gwat.Restart("enode://a")
+				p.gwatWire.Set(wire.Up)
+			},
+			func(p *simulated) { p.beacon.Freeze(false) }},
+		"A2' gwat wedged": {"gwat_wedged", 30 * time.Second,
+			func(p *simulated) { p.gwat.Wedge() },
+			func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
+		"beacon down": {"beacon_unreachable", 5 * time.Second,
+			func(p *simulated) { p.beaconWire.Set(wire.Refused) },
+			func(p *simulated) { p.beaconWire.Set(wire.Up) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			besideAPair(t, func(t *testing.T, p *simulated) {
+				p.works(t, 30*time.Second)
+				tc.fault(p)
+				took := within(t, p.watcher, tc.within, tc.finding, hasFinding(tc.finding))
+				require.Equal(t, status.VerdictFailing, p.watcher.Snapshot().Verdict)
+				tc.heal(p)
+				p.works(t, 60*time.Second)
+				within(t, p.watcher, 20*time.Second, tc.finding+" to go", func(s *status.Snapshot) bool { return !hasFinding(tc.finding)(s) })
+				t.Logf("told after %s", took)
+			})
+		})
+	}
+}
+
+// A quarter of an hour of a healthy pair brings no finding.
+func TestSimulatedCalmPair(t *testing.T) {
+	besideAPair(t, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		for range 900 {
+			time.Sleep(time.Second)
+			s := p.watcher.Snapshot()
+			require.Empty(t, s.Findings)
+			require.Equal(t, string(fsm.Working), s.Stage)
+		}
+	})
+}
