@@ -57,6 +57,7 @@ type Config struct {
 	Address string      // http(s)://host:port of its API; with Socket it may be empty
 	Socket  string      // path of its local socket, dialled in place of Address; "" for none
 	TLS     *tls.Config // of https; nil trusts the roots of the system
+	Direct  bool        // the address is of this machine: no proxy of the environment is asked
 	Secret  []byte      // of a token for the calls that change something; nil for none
 }
 
@@ -93,6 +94,9 @@ func Open(cfg Config) (*Client, error) {
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: cfg.TLS,
 		},
 		dialer: websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: callTimeout, TLSClientConfig: cfg.TLS},
+	}
+	if cfg.Direct {
+		c.transport.Proxy, c.dialer.Proxy = nil, nil
 	}
 	if c.socket {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {

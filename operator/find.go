@@ -166,6 +166,7 @@ func (w Where) address() (apiclient.Config, error) {
 		roots = x509.NewCertPool()
 	}
 	if set := w.Settings; out.Address == "" && set != nil {
+		out.Direct = true
 		out.Address = endpoint.Local(set.API.Listen, set.API.TLSCert != "")
 		if out.Address == "" {
 			return out, exit.Errorf(exit.Usage, "--api is needed: api.listen is %q, so the port is known only to the running syncd", set.API.Listen)
@@ -179,6 +180,9 @@ func (w Where) address() (apiclient.Config, error) {
 		out.Address = DefaultAddress
 	}
 	if w.CAFile != "" {
+		if err := endpoint.CheckSecretPath(w.CAFile); err != nil {
+			return out, exit.Errorf(exit.Usage, "--ca-file %w", err)
+		}
 		raw, err := os.ReadFile(w.CAFile)
 		if err != nil {
 			return out, exit.Errorf(exit.Usage, "--ca-file: %w; name a PEM file that this user can read", err)

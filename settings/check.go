@@ -56,7 +56,7 @@ func (c *Config) checkAll(has func(Setting) bool, together func() error) error {
 }
 
 func checkGwatEndpoint(c *Config) error {
-	if e := c.Gwat.Endpoint; e != "" && !strings.ContainsAny(e, `/\:`) && filepath.Ext(e) != ".ipc" {
+	if e := endpoint.MaskWord(c.Gwat.Endpoint); e != "" && !strings.ContainsAny(e, `/\:`) && filepath.Ext(e) != ".ipc" {
 		return fmt.Errorf("--gwat.endpoint is %.200q, neither a URL nor the path of a socket: write http://%.200s:8545 or the path of gwat.ipc", e, e)
 	}
 	if _, err := endpoint.Gwat.Parse(c.Gwat.Endpoint); err != nil {
@@ -81,14 +81,14 @@ func checkDataDir(c *Config) error {
 
 func checkPairName(c *Config) error {
 	if !pairName.MatchString(c.Pair) {
-		return fmt.Errorf("--pair is %.200q: want 1 to 64 letters, digits, - and _", c.Pair)
+		return fmt.Errorf("--pair is %.200q: want 1 to 64 letters, digits, - and _", endpoint.MaskWord(c.Pair))
 	}
 	return nil
 }
 
 func checkListen(c *Config) error {
 	if err := endpoint.CheckListen(c.API.Listen); err != nil {
-		return fmt.Errorf("--api.listen is %.200q: %w", c.API.Listen, err)
+		return fmt.Errorf("--api.listen is %.200q: %w", endpoint.MaskWord(c.API.Listen), err)
 	}
 	return nil
 }
@@ -224,7 +224,8 @@ const gwatHTTPLimit = 30 * time.Second
 func (c *Config) Warnings() []string {
 	var out []string
 	isURL := strings.Contains(c.Gwat.Endpoint, "://")
-	if strings.HasPrefix(c.Gwat.Endpoint, "http") && isURL && c.PushTimeout > gwatHTTPLimit {
+	chosen := c.sources["gwat.endpoint"] != FromDefault || c.sources["push-timeout"] != FromDefault // the defaults do not warn about themselves
+	if strings.HasPrefix(c.Gwat.Endpoint, "http") && isURL && chosen && c.PushTimeout > gwatHTTPLimit {
 		out = append(out, fmt.Sprintf("over HTTP gwat cuts an answer off after %s, --push-timeout is %s: give --gwat.endpoint a ws:// URL or the IPC socket",
 			Duration(gwatHTTPLimit), Duration(c.PushTimeout)))
 	}

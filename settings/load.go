@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -136,6 +137,9 @@ func readFile(path, fallBack string) ([]value, error) {
 		return parseFile(fallBack, raw)
 	}
 	raw, err := readBounded(path)
+	if secret := endpoint.CheckSecretPath(path); err != nil && secret != nil {
+		return nil, failure.Newf(failure.NeedsHuman, "--config %w", secret)
+	}
 	if err != nil {
 		return nil, failure.Newf(failure.NeedsHuman, "--config cannot be read: %w; name a YAML file that this user can read", err)
 	}

@@ -224,6 +224,9 @@ func TestWrongFiles(t *testing.T) {
 	}
 	_, err := Load(Input{File: "/nowhere/syncd.yaml"})
 	refused(t, err, "--config cannot be read", "/nowhere/syncd.yaml", "name a YAML file that this user can read")
+	_, err = Load(Input{File: "0x" + digits})
+	refused(t, err, "--config is the secret itself")
+	require.NotContains(t, err.Error(), "5ec2")
 	_, err = Load(Input{File: t.TempDir()})
 	refused(t, err, "--config cannot be read", "is a directory")
 }

@@ -183,10 +183,10 @@ func (s Setting) want() string {
 
 // quoted returns a value for an error: bounded, and never a secret.
 func (s Setting) quoted(raw string) string {
-	if s.Secret() && endpoint.CheckSecretPath(raw) != nil {
-		return "***"
+	if s.Secret() {
+		raw = endpoint.MaskPath(raw)
 	}
-	return fmt.Sprintf("%.200q", raw)
+	return fmt.Sprintf("%.200q", endpoint.MaskWord(raw))
 }
 
 // checkAlone checks the value by itself.

@@ -62,7 +62,7 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 // and rights. Others (an address that is not there yet, no room, no file descriptors)
 // may be gone at the next start.
 var noRestartHeals = []error{
-	fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ELOOP,
+	fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ELOOP,
 }
 
 // startError gives an error of the start its exit code: Busy, NotYet for what a

@@ -47,6 +47,7 @@ func TestCodesOfTheStart(t *testing.T) {
 		{system(syscall.EAFNOSUPPORT), exit.NotYet},
 		{system(syscall.EMFILE), exit.NotYet},
 		{system(syscall.ENOBUFS), exit.NotYet},
+		{system(syscall.EINVAL), exit.NotYet}, // the interface of a link-local address
 		{system(syscall.EACCES), exit.Usage},
 		{system(syscall.EPERM), exit.Usage},
 		{fmt.Errorf("--api.listen: %w", &net.DNSError{Err: "no such host", Name: "vpn.example", IsNotFound: true}), exit.NotYet},
@@ -74,6 +75,7 @@ func TestWhatIsNotThereYet(t *testing.T) {
 	}{
 		"an address of no interface":   {map[string]string{"api.listen": "203.0.113.7:0", "api.insecure": "true"}, exit.NotYet},
 		"an IPv6 address of none":      {map[string]string{"api.listen": "[2001:db8::7]:0", "api.insecure": "true"}, exit.NotYet},
+		"an interface of none":         {map[string]string{"api.listen": "[fe80::7%nosuch0]:0", "api.insecure": "true"}, exit.NotYet},
 		"a name of none":               {map[string]string{"api.listen": "nosuchhost.invalid:0", "api.insecure": "true"}, exit.NotYet},
 		"the secret of the API":        {map[string]string{"api.jwt-secret": filepath.Join(dir, "later")}, exit.NotYet},
 		"an empty secret of the API":   {map[string]string{"api.jwt-secret": empty}, exit.NotYet},

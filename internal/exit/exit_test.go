@@ -20,12 +20,13 @@ func (libraryError) ExitCode() int { return 77 }
 
 func TestOf(t *testing.T) {
 	for code, err := range map[int]error{
-		OK:       nil,
-		Internal: errors.New("of no kind"),
-		Usage:    fmt.Errorf("run: %w", failure.Newf(failure.NeedsHuman, "wrong secret")),
-		NotYet:   fmt.Errorf("run: %w", Errorf(NotYet, "no address: %w", syscall.EADDRINUSE)),
-		Busy:     fmt.Errorf("journal: %w", journal.ErrInUse),
-		Halted:   With(Halted, errors.New("two networks")),
+		OK:        nil,
+		Internal:  errors.New("of no kind"),
+		Usage:     fmt.Errorf("run: %w", failure.Newf(failure.NeedsHuman, "wrong secret")),
+		NotYet:    fmt.Errorf("run: %w", Errorf(NotYet, "no address: %w", syscall.EADDRINUSE)),
+		Busy:      fmt.Errorf("journal: %w", journal.ErrInUse),
+		Different: With(Different, failure.Newf(failure.NeedsHuman, "a code of its own wins")),
+		Halted:    With(Halted, errors.New("two networks")),
 	} {
 		require.Equal(t, code, Of(err), "%v", err)
 	}
