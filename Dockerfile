@@ -29,7 +29,9 @@ USER 65532:65532
 VOLUME ["/data"]
 ENV SYNCD_DATA_DIR=/data SYNCD_API_LISTEN=0.0.0.0:8650
 EXPOSE 8650
-# Healthy means that the pair works: the exit code of status says so.
-HEALTHCHECK --interval=5s --timeout=10s --start-period=60s CMD ["/syncd", "status"]
+# Healthy means that syncd lives: an orchestrator that replaces what is unhealthy
+# must not do so in the hours of a first sync. Whether the pair works is what
+# `syncd wait` and `syncd status` answer.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=10s CMD ["/syncd", "healthcheck"]
 ENTRYPOINT ["/syncd"]
 CMD ["run"]

@@ -14,28 +14,44 @@ import (
 // the engine API.
 const tokenWindow = 60 * time.Second
 
-// errNotAllowed is the answer to a call that changes something, from whoever did
-// not show that he may.
+// errNotAllowed answers a call that changes something, from an unauthenticated caller.
 var errNotAllowed = &rpcError{
 	code: CodeNotAllowed, kind: "needs_human",
 	msg: "this call changes something: make it over the socket of --api.socket, or with a token (HS256, made from the secret of --api.jwt-secret)",
 }
 
-// authorized tells whether a request carries a good token: false if it carries
-// none, an error if it carries one that does not hold.
+// authorized reports whether a request carries a good token: false if it carries
+// none, an error if it carries one that does not hold. Credentials of another
+// scheme are for a proxy in front, which passes them on, and are no token.
 func (s *Server) authorized(r *http.Request) (bool, error) {
-	values := r.Header.Values("Authorization")
-	if len(values) == 0 {
-		return false, nil
+	var tokens []string
+	for _, value := range r.Header.Values("Authorization") {
+		scheme, rest := strings.TrimSpace(value), ""
+		if i := strings.IndexAny(scheme, " \t"); i >= 0 {
+			scheme, rest = scheme[:i], strings.TrimSpace(scheme[i:])
+		}
+		if strings.EqualFold(scheme, "Bearer") { // the scheme has no case (RFC 9110, 11.1)
+			tokens = append(tokens, rest)
+		}
 	}
-	raw, ok := strings.CutPrefix(values[0], "Bearer ")
+	secret := s.secret()
 	switch {
-	case len(values) > 1 || !ok:
+	case len(tokens) == 0:
+		return false, nil
+	case len(tokens) > 1 || tokens[0] == "":
 		return false, errors.New("want one Authorization header, of the form: Bearer TOKEN")
-	case s.cfg.JWTSecret == nil:
+	case secret == nil:
 		return false, errors.New("syncd has no secret to check a token with: set --api.jwt-secret")
 	}
-	return true, checkToken(raw, s.cfg.JWTSecret, time.Now())
+	return true, checkToken(tokens[0], secret, time.Now())
+}
+
+// secret is what tokens are checked with now; nil if none is taken.
+func (s *Server) secret() []byte {
+	if s.cfg.Secret != nil {
+		return s.cfg.Secret()
+	}
+	return s.cfg.JWTSecret
 }
 
 // checkToken takes HS256 only, and wants the time of issue, which bounds how

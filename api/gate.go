@@ -51,7 +51,13 @@ func newGate(listenHost string, hosts, origins []string) (*gate, error) {
 	return g, nil
 }
 
+// hostAllowed reports whether a request may name this host. One without a host
+// passes: probes send none (HTTP/1.0), and a browser, from which the gate
+// protects, cannot leave it out.
 func (g *gate) hostAllowed(hostport string) bool {
+	if hostport == "" || strings.HasPrefix(hostport, ":") {
+		return true
+	}
 	host := hostport
 	if name, _, err := net.SplitHostPort(hostport); err == nil {
 		host = name
@@ -61,7 +67,10 @@ func (g *gate) hostAllowed(hostport string) bool {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
-	return err == nil && (g.anyIP || ip.Unmap().IsLoopback())
+	return err == nil && (g.anyIP || ip.Unmap().IsLoopback() || slices.ContainsFunc(g.hosts, func(known string) bool {
+		other, err := netip.ParseAddr(known) // an address of version 6 can be written in many ways
+		return err == nil && other == ip
+	}))
 }
 
 // originAllowed takes what no browser sent, what is configured, and, but over the

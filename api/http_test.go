@@ -171,6 +171,52 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// Public report 15 (403 on 677a403): probes of HAProxy and of HTTP/1.0 name no host.
+// A browser cannot leave it out, so that it is let in without one.
+func TestAProbeWithoutAHost(t *testing.T) {
+	src := &fakePair{}
+	src.snap.Store(&status.Snapshot{Stage: "working", Verdict: status.VerdictWorking, At: time.Now()})
+	addr := start(t, src, nil)
+	for request, want := range map[string]string{
+		"GET /livez HTTP/1.0\r\n\r\n":                                             "200 OK",
+		"GET /readyz HTTP/1.0\r\n\r\n":                                            "200 OK",
+		"GET /metrics HTTP/1.0\r\n\r\n":                                           "200 OK",
+		"HEAD /livez HTTP/1.0\r\n\r\n":                                            "200 OK",
+		"GET /livez HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n":               "200 OK",
+		"GET /livez HTTP/1.1\r\nHost: \r\nConnection: close\r\n\r\n":              "200 OK",
+		"GET /livez HTTP/1.1\r\nHost: :8650\r\nConnection: close\r\n\r\n":         "200 OK",
+		"GET /livez HTTP/1.1\r\nHost: localhost:0\r\nConnection: close\r\n\r\n":   "200 OK",
+		"GET /livez HTTP/1.0\r\nHost: evil.example\r\n\r\n":                       "403 Forbidden",
+		"GET http://evil.example/livez HTTP/1.0\r\n\r\n":                          "403 Forbidden",
+		"GET /livez HTTP/1.0\r\nOrigin: http://evil.example\r\n\r\n":              "403 Forbidden",
+		"GET /livez HTTP/1.0\r\nOrigin: null\r\n\r\n":                             "403 Forbidden",
+		"GET /livez HTTP/1.1\r\nHost: .\r\nConnection: close\r\n\r\n":             "403 Forbidden",
+		"GET /livez HTTP/1.1\r\nHost: []:1\r\nConnection: close\r\n\r\n":          "403 Forbidden",
+		"GET /livez HTTP/1.1\r\nHost: evil.example.\r\nConnection: close\r\n\r\n": "403 Forbidden",
+	} {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		_, err = conn.Write([]byte(request))
+		require.NoError(t, err)
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		line, _, _ := strings.Cut(string(answer), "\r\n")
+		require.Contains(t, line, want, request)
+	}
+}
+
+// An address of version 6 that is listened on may be named in any of its forms.
+func TestAHostOfVersion6InAnyForm(t *testing.T) {
+	g, err := newGate("2001:db8::1", nil, nil)
+	require.NoError(t, err)
+	for host, want := range map[string]bool{
+		"[2001:db8::1]:8650": true, "[2001:DB8:0:0::1]": true, "[2001:db8::2]:8650": false, "[::1]:0": true, "[::ffff:127.0.0.1]:8650": true,
+	} {
+		require.Equal(t, want, g.hostAllowed(host), host)
+	}
+}
+
 func TestOrigins(t *testing.T) {
 	src := &fakePair{order: func(context.Context, string) error { return nil }}
 	addr := start(t, src, func(c *Config) { c.AllowedOrigins = []string{"http://dash.example:3000"} })

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gwatsync/syncd/internal/watched"
 )
 
 // maxSocketPath leaves room, in the 108 bytes that the system has for it, for the
@@ -57,15 +59,34 @@ func (c Config) listenTCP() (net.Listener, error) {
 	if c.TLSCert == "" {
 		return l, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	pair, err := c.certificate()
 	if err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("--api.tls-cert and --api.tls-key: %w", err)
 	}
 	// HTTP/2 would carry any number of requests over one counted connection.
 	return tls.NewListener(l, &tls.Config{
-		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil },
+		MinVersion:     tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 	}), nil
+}
+
+// certificate is that of the files, also when they are renewed: each new
+// connection gets the newest. Between the writing of one file and the other they
+// do not fit, and the one before is served on.
+func (c Config) certificate() (*watched.Value[*tls.Certificate], error) {
+	return watched.New(func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, err
+		}
+		if end := pair.Leaf.NotAfter; time.Now().After(end) {
+			c.Log.Warnf("The certificate in %s (--api.tls-cert) expired at %s; renew it: clients that check it do not connect", c.TLSCert, end.UTC().Format(time.RFC3339))
+		}
+		return &pair, nil
+	}, func(err error) {
+		c.Log.WithError(err).Warn("The changed files of --api.tls-cert and --api.tls-key cannot be used; going on with the certificate from before")
+	}, c.TLSCert, c.TLSKey)
 }
 
 // localListener is the socket in the file system; it goes with its listener.

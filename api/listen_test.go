@@ -15,39 +15,47 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/gorilla/websocket"
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/status"
 )
 
-// certificate writes one for 127.0.0.1 and its key, and gives who trusts it.
+// certificate writes one for 127.0.0.1 and its key, and returns who trusts it.
 func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	return cert, key, renew(t, cert, key, time.Now().Add(time.Hour))
+}
+
+// renew writes a certificate that ends then into the files.
+func renew(t *testing.T, cert, key string, end time.Time) (roots *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), NotBefore: end.Add(-48 * time.Hour), NotAfter: end,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	require.NoError(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
 	require.NoError(t, err)
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
 	parsed, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
 	roots = x509.NewCertPool()
 	roots.AddCert(parsed)
-	return cert, key, roots
+	return roots
 }
 
 func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
@@ -95,6 +103,69 @@ func TestTLS(t *testing.T) {
 	require.NotContains(t, body, "ok")
 	_, err = tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
 	require.Error(t, err)
+}
+
+// Public report 50 (the old certificate stays on 677a403): renewed files are taken
+// while syncd runs, and two that do not fit leave the one before in use.
+func TestARenewedCertificateIsTaken(t *testing.T) {
+	cert, key, roots := certificate(t)
+	addr := start(t, &fakePair{}, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
+	connects := func(roots *x509.CertPool) bool {
+		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots})
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}
+	require.True(t, connects(roots))
+	renewed := renew(t, cert, key, time.Now().Add(2*time.Hour))
+	require.Eventually(t, func() bool { return connects(renewed) }, 10*time.Second, 50*time.Millisecond)
+	require.False(t, connects(roots))
+	require.NoError(t, os.WriteFile(key, []byte("half"), 0o600))
+	time.Sleep(1100 * time.Millisecond) // the files are looked at once a second
+	require.True(t, connects(renewed))
+}
+
+// Public report 50: an expired certificate is served and told; a probe by TCP
+// that sends nothing is no warning.
+func TestWhatIsLoggedOfTLS(t *testing.T) {
+	var told lines
+	log := logrus.New()
+	log.SetOutput(&told)
+	cert, key, _ := certificate(t)
+	renew(t, cert, key, time.Now().Add(-time.Hour))
+	addr := start(t, &fakePair{}, func(c *Config) { c.TLSCert, c.TLSKey, c.Log = cert, key, log })
+	require.Contains(t, told.String(), "expired at")
+	for range 3 {
+		conn, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	}
+	_, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: x509.NewCertPool()})
+	require.Error(t, err)
+	require.Eventually(t, func() bool {
+		return strings.Contains(told.String(), "bad certificate") || strings.Contains(told.String(), "unknown certificate")
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NotContains(t, told.String(), "EOF")
+	require.NotContains(t, told.String(), "reset by peer")
+}
+
+// lines is a log that a server and a test share.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // socketClient asks over a local socket.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
@@ -48,8 +49,10 @@ type Config struct {
 	Page           http.Handler // of GET / and GET /assets/…
 	Settings       []Setting    // what syncd_config answers
 
-	// JWTSecret is what tokens are made from; nil if none is taken.
+	// JWTSecret is what tokens are made from; nil if none is taken. Secret, if it is
+	// not nil, is asked instead with each token: the secret may change.
 	JWTSecret []byte
+	Secret    func() []byte
 	// TLSCert and TLSKey are PEM files. Without them, an address that other
 	// machines reach is served only if Insecure says so.
 	TLSCert, TLSKey string
@@ -318,6 +321,14 @@ func writeText(w http.ResponseWriter, code int, text string) {
 type errorLog struct{ log logrus.FieldLogger }
 
 func (e errorLog) Write(line []byte) (int, error) {
-	e.log.Warn(strings.TrimSpace(string(line)))
+	text := strings.TrimSpace(string(line))
+	if strings.HasPrefix(text, handshakeFailed) && (strings.HasSuffix(text, ": EOF") || strings.HasSuffix(text, ": "+syscall.ECONNRESET.Error())) {
+		e.log.Debug(text) // a probe by TCP, which connects and is content
+		return len(line), nil
+	}
+	e.log.Warn(text)
 	return len(line), nil
 }
+
+// handshakeFailed is how net/http's line about a failed handshake begins.
+const handshakeFailed = "http: TLS handshake error from "

@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/internal/watched"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/ui/page"
@@ -46,6 +47,15 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	p, err := newPair(cfg, version, j, log)
 	if err != nil {
 		return nil, err
+	}
+	if serving.JWTSecret != nil {
+		secret, err := watched.New(cfg.APISecret, func(err error) {
+			log.WithError(err).Warn("The changed file of --api.jwt-secret cannot be used; going on with the secret from before")
+		}, cfg.API.JWTSecret)
+		if err != nil {
+			return nil, startError(err)
+		}
+		serving.Secret = secret.Get
 	}
 	serving.Gatherer, serving.Page, serving.Log = prometheus.Gatherers{registry, p}, page.Handler(), log
 	server, err := api.New(serving, p)

@@ -34,7 +34,7 @@ export class Feed {
   retryNow() { this.#socketTries = 0; this.#poll(); }
 
   async call(method, ...params) {
-    const answer = await fetch("/", {
+    const answer = await fetch("./", {
       method: "POST", cache: "no-store", credentials: "same-origin", redirect: "error",
       headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(wait),
       body: JSON.stringify({ jsonrpc: "2.0", id: ++this.#id, method, params }),
@@ -108,7 +108,9 @@ export class Feed {
     this.#timers.socket = undefined;
     let socket;
     try {
-      socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/`);
+      const url = new URL("./", location.href); // a proxy may serve the page below a path
+      url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+      socket = new WebSocket(url);
     } catch {
       return this.#again();
     }
