@@ -99,7 +99,7 @@ func newRig(ctx context.Context, p plan) (*rig, error) {
 	group.Go(func() error { return r.beacon.Run(ctx) })
 	group.Go(func() error { return r.calls.run(ctx) })
 	group.Go(func() error { return simnet.Serve(ctx, gwatListener, handler) })
-	group.Go(func() error { return simnet.Serve(ctx, beaconListener, r.paths.record(r.beacon.Handler())) })
+	group.Go(func() error { return simnet.Serve(ctx, beaconListener, r.paths.record(waiting(r.beacon.Handler()))) })
 	r.close = func() error {
 		cancel()
 		if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
