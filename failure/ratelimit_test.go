@@ -44,3 +44,11 @@ func TestRetryAfter(t *testing.T) {
 		require.Equal(t, want, RetryAfter(text, now), text)
 	}
 }
+
+func TestRateLimited(t *testing.T) {
+	err := RateLimited(1500*time.Millisecond, " slow\ndown ")
+	require.ErrorIs(t, err, ErrRateLimited)
+	require.Equal(t, RetryLater, Kind(err))
+	require.Equal(t, "rate limited (HTTP 429): no further request for 2s: slow down", err.Error())
+	require.Equal(t, "rate limited (HTTP 429): no further request for 1s", RateLimited(time.Second, " ").Error())
+}

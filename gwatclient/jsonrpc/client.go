@@ -133,6 +133,9 @@ func (c *Client) exchange(ctx context.Context, batch bool, method string, calls 
 	if err != nil {
 		return req, reply{}, notSent(err)
 	}
+	if ctx.Err() != nil { // encoding takes its time
+		return req, reply{}, notSent(ctx.Err())
+	}
 	r, err := c.link.exchange(ctx, req)
 	return req, r, err
 }

@@ -108,6 +108,10 @@ func (s *session) exchange(ctx context.Context, req request) (reply, error) {
 	case <-s.over:
 		return reply{}, notSent(s.cause)
 	}
+	if s.ended() { // by the write before, perhaps
+		<-s.turn
+		return reply{}, notSent(s.cause)
+	}
 	w := &waiter{req, make(chan reply, 1)}
 	s.mu.Lock()
 	s.waiting[w] = struct{}{}
@@ -122,9 +126,11 @@ func (s *session) exchange(ctx context.Context, req request) (reply, error) {
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
 	err := s.send(req.body)
 	stop()
-	<-s.turn
 	if err != nil {
 		s.close()
+	}
+	<-s.turn
+	if err != nil {
 		var known *TransportError
 		if errors.As(s.cause, &known) && known.Fate == Unreadable {
 			return reply{}, s.cause
