@@ -80,8 +80,12 @@ docs-check: ## refuse generated documents that are not those of the code
 	$(GO) run ./cmd/syncd graph | diff docs/fsm.mmd -
 	$(GO) run ./cmd/syncd graph --format dot | diff docs/fsm.dot -
 
-bench: ## the figures of head sync beside the built-in driver's, in a table and bench.json
-	$(GO) run ./bench
+bench: ## the figures of head sync beside the built-in driver's, in a table and bench.json. RECORD=1 publishes them and needs a clean tree
+	$(GO) run ./bench $(if $(RECORD),-record)
+
+.PHONY: bench-short
+bench-short: ## a short form of every row of the benchmarks, as a test
+	$(GO) test -count=1 -timeout 10m ./bench -run TestRowsWork -rows
 
 SEED ?= 1
 SIM  := $(GO) test -count=1 -timeout 60m ./internal/testworld/simulation

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 const (
@@ -13,7 +14,7 @@ const (
 
 var busyRows = []rowName{{"share of time gwat is busy with headSync, 20,000 entries", atLeast(0.97, "")}}
 
-var busy = subject{name: "busy", rows: busyRows, measure: measureBusy}
+var busy = subject{name: "busy", rows: busyRows, measure: measureBusy, bound: 3 * time.Minute}
 
 // measureBusy reads from gwat's own log how much of the time from the first
 // dag_headSync's begin to the last one's end such a call ran.
@@ -21,7 +22,7 @@ func measureBusy(ctx context.Context, b *bench) ([]row, error) {
 	var shares, between, ready []float64
 	var wrong error
 	var pushes, largest, total int
-	for seed := range uint64(busyRounds) {
+	for seed := range uint64(b.rounds(busyRounds)) {
 		chain, err := stalledNetwork(300+seed, b.size(longPush), true)
 		if err != nil {
 			return nil, err

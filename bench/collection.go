@@ -21,7 +21,7 @@ var collectionRows = []rowName{
 	{"collection, entries a second: ours / peer", atLeast(6, "")},
 }
 
-var collection = subject{name: "collection", rows: collectionRows, measure: measureCollection}
+var collection = subject{name: "collection", rows: collectionRows, measure: measureCollection, bound: 3 * time.Minute}
 
 // measureCollection has peer, ours and the plain client collect the same slots in
 // turn, each on a fresh pair with cold clients.
@@ -29,7 +29,7 @@ func measureCollection(ctx context.Context, b *bench) ([]row, error) {
 	var toRaw, toPeer, rates []float64
 	var wrong error
 	var entries, requests int
-	for seed := range uint64(rounds) {
+	for seed := range uint64(b.rounds(rounds)) {
 		chain, err := stalledNetwork(200+seed, b.size(collected), true)
 		if err != nil {
 			return nil, err

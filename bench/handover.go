@@ -16,18 +16,18 @@ const rounds = 7
 
 var (
 	handoverMost = handover("handover-100-of-107", "handover, gwat has 100 of 107 blocks past the checkpoint: peer's time / ours", atLeast(20, ""), most)
-	handoverNone = handover("handover-none", "handover, gwat has none of them: peer's time / ours", atLeast(1, ""), 0)
+	handoverNone = handover("handover-none", "handover, gwat has none of them: peer's time / ours", atLeast(1.5, ""), 0)
 )
 
 // handover compares whole head syncs, each on a fresh pair: from the first call to
 // the push's answer for the peer, to the confirmation for ours.
 func handover(name, title string, w want, has uint64) subject {
 	return subject{
-		name: name, rows: []rowName{{title, w}},
-		measure: func(ctx context.Context, _ *bench) ([]row, error) {
+		name: name, rows: []rowName{{title, w}}, bound: 2 * time.Minute,
+		measure: func(ctx context.Context, b *bench) ([]row, error) {
 			var ratios, peers, mine []float64
 			var wrong error
-			for seed := range uint64(rounds) {
+			for seed := range uint64(b.rounds(rounds)) {
 				chain, err := busyNetwork(100 + seed)
 				if err != nil {
 					return nil, err

@@ -16,7 +16,7 @@ var idleRows = []rowName{
 	{"idle in working mode: RSS", atMost(40, "MiB")},
 }
 
-var idle = subject{name: "idle", rows: idleRows, measure: measureIdle, process: true}
+var idle = subject{name: "idle", rows: idleRows, measure: measureIdle, process: true, bound: 5 * time.Minute}
 
 // measureIdle brings a pair of a network with slots of four seconds to work, lets
 // syncd come to rest, and watches the process for a minute.
@@ -46,20 +46,20 @@ func measureIdle(ctx context.Context, b *bench) ([]row, error) {
 		if err := d.works(ctx, 2*time.Minute); err != nil {
 			return d.explain(err)
 		}
-		rows, err = watch(ctx, r, d)
+		rows, err = b.watch(ctx, r, d)
 		return d.explain(err)
 	})
 	return rows, err
 }
 
-func watch(ctx context.Context, r *rig, d *daemon) ([]row, error) {
+func (b *bench) watch(ctx context.Context, r *rig, d *daemon) ([]row, error) {
 	before, err := cpuOf(d.pid())
 	if err != nil {
 		return nil, err
 	}
 	begin := time.Now()
 	select {
-	case <-time.After(watched):
+	case <-time.After(b.watched()):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

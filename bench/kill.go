@@ -9,7 +9,7 @@ import (
 
 var killRows = []rowName{{"kill -9 in the middle of 20,000 entries: entries pushed again", atMost(1, "segment")}}
 
-var killed = subject{name: "kill", rows: killRows, measure: measureKill, process: true}
+var killed = subject{name: "kill", rows: killRows, measure: measureKill, process: true, bound: 5 * time.Minute}
 
 // measureKill kills syncd when gwat has half of the entries, starts it again on
 // the same directory and counts from gwat's log what was pushed twice.

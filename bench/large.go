@@ -16,7 +16,7 @@ const largePush = 64 << 20 // bytes
 
 var largeRows = []rowName{{"a push of 64 MiB of entries over HTTP with gwat's limits", atLeast(64, "MiB")}}
 
-var large = subject{name: "large", rows: largeRows, measure: measureLarge}
+var large = subject{name: "large", rows: largeRows, measure: measureLarge, bound: 3 * time.Minute}
 
 // measureLarge pushes entries of 64 creators each through a request limit of
 // 5 MiB and a write timeout of 30 s. Answers of the beacon node take no time, for

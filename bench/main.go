@@ -27,6 +27,7 @@ const limit = 14*time.Minute + 45*time.Second
 // bench is one run.
 type bench struct {
 	scale    float64
+	short    bool   // one round of each, to see that it works
 	programs string // directory with the built programs
 	profiles string // directory for CPU profiles; "" for none
 }
@@ -34,13 +35,30 @@ type bench struct {
 // size scales a number of entries; the issue's is scale 1.
 func (b *bench) size(entries int) int { return max(int(float64(entries)*b.scale), 200) }
 
+// rounds is how often a row is measured.
+func (b *bench) rounds(full int) int {
+	if b.short {
+		return 1
+	}
+	return max(int(float64(full)*b.scale), 1)
+}
+
+// watched is how long an idle pair is watched.
+func (b *bench) watched() time.Duration {
+	if b.short {
+		return 3 * time.Second
+	}
+	return watched
+}
+
 // subject measures some rows together. The names and wants of its rows are known
 // before, so that a row that could not be measured is in the report, too.
 type subject struct {
 	name    string
 	rows    []rowName
 	measure func(ctx context.Context, b *bench) ([]row, error)
-	process bool // syncd is measured as a process of its own
+	process bool          // syncd is measured as a process of its own
+	bound   time.Duration // what takes longer hangs
 }
 
 type rowName struct {
@@ -63,6 +81,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	out := flags.String("out", "bench.json", "`FILE` for the figures")
+	record := flags.Bool("record", false, "publish the table in "+document+", with the commit; needs a clean tree and all rows")
 	only := flags.String("only", "", "measure these `ROWS` only: "+strings.Join(names, ","))
 	profiles := flags.String("cpuprofile", "", "`DIR` for a CPU profile of each row")
 	scale := flags.Float64("scale", 1, "part of the entries that is pushed, to try the harness; figures are comparable at 1 only")
@@ -85,7 +104,22 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "bench: -scale is above 0 and at most 1, and there are no arguments")
 		return 2
 	}
-	complete, err := (&bench{scale: *scale, profiles: *profiles}).all(ctx, chosen, *out)
+	if *record && (*only != "" || *scale != 1) {
+		fmt.Fprintln(os.Stderr, "bench: -record publishes all rows at full scale: leave -only and -scale out")
+		return 2
+	}
+	commit := ""
+	if *record {
+		var err error
+		if commit, err = cleanCommit(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 2
+		}
+	}
+	rep, complete, err := (&bench{scale: *scale, profiles: *profiles}).all(ctx, chosen, *out)
+	if err == nil && complete && *record {
+		err = publish(document, commit, rep)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -97,21 +131,21 @@ func run(ctx context.Context, args []string) int {
 
 // all measures the subjects one after the other and writes the report. It tells
 // whether every figure was measured.
-func (b *bench) all(ctx context.Context, chosen []subject, out string) (complete bool, err error) {
+func (b *bench) all(ctx context.Context, chosen []subject, out string) (rep report, complete bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "syncd-bench-")
 	if err != nil {
-		return false, err
+		return rep, false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b.programs = dir
 	if slices.ContainsFunc(chosen, func(s subject) bool { return s.process }) {
 		if err := build(ctx, dir); err != nil {
-			return false, err
+			return rep, false, err
 		}
 	}
-	rep := report{At: time.Now(), Cores: runtime.NumCPU(), Go: runtime.Version()}
+	rep = report{At: time.Now(), Cores: runtime.NumCPU(), Go: runtime.Version()}
 	complete = true
 	for _, s := range chosen {
 		begin := time.Now()
@@ -128,14 +162,14 @@ func (b *bench) all(ctx context.Context, chosen []subject, out string) (complete
 		fmt.Fprintf(os.Stderr, "bench: %s took %s\n", s.name, time.Since(begin).Round(100*time.Millisecond))
 	}
 	rep.Seconds = time.Since(rep.At).Round(100 * time.Millisecond).Seconds()
-	return complete, errors.Join(rep.print(os.Stdout), rep.save(out))
+	return rep, complete, errors.Join(rep.print(os.Stdout), rep.save(out))
 }
 
 // one measures a subject, with a profile if one is asked for.
 func (b *bench) one(ctx context.Context, s subject) ([]row, error) {
 	runtime.GC() // what the row before left must not be collected in this one
 	if b.profiles == "" {
-		return s.measure(ctx, b)
+		return b.bounded(ctx, s)
 	}
 	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
 		return nil, err
@@ -147,9 +181,39 @@ func (b *bench) one(ctx context.Context, s subject) ([]row, error) {
 	if err := pprof.StartCPUProfile(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	rows, err := s.measure(ctx, b)
+	rows, err := b.bounded(ctx, s)
 	pprof.StopCPUProfile()
 	return rows, errors.Join(err, file.Close())
+}
+
+// grace is how long a subject may take to end once its time is over.
+const grace = 30 * time.Second
+
+// bounded measures a subject in its time. One that does not even end then fails all the
+// same, with the stacks of all goroutines.
+func (b *bench) bounded(ctx context.Context, s subject) ([]row, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.bound, fmt.Errorf("%s was not done within %s", s.name, s.bound))
+	defer cancel()
+	type result struct {
+		rows []row
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		rows, err := s.measure(ctx, b)
+		done <- result{rows, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil && ctx.Err() != nil {
+			r.err = fmt.Errorf("%w: %w", context.Cause(ctx), r.err)
+		}
+		return r.rows, r.err
+	case <-time.After(s.bound + grace):
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		return nil, fmt.Errorf("%s did not end %s after its time of %s; goroutines:\n%s", s.name, grace, s.bound, stacks)
+	}
 }
 
 func (b *bench) profile(s subject) string { return filepath.Join(b.profiles, s.name+".pprof") }

@@ -15,7 +15,7 @@ var memoryRows = []rowName{
 	{"200,000 entries: peak RSS / peak at 20,000", atMost(1.2, "")},
 }
 
-var memory = subject{name: "memory", rows: memoryRows, measure: measureMemory, process: true}
+var memory = subject{name: "memory", rows: memoryRows, measure: measureMemory, process: true, bound: 9 * time.Minute}
 
 // measureMemory has syncd, a process with default settings, push a short and a
 // long stretch, and reads the peaks of its memory. gwat takes no time for an

@@ -33,14 +33,14 @@ var shareRows = []rowName{
 	{"syncd's own share, p99: push's answer to start of verification", atMost(50, "ms")},
 }
 
-var share = subject{name: "share", rows: shareRows, measure: measureShare}
+var share = subject{name: "share", rows: shareRows, measure: measureShare, bound: 5 * time.Minute}
 
 // measureShare has a pair's loop with a journal on disk hand over again and again,
 // each time to nodes that take no time, and reads the moments before gwat.
 func measureShare(ctx context.Context, b *bench) ([]row, error) {
 	var toReady, toConfirm, toVerify []float64
 	var wrong error
-	count := max(int(handovers*b.scale), 10)
+	count := b.rounds(handovers)
 	for i := range count {
 		m, bad, err := handOver(ctx, b, uint64(i))
 		if err != nil {
