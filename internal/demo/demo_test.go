@@ -1,0 +1,88 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func demo(t *testing.T, listen string) (d *Demo, out, log *bytes.Buffer) {
+	t.Helper()
+	cfg, err := settings.Load(settings.Input{Flags: map[string]string{"api.listen": listen}, Defaults: Defaults})
+	require.NoError(t, err)
+	require.NoError(t, cfg.CheckServing())
+	out, log = &bytes.Buffer{}, &bytes.Buffer{}
+	return &Demo{Settings: cfg, Version: "test", View: JSON(out, log), Until: fsm.CheckpointSync, Timeout: time.Minute, Seed: 1}, out, log
+}
+
+func TestUntilAStage(t *testing.T) {
+	d, out, log := demo(t, "127.0.0.1:0")
+	require.NoError(t, d.Check())
+	require.NoError(t, d.Run(t.Context()))
+	require.Contains(t, log.String(), "the API is at http://127.0.0.1:")
+	var stages []string
+	for line := range strings.Lines(out.String()) {
+		var l StageLine
+		require.NoError(t, json.Unmarshal([]byte(line), &l))
+		stages = append(stages, l.Stage)
+	}
+	require.Equal(t, []string{"connecting", "checkpoint_sync"}, stages)
+}
+
+func TestEndsBeforeTheStage(t *testing.T) {
+	d, _, _ := demo(t, "127.0.0.1:0")
+	d.Until, d.Timeout = fsm.Working, 300*time.Millisecond
+	err := d.Run(t.Context())
+	require.Equal(t, exit.Timeout, exit.Of(err))
+	require.ErrorContains(t, err, "--timeout 300ms is over")
+
+	stopped := func() context.Context {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(300*time.Millisecond, cancel)
+		return ctx
+	}
+	d, _, _ = demo(t, "127.0.0.1:0")
+	d.Until = fsm.Working
+	require.ErrorContains(t, d.Run(stopped()), "the demo was stopped")
+	d, _, _ = demo(t, "127.0.0.1:0")
+	d.Until = ""
+	require.NoError(t, d.Run(stopped()), "without a stage every end is a good one")
+}
+
+func TestABusyAddress(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	d, _, _ := demo(t, busy.Addr().String())
+	require.Equal(t, exit.Busy, exit.Of(d.Run(t.Context())))
+	d, _, log := demo(t, busy.Addr().String())
+	d.AnyPort = true
+	require.NoError(t, d.Run(t.Context()))
+	require.Contains(t, log.String(), "so the API takes a free port")
+}
+
+func TestWhatCheckRefuses(t *testing.T) {
+	for text, change := range map[string]func(*Demo){
+		`--until is "done": want one of connecting, checkpoint_sync,`: func(d *Demo) { d.Until = "done" },
+		"--timeout is 0s": func(d *Demo) { d.Timeout = 0 },
+	} {
+		d, _, _ := demo(t, "127.0.0.1:0")
+		change(d)
+		err := d.Check()
+		require.Equal(t, exit.Usage, exit.Of(err))
+		require.ErrorContains(t, err, text)
+	}
+}
