@@ -177,3 +177,61 @@ func TestBeforeGenesis(t *testing.T) {
 	require.False(t, before)
 	require.Empty(t, why)
 }
+
+// The bounds themselves are good, one more is not.
+func TestSpecBounds(t *testing.T) {
+	for name, set := range map[string]func(*Spec, uint64){
+		"SLOTS_PER_EPOCH":   func(s *Spec, more uint64) { s.SlotsPerEpoch = 65536 + more },
+		"SECONDS_PER_SLOT":  func(s *Spec, more uint64) { s.SecondsPerSlot = 3600 + more },
+		"CREATORS_PER_SLOT": func(s *Spec, more uint64) { s.CreatorsPerSlot = 65536 + more },
+		"genesis_time":      func(s *Spec, more uint64) { s.GenesisTime = math.MaxInt64/2 + more },
+	} {
+		good, bad := spec, spec
+		set(&good, 0)
+		require.NoError(t, good.Validate(), name)
+		set(&bad, 1)
+		require.ErrorContains(t, bad.Validate(), name)
+	}
+	for _, set := range []func(*Spec){
+		func(s *Spec) { s.SlotsPerEpoch = 1 }, func(s *Spec) { s.SecondsPerSlot = 1 }, func(s *Spec) { s.CreatorsPerSlot = 1 }, func(s *Spec) { s.GenesisTime = 0 },
+	} {
+		least := spec
+		set(&least)
+		require.NoError(t, least.Validate())
+	}
+}
+
+func TestSlotEdges(t *testing.T) {
+	genesis := time.Unix(int64(spec.GenesisTime), 0)
+	require.Equal(t, primitives.Slot(0), spec.SlotAt(genesis.Add(-time.Second)))
+	require.Equal(t, primitives.Slot(0), spec.SlotAt(genesis))
+	require.Equal(t, primitives.Slot(0), spec.SlotAt(genesis.Add(4*time.Second-time.Nanosecond)))
+	require.Equal(t, primitives.Slot(1), spec.SlotAt(genesis.Add(4*time.Second)))
+	last := primitives.Slot((math.MaxInt64/2 - spec.GenesisTime) / spec.SecondsPerSlot)
+	require.Equal(t, int64(spec.GenesisTime+uint64(last)*4), spec.SlotStart(last).Unix())
+	require.Equal(t, int64(math.MaxInt64/2), spec.SlotStart(last+1).Unix())
+	lastEpoch := primitives.Epoch(math.MaxUint64 / 32)
+	require.Equal(t, primitives.Slot(uint64(lastEpoch)*32), spec.StartSlot(lastEpoch))
+	require.Equal(t, primitives.Slot(math.MaxUint64), spec.StartSlot(lastEpoch+1))
+}
+
+func TestReachEdges(t *testing.T) {
+	for now, want := range map[primitives.Slot]primitives.Slot{0: 0, 31: 0, 63: 0, 64: 0, 95: 0, 96: 32, 127: 32, 128: 64} {
+		require.Equal(t, want, spec.ExpectedSlot(now), now)
+	}
+	for _, tc := range []struct {
+		b    BeaconProgress
+		near bool
+	}{
+		{BeaconProgress{Head: 96, Distance: 99, Now: 100}, true},
+		{BeaconProgress{Head: 95, Distance: 99, Now: 100}, false},
+		{BeaconProgress{Head: 0, Distance: 4, Now: 100}, true},
+		{BeaconProgress{Head: 0, Distance: 5, Now: 100}, false},
+	} {
+		require.Equal(t, tc.near, tc.b.NearHead(), "%+v", tc.b)
+	}
+	require.True(t, spec.Behind(0, 64))
+	require.False(t, spec.Behind(0, 63))
+	require.False(t, spec.Behind(32, 95))
+	require.True(t, spec.Behind(31, 64))
+}

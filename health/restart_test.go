@@ -236,3 +236,20 @@ func TestStartingNodeIsGivenItsTime(t *testing.T) {
 		}
 	}
 }
+
+// A short loss puts off what needs time behind the clock by as long as it took.
+func TestShortLossPutsTheLagOff(t *testing.T) {
+	j, told := New(time.Second), 0
+	for n := range 80 {
+		in := steady(n)
+		in.Stage = fsm.CheckpointSync
+		headAt(&in, in.Beacon.Head-BehindSlots-2)
+		if n == 20 || n == 21 {
+			beaconFails(Down)(&in, n)
+		}
+		if j.Observe(in); told == 0 && findingNamed(j.Findings(), "beacon_behind").Name != "" {
+			told = n
+		}
+	}
+	require.Equal(t, BehindFor*4+2, told)
+}
