@@ -33,9 +33,9 @@ var inputRows = []Row{
 	{Group: GroupInput, Fault: "hostile text in a status", Instead: "the page stays",
 		Does:  "The page shows it as text.",
 		Sees:  "the text, with nothing of it carried out",
-		Tests: []string{"page.TestHostileText"}},
+		Tests: []string{"ui/page.TestHostileText"}},
 	{Group: GroupInput, Fault: "hostile numbers and times in a status", Instead: "the page stays",
 		Does:  "The page shows them and lives on.",
 		Sees:  "the number as it was told",
-		Tests: []string{"page.TestHostileNumbers"}},
+		Tests: []string{"ui/page.TestHostileNumbers"}},
 }

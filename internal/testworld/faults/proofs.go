@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -30,7 +31,7 @@ type Proofs struct {
 	} `json:"planted"`
 	Fuzzed struct {
 		Date    string   `json:"date"`
-		Minutes int      `json:"minutes_for_each"`
+		Minutes float64  `json:"minutes_for_each"`
 		Targets []Fuzzed `json:"targets"`
 	} `json:"fuzzed"`
 
@@ -52,9 +53,10 @@ type Caught struct {
 
 // Fuzzed is what became of a fuzz target.
 type Fuzzed struct {
-	Target     string `json:"target"`
-	CrashAfter int    `json:"executions_to_a_crash,omitempty"` // that was repaired; 0: there was none
-	Executions int    `json:"executions_passed"`
+	Target     string  `json:"target"`
+	CrashAfter int     `json:"executions_to_a_crash,omitempty"` // that was repaired; 0: there was none
+	Executions int     `json:"executions_passed"`
+	Minutes    float64 `json:"minutes,omitempty"` // if other than for each
 }
 
 // ReadProofs reads the figures and the planted bugs below the module's root.
@@ -180,17 +182,18 @@ func (p Proofs) writeFuzzed(b *strings.Builder) {
 	fmt.Fprintf(b, `
 ### Fuzzing
 
-`+"`make fuzz`"+`, %d minutes for each target, %s. What
+`+"`make fuzz`"+`, %s. What
 crashed was repaired, its input is kept in `+"`testdata/fuzz`"+`, and the target was run anew.
 
-| target | executions passed | crashes on the way |
-|---|---|---|
-`, p.Fuzzed.Minutes, since(p.Fuzzed.Date))
+| target | minutes | executions passed | crashes on the way |
+|---|---|---|---|
+`, since(p.Fuzzed.Date))
 	for _, f := range p.Fuzzed.Targets {
 		crash := "none"
 		if f.CrashAfter > 0 {
 			crash = "one, after " + figure(f.CrashAfter) + " executions; repaired"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", f.Target, figure(f.Executions), crash)
+		minutes := cmp.Or(f.Minutes, p.Fuzzed.Minutes)
+		fmt.Fprintf(b, "| `%s` | %g | %s | %s |\n", f.Target, minutes, figure(f.Executions), crash)
 	}
 }
