@@ -15,6 +15,10 @@ import (
 // error too. To dag_finalize it means that a spine was not found: RetryLater.
 var ErrNullState = errors.New("every field of the state is null")
 
+// ErrRanBeside: the call was carried out and the state is valid, but another sync ran
+// at the same time (error synchronization next to a state): RetryLater.
+var ErrRanBeside = errors.New("done, while another sync ran")
+
 // CoordinatedState is where a gwat of the coordinated era is by its last dag_finalize.
 type CoordinatedState struct {
 	LastFinalized  common.Hash      // lfSpine
@@ -53,8 +57,11 @@ func decodeCoordinatedState(method string, raw json.RawMessage) (CoordinatedStat
 	}
 	state := CoordinatedState{LastFinalized: *in.LastFinalized, Epoch: *in.Epoch, CheckpointRoot: *in.Root}
 	if in.Error != nil {
-		// Done, but something else ran at the same time: the state is valid.
-		return state, nodeError(method, *in.Error, ErrResult)
+		err := nodeError(method, *in.Error, ErrResult)
+		if errors.Is(err, ErrSynchronization) {
+			err = failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrRanBeside, ErrSynchronization)
+		}
+		return state, err
 	}
 	return state, nil
 }

@@ -24,6 +24,9 @@ var (
 	ErrSpineNotFound = errors.New("spine not found")
 	// ErrSynchronization is result.error "synchronization": RetryLater.
 	ErrSynchronization = errors.New("synchronization")
+	ErrInvalidBase     = errors.New("invalid base spine")               // Abort: unknown or not final
+	ErrNoPeers         = errors.New("no peers to keep download active") // RetryLater
+	ErrBusy            = errors.New("busy")                             // RetryLater
 )
 
 // What else can come of a call; told by errors.Is.
@@ -60,8 +63,8 @@ func PossiblyDone(err error) bool {
 	return errors.Is(err, ErrLost) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrHTTPStatus)
 }
 
-// verdicts gives the kind of each recorded text; the text is the sentinel's own.
-var verdicts = []struct{ sentinel, kind error }{
+// kindByText holds the kind of each recorded text; the text is the sentinel's own.
+var kindByText = []struct{ sentinel, kind error }{
 	{ErrLocked, failure.RetryLater},
 	{ErrNotReady, failure.Abort},
 	{ErrBadParams, failure.Abort},
@@ -71,6 +74,9 @@ var verdicts = []struct{ sentinel, kind error }{
 	{ErrStateNotFound, failure.RetryLater},
 	{ErrSpineNotFound, failure.RetryLater},
 	{ErrSynchronization, failure.RetryLater},
+	{ErrInvalidBase, failure.Abort},
+	{ErrNoPeers, failure.RetryLater},
+	{ErrBusy, failure.RetryLater},
 }
 
 // Codes of JSON-RPC 2.0, and the one that go-ethereum's server gives when its
@@ -85,7 +91,7 @@ const (
 // nodeError turns what the node said into an error; other is the sentinel for a
 // text that is not known.
 func nodeError(method, text string, other error) error {
-	for _, v := range verdicts {
+	for _, v := range kindByText {
 		if strings.TrimSpace(text) == v.sentinel.Error() {
 			return failure.Newf(v.kind, "%s: %w", method, v.sentinel)
 		}
@@ -131,6 +137,9 @@ func rpcError(method string, err *jsonrpc.Error) error {
 		return failure.Newf(failure.Abort, "%s: %w: %s", method, ErrInvalidParams, said)
 	case err.Code == codeTimedOut:
 		return failure.Newf(failure.RetryNow, "%s: %w: %s", method, ErrLost, said)
+	}
+	if missing := spineNotFound(method, err.Message); missing != nil {
+		return missing
 	}
 	return nodeError(method, err.Message, ErrRPC)
 }
