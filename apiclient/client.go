@@ -34,11 +34,11 @@ const (
 	codeRetryLater = -32011
 )
 
-// Errors, told by errors.Is.
+// Errors, for errors.Is.
 var (
 	ErrAddress = errors.New("unusable API address")    // no URL of an API
 	ErrNoSyncd = errors.New("syncd gives no answer")   // nobody listens, or something else
-	ErrNothing = errors.New("nothing is known yet")    // syncd runs and has not looked at the nodes
+	ErrNothing = errors.New("nothing is known yet")    // syncd runs and has not polled the nodes
 	ErrMethod  = errors.New("syncd lacks this method") // as an older one does
 	ErrToken   = errors.New("wrong token")
 	ErrRefused = errors.New("syncd refuses") // the order; the text has the reason
@@ -230,7 +230,7 @@ func (c *Client) call(ctx context.Context, out any, method string, args ...any) 
 	return c.explain(c.rpc.CallContext(ctx, out, method, args...))
 }
 
-// explain gives an error its sentinel and its remedy.
+// explain returns an error with its sentinel and its remedy.
 func (c *Client) explain(err error) error {
 	if err == nil {
 		return nil

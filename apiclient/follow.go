@@ -29,8 +29,8 @@ type News struct {
 // Follow passes on what becomes of the pair until ctx ends, from one goroutine:
 // over WebSocket as long as that lasts, by asking once a second when it does
 // not. It goes on while syncd cannot be reached: it may just be restarting.
-func (c *Client) Follow(ctx context.Context, tell func(News)) {
-	f := follower{client: c, tell: tell}
+func (c *Client) Follow(ctx context.Context, report func(News)) {
+	f := follower{client: c, report: report}
 	for ctx.Err() == nil {
 		f.subscribed(ctx)
 		f.poll(ctx, time.Now().Add(liveEvery))
@@ -40,17 +40,17 @@ func (c *Client) Follow(ctx context.Context, tell func(News)) {
 // follower remembers what was passed on last.
 type follower struct {
 	client *Client
-	tell   func(News)
+	report func(News)
 	seq    uint64
 	at     time.Time
 }
 
 func (f *follower) snapshot(s *status.Snapshot, live bool) {
-	if s == nil || s.Seq == f.seq && s.At.Equal(f.at) { // a restarted syncd counts anew
+	if s == nil || s.Seq == f.seq && s.At.Equal(f.at) { // a restarted syncd counts from 1 again
 		return
 	}
 	f.seq, f.at = s.Seq, s.At
-	f.tell(News{Snapshot: s, Live: live})
+	f.report(News{Snapshot: s, Live: live})
 }
 
 // subscribed returns when there is no subscription or it has ended.
@@ -59,7 +59,7 @@ func (f *follower) subscribed(ctx context.Context) {
 	defer cancel()
 	socket, err := rpc.DialOptions(dialCtx, f.client.ws, rpc.WithWebsocketDialer(f.client.dialer))
 	if err != nil {
-		return // the poll that follows tells what is wrong
+		return // the poll that follows reports what is wrong
 	}
 	defer socket.Close()
 	snapshots, changes := make(chan *status.Snapshot, 16), make(chan *status.Change, 16)
@@ -73,7 +73,7 @@ func (f *follower) subscribed(ctx context.Context) {
 		return
 	}
 	defer stages.Unsubscribe()
-	// The one that stands now: the subscription begins with the next.
+	// The newest one: the subscription begins with the next.
 	if now, err := f.client.Status(ctx); err == nil {
 		f.snapshot(now, true)
 	}
@@ -83,7 +83,7 @@ func (f *follower) subscribed(ctx context.Context) {
 			f.snapshot(s, true)
 		case c := <-changes:
 			if c != nil {
-				f.tell(News{Change: c, Live: true})
+				f.report(News{Change: c, Live: true})
 			}
 		case <-progress.Err():
 			return
@@ -108,7 +108,7 @@ func (f *follower) poll(ctx context.Context, until time.Time) {
 			return
 		case err != nil:
 			away = away || !errors.Is(err, ErrNothing)
-			f.tell(News{Err: err})
+			f.report(News{Err: err})
 		default:
 			f.snapshot(s, false)
 			if away {

@@ -28,7 +28,7 @@ const (
 // environment (SYNCD_API, SYNCD_SOCKET), then the settings of that syncd, then
 // DefaultSocket if it can be used, then the default address.
 type Where struct {
-	API     string // of --api; "" if it is not given
+	API     string // of --api; "" without
 	Socket  string // of --socket
 	Secret  string // of --jwt-secret, a file
 	CAFile  string // of --ca-file: PEM certificates to trust beside those of the system
@@ -246,7 +246,7 @@ func usable(path string) bool {
 	return path != "" && err == nil && info.Mode().Type() == os.ModeSocket && unix.Access(path, unix.W_OK) == nil
 }
 
-// apiError gives an answer that is no status its exit code.
+// apiError returns the error of an answer that is no status with its exit code.
 func apiError(err error) error {
 	if errors.Is(err, apiclient.ErrNothing) {
 		return exit.Errorf(exit.Unknown, "%w; ask again in a moment", err)

@@ -153,7 +153,7 @@ func (f *file) unknown(key string, node *yaml.Node) error {
 	return fileError("%s has the unknown key %.100q%s", f.path, key, DidYouMean(key, Keys()))
 }
 
-// resolved follows an alias to what it stands for.
+// resolved follows an alias to its node.
 func resolved(n *yaml.Node) *yaml.Node {
 	for range maxDepth {
 		if n.Kind != yaml.AliasNode {

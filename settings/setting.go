@@ -12,7 +12,7 @@ import (
 )
 
 // Setting is one value of the configuration. Its key is the name of the flag and the
-// path in the file, and gives the name of the environment variable.
+// path in the file, and makes the name of the environment variable.
 type Setting struct {
 	Key     string
 	Default any      // of the type of the field; nil is "" or an empty list
@@ -49,6 +49,17 @@ func Keys() []string {
 	var keys []string
 	for _, s := range All {
 		keys = append(keys, s.Key)
+	}
+	return keys
+}
+
+// ServingKeys returns the keys of the settings about the API and the log.
+func ServingKeys() []string {
+	var keys []string
+	for _, s := range All {
+		if s.Serving {
+			keys = append(keys, s.Key)
+		}
 	}
 	return keys
 }
@@ -112,7 +123,7 @@ func Duration(d time.Duration) string {
 	return out
 }
 
-// setDefault gives the field its default.
+// setDefault sets the field to its default.
 func (s Setting) setDefault(c *Config) {
 	switch field := s.field(c).(type) {
 	case *string:

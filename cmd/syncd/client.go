@@ -15,7 +15,7 @@ import (
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
-// asked gives a command the client of the running syncd.
+// asked runs an action with the client of the running syncd.
 func (s stdio) asked(action func(context.Context, *cli.Command, *apiclient.Client) error) cli.ActionFunc {
 	return commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
 		where, err := s.source(cmd).Where(false)
@@ -107,7 +107,7 @@ func explainCommand(std stdio) *cli.Command {
 }
 
 func pauseCommand(std stdio) *cli.Command {
-	return std.order("pause", "have a running syncd keep its hands off both nodes", func(cmd *cli.Command) []any { return []any{cmd.String("reason")} }, reasonFlag())
+	return std.order("pause", "have a running syncd keep its hands off both nodes", func(cmd *cli.Command) []any { return []any{cmd.String("reason")} }, commandline.ReasonFlag())
 }
 
 func resumeCommand(std stdio) *cli.Command {
@@ -119,11 +119,7 @@ func resyncCommand(std stdio) *cli.Command {
 	force := &cli.BoolFlag{Name: "force", Usage: "also of a pair that works: a block that comes while gwat's lock is held ends the beacon node's head until that node is restarted"}
 	return std.order("resync", "have a running syncd take its pair through all stages again", func(cmd *cli.Command) []any {
 		return []any{api.ResyncOrder{Reason: cmd.String("reason"), Full: cmd.Bool("full"), Force: cmd.Bool("force")}}
-	}, reasonFlag(), full, force)
-}
-
-func reasonFlag() cli.Flag {
-	return &cli.StringFlag{Name: "reason", Usage: "why; the status and the history show it"}
+	}, commandline.ReasonFlag(), full, force)
 }
 
 // order is a command that changes what a running syncd does.
@@ -169,6 +165,17 @@ the running syncd.`,
 			}
 			_, err = fmt.Fprintln(std.stdout, token)
 			return err
+		}),
+	}
+}
+
+// healthcheckCommand is the check of a container: its image has no shell and no curl.
+func healthcheckCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "healthcheck",
+		Usage: "ask whether the syncd of this container lives, whatever the pair does; at SYNCD_API, or where SYNCD_API_LISTEN and SYNCD_API_TLS_CERT say that it serves",
+		Action: commandline.NoArguments(func(ctx context.Context, _ *cli.Command) error {
+			return operator.Alive(ctx, std.environ())
 		}),
 	}
 }

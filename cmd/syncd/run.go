@@ -30,12 +30,6 @@ func runCommand(std stdio) *cli.Command {
 }
 
 func demoCommand(std stdio) *cli.Command {
-	var serving []string
-	for _, s := range settings.All {
-		if s.Serving {
-			serving = append(serving, s.Key)
-		}
-	}
 	return &cli.Command{
 		Name:  "demo",
 		Usage: "run a simulated pair and syncd in one process",
@@ -44,7 +38,7 @@ func demoCommand(std stdio) *cli.Command {
 			&cli.DurationFlag{Name: "timeout", Value: demo.DefaultTimeout, Usage: "how long to wait for the stage of --until"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the simulated network is made from"},
 			&cli.StringFlag{Name: "output", Value: "text", Usage: "text or json"},
-		}, commandline.SettingFlags(demo.Defaults, serving...)...),
+		}, commandline.SettingFlags(demo.Defaults, settings.ServingKeys()...)...),
 		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
 			cfg, err := std.source(cmd).Load(false, demo.Defaults)
 			if err != nil {

@@ -46,7 +46,7 @@ func (v Values) of(command, flag string) string {
 	return strings.Join(s.Values, " ")
 }
 
-// What stands for names on the disk among Values.
+// The values that mean names on the disk.
 const (
 	AnyFile      = "file"
 	AnyDirectory = "directory"

@@ -11,7 +11,7 @@ import (
 )
 
 // roff writes the manual page. Its text is that of the commands, the settings
-// and the exit codes, so that the page cannot tell otherwise.
+// and the exit codes, so that the page cannot differ from them.
 type roff struct{ strings.Builder }
 
 // escape keeps a text from being read as a request or an escape.
@@ -51,7 +51,7 @@ func ManPage(app *cli.Command, version string) string {
 	r.section("SYNOPSIS")
 	r.WriteString(".B syncd\n\\fIcommand\\fR [\\fIflags\\fR]\n")
 	r.section("DESCRIPTION")
-	r.paragraph("A node of a gwat network is a pair: gwat (execution) and the beacon node (consensus). syncd stands next to the two and takes them, stage by stage, from any state to normal work, watches that it stays so, and tells what it sees.")
+	r.paragraph("A node of a gwat network is a pair: gwat (execution) and the beacon node (consensus). syncd runs next to the two and takes them, stage by stage, from any state to normal work, watches that it stays so, and reports what it sees.")
 	r.section("COMMANDS")
 	for _, cmd := range app.VisibleCommands() {
 		r.subsection(strings.TrimSpace(cmd.Name + " " + cmd.ArgsUsage))

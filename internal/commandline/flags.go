@@ -123,6 +123,11 @@ func ClientFlags(more ...cli.Flag) []cli.Flag {
 	return slices.Concat(more, WhereFlags(), []cli.Flag{file})
 }
 
+// ReasonFlag is the reason of an order.
+func ReasonFlag() cli.Flag {
+	return &cli.StringFlag{Name: "reason", Usage: "why; the status and the history show it"}
+}
+
 // SecretFlag is the file of the secret that gives the right to an order.
 func SecretFlag() cli.Flag {
 	return &cli.StringFlag{Name: "jwt-secret", Usage: "`FILE` of the running syncd's --api.jwt-secret, for --api", HideDefault: true}

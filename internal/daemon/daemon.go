@@ -75,7 +75,7 @@ var noRestartHeals = []error{
 	fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ELOOP,
 }
 
-// startError gives an error of the start its exit code: Busy, NotYet for what a
+// startError returns an error of the start with its exit code: Busy, NotYet for what a
 // restart heals, else Usage.
 func startError(err error) error {
 	var (

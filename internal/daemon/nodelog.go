@@ -11,14 +11,14 @@ import (
 )
 
 // nodeLog writes one line when a node stops to answer, another when it answers
-// again. The pair tells of stages; what to do about an endpoint is known here,
+// again. The pair logs stages; what to do about an endpoint is known here,
 // where the settings have their names.
 type nodeLog struct {
 	log  logrus.FieldLogger
 	kind map[string]string // by node: the kind of its error, none while it answers
 }
 
-// run looks every interval until ctx ends.
+// run compares the newest snapshot every interval until ctx ends.
 func (n *nodeLog) run(ctx context.Context, interval time.Duration, snapshot func() *status.Snapshot) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -28,14 +28,14 @@ func (n *nodeLog) run(ctx context.Context, interval time.Duration, snapshot func
 			return
 		case <-tick.C:
 			if s := snapshot(); s != nil {
-				n.look("gwat", s.Gwat)
-				n.look("beacon", s.Beacon)
+				n.compare("gwat", s.Gwat)
+				n.compare("beacon", s.Beacon)
 			}
 		}
 	}
 }
 
-func (n *nodeLog) look(name string, node status.Node) {
+func (n *nodeLog) compare(name string, node status.Node) {
 	was := n.kind[name]
 	log := n.log.WithFields(logrus.Fields{"node": name, "endpoint": node.Endpoint})
 	switch {

@@ -33,7 +33,7 @@ func TestNodeLogTellsOfEachChangeOnce(t *testing.T) {
 		{"gwat", up, 0, ""},
 	} {
 		hook.Reset()
-		n.look(step.name, step.node)
+		n.compare(step.name, step.node)
 		if step.want == "" {
 			require.Empty(t, hook.Entries)
 			continue

@@ -14,13 +14,13 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// notifier tells the service manager (sd_notify(3)) that syncd is ready, how the
+// notifier informs the service manager (sd_notify(3)) that syncd is ready, how the
 // pair is, that the loop lives and that syncd stops. Without a service manager
 // it does nothing.
 //
 // Ready is said when the API listens and the loop has made its first turn: the
 // pair itself may need hours. The watchdog is fed only after a turn of the loop,
-// so that one that hangs is ended and started anew.
+// so that one that hangs is ended and started again.
 type notifier struct {
 	send     func(state string) error
 	snapshot func() *status.Snapshot
@@ -29,7 +29,7 @@ type notifier struct {
 
 	first uint64 // the snapshot from before the loop
 	ready bool
-	told  string    // the last STATUS
+	said  string    // the last STATUS
 	seq   uint64    // of the snapshot at the last feeding
 	fed   time.Time // of the last feeding
 	mute  bool      // a failed notification was logged
@@ -48,7 +48,7 @@ func newNotifier(snapshot func() *status.Snapshot, log logrus.FieldLogger) *noti
 }
 
 // notifyWait bounds a notification: a manager that hangs does not take them from
-// its socket, and syncd must still end when it is told to.
+// its socket, and syncd must still end at SIGTERM.
 const notifyWait = 500 * time.Millisecond
 
 // notify sends one notification; without a service manager it does nothing.
@@ -69,7 +69,7 @@ func notify(state string) error {
 	return err
 }
 
-// run looks every interval until ctx ends.
+// run compares the newest snapshot every interval until ctx ends.
 func (n *notifier) run(ctx context.Context, interval time.Duration) {
 	if n.watchdog > 0 {
 		interval = min(interval, n.watchdog/4)
@@ -82,12 +82,12 @@ func (n *notifier) run(ctx context.Context, interval time.Duration) {
 			n.say(sd.SdNotifyStopping)
 			return
 		case now := <-tick.C:
-			n.look(now)
+			n.compare(now)
 		}
 	}
 }
 
-func (n *notifier) look(now time.Time) {
+func (n *notifier) compare(now time.Time) {
 	s := n.snapshot()
 	if s.Seq == n.first {
 		return // the loop has not begun
@@ -96,8 +96,8 @@ func (n *notifier) look(now time.Time) {
 		n.ready = true
 		n.say(sd.SdNotifyReady)
 	}
-	if text := statusText(s); text != n.told {
-		n.told = text
+	if text := statusText(s); text != n.said {
+		n.said = text
 		n.say("STATUS=" + text)
 	}
 	if n.watchdog > 0 && s.Seq != n.seq && now.Sub(n.fed) >= n.watchdog/4 {

@@ -61,7 +61,7 @@ func TestARefusedNotificationIsToldOnce(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(stderr)
 	n := &notifier{send: func(string) error { return errors.New("no socket") }, log: log, snapshot: func() *status.Snapshot { return &status.Snapshot{Seq: 1} }}
-	n.look(time.Now())
-	n.look(time.Now())
+	n.compare(time.Now())
+	n.compare(time.Now())
 	require.Equal(t, 1, strings.Count(stderr.String(), "no socket"), stderr.String())
 }

@@ -121,7 +121,7 @@ func (d *Demo) options(now time.Time) simnet.Options {
 	}
 }
 
-// viewInterval is how often the progress is looked at.
+// viewInterval is how often the progress is shown.
 const viewInterval = 250 * time.Millisecond
 
 // follow runs the daemon and shows its stages until one of the ends is reached.

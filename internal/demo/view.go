@@ -29,7 +29,7 @@ type jsonView struct {
 
 func (v jsonView) Show(u terminal.Update) {
 	for _, c := range u.Changes {
-		// A closed pipe ends the program by its signal: there is nobody to tell.
+		// Who reads no more has seen enough: there is nobody to report an error to.
 		_ = v.out.Encode(StageLine{At: c.At, From: c.From, Stage: c.To, Event: c.Event, Reason: c.Reason})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// beaconRow is one GET and the answer that a beacon node gives.
+// beaconRow is one GET and the answer of a beacon node.
 type beaconRow struct {
 	path   string
 	note   string

@@ -258,7 +258,7 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 			if strings.Contains(path, "gwatclient") && strings.HasPrefix(r.Method, "eth_getBlock") {
 				continue
 			}
-			require.Empty(t, row.judge(r.Result, nil, &facts{}), "%s %s %s", path, r.Method, r.Params)
+			require.Empty(t, row.compare(r.Result, nil, &facts{}), "%s %s %s", path, r.Method, r.Params)
 			held[r.Method] = true
 		}
 		t.Logf("%s: %d methods", path, len(held))
@@ -274,7 +274,7 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 				continue // shortened
 			}
 			held++
-			require.Empty(t, judged(r.Body, row.want, func(any) {}), r.Path)
+			require.Empty(t, difference(r.Body, row.want, func(any) {}), r.Path)
 		}
 	}
 	require.Greater(t, held, 5)
@@ -284,7 +284,7 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, &spines))
 	rows := beaconRows(Coordinated)
 	require.Equal(t, spines.Path, rows[len(rows)-1].path)
-	require.Empty(t, judged(spines.Body, rows[len(rows)-1].want, func(any) {}))
+	require.Empty(t, difference(spines.Body, rows[len(rows)-1].want, func(any) {}))
 }
 
 // What healthy nodes of the head-sync generation were seen to answer.
@@ -295,9 +295,9 @@ func TestHealthyNodesConform(t *testing.T) {
 			continue
 		}
 		for _, good := range []string{"null", block, strings.Replace(block, `"number":null`, `"number":"0x9"`, 1)} {
-			require.Empty(t, row.judge(json.RawMessage(good), nil, &facts{}), good)
+			require.Empty(t, row.compare(json.RawMessage(good), nil, &facts{}), good)
 		}
-		require.Contains(t, row.judge(json.RawMessage(strings.Replace(block, `"slot":"0x5",`, "", 1)), nil, &facts{}), "has no slot")
+		require.Contains(t, row.compare(json.RawMessage(strings.Replace(block, `"slot":"0x5",`, "", 1)), nil, &facts{}), "has no slot")
 	}
 	for said, different := range map[string]bool{"Could not obtain enr: discovery is off": false, "the disk is full": true} {
 		beacon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -68,7 +68,7 @@ func oneOf(texts ...string) form {
 	return test(`one of "`+strings.Join(texts, `", "`)+`"`, func(v any) bool { s, ok := v.(string); return ok && slices.Contains(texts, s) })
 }
 
-// either takes a value of any of the forms; what is wrong is told of the last,
+// either takes a value of any of the forms; what is wrong is said of the last,
 // which should be the one that says most.
 func either(forms ...form) form {
 	var names []string

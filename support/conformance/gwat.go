@@ -7,7 +7,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
-// gwatRow is one read-only call and the answer that a gwat gives. What a row
+// gwatRow is one read-only call and the answer of a gwat. What a row
 // learns is a parameter of later ones.
 type gwatRow struct {
 	method  string

@@ -36,13 +36,13 @@ type Result struct {
 	Skip string // why it was not asked, "" if it was
 }
 
-// Different tells that the node answered otherwise.
+// Different reports whether the node answered otherwise.
 func (r Result) Different() bool { return r.Got != "" }
 
-// ErrNoAnswer tells of a node that cannot be reached or asked.
+// ErrNoAnswer is the error of a node that cannot be reached or asked.
 var ErrNoAnswer = errors.New("no usable answer")
 
-// facts are what answers told that later rows need.
+// facts are from answers that later rows need.
 type facts struct {
 	spec     *checkpoint.Spec
 	latest   string // hash of gwat's last finalized block
@@ -58,7 +58,7 @@ type Nodes struct {
 	Beacon *beaconclient.Client
 }
 
-// Detect tells which generation a gwat is of, by a call that changes nothing.
+// Detect returns which generation a gwat is of, by a call that changes nothing.
 func Detect(ctx context.Context, gwat *gwatclient.Client) (Generation, error) {
 	_, err := gwat.Read(ctx, "dag_coordinatedState")
 	switch {
@@ -70,9 +70,9 @@ func Detect(ctx context.Context, gwat *gwatclient.Client) (Generation, error) {
 	return "", fmt.Errorf("%w of gwat at %s: %w", ErrNoAnswer, gwat.Endpoint(), err)
 }
 
-// Run asks every row in its order and tells each as it is answered. It ends
+// Run asks every row in its order and reports each as it is answered. It ends
 // early with ErrNoAnswer if a node cannot be reached.
-func Run(ctx context.Context, nodes Nodes, generation Generation, tell func(Result)) error {
+func Run(ctx context.Context, nodes Nodes, generation Generation, report func(Result)) error {
 	f := &facts{}
 	if nodes.Beacon != nil {
 		// Of a coordinated network the spec lacks what head sync needs: then the
@@ -80,7 +80,7 @@ func Run(ctx context.Context, nodes Nodes, generation Generation, tell func(Resu
 		if spec, err := nodes.Beacon.Spec(ctx); err == nil {
 			f.spec = &spec
 		}
-		if err := runBeacon(ctx, nodes.Beacon, generation, f, tell); err != nil {
+		if err := runBeacon(ctx, nodes.Beacon, generation, f, report); err != nil {
 			return err
 		}
 	}
@@ -93,14 +93,14 @@ func Run(ctx context.Context, nodes Nodes, generation Generation, tell func(Resu
 		rows = coordinated()
 	}
 	for _, row := range rows {
-		if err := row.run(ctx, nodes.Gwat, f, tell); err != nil {
+		if err := row.run(ctx, nodes.Gwat, f, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (row gwatRow) run(ctx context.Context, gwat *gwatclient.Client, f *facts, tell func(Result)) error {
+func (row gwatRow) run(ctx context.Context, gwat *gwatclient.Client, f *facts, report func(Result)) error {
 	result := Result{Node: "gwat", Call: withNote(row.method, row.note)}
 	if row.refuse != nil {
 		result.Want = refusal(row.refuse)
@@ -118,19 +118,19 @@ func (row gwatRow) run(ctx context.Context, gwat *gwatclient.Client, f *facts, t
 		result.Skip = "it is served on the IPC socket alone"
 	}
 	if result.Skip != "" {
-		tell(result)
+		report(result)
 		return nil
 	}
 	raw, err := gwat.Read(ctx, row.method, args...)
 	if err != nil && (unreachable(err) || ctx.Err() != nil) {
 		return fmt.Errorf("%w of gwat at %s: %w", ErrNoAnswer, gwat.Endpoint(), err)
 	}
-	result.Got = row.judge(raw, err, f)
-	tell(result)
+	result.Got = row.compare(raw, err, f)
+	report(result)
 	return nil
 }
 
-func (row gwatRow) judge(raw json.RawMessage, err error, f *facts) string {
+func (row gwatRow) compare(raw json.RawMessage, err error, f *facts) string {
 	switch {
 	case row.refuse != nil && err == nil:
 		return "the result " + failure.Text(string(raw))
@@ -139,15 +139,15 @@ func (row gwatRow) judge(raw json.RawMessage, err error, f *facts) string {
 	case row.refuse != nil:
 		return ""
 	}
-	return judged(raw, row.want, func(v any) {
+	return difference(raw, row.want, func(v any) {
 		if row.learn != nil {
 			row.learn(f, v)
 		}
 	})
 }
 
-// judged says what is wrong with an answer; a good one is learnt from.
-func judged(raw []byte, want form, learn func(any)) string {
+// difference says what is wrong with an answer; a good one is learnt from.
+func difference(raw []byte, want form, learn func(any)) string {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var v any
@@ -172,16 +172,16 @@ func withNote(call, note string) string {
 	return call + " (" + note + ")"
 }
 
-func runBeacon(ctx context.Context, beacon *beaconclient.Client, generation Generation, f *facts, tell func(Result)) error {
+func runBeacon(ctx context.Context, beacon *beaconclient.Client, generation Generation, f *facts, report func(Result)) error {
 	for _, row := range beaconRows(generation) {
-		if err := row.run(ctx, beacon, f, tell); err != nil {
+		if err := row.run(ctx, beacon, f, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (row beaconRow) run(ctx context.Context, beacon *beaconclient.Client, f *facts, tell func(Result)) error {
+func (row beaconRow) run(ctx context.Context, beacon *beaconclient.Client, f *facts, report func(Result)) error {
 	wanted := http.StatusOK
 	if row.status != 0 {
 		wanted = row.status
@@ -193,7 +193,7 @@ func (row beaconRow) run(ctx context.Context, beacon *beaconclient.Client, f *fa
 	}
 	if path == "" {
 		result.Skip = "nothing to ask it with"
-		tell(result)
+		report(result)
 		return nil
 	}
 	status, body, err := beacon.Get(ctx, path, row.query)
@@ -209,13 +209,13 @@ func (row beaconRow) run(ctx context.Context, beacon *beaconclient.Client, f *fa
 	case row.text != "" && !bytes.Contains(body, []byte(row.text)):
 		result.Got = fmt.Sprintf("HTTP %d: %s", status, failure.Text(string(body)))
 	case row.text == "" && !row.empty:
-		result.Got = judged(body, row.want, func(v any) {
+		result.Got = difference(body, row.want, func(v any) {
 			if row.learn != nil {
 				row.learn(f, v)
 			}
 		})
 	}
-	tell(result)
+	report(result)
 	return nil
 }
 

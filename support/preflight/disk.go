@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/journal"
 )
 
-// otherUser is the remedy where only the user that runs syncd can tell.
+// otherUser is the remedy where only the user that runs syncd can see.
 const otherUser = "the user that runs syncd may: ask again with sudo or as that user"
 
 // existing returns path, or the nearest directory above it that is there.

@@ -1,5 +1,5 @@
 // Package recording is the form in which a pair is recorded for somebody else to
-// look at: what the nodes answered, what was judged of it, stages and findings
+// look at: what the nodes answered, how it was evaluated, stages and findings
 // over some time, with secrets and addresses masked. A bundle is a gzip file of
 // JSON lines, a header first.
 package recording
@@ -33,9 +33,9 @@ type Header struct {
 	Version int           `json:"version"`
 	Made    time.Time     `json:"made"`
 	By      string        `json:"by"`               // version of syncd
-	Poll    time.Duration `json:"poll"`             // between two looks, nanoseconds
+	Poll    time.Duration `json:"poll"`             // between two polls, nanoseconds
 	Source  string        `json:"source"`           // of the snapshots: "daemon" or "recorder"
-	Config  any           `json:"config,omitempty"` // settings of the daemon, as syncd_config tells them
+	Config  any           `json:"config,omitempty"` // settings of the daemon, as syncd_config has them
 }
 
 // Entry is any other line; one of its pointers is set.
@@ -61,7 +61,7 @@ type Call struct {
 	Took   time.Duration   `json:"took"` // nanoseconds
 }
 
-// Look is what one look measured and what was judged of it then.
+// Look is what one poll measured and how it was evaluated then.
 type Look struct {
 	Input    health.Input `json:"input"`
 	Verdict  string       `json:"verdict"`
@@ -74,7 +74,7 @@ type End struct {
 	Entries int    `json:"entries"`
 }
 
-// Errors of a reader, told by errors.Is.
+// Errors of a reader, for errors.Is.
 var (
 	ErrFormat    = errors.New("no bundle of syncd record")
 	ErrNewer     = errors.New("made by a newer syncd")

@@ -17,7 +17,7 @@ import (
 	"unicode"
 )
 
-// Masker replaces what tells who and where somebody is: credentials, tokens,
+// Masker replaces what shows who and where somebody is: credentials, tokens,
 // secrets, host names, IP addresses, peer ids, account addresses, home
 // directories. Equal things get equal masks within a bundle; the key of the masks
 // is forgotten with the Masker, so that no mask can be guessed back. Loopback
@@ -33,7 +33,7 @@ type secret struct {
 	mask    string
 }
 
-// NewMasker takes endpoints, whose host names are masked wherever they stand,
+// NewMasker takes endpoints, whose host names are masked wherever they occur,
 // and secrets, which are so too.
 func NewMasker(endpoints, secrets []string) *Masker {
 	m := &Masker{key: make([]byte, sha256.Size)}
@@ -65,7 +65,7 @@ func NewMasker(endpoints, secrets []string) *Masker {
 }
 
 // shortest is the length below which a text is too common to be replaced
-// wherever it stands.
+// wherever it occurs.
 const shortest = 3
 
 func (m *Masker) know(text, mask string) {
@@ -84,7 +84,7 @@ func (m *Masker) know(text, mask string) {
 
 func isWord(b byte) bool { return b < 0x80 && (unicode.IsLetter(rune(b)) || unicode.IsDigit(rune(b))) }
 
-// sum tells equal things from unequal ones.
+// sum is equal for equal things.
 func (m *Masker) sum(text string) string { return hex.EncodeToString(m.digest(text)[:5]) }
 
 func (m *Masker) digest(text string) []byte {
@@ -95,7 +95,7 @@ func (m *Masker) digest(text string) []byte {
 
 func (m *Masker) host(name string) string { return "host-" + m.sum(strings.ToLower(name)) }
 
-// stays tells of a host that it says nothing of anybody.
+// stays reports whether a host name identifies nobody.
 func stays(host string) bool {
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return host == "" || strings.EqualFold(host, "localhost") || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
@@ -193,7 +193,7 @@ func (m *Masker) account(text string) string {
 	return "0x" + hex.EncodeToString(m.digest(strings.ToLower(text)))[:40]
 }
 
-// accountPrefix is what stands before the account in withdrawal credentials.
+// accountPrefix is what is before the account in withdrawal credentials.
 const accountPrefix = "0x010000000000000000000000"
 
 func (m *Masker) credentials(text string) string {

@@ -31,7 +31,7 @@ func newReader(in io.Reader, limit int) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: it is not compressed as one: %w", ErrFormat, err)
 	}
-	zip.Multistream(false) // what stands behind the end is none of it
+	zip.Multistream(false) // what follows the end is not part of it
 	r := &Reader{lines: bufio.NewReaderSize(zip, 64<<10), limit: limit}
 	data, err := r.next()
 	if err != nil {
@@ -52,12 +52,12 @@ func newReader(in io.Reader, limit int) (*Reader, error) {
 		return nil, fmt.Errorf("%w: the header: %w", ErrCorrupt, err)
 	}
 	if r.Header.Poll <= 0 {
-		return nil, fmt.Errorf("%w: the header gives %s between two looks", ErrCorrupt, r.Header.Poll)
+		return nil, fmt.Errorf("%w: the header has %s between two polls", ErrCorrupt, r.Header.Poll)
 	}
 	return r, nil
 }
 
-// Next gives the next entry; io.EOF after the last one of a whole bundle.
+// Next returns the next entry; io.EOF after the last one of a whole bundle.
 func (r *Reader) Next() (Entry, error) {
 	if r.ended {
 		return Entry{}, io.EOF
@@ -75,7 +75,7 @@ func (r *Reader) Next() (Entry, error) {
 	}
 	if e.End != nil {
 		r.ended = true
-		// The checksum stands behind the last line.
+		// The checksum follows the last line.
 		if _, err := r.lines.ReadByte(); errors.Is(err, io.EOF) {
 			return e, nil
 		} else if err != nil {
@@ -86,7 +86,7 @@ func (r *Reader) Next() (Entry, error) {
 	return e, nil
 }
 
-// check refuses what no writer wrote and what a judge could not take.
+// check refuses what no writer wrote and what an engine could not take.
 func (e *Entry) check() error {
 	if l := e.Look; l != nil {
 		if s := l.Input.Spec; s != nil {

@@ -126,7 +126,7 @@ func (r *Recorder) open(ctx context.Context, file io.Writer, daemon bool) error 
 var errTime = errors.New("its time is over")
 
 // collect records until the time is over, the limit is reached or ctx ends, and
-// tells which.
+// says which.
 func (r *Recorder) collect(ctx context.Context, daemon bool) (string, error) {
 	ctx, r.stop = context.WithCancelCause(ctx)
 	defer r.stop(nil)
@@ -155,7 +155,7 @@ func (r *Recorder) collect(ctx context.Context, daemon bool) (string, error) {
 	case why != nil:
 		return "it could not be written", why
 	}
-	return "it failed", fmt.Errorf("look at the nodes: %w", err)
+	return "it failed", fmt.Errorf("poll the nodes: %w", err)
 }
 
 // observer is a pair that never writes to a node and keeps nothing.

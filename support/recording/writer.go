@@ -47,7 +47,7 @@ func (w *Writer) Add(e Entry) error {
 }
 
 // Answer makes an answer of a node fit for a Call: one that is too long, or no
-// JSON, is left out; its length tells of it.
+// JSON, is left out, with its length.
 func Answer(raw []byte) (answer json.RawMessage, length int) {
 	if len(raw) > maxBytes || len(raw) > 0 && !json.Valid(raw) {
 		return nil, len(raw)

@@ -6,7 +6,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// changes finds in the updates the stage changes that were not told yet: a
+// changes finds in the updates the stage changes that were not shown yet: a
 // snapshot may come before its change, or without one.
 type changes struct {
 	stage string
@@ -21,7 +21,7 @@ func (c *changes) of(u Update) []status.Change {
 			c.stage, c.at = one.To, one.At
 		}
 	}
-	// Not older than what was told: a snapshot that was overtaken is none.
+	// Not older than what was shown: a snapshot that was overtaken is none.
 	if s := u.Snapshot; s != nil && s.Stage != c.stage && !s.Since.Before(c.at) {
 		out = append(out, status.Change{At: s.Since, From: c.stage, To: s.Stage, Reason: s.Reason})
 		c.stage, c.at = s.Stage, s.Since

@@ -17,7 +17,7 @@ import (
 // maxText bounds a text of a node or of an API on a terminal, in runes.
 const maxText = 600
 
-// Clean gives a text that came from outside as it may reach a terminal: on one
+// Clean returns a text that came from outside as it may reach a terminal: on one
 // line, no escape sequence, no control or format character (these could move the
 // cursor, set a title, turn the writing round), at most 600 characters.
 func Clean(said string) string {
@@ -48,7 +48,7 @@ func cut(said string) string {
 	return said
 }
 
-// CleanSnapshot gives a copy of s in which every text is clean.
+// CleanSnapshot returns a copy of s in which every text is clean.
 func CleanSnapshot(s *status.Snapshot) *status.Snapshot {
 	if s == nil {
 		return nil
@@ -73,7 +73,7 @@ func CleanChange(c status.Change) status.Change {
 }
 
 // cleanTexts goes through all that v holds: a field that is added to the
-// snapshot must not need a thought here.
+// snapshot needs no change here.
 func cleanTexts(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:

@@ -15,13 +15,13 @@ import (
 // Update is news for a view. A snapshot without trouble is fresh.
 type Update struct {
 	Snapshot *status.Snapshot // the newest; nil: none has come yet
-	Changes  []status.Change  // stage changes that were not told before, in their order
+	Changes  []status.Change  // stage changes that were not shown before, in their order
 	Trouble  string           // why there is no news, "" if there is
 	How      string           // how the news come, such as "live"
 }
 
-// staleAfter is when a snapshot that nothing follows is told to be stale: a
-// daemon publishes one with every look, and looks at least every ten seconds.
+// staleAfter is when a snapshot that nothing follows is called stale: a
+// daemon publishes one with every poll, and polls at least every ten seconds.
 const staleAfter = 15 * time.Second
 
 // frame is one picture of the view: what is known at a time.
@@ -46,7 +46,7 @@ const (
 	allStages     = 104 // columns for the label and the names of all stages in a row
 )
 
-// render gives at most height lines of at most width columns.
+// render returns at most height lines of at most width columns.
 func (f frame) render(width, height int, st styles) string {
 	width = max(width, minWidth)
 	room := max(height-1, 1)
@@ -70,7 +70,7 @@ func (f frame) render(width, height int, st styles) string {
 	return strings.Join(lines, "\n")
 }
 
-// How much of the findings is told, by the room that there is.
+// How much of the findings is shown, by the room that there is.
 const (
 	namesOnly = iota
 	withRemedies
@@ -117,7 +117,7 @@ func (f frame) paint(p *painter) {
 	case f.trouble != "":
 		p.entry("OLD", "what follows is "+age.Round(time.Second).String()+" old")
 	case age >= staleAfter:
-		p.entry("STALE", p.st.odd.Render("nothing new for "+age.Round(time.Second).String()+": syncd answers, but looks at the nodes no more; see its log"))
+		p.entry("STALE", p.st.odd.Render("nothing new for "+age.Round(time.Second).String()+": syncd answers, but polls the nodes no more; see its log"))
 	}
 	f.head(p)
 	f.nodes(p)
@@ -153,7 +153,7 @@ func (f frame) head(p *painter) {
 	}
 }
 
-// track shows how far the pair is on its way; paused and halted stand beside it.
+// track shows how far the pair is on its way; paused and halted are beside it.
 func track(stage string, width int, st styles) string {
 	way := slices.DeleteFunc(slices.Clone(fsm.Stages()), func(s fsm.Stage) bool { return s == fsm.Paused || s == fsm.Halted })
 	at := slices.Index(way, fsm.Stage(stage))

@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// unknown stands for a value that is not known.
+// unknown is written for a value that is not known.
 const unknown = "-"
 
 // lineFields are the fields of Line in their order. A script may count on the
@@ -70,7 +70,7 @@ func LineHelp() string {
 }
 
 // Verdict is the verdict of a snapshot, and what its stage says of one that has
-// none, as of an older daemon.
+// none, as that of an older daemon.
 func Verdict(s *status.Snapshot) string {
 	if s.Verdict != "" {
 		return s.Verdict

@@ -23,7 +23,7 @@ type live struct {
 	once    sync.Once
 	loops   sync.WaitGroup
 
-	width *atomic.Int64 // of the terminal, as the model was told
+	width *atomic.Int64 // of the terminal, as the model knows it
 
 	mu      sync.Mutex
 	changes changes
@@ -43,10 +43,10 @@ func openLive(o Options) *live {
 	} else {
 		options = append(options, tea.WithInput(nil))
 	}
-	v := &live{program: tea.NewProgram(m, options...), out: out, done: make(chan struct{}), stop: make(chan struct{}), width: m.told}
+	v := &live{program: tea.NewProgram(m, options...), out: out, done: make(chan struct{}), stop: make(chan struct{}), width: m.columns}
 	v.loops.Go(func() {
 		defer close(v.done)
-		// Its errors are those of a terminal that went away: nobody can be told.
+		// Its errors are those of a terminal that went away: nobody can read them.
 		_, _ = v.program.Run()
 	})
 	v.loops.Go(func() {
@@ -161,12 +161,12 @@ type model struct {
 	frame         frame
 	width, height int
 	styles        styles
-	told          *atomic.Int64 // the width, for who prints
+	columns       *atomic.Int64 // the width, for Print
 }
 
 func newModel(o Options) model {
-	m := model{frame: frame{how: "connecting", replaying: o.Replay}, width: defaultWidth, styles: newStyles(o.Environ), told: &atomic.Int64{}}
-	m.told.Store(defaultWidth)
+	m := model{frame: frame{how: "connecting", replaying: o.Replay}, width: defaultWidth, styles: newStyles(o.Environ), columns: &atomic.Int64{}}
+	m.columns.Store(defaultWidth)
 	if o.In != nil {
 		m.frame.hint = "q quits"
 	}
@@ -186,7 +186,7 @@ func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
-		m.told.Store(int64(msg.Width))
+		m.columns.Store(int64(msg.Width))
 	case news:
 		m.take(msg)
 	case time.Time:

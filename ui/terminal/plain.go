@@ -19,7 +19,7 @@ type plain struct {
 	out, log io.Writer
 	trouble  string
 	changes  changes
-	told     string
+	said     string
 	progress string
 	at       time.Time // of the last progress
 }
@@ -46,7 +46,7 @@ func (v *plain) Show(u Update) {
 	v.moving(s)
 }
 
-// verdict tells what the snapshot says that the one before did not.
+// verdict prints what the snapshot says that the one before did not.
 func (v *plain) verdict(s *status.Snapshot) {
 	text := Verdict(s)
 	for _, n := range []struct {
@@ -62,8 +62,8 @@ func (v *plain) verdict(s *status.Snapshot) {
 	}
 	// The summary may hold counts: the names decide whether it is news.
 	news := Verdict(s) + findingNames(s.Findings) + upText(s.Gwat) + upText(s.Beacon)
-	if news != v.told {
-		v.told = news
+	if news != v.said {
+		v.said = news
 		v.line(s.At, "verdict "+text)
 	}
 }
@@ -98,7 +98,7 @@ func (v *plain) line(at time.Time, text string) {
 	v.write(at.Local().Format("15:04:05.000") + "  " + text)
 }
 
-// write: a closed pipe ends the program by its signal, there is nobody to tell.
+// write: who reads no more has seen enough, there is nobody to report an error to.
 func (v *plain) write(line string) { fmt.Fprintln(v.out, strings.TrimRight(line, " ")) }
 
 func (v *plain) Print(line string) {

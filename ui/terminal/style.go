@@ -25,7 +25,7 @@ type styles struct {
 }
 
 // newStyles has no colour when NO_COLOR is set to anything (no-color.org), and
-// the sixteen otherwise; the terminal is never asked.
+// the sixteen otherwise; the terminal is not asked.
 func newStyles(environ []string) styles {
 	if lookup(environ, "NO_COLOR") != "" {
 		return styles{}

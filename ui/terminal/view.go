@@ -8,10 +8,10 @@ import (
 	"os"
 )
 
-// View shows what becomes of a pair. Its methods may be called concurrently.
+// View shows how a pair goes on. Its methods may be called concurrently.
 type View interface {
 	Show(Update)
-	// Print leaves a line standing.
+	// Print writes a line that stays.
 	Print(line string)
 	// Writer takes the lines of a log.
 	Writer() io.Writer
@@ -31,7 +31,7 @@ type Options struct {
 	Replay   bool // the times are those of a recording
 }
 
-// Open gives a live view on a terminal that can move its cursor, a plain one
+// Open returns a live view on a terminal that can move its cursor, a plain one
 // anywhere else.
 func Open(o Options) View {
 	if term := lookup(o.Environ, "TERM"); o.Terminal && term != "dumb" {

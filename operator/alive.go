@@ -1,4 +1,4 @@
-package main
+package operator
 
 import (
 	"context"
@@ -8,31 +8,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v3"
-
 	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
-	"github.com/gwatsync/syncd/internal/commandline"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
 )
 
-// healthcheckCommand is the check of a container: its image has no shell and no curl.
-func healthcheckCommand(std stdio) *cli.Command {
-	return &cli.Command{
-		Name:  "healthcheck",
-		Usage: "ask whether the syncd of this container lives, whatever the pair does; at SYNCD_API, or where SYNCD_API_LISTEN and SYNCD_API_TLS_CERT say that it serves",
-		Action: commandline.NoArguments(func(ctx context.Context, _ *cli.Command) error {
-			address, err := ownAPI(std.environ())
-			if err != nil {
-				return exit.Errorf(exit.Usage, "%w", err)
-			}
-			if err := alive(ctx, address); err != nil {
-				return exit.Errorf(exit.Unreachable, "syncd at %s: %w", address, err)
-			}
-			return nil
-		}),
+// Alive asks the syncd of an environment, as that of a container, whether it lives,
+// whatever its pair does. Its error has an exit code.
+func Alive(ctx context.Context, environ []string) error {
+	address, err := ownAPI(environ)
+	if err != nil {
+		return exit.With(exit.Usage, err)
 	}
+	if err := alive(ctx, address); err != nil {
+		return exit.Errorf(exit.Unreachable, "syncd at %s: %w", address, err)
+	}
+	return nil
 }
 
 // ownAPI is where a syncd with this environment serves its API, as this host reaches it.
@@ -56,7 +48,7 @@ func ownAPI(environ []string) (endpoint.Endpoint, error) {
 // aliveWait bounds the question.
 const aliveWait = 3 * time.Second
 
-// alive asks /livez. Whose certificate it is does not matter: nothing is told to it.
+// alive asks /livez. Whose certificate it is does not matter: it is sent no secret.
 func alive(ctx context.Context, address endpoint.Endpoint) error {
 	ctx, cancel := context.WithTimeout(ctx, aliveWait)
 	defer cancel()
