@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/pair/guard"
 )
 
 // refusals is how often in a row gwat must refuse a checkpoint before the one
@@ -86,7 +87,7 @@ func (p *Pair) act(ctx context.Context) {
 	}
 	hands := p.mayNot()
 	p.hands = hands
-	p.handsOff.Store(&hands)
+	p.guard.Set(hands)
 	if p.worker != nil || p.obs == nil || !p.obs.up() || p.identity == nil {
 		return
 	}
@@ -207,24 +208,24 @@ func (p *Pair) proveConfirmed(o *observation) {
 // startCollecting reads, while the beacon node waits for gwat, what a push will
 // need, so that the first ready is not held up by it.
 func (p *Pair) startCollecting(ctx context.Context) {
-	a := p.attempt()
-	a.HandsOff = func() string { return "gwat's DAG sync runs" }
+	a := p.attempt(guard.Permit{}) // it collects and sends nothing
 	a.Report = func(headsync.Report) {}
 	p.start(ctx, taskCollect, func(ctx context.Context, _ uint64) (headsync.Result, error) { return a.Run(ctx) })
 }
 
-func (p *Pair) attempt() *headsync.Attempt {
+// attempt returns a head sync that may change gwat as far as the permit goes.
+func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
-		Gwat: p.gwat, Driver: timedDriver{p.gwat, p.metrics}, Ledger: ledgerOf{p.ledger, p.attempts}, Now: p.cfg.Now,
-		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: func() string { return *p.handsOff.Load() }, PushFromCheckpoint: p.pushFromCheckpoint,
+		Gwat: p.gwat, Driver: timedDriver{p.writer.With(permit), p.metrics}, Ledger: ledgerOf{p.ledger, p.attempts}, Now: p.cfg.Now,
+		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: permit.Inhibit, PushFromCheckpoint: p.pushFromCheckpoint,
 		Below: p.below, BeaconWorks: p.beaconWorks(),
 	}
 }
 
 func (p *Pair) startAttempt(ctx context.Context) {
 	p.attempts++
-	a := p.attempt()
+	a := p.attempt(p.guard.Permit())
 	if p.takeover {
 		a.Takeover = p.ledger.Takeable()
 		p.takeover = false // once: its outcome is resolved like that of any other call
@@ -267,10 +268,11 @@ func (p *Pair) startCompleting(ctx context.Context) {
 		level = logrus.DebugLevel // a pair that cannot work is completed again with every attempt
 	}
 	p.log.WithField("slot", info.Slot).Log(level, "gwat still says resync: completing the switch with a dag_sync")
+	permit := p.guard.Permit()
 	p.start(ctx, taskComplete, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
 		defer cancel()
-		_, err := p.gwat.Sync(ctx, info)
+		_, err := p.writer.With(permit).Sync(ctx, info)
 		return headsync.Result{}, err
 	})
 }

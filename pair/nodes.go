@@ -12,11 +12,10 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 )
 
-// gwatNode is what the loop needs of a gwat; gwatclient.Client has it.
+// gwatNode is what the loop reads of a gwat; gwatclient.Client has it. The calls that
+// change gwat are not among it: those are made by a guard.Writer for a Permit.
 type gwatNode interface {
 	headsync.Gwat
-	headsync.Driver
-	Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error)
 	Candidates(ctx context.Context, slot primitives.Slot) ([]common.Hash, error)
 	SyncSlotInfo(ctx context.Context, info gwatclient.SlotInfo) (bool, error)
 	ChainID(ctx context.Context) (uint64, error)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -20,6 +19,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/guard"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
@@ -36,6 +36,8 @@ type Pair struct {
 	cfg      Config
 	log      logrus.FieldLogger
 	gwat     gwatNode
+	guard    *guard.Guard
+	writer   guard.Writer
 	beacon   beaconNode
 	ledger   *ledger
 	metrics  *metrics
@@ -43,7 +45,6 @@ type Pair struct {
 
 	publish.Reader
 	board    *publish.Board
-	handsOff atomic.Pointer[string] // hands, for the worker
 	commands chan command
 	looks    chan *observation
 	reports  chan report
@@ -143,7 +144,7 @@ func New(cfg Config) (*Pair, error) {
 		gwat.Close()
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
-	p, err := newPair(cfg, gwat, beacon, m)
+	p, err := newPair(cfg, gwat, guard.NewWriter(gwat), beacon, m)
 	if err != nil {
 		gwat.Close()
 		beacon.Close()
@@ -151,12 +152,12 @@ func New(cfg Config) (*Pair, error) {
 	return p, err
 }
 
-func newPair(cfg Config, gwat gwatNode, beacon beaconNode, m *metrics) (*Pair, error) {
+func newPair(cfg Config, gwat gwatNode, writer guard.Writer, beacon beaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
 	board := &publish.Board{}
 	p := &Pair{
-		cfg: cfg, log: log, gwat: gwat, beacon: beacon, metrics: m,
+		cfg: cfg, log: log, gwat: gwat, guard: guard.New(cfg.Observe), writer: writer, beacon: beacon, metrics: m,
 		Reader: board.Reader(), board: board,
 		ledger:   openLedger(cfg.Journal, log, cfg.Now),
 		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, entries: map[common.Hash]beaconEntry{}},
@@ -224,8 +225,7 @@ func (p *Pair) Run(ctx context.Context) error {
 
 // shutdown ends what the loop owns: a call in flight gets a short grace.
 func (p *Pair) shutdown(cancel context.CancelFunc) {
-	stopping := "syncd is stopping"
-	p.handsOff.Store(&stopping)
+	p.guard.Set("syncd is stopping")
 	close(p.stopped)
 	if p.worker != nil {
 		select {

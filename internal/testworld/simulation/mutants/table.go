@@ -154,7 +154,10 @@ var mutants = []mutant{
 	{
 		Name: "observer_writes", What: "syncd pushes though it is to observe only",
 		Rules: []string{"observe"},
-		Edits: []edit{{"pair/act.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.paused {"}},
+		Edits: []edit{
+			{"pair/act.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.ledger.Pause() != nil {"},
+			{"pair/guard/guard.go", "if g.observe {", "if g == nil {"},
+		},
 	},
 	{
 		Name: "no_second_attempt", What: "a failed attempt is not tried again",
