@@ -3,6 +3,7 @@ package jsonrpc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -252,6 +253,23 @@ func TestWaitingToWriteIsNotSent(t *testing.T) {
 	require.Equal(t, NotSent, fate(t, (<-behind).err))
 }
 
+// TestCancelledAsItIsSent: whatever the moment, the caller's own cancel is told.
+func TestCancelledAsItIsSent(t *testing.T) {
+	for range 300 {
+		c, node := overIPC(t, 1<<10)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := start(func() (json.RawMessage, error) { return c.Call(ctx, "a") })
+		var raw json.RawMessage
+		if node.in.Decode(&raw) == nil {
+			cancel()
+		}
+		err := (<-done).err
+		require.Equal(t, Lost, fate(t, err))
+		require.ErrorIs(t, err, context.Canceled)
+		cancel()
+	}
+}
+
 func TestParametersThatDoNotEncode(t *testing.T) {
 	c, _ := overIPC(t, 1<<10)
 	_, err := c.Call(t.Context(), "a", make(chan int))
@@ -275,6 +293,27 @@ func TestHTTPAnswerOfAnotherCall(t *testing.T) {
 		} else {
 			require.Equal(t, Unreadable, fate(t, err), body)
 		}
+		c.Close()
+		server.Close()
+	}
+}
+
+// TestBatchRefusedByStatus: the error in the body of a status counts if the status
+// is the node's own word on the request.
+func TestBatchRefusedByStatus(t *testing.T) {
+	for code, counts := range map[int]bool{400: true, 413: true, 422: true, 401: false, 403: false, 429: false, 302: false, 500: false, 502: false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, `{"id":null,"error":{"code":-32600,"message":"no batches"}}`)
+		}))
+		c := New(Config{Endpoint: at(t, server.URL), Timeout: time.Minute, MaxBody: 100})
+		_, err := c.Batch(t.Context(), "a", [][]any{{}, {}})
+		var said *Error
+		var status *StatusError
+		require.Equal(t, counts, errors.As(err, &said), code)
+		require.Equal(t, !counts, errors.As(err, &status), code)
+		_, err = c.Call(t.Context(), "a")
+		require.ErrorAs(t, err, &status, "a single call's status is its outcome")
 		c.Close()
 		server.Close()
 	}

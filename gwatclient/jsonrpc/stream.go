@@ -148,8 +148,11 @@ func (s *session) exchange(ctx context.Context, req request) (reply, error) {
 	case r := <-w.reply:
 		return r, nil
 	default:
-		return reply{}, s.cause
 	}
+	if ctx.Err() != nil { // it ended between the write's end and stop
+		return reply{}, lost(ctx.Err())
+	}
+	return reply{}, s.cause
 }
 
 // streamLink keeps one session, dialled at the first exchange and again after it
@@ -216,7 +219,6 @@ func (l *streamLink) close() {
 	l.turn <- struct{}{}
 	if l.current != nil {
 		l.current.close()
-		l.current = nil
 	}
 	<-l.turn
 }
