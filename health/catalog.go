@@ -60,7 +60,7 @@ const (
 	both
 )
 
-// rule is an Entry with how it is judged.
+// rule is an Entry with how it is evaluated.
 type rule struct {
 	Entry
 	tell, clear           span
@@ -73,7 +73,7 @@ type rule struct {
 	graver                func(*view) bool // then an info is told as a warning; nil is never
 }
 
-// view is what a rule judges: the poll and what is kept of those before.
+// view is what a rule evaluates: the poll and what is kept of those before.
 type view struct {
 	*Input
 	mem *memory

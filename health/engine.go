@@ -51,7 +51,7 @@ func (s span) lasts(n int, d, slot, poll time.Duration) bool {
 type signal struct {
 	state    state
 	since    time.Duration // when it began, if that was before this poll
-	dated    bool          // since is meant
+	dated    bool          // whether since is set
 	evidence []string
 }
 
@@ -129,8 +129,7 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Durat
 	return false, false
 }
 
-// Engine keeps what the judgement of one pair needs of the polls before: a
-// bounded state, whatever comes in.
+// Engine evaluates one pair. It keeps a bounded state of the polls before.
 type Engine struct {
 	rules  []rule
 	poll   time.Duration
@@ -141,7 +140,7 @@ type Engine struct {
 	found  []status.Finding
 }
 
-// New makes a judge for polls that come about this far apart.
+// New returns an Engine for polls that come about this far apart.
 func New(poll time.Duration) *Engine {
 	return &Engine{rules: rules, poll: poll, runs: make([]run, len(rules))}
 }
@@ -155,60 +154,60 @@ type Report struct {
 
 // Observe takes one poll. One that follows another in less than half the
 // interval, as a poll that an event woke, is not counted where polls are counted.
-func (j *Engine) Observe(in Input) Report {
-	j.mem.observe(&in)
-	counts := !j.polled || in.Elapsed-j.last >= j.poll/2
+func (e *Engine) Observe(in Input) Report {
+	e.mem.observe(&in)
+	counts := !e.polled || in.Elapsed-e.last >= e.poll/2
 	if counts {
-		j.polled, j.last = true, in.Elapsed
+		e.polled, e.last = true, in.Elapsed
 	}
-	v := &view{Input: &in, mem: &j.mem}
-	slot := j.mem.slot()
-	before := j.found
-	j.found = make([]status.Finding, 0, len(before))
+	v := &view{Input: &in, mem: &e.mem}
+	slot := e.mem.slot()
+	before := e.found
+	e.found = make([]status.Finding, 0, len(before))
 	var out Report
 	for i := range j.rules {
-		r, run := &j.rules[i], &j.runs[i]
+		r, run := &j.rules[i], &e.runs[i]
 		appeared, gone := false, false
 		switch {
-		case j.hidden(r):
+		case e.hidden(r):
 			gone = run.told
 			*run = emptyRun
 		case counts || r.tell.polls <= 1:
-			appeared, gone = run.step(r.look(v), r, counts, in.Elapsed, slot, j.poll)
+			appeared, gone = run.step(r.look(v), r, counts, in.Elapsed, slot, e.poll)
 		}
 		if gone {
 			out.Gone = append(out.Gone, findingNamed(before, r.Name))
 		}
 		if run.told {
-			f := j.finding(i, v, before)
-			j.found = append(j.found, f)
+			f := e.finding(i, v, before)
+			e.found = append(e.found, f)
 			if appeared {
 				out.Appeared = append(out.Appeared, f)
 			}
 		}
 	}
-	slices.SortStableFunc(j.found, worstFirst)
-	out.Findings = j.found
+	slices.SortStableFunc(e.found, worstFirst)
+	out.Findings = e.found
 	return out
 }
 
 // Findings are those that stand, the worst first; never nil.
-func (j *Engine) Findings() []status.Finding {
-	if j.found == nil {
+func (e *Engine) Findings() []status.Finding {
+	if e.found == nil {
 		return []status.Finding{}
 	}
-	return j.found
+	return e.found
 }
 
 // hidden reports whether a finding cannot be judged or need not be told: a node that
 // it is about is known not to answer, or a finding stands that explains it.
-func (j *Engine) hidden(r *rule) bool {
+func (e *Engine) hidden(r *rule) bool {
 	if r.reach {
 		return false
 	}
 	for i := range j.rules {
 		other := &j.rules[i]
-		if j.runs[i].told && (slices.Contains(r.causes, other.Name) ||
+		if e.runs[i].told && (slices.Contains(r.causes, other.Name) ||
 			other.reach && (r.needs == both || r.needs == other.needs)) {
 			return true
 		}
@@ -216,8 +215,8 @@ func (j *Engine) hidden(r *rule) bool {
 	return false
 }
 
-func (j *Engine) finding(i int, v *view, before []status.Finding) status.Finding {
-	r, run := &j.rules[i], &j.runs[i]
+func (e *Engine) finding(i int, v *view, before []status.Finding) status.Finding {
+	r, run := &j.rules[i], &e.runs[i]
 	severity := r.Severity
 	switch {
 	case r.harmless != nil && r.harmless(v):

@@ -32,7 +32,7 @@ const (
 	stageDAG       = "dag"
 )
 
-// reach judges whether a node fails in one way. A poll that fails in another
+// reach returns whether a node fails in one way. A poll that fails in another
 // way does not begin the count anew, for a dying node fails in several.
 func reach(n *Node, how Reach) signal {
 	switch n.Reach {
@@ -130,7 +130,7 @@ var gwatRules = []rule{
 // refusals is how often in a row one checkpoint must be refused.
 const refusals = 3
 
-// climbing tells that a gwat that had fallen is on its way up by a sync: one rise
+// climbing reports whether a gwat that had fallen is on its way up by a sync: one rise
 // may be of a gwat that still looks for where it stands, as one does at its start.
 func (v *view) climbing() bool {
 	return v.mem.rises >= 2 && v.Stage != fsm.Switching && v.Stage != fsm.Working
@@ -158,13 +158,13 @@ func (v *view) fell(ours bool) signal {
 	return shows(fmt.Sprintf("its last finalized block is number %d, it was %d", m.number, m.high))
 }
 
-// follows tells that gwat has finalized what the beacon's head says. An empty
+// follows reports whether gwat has finalized what the beacon's head says. An empty
 // head shows nothing.
 func (v *view) follows() bool {
 	return v.Gwat.Compared && len(v.Gwat.Spines) > 0 && followed(v.Gwat.Spines)
 }
 
-// nearHead tells that the beacon's head is where the network's is.
+// nearHead reports whether the beacon's head is where the network's is.
 func (v *view) nearHead() bool {
 	return v.mem.spec != nil && v.Beacon.Known &&
 		checkpoint.Lag(v.Beacon.Head, v.mem.spec.SlotAt(v.At)) <= checkpoint.NearHead

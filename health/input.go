@@ -1,6 +1,3 @@
-// Package health judges a pair from several signals, never from one flag: it
-// takes what each look measured and says which findings stand and what they
-// amount to. It is pure: no I/O, no clock; time comes with the input.
 package health
 
 import (

@@ -10,7 +10,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 )
 
-// memory is what the judgement keeps of the polls before.
+// memory is what an Engine keeps of the polls before.
 type memory struct {
 	spec *checkpoint.Spec
 	now  time.Duration
@@ -122,7 +122,7 @@ func (m *memory) observeGwat(in *Input) {
 	}
 }
 
-// followed tells that gwat has finalized all of the spines.
+// followed reports whether gwat has finalized all of the spines.
 func followed(spines []checkpoint.SpineState) bool {
 	for _, s := range spines {
 		if s != checkpoint.SpineFinal {
@@ -132,7 +132,7 @@ func followed(spines []checkpoint.SpineState) bool {
 	return true
 }
 
-// stood is for how long gwat was asked for finality and did not move.
+// stood returns for how long gwat was asked for finality and did not move.
 func (m *memory) stood() (d, since time.Duration) {
 	if !m.open || !m.numbered {
 		return 0, 0
@@ -141,7 +141,7 @@ func (m *memory) stood() (d, since time.Duration) {
 	return m.now - since, since
 }
 
-// below tells that gwat has less finalized than it had.
+// below reports whether gwat has less finalized than it had.
 func (m *memory) below() bool { return m.numbered && m.number < m.high }
 
 func (m *memory) observeHead(in *Input) {

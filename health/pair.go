@@ -124,7 +124,7 @@ func (v *view) beaconAhead() signal {
 	)
 }
 
-// level tells that gwat has what the beacon's head asks for, or nearly.
+// level reports whether gwat has what the beacon's head asks for, or nearly.
 func (v *view) level() bool {
 	return v.follows() || checkpoint.Lag(v.Gwat.Slot, v.Beacon.Head) <= AheadSlots
 }

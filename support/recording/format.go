@@ -1,7 +1,3 @@
-// Package recording is the form in which a pair is recorded for somebody else to
-// look at: what the nodes answered, how it was evaluated, stages and findings
-// over some time, with secrets and addresses masked. A bundle is a gzip file of
-// JSON lines, a header first.
 package recording
 
 import (
