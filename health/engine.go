@@ -165,8 +165,8 @@ func (e *Engine) Observe(in Input) Report {
 	before := e.found
 	e.found = make([]status.Finding, 0, len(before))
 	var out Report
-	for i := range j.rules {
-		r, run := &j.rules[i], &e.runs[i]
+	for i := range e.rules {
+		r, run := &e.rules[i], &e.runs[i]
 		appeared, gone := false, false
 		switch {
 		case e.hidden(r):
@@ -205,8 +205,8 @@ func (e *Engine) hidden(r *rule) bool {
 	if r.reach {
 		return false
 	}
-	for i := range j.rules {
-		other := &j.rules[i]
+	for i := range e.rules {
+		other := &e.rules[i]
 		if e.runs[i].told && (slices.Contains(r.causes, other.Name) ||
 			other.reach && (r.needs == both || r.needs == other.needs)) {
 			return true
@@ -216,7 +216,7 @@ func (e *Engine) hidden(r *rule) bool {
 }
 
 func (e *Engine) finding(i int, v *view, before []status.Finding) status.Finding {
-	r, run := &j.rules[i], &e.runs[i]
+	r, run := &e.rules[i], &e.runs[i]
 	severity := r.Severity
 	switch {
 	case r.harmless != nil && r.harmless(v):
