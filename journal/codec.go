@@ -31,13 +31,21 @@ func encode(v any) ([]byte, error) {
 	return json.Marshal(envelope{Version: version, Data: data})
 }
 
-func decode[T any](raw []byte) (*T, error) {
+// envelopeOf reads the stored form, of whatever version.
+func envelopeOf(raw []byte) (e envelope, err error) {
 	if len(raw) > maxValue {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrBadValue, len(raw), maxValue)
+		return e, fmt.Errorf("%w: %d bytes, at most %d", ErrBadValue, len(raw), maxValue)
 	}
-	var e envelope
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return nil, fmt.Errorf("%w: no JSON envelope", ErrBadValue)
+		return e, fmt.Errorf("%w: no JSON envelope", ErrBadValue)
+	}
+	return e, nil
+}
+
+func decode[T any](raw []byte) (*T, error) {
+	e, err := envelopeOf(raw)
+	if err != nil {
+		return nil, err
 	}
 	if e.Version != version {
 		age := "an older"

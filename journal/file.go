@@ -1,297 +1,309 @@
 package journal
 
 import (
-	"encoding/binary"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+	"github.com/gofrs/flock"
 
 	"github.com/gwatsync/syncd/failure"
 )
 
-// lockWait is long enough for a predecessor that is just stopping.
-const lockWait = 1500 * time.Millisecond
-
-// lockEvery is how often the lock is tried meanwhile.
-const lockEvery = 50 * time.Millisecond
-
-// openTries bounds how often a file that is replaced under us is opened again.
-const openTries = 3
-
-var (
-	valuesBucket  = []byte("values")
-	historyBucket = []byte("history")
+const (
+	// lockWait is long enough for a predecessor that is just stopping.
+	lockWait = 1500 * time.Millisecond
+	// lockEvery is how often the lock is tried meanwhile.
+	lockEvery = 50 * time.Millisecond
+	// keyNone is in a line without values: a line is never empty.
+	keyNone = "none"
+	// maxValues is the size at which the file of the values is written anew.
+	maxValues = 64 << 10
 )
 
-var (
-	// errCorrupt is a file that is no journal, or no longer one.
-	errCorrupt = errors.New("not a readable journal")
-	// errNoFile is a pipe or a device, which is left where it is.
-	errNoFile = errors.New("no regular file")
-)
-
-// Open opens or creates the journal file at path (directory 0700, file 0600).
-// While another syncd has it open the error is ErrInUse. A corrupt or foreign
-// file is moved to <path>.corrupt-<n>, a fresh one is started and Note says so.
-// Errors are of kind NeedsHuman.
+// Open opens or creates the journal at path (directory 0700, files 0600). While
+// another syncd has it open the error is ErrInUse. What of it cannot be read is
+// moved to <file>.corrupt-<n>, what can is kept, and Note says so; a journal of an
+// older syncd is read once and moved to <path>.old. A disk that is full is no
+// error: the journal is then in memory, its writes fail, and each tries the disk
+// anew. Errors are of kind NeedsHuman.
 func Open(path string) (*Journal, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("create the journal's directory: %w", err))
+	store, note, err := openFile(path, lockWait)
+	switch {
+	case noRoom(err):
+		late := &lateStore{Memory: NewMemory(), path: path}
+		return OpenStore(late, fmt.Sprintf("the journal %s cannot be opened yet (%v); going on in memory", path, err)), nil
+	case errors.Is(err, ErrInUse):
+		return nil, failure.WithKind(failure.NeedsHuman, err)
+	case err != nil:
+		return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("open journal %s: %w", path, err))
 	}
-	var note string
-	for range openTries {
-		store, err := openFile(path)
-		switch {
-		case err == nil:
-			return OpenStore(store, note), nil
-		case errors.Is(err, bolterrors.ErrTimeout):
-			return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("%w: another syncd holds %s", ErrInUse, path))
-		case errors.Is(err, errReplaced):
-			continue
-		case !errors.Is(err, errCorrupt):
-			return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("open journal %s: %w", path, err))
-		}
-		aside, moveErr := moveAside(path)
-		if moveErr != nil {
-			return nil, failure.WithKind(failure.NeedsHuman, fmt.Errorf("move the unreadable journal aside: %w", moveErr))
-		}
-		note = fmt.Sprintf("the journal %s could not be read (%v); it was moved to %s and a fresh one started", path, err, aside)
-	}
-	return nil, failure.Newf(failure.NeedsHuman, "open journal %s: it is replaced again and again", path)
+	return OpenStore(store, note), nil
 }
 
-// errReplaced: between open and lock the path came to name another file.
-var errReplaced = errors.New("journal file was replaced")
-
-// moveAside renames path to the first free <path>.corrupt-<n>.
-func moveAside(path string) (string, error) {
-	for n := 1; ; n++ {
-		aside := fmt.Sprintf("%s.corrupt-%d", path, n)
-		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
-			return aside, os.Rename(path, aside)
-		} else if err != nil {
-			return "", err
-		}
-	}
-}
-
-// fileStore is given up after a panic: bbolt may then hold locks of its own
-// for ever, so that only the file itself can still be closed.
-type fileStore struct {
-	db   *bbolt.DB
-	file *os.File
-	lost error // why it was given up
-}
-
-// openFile opens, locks and checks the file.
-func openFile(path string) (_ *fileStore, err error) {
-	var opened fs.FileInfo
-	f := &fileStore{}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-		}
-	}()
-	err = f.guard(func() (err error) {
-		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout: lockWait,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				var err error
-				if f.file, err = os.OpenFile(name, flag, mode); err != nil {
-					return nil, err
-				}
-				if opened, err = lockAndCheck(f.file); err != nil {
-					return nil, errors.Join(err, f.file.Close())
-				}
-				return f.file, nil
-			},
-		})
-		return err
-	})
-	if isForeign(err) {
-		err = fmt.Errorf("%w: %v", errCorrupt, err)
-	}
-	// Who waited for the lock may hold a file that the one before moved aside.
-	if (err == nil || errors.Is(err, errCorrupt)) && replaced(path, opened) {
-		return nil, errReplaced
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := f.guard(func() error { return f.db.Update(createBuckets) }); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-func replaced(path string, opened fs.FileInfo) bool {
-	now, err := os.Stat(path)
-	return err != nil || !os.SameFile(opened, now)
-}
-
-// isForeign tells bbolt's words for a file that it did not write; a file too
-// short for two meta pages has no error value of its own there.
-func isForeign(err error) bool {
-	if err == nil || errors.Is(err, errCorrupt) {
-		return false
-	}
-	for _, known := range []error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum, bolterrors.ErrInvalidMapping} {
-		if errors.Is(err, known) {
+// noRoom reports whether an error is one of a disk, not of the configuration.
+func noRoom(err error) bool {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+		if errors.Is(err, e) {
 			return true
 		}
 	}
-	var path *fs.PathError
-	var errno syscall.Errno
-	ours := errors.Is(err, bolterrors.ErrTimeout) || errors.Is(err, errNoFile)
-	return !ours && !errors.As(err, &path) && !errors.As(err, &errno)
+	return false
 }
 
-// lockAndCheck takes bbolt's own lock, before anything is read, so that a file in
-// use is never judged, and looks at every page. An empty file is a new one.
-func lockAndCheck(file *os.File) (fs.FileInfo, error) {
-	end := time.Now().Add(lockWait)
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock it: %w", err)
-		}
-		if time.Now().After(end) {
-			return nil, bolterrors.ErrTimeout
-		}
-		time.Sleep(lockEvery)
+// fileStore is a journal on the disk.
+type fileStore struct {
+	lock    *flock.Flock
+	values  *lineFile
+	history *lineFile
+	current map[string][]byte // what the newest line of values says
+	changes int               // lines in history
+	keep    int               // of them, at the last append; 0: not known
+}
+
+// openFile opens both files under the lock, for which it waits at most so long.
+func openFile(path string, wait time.Duration) (_ *fileStore, note string, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, "", fmt.Errorf("create the journal's directory: %w", err)
 	}
-	info, err := file.Stat()
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a link is not replaced by a file
+	}
+	s := &fileStore{lock: flock.New(path+".lock", flock.SetPermissions(0o600)), current: map[string][]byte{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := acquire(s.lock, wait, path); err != nil {
+		return nil, "", err
+	}
+	removeLeftovers(path)
+	old, note, err := readOld(path, wait)
+	if err != nil {
+		return nil, "", err
+	}
+	notes := []string{note}
+	take := func(object []byte) {
+		var values map[string]json.RawMessage
+		if json.Unmarshal(object, &values) == nil {
+			s.current = map[string][]byte{}
+			for key, v := range values {
+				if key != keyNone {
+					s.current[key] = v
+				}
+			}
+		}
+	}
+	if s.values, note, err = openOrMove(path, take); err != nil {
+		return nil, "", err
+	}
+	notes = append(notes, note)
+	if s.history, note, err = openOrMove(path+".history", func([]byte) { s.changes++ }); err != nil {
+		return nil, "", err
+	}
+	notes = append(notes, note)
+	if old != nil {
+		if err := s.importOld(old); err != nil {
+			return nil, "", err
+		}
+	}
+	return s, strings.Join(slices.DeleteFunc(notes, func(n string) bool { return n == "" }), "; "), nil
+}
+
+// acquire takes the lock, or says who has it.
+func acquire(lock *flock.Flock, wait time.Duration, path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	ok, err := lock.TryLockContext(ctx, lockEvery)
 	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w but %s", errNoFile, info.Mode().Type())
-	case info.Size() == 0:
-		return info, nil
+	case ok:
+		return nil
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("lock it: %w", err)
 	}
-	if damage := checkPages(file, info.Size()); damage != nil {
-		err = fmt.Errorf("%w: %v", errCorrupt, damage)
-	}
-	return info, err
+	return fmt.Errorf("%w: another syncd holds %s", ErrInUse, path)
 }
 
-func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{valuesBucket, historyBucket} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
+// removeLeftovers removes the files of a replacement that a crash cut off.
+func removeLeftovers(path string) {
+	for _, path := range []string{path, path + ".history"} {
+		pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(path)) + `[0-9]+$`)
+		entries, _ := os.ReadDir(filepath.Dir(path))
+		for _, e := range entries {
+			if pattern.MatchString(e.Name()) {
+				_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name())) // it is only in the way
+			}
 		}
 	}
+}
+
+// openOrMove opens a file; if it is damaged by more than a cut-off write, it is
+// moved aside and its good lines go on in a new one.
+func openOrMove(path string, each func([]byte)) (*lineFile, string, error) {
+	var good []byte
+	l, found, err := openLines(path, func(object []byte) {
+		each(object)
+		good = append(good, seal(object)...)
+	})
+	if err != nil || found.bad == 0 && !(found.torn && len(good) == 0) {
+		return l, "", err // a cut-off end goes with the next write, for which there may be no room now
+	}
+	aside, err := moveAside(path)
+	if err != nil {
+		return nil, "", errors.Join(fmt.Errorf("move the unreadable journal aside: %w", err), l.close())
+	}
+	note := fmt.Sprintf("the journal %s could not be read in whole (%d bad lines); it was moved to %s and what could be read is kept", path, max(found.bad, 1), aside)
+	if err := l.replace(good); err != nil {
+		return nil, "", errors.Join(err, l.close())
+	}
+	return l, note, nil
+}
+
+// Get implements Store.
+func (s *fileStore) Get(key string) ([]byte, error) { return s.current[key], nil }
+
+// Set implements Store: one line of some hundred bytes and one fdatasync.
+func (s *fileStore) Set(values map[string][]byte) error {
+	next := maps.Clone(s.current)
+	for key, v := range values {
+		if next[key] = v; v == nil {
+			delete(next, key)
+		}
+	}
+	object := []byte("{")
+	for i, key := range slices.Sorted(maps.Keys(next)) {
+		if i > 0 {
+			object = append(object, ',')
+		}
+		object = append(fmt.Appendf(object, "%q:", key), next[key]...)
+	}
+	if len(next) == 0 {
+		object = fmt.Appendf(object, "%q:null", keyNone)
+	}
+	line := seal(append(object, '}'))
+	var err error
+	if s.values.stale || s.values.size > maxValues || !s.values.intact() {
+		err = s.values.replace(line)
+	} else {
+		err = s.values.append(line, true)
+	}
+	if err == nil {
+		s.current = next
+	}
+	return err
+}
+
+// Append implements Store. The history is not synced: it is no hint that anything
+// rests on.
+func (s *fileStore) Append(value []byte, keep int) error {
+	s.keep = keep
+	if s.changes >= keep+keep/8 || s.history.stale || !s.history.intact() {
+		return s.rewrite(value, keep)
+	}
+	if err := s.history.append(seal(value), false); err != nil {
+		return err
+	}
+	s.changes++
 	return nil
 }
 
-// guard turns a panic of bbolt, or a fault of its memory map (a file cut while
-// it is open), into an error: neither may end the daemon.
-func (f *fileStore) guard(op func() error) (err error) {
-	if f.lost != nil {
-		return f.lost
+// rewrite puts the newest changes and one more into a new file.
+func (s *fileStore) rewrite(value []byte, keep int) error {
+	kept, err := s.history.newest(max(keep-1, 0))
+	if err != nil {
+		kept = nil // cut by others: what is gone is gone
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errCorrupt, r)
-			f.lost = err
-		}
-	}()
-	return op()
+	var content []byte
+	for _, object := range slices.Backward(kept) {
+		content = append(content, seal(object)...)
+	}
+	if err := s.history.replace(append(content, seal(value)...)); err != nil {
+		return err
+	}
+	s.changes = len(kept) + 1
+	return nil
 }
 
-func (f *fileStore) Get(key string) (out []byte, err error) {
-	err = f.guard(func() error {
-		return f.db.View(func(tx *bbolt.Tx) error {
-			out = slices.Clone(tx.Bucket(valuesBucket).Get([]byte(key)))
-			return nil
-		})
-	})
-	return out, err
+// Newest implements Store.
+func (s *fileStore) Newest(limit int) ([][]byte, error) {
+	if s.keep > 0 {
+		limit = min(limit, s.keep)
+	}
+	return s.history.newest(limit)
 }
 
-func (f *fileStore) Set(values map[string][]byte) error {
-	return f.guard(func() error {
-		return f.db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(valuesBucket)
-			for key, v := range values {
-				if v == nil {
-					if err := b.Delete([]byte(key)); err != nil {
-						return err
-					}
-				} else if err := b.Put([]byte(key), v); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
+// Close implements Store.
+func (s *fileStore) Close() error {
+	err := errors.Join(s.values.close(), s.history.close())
+	return errors.Join(err, s.lock.Close())
 }
 
-func (f *fileStore) Append(value []byte, keep int) error {
-	return f.guard(func() error {
-		return f.db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket(historyBucket)
-			seq, err := b.NextSequence()
-			if err != nil {
-				return err
-			}
-			if err := b.Put(binary.BigEndian.AppendUint64(nil, seq), value); err != nil {
-				return err
-			}
-			if seq <= uint64(keep) {
-				return nil
-			}
-			return trim(b, seq-uint64(keep))
-		})
-	})
-}
-
-// trim deletes the entries numbered up to last. Each round looks at the first
-// key anew, since a cursor skips entries after a delete.
-func trim(b *bbolt.Bucket, last uint64) error {
-	for {
-		k, _ := b.Cursor().First()
-		if k == nil || len(k) == 8 && binary.BigEndian.Uint64(k) > last {
-			return nil
-		}
-		if err := b.Delete(k); err != nil {
+// importOld takes over what an older syncd left.
+func (s *fileStore) importOld(old *Memory) error {
+	if len(s.current) == 0 && len(old.values) > 0 {
+		if err := s.Set(old.values); err != nil {
 			return err
 		}
 	}
+	if s.changes > 0 || len(old.history) == 0 {
+		return nil
+	}
+	var content []byte
+	for _, v := range old.history {
+		content = append(content, seal(v)...)
+	}
+	s.changes = len(old.history)
+	return s.history.replace(content)
 }
 
-func (f *fileStore) Newest(limit int) (out [][]byte, err error) {
-	err = f.guard(func() error {
-		return f.db.View(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(historyBucket).Cursor()
-			for k, v := c.Last(); k != nil && len(out) < limit; k, v = c.Prev() {
-				out = append(out, slices.Clone(v))
-			}
-			return nil
-		})
-	})
-	return out, err
-}
-
-func (f *fileStore) Close() error {
-	if f.lost == nil && f.db != nil {
-		return f.guard(f.db.Close)
+// Examine reports whether the journal at path could be opened by this user; it
+// makes and changes nothing. While another syncd has it open the error is
+// ErrInUse; without a journal it wraps fs.ErrNotExist. note says what Open would
+// do about a file that cannot be read.
+func Examine(path string) (note string, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
 	}
-	if f.file == nil || f.lost == nil {
-		return nil // bbolt closed it on its own error
+	defer file.Close()
+	if _, err := os.Stat(path + ".lock"); err == nil {
+		lock := flock.New(path+".lock", flock.SetFlag(os.O_RDWR))
+		if err := acquire(lock, lockEvery, path); err != nil {
+			return "", err
+		}
+		defer lock.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
-	return f.file.Close()
+	if isOld(file) {
+		return fmt.Sprintf("the journal %s is of an older syncd; the start reads it and moves it aside", path), examineOld(path)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("no regular file but %s", info.Mode().Type())
+	}
+	if err != nil {
+		return "", err
+	}
+	good := 0
+	l := &lineFile{path: path, file: file}
+	found, err := l.scan(func([]byte) { good++ })
+	if err != nil {
+		return "", err
+	}
+	if found.bad > 0 || found.torn && good == 0 {
+		return fmt.Sprintf("the journal %s cannot be read in whole; the start moves it aside and keeps what can be read", path), nil
+	}
+	return "", nil
 }

@@ -1,7 +1,3 @@
-// Package journal keeps what syncd wants to remember over a restart of its
-// own: the call whose answer it does not have yet, the last entry that gwat
-// confirmed and the stage history. It is a hint that is always proved again
-// against the nodes, so losing it loses nothing.
 package journal
 
 import (

@@ -2,12 +2,15 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,34 +219,22 @@ func TestPendingSurvivesAKill(t *testing.T) {
 }
 
 func TestUnreadableFileIsMovedAside(t *testing.T) {
-	damage := map[string]func(t *testing.T, path string, good []byte) []byte{
-		"text":               func(*testing.T, string, []byte) []byte { return []byte("not a journal\n") },
-		"random":             func(*testing.T, string, []byte) []byte { return bytes.Repeat([]byte{0xa5, 0x17, 0x00}, 30_000) },
-		"zeroes":             func(*testing.T, string, []byte) []byte { return make([]byte, 1<<16) },
-		"cut to one page":    func(_ *testing.T, _ string, good []byte) []byte { return good[:4096] },
-		"cut to two pages":   func(_ *testing.T, _ string, good []byte) []byte { return good[:8192] },
-		"cut to three pages": func(_ *testing.T, _ string, good []byte) []byte { return good[:3*4096] },
-		"pages after the meta pages overwritten": func(_ *testing.T, _ string, good []byte) []byte {
-			return append(bytes.Clone(good[:8192]), bytes.Repeat([]byte{0xff}, len(good)-8192)...)
-		},
-	}
-	for name, spoil := range damage {
+	for name, bad := range map[string][]byte{
+		"text":     []byte("not a journal\n"),
+		"no end":   []byte("not a journal"),
+		"random":   bytes.Repeat([]byte{0xa5, 0x17, 0x00, '\n'}, 30_000),
+		"zeroes":   make([]byte, 1<<20),
+		"old head": append(make([]byte, 16), 0xda, 0xec, 0x0c, 0xed, '\n'),
+	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "pair.journal")
-			j, err := Open(path)
-			require.NoError(t, err)
-			for i := range 40 {
-				require.NoError(t, j.store.Append(fmt.Appendf(nil, "%0200d", i), historyKept))
-			}
-			require.NoError(t, j.SetPending(pending))
-			require.NoError(t, j.Close())
-			good, err := os.ReadFile(path)
-			require.NoError(t, err)
-			bad := spoil(t, path, good)
 			require.NoError(t, os.WriteFile(path, bad, 0o600))
 			require.NoError(t, os.WriteFile(path+".corrupt-1", []byte("an earlier one"), 0o600))
+			note, err := Examine(path)
+			require.NoError(t, err)
+			require.Contains(t, note, "moves it aside")
 
-			j = open(t, path)
+			j := open(t, path)
 			require.Contains(t, j.Note(), path+".corrupt-2")
 			p, err := j.Pending()
 			require.NoError(t, err)
@@ -256,47 +247,306 @@ func TestUnreadableFileIsMovedAside(t *testing.T) {
 	}
 }
 
-func TestForeignBoltFileIsUsable(t *testing.T) {
+// A damaged line in the middle costs that line alone.
+func TestGoodLinesOfADamagedFileAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.journal")
+	j, err := Open(path)
+	require.NoError(t, err)
+	require.NoError(t, j.SetConfirmed(confirmed))
+	require.NoError(t, j.SetPending(pending))
+	for i := range 5 {
+		require.NoError(t, j.AppendChange(Change{To: fmt.Sprint(i)}))
+	}
+	require.NoError(t, j.Close())
+	for _, file := range []string{path, path + ".history"} {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		raw[10] ^= 1
+		require.NoError(t, os.WriteFile(file, raw, 0o600))
+	}
+	j = open(t, path)
+	require.Contains(t, j.Note(), path+".corrupt-1")
+	require.Contains(t, j.Note(), path+".history.corrupt-1")
+	p, err := j.Pending()
+	require.NoError(t, err)
+	require.Equal(t, &pending, p)
+	history, err := j.History(0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"4", "3", "2", "1"}, targets(history))
+}
+
+// Killed at every byte of every write, the next start sees the state before or
+// after it, without a note, and can go on.
+func TestAWriteIsWholeOrNotAtAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	j, err := Open(path)
+	require.NoError(t, err)
+	second := pending
+	second.Attempt = 8
+	require.NoError(t, j.SetPending(pending))
+	first, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, j.SetPending(second))
+	require.NoError(t, j.Close())
+	both, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, first, both[:len(first)])
+	for cut := len(first); cut <= len(both); cut++ {
+		torn := both[:cut]
+		if cut%2 == 1 { // its end came to the disk before its middle
+			torn = append(bytes.Clone(both[:cut]), make([]byte, len(both)-cut)...)
+			torn[len(both)-1] = '\n'
+		}
+		require.NoError(t, os.WriteFile(path, torn, 0o600))
+		j, err := Open(path)
+		require.NoError(t, err)
+		require.Empty(t, j.Note())
+		p, err := j.Pending()
+		require.NoError(t, err)
+		if bytes.Equal(torn, both) {
+			require.Equal(t, &second, p)
+		} else {
+			require.Equal(t, &pending, p, "cut at %d", cut)
+		}
+		require.NoError(t, j.SetConfirmed(confirmed))
+		require.NoError(t, j.Close())
+		j, err = Open(path)
+		require.NoError(t, err)
+		c, err := j.Confirmed()
+		require.NoError(t, err)
+		require.Equal(t, &confirmed, c)
+		require.NoError(t, j.Close())
+	}
+}
+
+// A replacement that a kill cut off leaves the old file, and no rubbish for long.
+func TestACutOffReplacementIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), ".pair.journal123"), []byte("half"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), ".pair.journal.mine"), nil, 0o600))
+	open(t, path)
+	require.NoFileExists(t, filepath.Join(filepath.Dir(path), ".pair.journal123"))
+	require.FileExists(t, filepath.Join(filepath.Dir(path), ".pair.journal.mine"))
+}
+
+// The file of the values stays small, and each line is JSON for jq.
+func TestFilesAreSmallAndReadable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	j := open(t, path)
+	for i := range 300 {
+		p := pending
+		p.Attempt = uint64(i)
+		require.NoError(t, j.SetPending(p))
+		require.NoError(t, j.ClearPending())
+		require.NoError(t, j.AppendChange(Change{To: fmt.Sprint(i), Reason: "a reason\nof two lines"}))
+	}
+	for _, file := range []string{path, path + ".history"} {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(raw), maxValues+maxLine)
+		for line := range bytes.Lines(raw) {
+			require.True(t, json.Valid(line), string(line))
+		}
+	}
+	require.NoError(t, j.SetPending(pending))
+	require.NoError(t, j.SetPause(Pause{Reason: "by hand"}))
+	pause, err := j.Pause()
+	require.NoError(t, err)
+	require.Equal(t, "by hand", pause.Reason)
+	require.NoError(t, j.ClearPause())
+	pause, err = j.Pause()
+	require.NoError(t, err)
+	require.Nil(t, pause)
+}
+
+// oldFile writes a journal as an older syncd did.
+func oldFile(t *testing.T, path string) {
+	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucket(valuesBucket)
-		if err != nil {
-			return err
+		require.NoError(t, err)
+		raw, err := encode(toConfirmed(confirmed))
+		require.NoError(t, err)
+		require.NoError(t, b.Put([]byte(keyConfirmed), raw))
+		require.NoError(t, b.Put([]byte(keyPending), []byte(`{"v":2,"data":{}}`)))
+		require.NoError(t, b.Put([]byte(keyNetwork), []byte("garbage")))
+		h, err := tx.CreateBucket(historyBucket)
+		require.NoError(t, err)
+		for i := range 300 {
+			raw, err := encode(Change{To: fmt.Sprint(i)})
+			require.NoError(t, err)
+			require.NoError(t, h.Put(binary.BigEndian.AppendUint64(nil, uint64(i)), raw))
 		}
-		if err := b.Put([]byte(keyConfirmed), []byte("garbage")); err != nil {
-			return err
-		}
-		return b.Put([]byte(keyPending), []byte(`{"v":2,"data":{}}`))
+		return nil
 	}))
 	require.NoError(t, db.Close())
+}
 
-	j := open(t, path)
-	for range 2 { // the note is kept once
+// A journal of an older syncd is read once and moved aside.
+func TestAnOldJournalIsTakenOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	oldFile(t, path)
+	note, err := Examine(path)
+	require.NoError(t, err)
+	require.Contains(t, note, "older syncd")
+	for range 2 {
+		j, err := Open(path)
+		require.NoError(t, err)
+		require.Empty(t, j.Note())
 		c, err := j.Confirmed()
 		require.NoError(t, err)
-		require.Nil(t, c)
+		require.Equal(t, &confirmed, c)
 		p, err := j.Pending()
 		require.NoError(t, err)
 		require.Nil(t, p)
+		require.Contains(t, j.Note(), "a newer syncd wrote it in form 2, this one reads form 1")
+		history, err := j.History(0)
+		require.NoError(t, err)
+		require.Len(t, history, 300)
+		require.Equal(t, "299", history[0].To)
+		require.NoError(t, j.Close())
 	}
-	require.Len(t, j.notes, 2)
-	require.Contains(t, j.Note(), "a newer syncd wrote it in form 2, this one reads form 1")
-	require.NoError(t, j.store.Append([]byte("garbage"), historyKept))
-	require.NoError(t, j.AppendChange(Change{To: "working"}))
-	history, err := j.History(0)
-	require.NoError(t, err)
-	require.Equal(t, []string{"working"}, targets(history))
+	require.FileExists(t, path+".old")
 }
 
-func TestFileCutWhileOpenIsAnError(t *testing.T) {
+// While the older syncd runs, its journal is left alone.
+func TestAnOldJournalInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	oldFile(t, path)
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	_, err = Examine(path)
+	require.ErrorIs(t, err, ErrInUse)
+	_, err = Open(path)
+	require.ErrorIs(t, err, ErrInUse)
+	require.NoError(t, db.Close())
+	c, err := open(t, path).Confirmed()
+	require.NoError(t, err)
+	require.Equal(t, &confirmed, c)
+}
+
+// One that bbolt cannot read costs what it held, once.
+func TestASpoiltOldJournalIsLeftAside(t *testing.T) {
+	for _, size := range []int64{4096, 8192, 3 * 4096} {
+		path := filepath.Join(t.TempDir(), "pair.journal")
+		oldFile(t, path)
+		require.NoError(t, os.Truncate(path, size))
+		j := open(t, path)
+		require.Contains(t, j.Note(), path+".old")
+		c, err := j.Confirmed()
+		require.NoError(t, err)
+		require.Nil(t, c)
+		require.NoError(t, j.SetPending(pending))
+	}
+}
+
+// What others do to the open files is repaired by the next write.
+func TestAFileThatIsCutOrRemovedWhileOpen(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"cut":      func(path string) error { return os.Truncate(path, 0) },
+		"removed":  os.Remove,
+		"appended": func(path string) error { return os.WriteFile(path, []byte("x"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "pair.journal")
+			j, err := Open(path)
+			require.NoError(t, err)
+			require.NoError(t, j.SetPending(pending))
+			require.NoError(t, j.AppendChange(Change{To: "lost"}))
+			require.NoError(t, spoil(path))
+			require.NoError(t, spoil(path+".history"))
+			require.NoError(t, j.SetConfirmed(confirmed))
+			require.NoError(t, j.AppendChange(Change{To: "kept"}))
+			require.NoError(t, j.Close())
+			j = open(t, path)
+			require.Empty(t, j.Note())
+			p, err := j.Pending()
+			require.NoError(t, err)
+			require.Equal(t, &pending, p)
+			history, err := j.History(1)
+			require.NoError(t, err)
+			require.Equal(t, []string{"kept"}, targets(history))
+		})
+	}
+}
+
+// Public report 12 (exit code 2 on 677a403): a disk that has no room at the first
+// start. The journal is in memory, its writes fail, and it is on the disk as soon
+// as there is room.
+func TestADiskThatIsFullAtTheStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	late := &lateStore{Memory: NewMemory(), path: filepath.Join(path, "no-directory")}
+	require.NoError(t, os.WriteFile(path, nil, 0o600)) // it cannot be opened
+	j := OpenStore(late, "")
+	require.ErrorIs(t, j.SetPending(pending), failure.RetryLater)
+	require.Error(t, j.AppendChange(Change{To: "before"}))
+	p, err := j.Pending()
+	require.NoError(t, err)
+	require.Equal(t, &pending, p)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, j.SetConfirmed(confirmed))
+	require.NoError(t, j.AppendChange(Change{To: "after"}))
+	require.NoError(t, j.Close())
+
+	j = open(t, late.path)
+	p, err = j.Pending()
+	require.NoError(t, err)
+	require.Equal(t, &pending, p)
+	history, err := j.History(0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"after", "before"}, targets(history))
+
+	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, &os.PathError{Op: "open", Path: path, Err: syscall.EIO}} {
+		require.True(t, noRoom(err))
+	}
+	require.False(t, noRoom(os.ErrPermission))
+}
+
+// A disk that fills while the journal is open: nothing is half written, and it is
+// whole again when there is room.
+func TestADiskThatFillsUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.journal")
 	j := open(t, path)
 	require.NoError(t, j.SetPending(pending))
-	require.NoError(t, os.Truncate(path, 0))
-	_, err := j.Pending()
-	require.ErrorIs(t, err, failure.RetryLater)
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	require.NoError(t, err)
+	store := j.store.(*fileStore)
+	real := store.values.file
+	store.values.file = full // writes end with ENOSPC
+	store.values.stale = false
+	require.ErrorIs(t, store.values.append([]byte("x"), true), syscall.ENOSPC)
+	store.values.file = real
+	require.NoError(t, full.Close())
+	require.True(t, store.values.stale)
+	require.NoError(t, j.SetConfirmed(confirmed), "the file is written anew")
+	p, err := j.Pending()
+	require.NoError(t, err)
+	require.Equal(t, &pending, p)
+}
+
+// BenchmarkSetPending: what stands between a ready and its sending.
+func BenchmarkSetPending(b *testing.B) {
+	j, err := Open(filepath.Join(b.TempDir(), "pair.journal"))
+	require.NoError(b, err)
+	for b.Loop() {
+		require.NoError(b, j.SetPending(pending))
+	}
+	require.NoError(b, j.Close())
+}
+
+// BenchmarkSetPendingBbolt is the same in the store that was before.
+func BenchmarkSetPendingBbolt(b *testing.B) {
+	db, err := bbolt.Open(filepath.Join(b.TempDir(), "pair.journal"), 0o600, nil)
+	require.NoError(b, err)
+	require.NoError(b, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(valuesBucket); return err }))
+	for b.Loop() {
+		raw, err := encode(toPending(pending))
+		require.NoError(b, err)
+		require.NoError(b, db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(valuesBucket).Put([]byte(keyPending), raw) }))
+	}
+	require.NoError(b, db.Close())
 }
 
 // fullDisk is a store on a disk that takes nothing more.
