@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -86,8 +85,6 @@ func newBackend(e endpoint) backend {
 	}
 	return &streamBackend{at: e, dial: func(ctx context.Context, h http.Header) (stream, error) { return dialStream(ctx, e, h) }}
 }
-
-var dialer = net.Dialer{Timeout: dialTimeout}
 
 // buffers for copying; small, as there may be one for each open connection.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 const (
@@ -24,18 +26,15 @@ type httpBackend struct {
 }
 
 func newHTTPBackend(e endpoint) *httpBackend {
-	return &httpBackend{at: e, transport: &http.Transport{
-		// No proxy of the environment, no HTTP/2, no decoding, no redirects (a
-		// transport follows none), and no timeout for an answer.
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    dialTimeout,
-		DisableCompression:     true,
-		MaxIdleConns:           idleBackends,
-		MaxIdleConnsPerHost:    idleBackends,
-		IdleConnTimeout:        idleBackend,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		Protocols:              httpOne(),
-	}}
+	// No proxy of the environment and no redirects (a transport follows none). Here also
+	// no HTTP/2, no decoding, and no timeout for an answer.
+	t := jsonrpc.NewTransport(dialTimeout, true)
+	t.DisableCompression = true
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = idleBackends, idleBackends
+	t.IdleConnTimeout = idleBackend
+	t.MaxResponseHeaderBytes = maxHeaderBytes
+	t.Protocols = httpOne()
+	return &httpBackend{at: e, transport: t}
 }
 
 func httpOne() *http.Protocols {

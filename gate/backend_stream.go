@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 const (
@@ -38,10 +41,12 @@ func (b *streamBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 	if s == nil {
 		var err error
 		if s, err = b.dial(ctx, x.header); err != nil {
-			var refused *refusedHandshake
+			var refused *jsonrpc.StatusError
 			if errors.As(err, &refused) {
-				r := refused.resp
-				return &reply{status: r.StatusCode, header: r.Header, body: r.Body, length: r.ContentLength}, nil
+				return &reply{
+					status: refused.Code, header: refused.Header,
+					body: io.NopCloser(bytes.NewReader(refused.Body)), length: int64(len(refused.Body)),
+				}, nil
 			}
 			return nil, err
 		}

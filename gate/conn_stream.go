@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 // maxTasks bounds the calls of one connection that the gate handles at once; the
@@ -287,6 +289,8 @@ func (l *link) posted(q *request, body io.Reader, length int64, answered func())
 	q.rec.finish(r.status, nil)
 }
 
+var wsBuffers sync.Pool
+
 // upgrader takes every origin: gwat's own check follows, or fromPage was asked.
 var upgrader = websocket.Upgrader{
 	ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &wsBuffers,
@@ -300,11 +304,11 @@ func (g *Gate) serveWS(w http.ResponseWriter, r *http.Request) {
 	if b, ok := g.backend.(*streamBackend); ok && b.at.kind == kindWS {
 		var err error
 		first, err = b.dial(r.Context(), r.Header)
-		var refused *refusedHandshake
+		var refused *jsonrpc.StatusError
 		if errors.As(err, &refused) {
-			copyHeader(w.Header(), refused.resp.Header)
-			w.WriteHeader(refused.resp.StatusCode)
-			_, _ = io.Copy(w, refused.resp.Body)
+			copyHeader(w.Header(), refused.Header)
+			w.WriteHeader(refused.Code)
+			_, _ = w.Write(refused.Body)
 			return
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
 // stream is a connection that carries whole messages in both directions: gwat's
@@ -147,21 +149,15 @@ func (s *wsStream) end(reason error) {
 	_ = s.ws.Close()
 }
 
-var wsBuffers sync.Pool
-
 // dialStream connects to gwat. header is the caller's, nil for none; of it, what
 // a handshake may carry is passed on.
 func dialStream(ctx context.Context, e endpoint, header http.Header) (stream, error) {
 	if e.kind == kindIPC {
-		c, err := dialer.DialContext(ctx, "unix", e.path)
+		c, err := jsonrpc.DialIPC(ctx, e.path, dialTimeout)
 		if err != nil {
 			return nil, &downError{e, err}
 		}
 		return newIPCStream(c), nil
-	}
-	d := websocket.Dialer{
-		NetDialContext: dialer.DialContext, HandshakeTimeout: dialTimeout,
-		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &wsBuffers,
 	}
 	pass := http.Header{}
 	for _, name := range []string{"Authorization", "Origin", "User-Agent"} {
@@ -176,21 +172,11 @@ func dialStream(ctx context.Context, e endpoint, header http.Header) (stream, er
 		r.SetBasicAuth(u.User.Username(), password)
 	}
 	u.User = nil
-	ws, resp, err := d.DialContext(ctx, u.String(), pass)
+	ws, err := jsonrpc.DialWebSocket(ctx, u.String(), pass, dialTimeout)
 	if err != nil {
-		if resp != nil {
-			return nil, &downError{e, &refusedHandshake{resp}}
-		}
 		return nil, &downError{e, err}
 	}
 	return &wsStream{ws: ws}, nil
-}
-
-// refusedHandshake is gwat's answer to a WebSocket handshake that it refused.
-type refusedHandshake struct{ resp *http.Response }
-
-func (e *refusedHandshake) Error() string {
-	return "the WebSocket handshake was answered HTTP " + e.resp.Status
 }
 
 // alive reports whether an idle connection is still open and has nothing to read.

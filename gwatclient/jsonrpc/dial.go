@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 	keepAlive = 15 * time.Second
 	// writeTimeout ends a write to a node that has stopped reading.
 	writeTimeout = 30 * time.Second
-	maxStatus    = 512 // bytes kept of the body of a refused WebSocket handshake
+	maxStatus    = 1024 // bytes kept of the body of a refused WebSocket handshake
 )
 
 // dialer bounds a dial and notices a peer that vanished after 30 s.
@@ -34,6 +35,9 @@ func DialIPC(ctx context.Context, path string, timeout time.Duration) (net.Conn,
 	return dialer(timeout).DialContext(ctx, "unix", path)
 }
 
+// writeBuffers are shared, as most connections write rarely.
+var writeBuffers sync.Pool
+
 // DialWebSocket connects to a ws(s) URL without user and password. The handshake
 // ends with ctx and has a bound on its size; a refused one is a *StatusError.
 func DialWebSocket(ctx context.Context, url string, header http.Header, timeout time.Duration) (*websocket.Conn, error) {
@@ -41,6 +45,7 @@ func DialWebSocket(ctx context.Context, url string, header http.Header, timeout 
 	handOver := func() bool { return true }
 	ws := websocket.Dialer{
 		HandshakeTimeout: timeout,
+		WriteBufferPool:  &writeBuffers,
 		NetDialContext: func(dialing context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dialer(timeout).DialContext(dialing, network, addr)
 			if err != nil {
@@ -62,7 +67,7 @@ func DialWebSocket(ctx context.Context, url string, header http.Header, timeout 
 		if status := statusError(resp, body); status != nil {
 			return nil, status
 		}
-		return nil, &StatusError{Code: resp.StatusCode, Status: resp.Status, Body: body}
+		return nil, &StatusError{Code: resp.StatusCode, Status: resp.Status, Header: resp.Header, Body: body}
 	}
 	if err != nil {
 		return nil, err

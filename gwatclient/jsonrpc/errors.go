@@ -31,7 +31,8 @@ func (e *TransportError) Unwrap() error { return e.Err }
 type StatusError struct {
 	Code       int
 	Status     string // "502 Bad Gateway"
-	Body       []byte // cut to 512 bytes for a WebSocket handshake
+	Header     http.Header
+	Body       []byte // cut to 1024 bytes for a WebSocket handshake
 	RetryAfter time.Duration
 }
 
@@ -67,5 +68,5 @@ func statusError(resp *http.Response, body []byte) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	return &StatusError{resp.StatusCode, resp.Status, body, failure.RetryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	return &StatusError{resp.StatusCode, resp.Status, resp.Header, body, failure.RetryAfter(resp.Header.Get("Retry-After"), time.Now())}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -319,6 +320,67 @@ func TestBatchRefusedByStatus(t *testing.T) {
 	}
 }
 
+// TestWebSocket: the limit of an answer, and a node that is not there or no WebSocket.
+func TestWebSocket(t *testing.T) {
+	body := `{"id":1,"result":"` + strings.Repeat("x", 80) + `"}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if _, _, err := conn.ReadMessage(); err == nil {
+			_ = conn.WriteMessage(websocket.TextMessage, []byte(body))
+			_, _, _ = conn.ReadMessage()
+		}
+	}))
+	url := strings.Replace(server.URL, "http", "ws", 1)
+	for limit, ok := range map[int]bool{len(body): true, len(body) - 1: false} {
+		c := New(Config{Endpoint: at(t, url), Timeout: time.Minute, MaxBody: int64(limit)})
+		_, err := c.Call(t.Context(), "a")
+		require.Equal(t, ok, err == nil, "%v", err)
+		if !ok {
+			require.ErrorIs(t, err, ErrTooLarge)
+			require.Equal(t, Unreadable, fate(t, err))
+		}
+		c.Close()
+	}
+	server.Close()
+	c := New(Config{Endpoint: at(t, url), Timeout: time.Minute, MaxBody: 100})
+	defer c.Close()
+	_, err := c.Call(t.Context(), "a")
+	require.Equal(t, NotSent, fate(t, err))
+	var refused *net.OpError
+	require.ErrorAs(t, err, &refused)
+}
+
+// TestBatchAnsweredByOneError, as a list of it or alone.
+func TestBatchAnsweredByOneError(t *testing.T) {
+	for answer, whole := range map[string]bool{
+		`[{"id":1,"error":{"code":-32600,"message":"too many"}}]`:                        true,
+		`{"id":2,"error":{"code":-32600,"message":"too many"}}`:                          true,
+		`[{"id":2,"error":{"code":-32600,"message":"too many"}},{"id":1,"result":true}]`: false,
+	} {
+		c, node := overIPC(t, 1<<10)
+		done := start(func() (json.RawMessage, error) { _, err := c.Batch(t.Context(), "a", [][]any{{}, {}}); return nil, err })
+		node.request(t)
+		node.say(t, answer)
+		var said *Error
+		require.ErrorAs(t, (<-done).err, &said)
+		require.Equal(t, whole, said.Batch)
+		require.Equal(t, -32600, said.Code)
+		require.Equal(t, "too many", said.Error())
+	}
+	// Of one call it is that call's own.
+	c, node := overIPC(t, 1<<10)
+	done := start(func() (json.RawMessage, error) { _, err := c.Batch(t.Context(), "a", [][]any{{}}); return nil, err })
+	node.request(t)
+	node.say(t, `[{"id":1,"error":{"code":-32000,"message":"no"}}]`)
+	var said *Error
+	require.ErrorAs(t, (<-done).err, &said)
+	require.False(t, said.Batch)
+}
+
 func TestHTTPLimit(t *testing.T) {
 	body := `{"id":1,"result":"` + strings.Repeat("x", 80) + `"}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
@@ -345,14 +407,15 @@ func TestCredentials(t *testing.T) {
 		mu.Unlock()
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = io.WriteString(w, strings.Repeat("y", 1000))
+		_, _ = io.WriteString(w, strings.Repeat("y", 2000))
 	}))
 	defer server.Close()
-	for scheme, size := range map[string]int{"http": 1000, "ws": maxStatus} {
-		c := New(Config{Endpoint: at(t, strings.Replace(server.URL, "http://", scheme+"://me:secret@", 1)+"/x?k=v"), Timeout: time.Minute, MaxBody: 1 << 10})
+	for scheme, size := range map[string]int{"http": 2000, "ws": maxStatus} {
+		c := New(Config{Endpoint: at(t, strings.Replace(server.URL, "http://", scheme+"://me:secret@", 1)+"/x?k=v"), Timeout: time.Minute, MaxBody: 2 << 10})
 		_, err := c.Call(t.Context(), "a")
 		var status *StatusError
 		require.ErrorAs(t, err, &status)
+		require.Equal(t, "7", status.Header.Get("Retry-After"))
 		require.Equal(t, 429, status.Code)
 		require.Equal(t, 7*time.Second, status.RetryAfter)
 		require.Len(t, status.Body, size)
