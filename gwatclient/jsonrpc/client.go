@@ -74,7 +74,7 @@ func (c *Client) Call(ctx context.Context, method string, args ...any) (json.Raw
 	case r.list[0].Error == nil && req.index(r.list[0]) < 0:
 		return nil, unreadable(fmt.Errorf("a result for the id %s answers the call %d", r.list[0].ID, req.first))
 	}
-	return r.list[0].value()
+	return r.list[0].value(false)
 }
 
 // Batch makes several calls of one method as one request. The first error of a
@@ -82,16 +82,17 @@ func (c *Client) Call(ctx context.Context, method string, args ...any) (json.Raw
 func (c *Client) Batch(ctx context.Context, method string, calls [][]any) ([]json.RawMessage, error) {
 	req, r, err := c.exchange(ctx, true, method, calls)
 	var status *StatusError
-	if errors.As(err, &status) && status.refusal() {
-		if said, bad := decode(status.Body); bad == nil && said.isError(len(calls)) {
+	if errors.As(err, &status) && status.ofRequest() {
+		if said, bad := decode(status.Body); bad == nil && said.refuses(req) {
 			r, err = said, nil
 		}
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case r.isError(len(calls)):
-		return nil, r.list[0].failure(true)
+	case r.refuses(req):
+		_, err = r.list[0].value(true)
+		return nil, err
 	case !r.batch:
 		return nil, unreadable(errors.New("a single result answers a batch"))
 	}
@@ -106,21 +107,11 @@ func (c *Client) Batch(ctx context.Context, method string, calls [][]any) ([]jso
 		if one == nil {
 			return nil, unreadable(fmt.Errorf("the batch's answer lacks call %d of %d", i+1, len(calls)))
 		}
-		if results[i], err = one.value(); err != nil {
+		if results[i], err = one.value(false); err != nil {
 			return nil, err
 		}
 	}
 	return results, nil
-}
-
-// refusal reports whether the body of the status may be the node's own word on
-// the request, not that of a proxy or a login.
-func (e *StatusError) refusal() bool {
-	switch e.Code {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		return false
-	}
-	return e.Code/100 == 4
 }
 
 func (c *Client) exchange(ctx context.Context, batch bool, method string, calls [][]any) (request, reply, error) {

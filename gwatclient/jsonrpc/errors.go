@@ -38,11 +38,17 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return e.Status }
 
+// ofRequest reports whether the status is about the request itself, not about who
+// sent it or how often, nor a proxy's.
+func (e *StatusError) ofRequest() bool {
+	return e.Code/100 == 4 && e.Code != http.StatusUnauthorized && e.Code != http.StatusForbidden && e.Code != http.StatusTooManyRequests
+}
+
 // Error is the error object of an answer.
 type Error struct {
-	Code    int
-	Message string
-	Batch   bool // one error answers the whole batch
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Batch   bool   `json:"-"` // it answers a batch as a whole
 }
 
 func (e *Error) Error() string { return e.Message }

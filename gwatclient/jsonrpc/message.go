@@ -16,29 +16,23 @@ type request struct {
 	count int
 }
 
-// encode writes calls of one method as a single request or as a batch.
 func encode(first uint64, batch bool, method string, calls [][]any) (request, error) {
-	var out bytes.Buffer
-	for i, args := range calls {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		fmt.Fprintf(&out, `{"jsonrpc":"2.0","id":%d,"method":%q`, first+uint64(i), method)
-		if len(args) > 0 {
-			params, err := json.Marshal(args)
-			if err != nil {
-				return request{}, fmt.Errorf("encode the parameters: %w", err)
-			}
-			out.WriteString(`,"params":`)
-			out.Write(params)
-		}
-		out.WriteByte('}')
+	type message struct {
+		Version string `json:"jsonrpc"`
+		ID      uint64 `json:"id"`
+		Method  string `json:"method"`
+		Params  []any  `json:"params,omitempty"`
 	}
-	body := out.Bytes()
-	if batch {
-		body = append(append([]byte{'['}, body...), ']')
+	list := make([]message, len(calls))
+	for i, params := range calls {
+		list[i] = message{"2.0", first + uint64(i), method, params}
 	}
-	return request{body, batch, first, len(calls)}, nil
+	var all any = list
+	if !batch {
+		all = list[0]
+	}
+	body, err := json.Marshal(all)
+	return request{body, batch, first, len(calls)}, err
 }
 
 // response is one element of an answer. A member that is missing is nil, one that
@@ -62,13 +56,11 @@ func decode(message []byte) (reply, error) {
 		return reply{}, unreadable(fmt.Errorf("empty answer: %w", io.ErrUnexpectedEOF))
 	}
 	r := reply{batch: message[0] == '[', list: make([]response, 1)}
-	var err error
+	var into any = &r.list[0]
 	if r.batch {
-		err = json.Unmarshal(message, &r.list)
-	} else {
-		err = json.Unmarshal(message, &r.list[0])
+		into = &r.list
 	}
-	if err != nil {
+	if err := json.Unmarshal(message, into); err != nil {
 		return reply{}, unreadable(err)
 	}
 	return r, nil
@@ -83,32 +75,26 @@ func (req request) index(r response) int {
 	return int(id - req.first)
 }
 
-// isError reports whether the reply is one error in place of count answers.
-func (r reply) isError(count int) bool {
-	return (!r.batch || count > 1) && len(r.list) == 1 && r.list[0].Error != nil
+// refuses reports whether the reply is one error in place of the request's answers.
+func (r reply) refuses(req request) bool {
+	return (!r.batch || req.count > 1) && len(r.list) == 1 && r.list[0].Error != nil
 }
 
-func (r response) value() (json.RawMessage, error) {
-	if r.Error != nil {
-		return nil, r.failure(false)
-	}
-	if r.Result == nil {
+// value returns the result, or the error object as an *Error; whole says that it
+// answers a batch as a whole.
+func (r response) value(whole bool) (json.RawMessage, error) {
+	switch {
+	case r.Error == nil && r.Result == nil:
 		return nil, unreadable(errNoResult)
+	case r.Error == nil:
+		return r.Result, nil
 	}
-	return r.Result, nil
-}
-
-// failure returns the error object, or an Unreadable error if it is none.
-func (r response) failure(batch bool) error {
-	var object struct {
-		Code    *int   `json:"code"`
-		Message string `json:"message"`
+	said := Error{Batch: whole}
+	if err := json.Unmarshal(r.Error, &said); err != nil {
+		return nil, unreadable(fmt.Errorf("error object: %w", err))
 	}
-	if err := json.Unmarshal(r.Error, &object); err != nil {
-		return unreadable(fmt.Errorf("error object: %w", err))
+	if said.Code == 0 {
+		return nil, unreadable(fmt.Errorf("an error without a code: %s", r.Error))
 	}
-	if object.Code == nil || *object.Code == 0 {
-		return unreadable(fmt.Errorf("an error without a code: %s", r.Error))
-	}
-	return &Error{*object.Code, object.Message, batch}
+	return nil, &said
 }

@@ -61,29 +61,24 @@ func (s *session) read() {
 func (s *session) deliver(r reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var batch *waiter
-	batches := 0
+	var unnamed []*waiter // that an error without an id may be for
 	for w := range s.waiting {
-		if w.batch {
-			batch, batches = w, batches+1
-		}
 		for _, one := range r.list {
 			if w.index(one) >= 0 && (one.Result != nil || one.Error != nil) {
-				w.take(s, r)
+				delete(s.waiting, w)
+				w.reply <- r
 				return
 			}
 		}
+		// Never a single call: that may change state, and the error may be another's.
+		if w.batch && r.refuses(w.request) && (r.list[0].ID == nil || string(r.list[0].ID) == "null") {
+			unnamed = append(unnamed, w)
+		}
 	}
-	// An error without an id refuses a whole batch. It is never taken for the answer
-	// to a single call: that may change state, and the error may be of another one.
-	if batches == 1 && r.isError(batch.count) && (r.list[0].ID == nil || string(r.list[0].ID) == "null") {
-		batch.take(s, r)
+	if len(unnamed) == 1 {
+		delete(s.waiting, unnamed[0])
+		unnamed[0].reply <- r
 	}
-}
-
-func (w *waiter) take(s *session, r reply) {
-	delete(s.waiting, w)
-	w.reply <- r
 }
 
 func (s *session) ended() bool {
