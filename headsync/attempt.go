@@ -156,8 +156,12 @@ func (a *Attempt) run(ctx context.Context) error {
 			return err
 		}
 		a.PushFromCheckpoint = false
+		reached := a.result.Head
 		moved, err := a.follow(ctx)
 		if err != nil || !moved || round == tailRounds {
+			if moved {
+				a.result.Head = reached // the newer head is left to normal work: gwat was not seen to have it
+			}
 			a.result.Synced = a.result.Pushed == 0 && !moved && err == nil
 			return err
 		}

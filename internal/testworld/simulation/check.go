@@ -21,16 +21,6 @@ func (v Violation) String() string {
 	return fmt.Sprintf("%s at %.6fs: %s", v.Rule, v.At.Seconds(), v.What)
 }
 
-// bound is how long a pair may take from the end of the last fault to working mode:
-// an outlived call may hold gwat's lock until it runs out, an error that needs a
-// human stands for half a minute, another driver is waited for, a node may have to
-// come back from an epoch behind, and the switch may be tried twice.
-func (r *run) bound() time.Duration {
-	slot := r.plan.chain.Spec().SlotDuration()
-	slots := 3 + 2*int(r.plan.chain.Spec().SlotsPerEpoch) + 2*12
-	return r.plan.pair.PushTimeout + 2*r.plan.pair.LockTime + 30*time.Second + time.Duration(slots)*slot
-}
-
 // check looks at a run that has ended, rule by rule.
 func (r *run) check() []Violation {
 	c := r.record()
@@ -52,7 +42,7 @@ func (c *record) checkAnswers() {
 			within = c.patience() + 8*time.Second // it waits for the loop or the disk
 		}
 		until := c.now()
-		if l := c.lives[q.life-1]; l.end != never {
+		if l := c.incarnations[q.incarnation-1]; l.end != never {
 			until = l.end
 		}
 		switch {
@@ -75,12 +65,16 @@ func (c *record) checkEnd() {
 	if c.plan.pair.Observe {
 		return
 	}
+	if c.stuck != "" {
+		c.broken("progress", c.now(), c.stuck)
+		return
+	}
 	if c.working == never {
 		stage, why := "", ""
 		if n := len(c.stages); n > 0 {
 			stage, why = c.stages[n-1].To, c.stages[n-1].Reason
 		}
-		c.broken("liveness", c.now(), fmt.Sprintf("not working %s after the last fault; stage %s: %s", c.bound(), stage, why))
+		c.broken("liveness", c.now(), fmt.Sprintf("not working %s after the last fault; stage %s: %s", c.now()-c.healedAt, stage, why))
 		return
 	}
 	c.checkOrder()
@@ -99,7 +93,7 @@ func (c *record) checkOrder() {
 	if level == nil {
 		return
 	}
-	told := last(c.heads, level.life, level.at)
+	told := c.headReached(level)
 	if told == nil || c.rolledBackSince(level.at) {
 		return
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// life is one process of syncd, from its start to its end.
-type life struct {
+// incarnation is one process of syncd, from its start to its end.
+type incarnation struct {
 	run     *run
 	number  int
 	pair    *pair.Pair
@@ -34,8 +34,8 @@ type life struct {
 
 // stageChange is a stage that syncd said to be in, with when it said so.
 type stageChange struct {
-	at   time.Duration
-	life int
+	at          time.Duration
+	incarnation int
 	status.Change
 }
 
@@ -55,8 +55,8 @@ func quiet() *logrus.Logger {
 
 // startSyncd starts a process over what the journal's disk holds.
 func (r *run) startSyncd() {
-	l := &life{run: r, number: len(r.lives) + 1, done: make(chan struct{}), begin: r.now(), end: never}
-	r.lives = append(r.lives, l)
+	l := &incarnation{run: r, number: len(r.incarnations) + 1, done: make(chan struct{}), begin: r.now(), end: never}
+	r.incarnations = append(r.incarnations, l)
 	alive := func() bool { return !l.dead }
 	cfg := r.plan.pair
 	cfg.Name, cfg.Version, cfg.Log, cfg.Now = "simulated", "simulated", r.daemonLog, r.clock.now
@@ -84,11 +84,11 @@ func (r *run) startSyncd() {
 }
 
 // syncd is the process that runs; nil if there is none.
-func (r *run) syncd() *life {
-	if len(r.lives) == 0 {
+func (r *run) syncd() *incarnation {
+	if len(r.incarnations) == 0 {
 		return nil
 	}
-	if l := r.lives[len(r.lives)-1]; l.end == never {
+	if l := r.incarnations[len(r.incarnations)-1]; l.end == never {
 		return l
 	}
 	return nil
@@ -104,7 +104,7 @@ func (r *run) killSyncd(why string, torn bool, back time.Duration) {
 	r.log("kill", "syncd", why, uint64(l.number))
 	l.dead, l.end = true, r.now()
 	l.cancel()
-	r.disk.die(newDice(r.seed, digest("die"), uint64(l.number)))
+	r.disk.die(newSeededRand(r.seed, digest("die"), uint64(l.number)))
 	if torn {
 		r.disk.tear()
 	}
@@ -137,7 +137,7 @@ func (r *run) stopSyncd(back time.Duration) {
 }
 
 // drain takes in what a process has said of its stages.
-func (r *run) drain(l *life) {
+func (r *run) drain(l *incarnation) {
 	for {
 		select {
 		case c, open := <-l.changes:

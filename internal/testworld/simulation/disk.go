@@ -12,7 +12,7 @@ import (
 	"github.com/gwatsync/syncd/journal"
 )
 
-// disk holds the journal over the lives of syncd. A commit is a step: until it
+// disk holds the journal over the incarnations of syncd. A commit is a step: until it
 // has run nothing is durable.
 type disk struct {
 	run       *run
@@ -30,16 +30,16 @@ func newDisk(r *run) *disk { return &disk{run: r, content: journal.NewMemory()} 
 
 // pendingCommit is a durable change of what the journal says to be pending.
 type pendingCommit struct {
-	at    time.Duration
-	life  int
-	value *checkpoint.Pending // nil: cleared
+	at          time.Duration
+	incarnation int
+	value       *checkpoint.Pending // nil: cleared
 }
 
 // confirmedCommit is one of the last confirmed entry.
 type confirmedCommit struct {
-	at    time.Duration
-	life  int
-	value *checkpoint.Confirmed
+	at          time.Duration
+	incarnation int
+	value       *checkpoint.Confirmed
 }
 
 // commit is a write that has not returned yet.
@@ -51,21 +51,21 @@ type commit struct {
 	done  chan struct{}
 }
 
-// store is the disk as one life of syncd sees it.
+// store is the disk as one incarnation of syncd sees it.
 type store struct {
 	*disk
-	life *life
+	incarnation *incarnation
 }
 
 func (s store) Get(key string) ([]byte, error) {
-	if s.life.dead {
+	if s.incarnation.dead {
 		return nil, errDead
 	}
 	return s.content.Get(key)
 }
 
 func (s store) Newest(limit int) ([][]byte, error) {
-	if s.life.dead {
+	if s.incarnation.dead {
 		return nil, errDead
 	}
 	return s.content.Newest(limit)
@@ -83,7 +83,7 @@ func (s store) Append(value []byte, keep int) error {
 }
 
 func (s store) commit(what string, write func() error, after func()) error {
-	if s.life.dead {
+	if s.incarnation.dead {
 		return errDead
 	}
 	c := &commit{what: what, write: write, after: after, done: make(chan struct{})}
@@ -92,10 +92,10 @@ func (s store) commit(what string, write func() error, after func()) error {
 	s.mu.Unlock()
 	s.run.sched.park(&waiting{
 		key: digest("commit", what),
-		delay: func(r *dice) time.Duration {
+		delay: func(r *seededRand) time.Duration {
 			return r.span(50*time.Microsecond, 2*time.Millisecond) + r.span(s.low, s.high)
 		},
-		admit: func(_ *dice, at *step) { s.run.awaits(at) },
+		admit: func(_ *seededRand, at *step) { s.run.awaits(at) },
 		run:   func() { s.apply(c) },
 	})
 	<-c.done
@@ -124,7 +124,7 @@ func (d *disk) apply(c *commit) {
 }
 
 // die ends the commits of a dead process: each is on the disk whole or not at all.
-func (d *disk) die(r *dice) {
+func (d *disk) die(r *seededRand) {
 	d.mu.Lock()
 	open := d.open
 	d.open = nil
@@ -151,10 +151,10 @@ func (s store) noted(values map[string][]byte) {
 	written := journal.OpenStore(s.content, "")
 	if _, ok := values["pending"]; ok {
 		value, _ := written.Pending() // a store in memory does not fail
-		s.pending = append(s.pending, pendingCommit{now, s.life.number, value})
+		s.pending = append(s.pending, pendingCommit{now, s.incarnation.number, value})
 	}
 	if _, ok := values["confirmed"]; ok {
 		value, _ := written.Confirmed()
-		s.confirmed = append(s.confirmed, confirmedCommit{now, s.life.number, value})
+		s.confirmed = append(s.confirmed, confirmedCommit{now, s.incarnation.number, value})
 	}
 }

@@ -13,10 +13,10 @@ type link string
 
 // The links.
 const (
-	syncdGwat   link = "syncd>gwat"
-	syncdBeacon link = "syncd>beacon"
-	beaconGwat  link = "beacon>gwat"
-	rivalGwat   link = "rival>gwat"
+	syncdGwat      link = "syncd>gwat"
+	syncdBeacon    link = "syncd>beacon"
+	beaconGwat     link = "beacon>gwat"
+	competitorGwat link = "competitor>gwat"
 )
 
 // never is the time of what did not happen.
@@ -26,7 +26,7 @@ const never = time.Duration(-1)
 type exchange struct {
 	id     int // in the order in which they were let through; 0 before that
 	link   link
-	from   int // which life of the caller
+	from   int // which incarnation of the caller
 	call   string
 	params string // of a single call to gwat; the query of a REST call
 	body   []byte
@@ -42,8 +42,8 @@ type exchange struct {
 	whole    bool   // the caller was given all that the node said
 	gaveUp   bool   // the caller did not wait for the end
 	lost     string // why no answer came
-	conn     int    // which life of the node it was sent to
-	node     int    // which life of the node served it
+	conn     int    // which incarnation of the node it was sent to
+	node     int    // which incarnation of the node served it
 	goesOn   bool   // to the node, though nobody waits any more
 	reply    chan struct{}
 	closed   bool

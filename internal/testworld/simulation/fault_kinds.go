@@ -41,7 +41,7 @@ var faultKinds = []*faultKind{
 	{name: "beacon idle", weight: 3, low: 4 * second, high: 30 * second, begin: beaconIdle},
 	{name: "beacon of another network", weight: 2, low: 2 * second, high: 12 * second, begin: beaconForeign},
 	{name: "beacon drives", weight: 6, low: 3 * second, high: 15 * second, begin: beaconDrives},
-	{name: "another driver", weight: 10, low: 2 * second, high: 15 * second, begin: rivalDrives},
+	{name: "another driver", weight: 10, low: 2 * second, high: 15 * second, begin: competitorDrives},
 	{name: "rolled back by another", weight: 3, low: second, high: 2 * second, begin: rolledBack},
 	// syncd's own machine.
 	{name: "syncd killed", weight: 14, low: 50 * time.Millisecond, high: 6 * second, begin: syncdKilled, ends: true},
@@ -52,7 +52,7 @@ var faultKinds = []*faultKind{
 	{name: "operator pauses", weight: 2, low: second, high: 8 * second, begin: operatorPauses},
 }
 
-func gwatKilled(r *run, _ *fault, _ *dice) func() {
+func gwatKilled(r *run, _ *fault, _ *seededRand) func() {
 	r.killGwat()
 	return r.startGwatAgain
 }
@@ -67,7 +67,7 @@ func (r *run) startGwatAgain() {
 // gwatLost kills gwat, which then stands at its last checkpoint again, or a few
 // blocks beyond it, and lacks what follows. A gwat of another network loses none of
 // this one's data.
-func gwatLost(r *run, _ *fault, d *dice) func() {
+func gwatLost(r *run, _ *fault, d *seededRand) func() {
 	if !r.gwatHost.up || !r.gwats[len(r.gwats)-1].home {
 		return nil
 	}
@@ -90,12 +90,12 @@ func gwatLost(r *run, _ *fault, d *dice) func() {
 	return r.startGwatAgain
 }
 
-func gwatHangs(r *run, _ *fault, _ *dice) func() {
+func gwatHangs(r *run, _ *fault, _ *seededRand) func() {
 	r.gwatHost.paused = r.gwatHost.up
 	return r.gwatHost.resume
 }
 
-func gwatLacks(r *run, f *fault, d *dice) func() {
+func gwatLacks(r *run, f *fault, d *seededRand) func() {
 	if r.gwatHost.up {
 		slot := r.gwat.State().DAGSlot
 		r.gwat.DropDAG(slot-min(slot, primSlot(d.upTo(8))), f.lasts)
@@ -104,19 +104,19 @@ func gwatLacks(r *run, f *fault, d *dice) func() {
 	return nil
 }
 
-func gwatForeign(r *run, _ *fault, _ *dice) func() {
+func gwatForeign(r *run, _ *fault, _ *seededRand) func() {
 	r.killGwat()
 	r.startGwatOn(r.plan.foreign, &gwatsim.Disk{}, false)
-	life := r.gwatHost.life
+	incarnation := r.gwatHost.incarnation
 	return func() {
-		if r.gwatHost.life == life {
+		if r.gwatHost.incarnation == incarnation {
 			r.killGwat()
 			r.startGwat()
 		}
 	}
 }
 
-func gwatSlow(r *run, _ *fault, d *dice) func() {
+func gwatSlow(r *run, _ *fault, d *seededRand) func() {
 	low := d.span(50*time.Millisecond, 2*second)
 	high := low + d.span(0, r.plan.pair.PushTimeout)
 	slow := func(on bool) {
@@ -131,14 +131,14 @@ func gwatSlow(r *run, _ *fault, d *dice) func() {
 			if method != callReady && method != callPush {
 				return gwatsim.Fault{}
 			}
-			return gwatsim.Fault{Delay: newDice(r.seed, digest(method), uint64(r.sched.count)).span(low, high)}
+			return gwatsim.Fault{Delay: newSeededRand(r.seed, digest(method), uint64(r.sched.count)).span(low, high)}
 		})
 	}
 	slow(true)
 	return func() { slow(false) }
 }
 
-func beaconKilled(r *run, _ *fault, d *dice) func() {
+func beaconKilled(r *run, _ *fault, d *seededRand) func() {
 	r.killBeacon()
 	speed := d.chance(70)
 	return func() {
@@ -162,76 +162,76 @@ func (r *run) startBeaconAgain(back bool, driver beaconsim.DriverMode) {
 	r.beacon.SetIdle(r.plan.beacon.IdleWork && !r.healed)
 }
 
-func beaconHangs(r *run, _ *fault, _ *dice) func() {
+func beaconHangs(r *run, _ *fault, _ *seededRand) func() {
 	r.beaconHost.paused = r.beaconHost.up
 	return r.beaconHost.resume
 }
 
-func beaconFrozen(r *run, _ *fault, _ *dice) func() {
+func beaconFrozen(r *run, _ *fault, _ *seededRand) func() {
 	r.beacon.SetFrozenHead(true)
 	return func() { r.beacon.SetFrozenHead(false) }
 }
 
-func beaconIdle(r *run, _ *fault, _ *dice) func() {
+func beaconIdle(r *run, _ *fault, _ *seededRand) func() {
 	r.beacon.SetIdle(true)
 	return func() { r.beacon.SetIdle(false) }
 }
 
-func beaconForeign(r *run, _ *fault, _ *dice) func() {
+func beaconForeign(r *run, _ *fault, _ *seededRand) func() {
 	r.killBeacon()
 	r.startBeaconOn(r.plan.foreign, 0, beaconsim.DriverOff)
-	life := r.beaconHost.life
+	incarnation := r.beaconHost.incarnation
 	return func() {
-		if r.beaconHost.life == life {
+		if r.beaconHost.incarnation == incarnation {
 			r.killBeacon()
 			r.startBeaconAgain(false, beaconsim.DriverOff)
 		}
 	}
 }
 
-func beaconDrives(r *run, _ *fault, d *dice) func() {
+func beaconDrives(r *run, _ *fault, d *seededRand) func() {
 	r.killBeacon()
 	r.startBeaconAgain(d.chance(50), beaconsim.DriverOn)
-	life := r.beaconHost.life
+	incarnation := r.beaconHost.incarnation
 	return func() {
-		if r.beaconHost.life == life && r.beaconHost.up {
+		if r.beaconHost.incarnation == incarnation && r.beaconHost.up {
 			r.killBeacon()
 			r.startBeaconAgain(false, beaconsim.DriverOff)
 		}
 	}
 }
 
-func rolledBack(r *run, _ *fault, d *dice) func() {
+func rolledBack(r *run, _ *fault, d *seededRand) func() {
 	if r.gwatHost.up {
 		number := r.gwat.State().Finalized
 		_ = r.gwat.RollbackTo(number - min(number, uint64(d.between(1, 20)))) // in memory it cannot fail
-		r.rivalActs = append(r.rivalActs, r.now())
+		r.competitorActs = append(r.competitorActs, r.now())
 	}
 	return nil
 }
 
-func syncdKilled(r *run, f *fault, d *dice) func() {
+func syncdKilled(r *run, f *fault, d *seededRand) func() {
 	r.killSyncd("as planned", d.chance(15), f.lasts)
 	return nil
 }
 
-func syncdStopped(r *run, f *fault, _ *dice) func() {
+func syncdStopped(r *run, f *fault, _ *seededRand) func() {
 	r.stopSyncd(f.lasts)
 	return nil
 }
 
-func diskFull(r *run, _ *fault, _ *dice) func() {
+func diskFull(r *run, _ *fault, _ *seededRand) func() {
 	r.disk.full = true
 	return func() { r.disk.full = false }
 }
 
-func diskSlow(r *run, _ *fault, d *dice) func() {
+func diskSlow(r *run, _ *fault, d *seededRand) func() {
 	r.disk.low = d.span(10*time.Millisecond, 500*time.Millisecond)
 	r.disk.high = r.disk.low + d.span(0, 3*second)
 	return func() { r.disk.low, r.disk.high = 0, 0 }
 }
 
-func clockJumps(r *run, _ *fault, d *dice) func() {
+func clockJumps(r *run, _ *fault, d *seededRand) func() {
 	off := d.span(second/2, pick(d, 5*second, 60*second))
 	if d.chance(50) {
 		off = -off
@@ -240,7 +240,7 @@ func clockJumps(r *run, _ *fault, d *dice) func() {
 	return func() { r.clock.off.Store(0) }
 }
 
-func operatorPauses(r *run, _ *fault, _ *dice) func() {
+func operatorPauses(r *run, _ *fault, _ *seededRand) func() {
 	r.order("syncd_pause")
 	return func() { r.order("syncd_resume") }
 }

@@ -12,8 +12,8 @@ import (
 type fault struct {
 	number int
 	kind   *faultKind
-	dice   uint64 // of all that the fault decides itself
-	// It begins at a time, or so many moments of syncd after a stage was entered.
+	seed   uint64 // of all that the fault decides itself
+	// It begins at a time, or so many await points of syncd after a stage was entered.
 	at     time.Duration
 	stage  string // "" for at
 	visit  int    // which time the stage is entered
@@ -31,7 +31,7 @@ type fault struct {
 func (f *fault) String() string {
 	when := "at " + f.at.Round(time.Millisecond).String()
 	if f.stage != "" {
-		when = fmt.Sprintf("%d moments after %s was entered (%d.)", f.events, f.stage, f.visit)
+		when = fmt.Sprintf("%d await points after %s was entered (%d.)", f.events, f.stage, f.visit)
 	}
 	return fmt.Sprintf("%d: %s %s for %s", f.number, f.kind.name, when, f.lasts.Round(time.Millisecond))
 }
@@ -42,16 +42,16 @@ type faultKind struct {
 	weight int
 	low    time.Duration // how long it lasts
 	high   time.Duration
-	begin  func(r *run, f *fault, d *dice) (end func())
+	begin  func(r *run, f *fault, d *seededRand) (end func())
 	ends   bool // it ends the process of syncd
 }
 
-func newFault(number int, d *dice, p *Plan) *fault {
+func newFault(d *seededRand, p *Plan) *fault {
 	total := 0
 	for _, k := range faultKinds {
 		total += k.weight
 	}
-	f := &fault{number: number, dice: d.next()}
+	f := &fault{seed: d.next()}
 	at := d.upTo(total)
 	for _, k := range faultKinds {
 		if at -= k.weight; at < 0 {
@@ -77,7 +77,7 @@ func (r *run) beginFault(f *fault) {
 	f.begun = true
 	f.began, f.ended = r.now(), r.now()
 	r.log("fault", f.kind.name, "begins", uint64(f.number))
-	end := f.kind.begin(r, f, newDice(f.dice))
+	end := f.kind.begin(r, f, newSeededRand(f.seed))
 	if end == nil {
 		return
 	}
@@ -104,11 +104,11 @@ func (r *run) entered(stage string) {
 	}
 }
 
-// awaits counts a moment in which syncd waits for the world: a call that is on its
+// awaits counts an await point, where syncd waits for the world: a call that is on its
 // way, or a commit. s is the step that will end the waiting.
 func (r *run) awaits(s *step) {
-	r.moments++
-	if r.crashAt > 0 && r.moments == r.crashAt {
+	r.awaitPoints++
+	if r.crashAt > 0 && r.awaitPoints == r.crashAt {
 		r.crashSoon(s)
 	}
 	for _, f := range r.plan.Faults {
@@ -128,7 +128,7 @@ func (r *run) crashSoon(s *step) {
 	if r.crashAfter {
 		at = s.at + 1
 	}
-	r.sched.at(at, digest("crash"), func() { r.killSyncd("at a chosen moment", false, time.Second) })
+	r.sched.at(at, digest("crash"), func() { r.killSyncd("at a chosen await point", false, time.Second) })
 }
 
 // heal ends all that is wrong: from now on everything is as it should be.

@@ -12,18 +12,18 @@ import (
 
 // host is a machine on which a node's process runs, or does not.
 type host struct {
-	net     *network
-	name    string
-	links   []link // on which it calls others itself
-	life    int    // of the process, from 1
-	up      bool
-	paused  bool // stopped by a signal: what comes in waits
-	handler http.Handler
-	cancel  context.CancelFunc
-	done    chan struct{}
-	backlog []backlogged
-	serving sync.WaitGroup
-	died    time.Duration
+	net         *network
+	name        string
+	links       []link // on which it calls others itself
+	incarnation int    // of the process, from 1
+	up          bool
+	paused      bool // stopped by a signal: what comes in waits
+	handler     http.Handler
+	cancel      context.CancelFunc
+	done        chan struct{}
+	backlog     []backlogged
+	serving     sync.WaitGroup
+	died        time.Duration
 }
 
 type backlogged struct {
@@ -31,9 +31,9 @@ type backlogged struct {
 	run func()
 }
 
-// start has a process serve; live is its own life, if it has one.
+// start has a process serve; live is its own incarnation, if it has one.
 func (h *host) start(handler http.Handler, live func(context.Context) error) {
-	h.life++
+	h.incarnation++
 	h.up, h.handler = true, handler
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan struct{})
@@ -41,7 +41,7 @@ func (h *host) start(handler http.Handler, live func(context.Context) error) {
 		defer close(done)
 		_ = live(ctx) // it ends with the context
 	}(h.done)
-	h.net.run.log("start", h.name, "", uint64(h.life))
+	h.net.run.log("start", h.name, "", uint64(h.incarnation))
 }
 
 // kill ends the process as kill -9 does. stop is what makes its calls return.
@@ -51,7 +51,7 @@ func (h *host) kill(stop func()) {
 	}
 	h.up, h.paused, h.backlog = false, false, nil
 	h.died = h.net.run.now()
-	h.net.run.log("kill", h.name, "", uint64(h.life))
+	h.net.run.log("kill", h.name, "", uint64(h.incarnation))
 	h.cancel()
 	stop()
 	for _, x := range h.net.sorted() {
@@ -83,7 +83,7 @@ func (h *host) resume() {
 	for _, b := range backlog {
 		h.net.run.sched.park(&waiting{
 			key:   mix(b.key, digest("resume")),
-			delay: func(r *dice) time.Duration { return r.span(time.Microsecond, 20*time.Millisecond) },
+			delay: func(r *seededRand) time.Duration { return r.span(time.Microsecond, 20*time.Millisecond) },
 			run:   b.run,
 		})
 	}
@@ -103,7 +103,7 @@ func (h *host) serve(n *network, x *exchange, method, url string, header http.He
 	req.ContentLength = int64(len(x.body))
 	req.RemoteAddr = "10.0.0.1:" + strconv.Itoa(x.id)
 	w := &responseWriter{run: n.run, x: x, header: http.Header{}}
-	life, handler := h.life, h.handler
+	incarnation, handler := h.incarnation, h.handler
 	h.serving.Go(func() {
 		defer cancel()
 		func() {
@@ -120,7 +120,7 @@ func (h *host) serve(n *network, x *exchange, method, url string, header http.He
 			x.stream.end(io.ErrUnexpectedEOF)
 			return
 		}
-		if h.up && h.life == life {
+		if h.up && h.incarnation == incarnation {
 			n.answered(x, w)
 		}
 	})

@@ -66,7 +66,7 @@ func (f *linkFault) hits(x *exchange) bool {
 
 // linkKind is the fault kind of a link fault.
 func linkKind(name string, weight int, low, high time.Duration, kind linkFaultKind) *faultKind {
-	return &faultKind{name: name, weight: weight, low: low, high: high, begin: func(r *run, f *fault, d *dice) func() {
+	return &faultKind{name: name, weight: weight, low: low, high: high, begin: func(r *run, f *fault, d *seededRand) func() {
 		lf := &linkFault{number: f.number, kind: kind, percent: pick(d, 100, 100, 60, 25)}
 		lf.links = pick(d, []link{syncdGwat}, []link{syncdGwat}, []link{syncdGwat}, []link{syncdBeacon},
 			[]link{syncdGwat, syncdBeacon}, []link{syncdGwat, syncdBeacon, beaconGwat}, []link{beaconGwat})
@@ -97,14 +97,14 @@ func (n *network) fault(x *exchange, h hop) *linkFault {
 			continue
 		}
 		f.frames++
-		if newDice(n.run.seed, uint64(x.id), uint64(h), uint64(f.number), uint64(f.frames)).chance(f.percent) {
+		if newSeededRand(n.run.seed, uint64(x.id), uint64(h), uint64(f.number), uint64(f.frames)).chance(f.percent) {
 			return f
 		}
 	}
 	return nil
 }
 
-func (f *linkFault) onRequest(n *network, x *exchange, r *dice, s *step) {
+func (f *linkFault) onRequest(n *network, x *exchange, r *seededRand, s *step) {
 	switch f.kind {
 	case linkRefused:
 		x.doom = errRefused
@@ -124,7 +124,7 @@ func (f *linkFault) onRequest(n *network, x *exchange, r *dice, s *step) {
 	}
 }
 
-func (f *linkFault) onAnswer(n *network, x *exchange, r *dice, s *step, w *responseWriter) {
+func (f *linkFault) onAnswer(n *network, x *exchange, r *seededRand, s *step, w *responseWriter) {
 	switch f.kind {
 	case linkResetLate:
 		w.cut = true

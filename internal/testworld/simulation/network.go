@@ -57,19 +57,19 @@ func (n *network) over(x *exchange) {
 	delete(n.inFlight, x)
 }
 
-// wire is the transport of one life of one process.
+// wire is the transport of one incarnation of one process.
 type wire struct {
-	net   *network
-	link  link
-	life  int
-	alive func() bool
+	net         *network
+	link        link
+	incarnation int
+	alive       func() bool
 }
 
 // RoundTrip implements http.RoundTripper. It returns only when the scheduler
 // lets it, whether with an answer, an error, or because its caller gave up.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{
-		link: w.link, from: w.life, reply: make(chan struct{}), sent: w.net.run.now(),
+		link: w.link, from: w.incarnation, reply: make(chan struct{}), sent: w.net.run.now(),
 		arrived: never, served: never, ended: never,
 	}
 	if req.Body != nil {
@@ -93,8 +93,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	method := req.Method
 	w.net.run.sched.park(&waiting{
 		key:   x.key,
-		delay: func(r *dice) time.Duration { return w.net.latency(x, r) },
-		admit: func(r *dice, s *step) { w.net.depart(x, r, s) },
+		delay: func(r *seededRand) time.Duration { return w.net.latency(x, r) },
+		admit: func(r *seededRand, s *step) { w.net.depart(x, r, s) },
 		run:   func() { w.net.arrive(x, method, url, header) },
 	})
 	select {
@@ -102,7 +102,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	case <-req.Context().Done():
 		w.net.run.sched.park(&waiting{
 			key:   mix(x.key, digest("give up")),
-			delay: func(r *dice) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
+			delay: func(r *seededRand) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
 			run:   func() { w.net.giveUp(x, req.Context().Err()) },
 		})
 		<-x.reply
@@ -125,12 +125,12 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return x.response, nil
 }
 
-// depart numbers a request that was let through, and counts it as a moment in
+// depart numbers a request that was let through, and counts it as an await point, in
 // which syncd waits for the world.
-func (n *network) depart(x *exchange, r *dice, s *step) {
+func (n *network) depart(x *exchange, r *seededRand, s *step) {
 	n.exchanges = append(n.exchanges, x)
 	x.id = len(n.exchanges)
-	x.conn = n.hosts[x.link].life
+	x.conn = n.hosts[x.link].incarnation
 	if x.link == syncdGwat || x.link == syncdBeacon {
 		n.run.awaits(s)
 	}
@@ -140,8 +140,11 @@ func (n *network) depart(x *exchange, r *dice, s *step) {
 }
 
 // latency of a hop when nothing is wrong, and what slow links add.
-func (n *network) latency(x *exchange, r *dice) time.Duration {
+func (n *network) latency(x *exchange, r *seededRand) time.Duration {
 	out := r.span(100*time.Microsecond, 4*time.Millisecond)
+	if far := n.run.plan.far; far > 0 {
+		out += r.span(far/4, far)
+	}
 	for _, f := range n.faults {
 		if f.kind == linkSlow && f.hits(x) {
 			out += r.span(f.low, f.high)
@@ -164,7 +167,7 @@ func (n *network) arrive(x *exchange, method, url string, header http.Header) {
 	case !node.up:
 		n.finish(x, errRefused)
 		return
-	case x.written && x.conn != node.life: // its connection died with the process
+	case x.written && x.conn != node.incarnation: // its connection died with the process
 		n.finish(x, errReset)
 		return
 	}
@@ -174,7 +177,7 @@ func (n *network) arrive(x *exchange, method, url string, header http.Header) {
 			n.finish(x, errReset)
 			return
 		}
-		x.arrived, x.node = n.run.now(), node.life
+		x.arrived, x.node = n.run.now(), node.incarnation
 		n.run.log("arrive", string(x.link), x.shown(), uint64(x.id))
 		node.serve(n, x, method, url, header)
 	}
@@ -192,8 +195,8 @@ func (n *network) answered(x *exchange, w *responseWriter) {
 	deliver := func() { n.deliver(x, w) }
 	n.run.sched.park(&waiting{
 		key:   mix(x.key, digest("answer")),
-		delay: func(r *dice) time.Duration { return n.latency(x, r) },
-		admit: func(r *dice, s *step) {
+		delay: func(r *seededRand) time.Duration { return n.latency(x, r) },
+		admit: func(r *seededRand, s *step) {
 			x.served = n.run.now()
 			if x.host.paused {
 				s.run = func() {}

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -11,12 +13,14 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
-// gwatLife is one process of gwat, kept for its own log.
-type gwatLife struct {
-	node *gwatsim.Node
-	life int
-	home bool // on the network of the pair
-	from time.Duration
+// gwatIncarnation is one process of gwat, with the log of its calls. Block reads are
+// left out: on a long chain they would be nearly all of it.
+type gwatIncarnation struct {
+	log         *gwatLog
+	node        *gwatsim.Node
+	incarnation int
+	home        bool // on the network of the pair
+	from        time.Duration
 }
 
 // sample is what gwat was from a time on.
@@ -29,6 +33,21 @@ type sample struct {
 	hash   common.Hash
 }
 
+// gwatLog collects calls in the order in which they ended.
+type gwatLog struct {
+	mu    sync.Mutex
+	calls []gwatsim.Call
+}
+
+func (l *gwatLog) add(call gwatsim.Call) {
+	if strings.HasPrefix(call.Method, "eth_getBlock") {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, call)
+}
+
 // startGwat starts a process over what its disk holds.
 func (r *run) startGwat() { r.startGwatOn(r.plan.chain, r.gwatDisk, true) }
 
@@ -36,13 +55,15 @@ func (r *run) startGwatOn(chain world.Chain, disk *gwatsim.Disk, home bool) {
 	cfg := r.plan.gwat
 	cfg.Chain, cfg.Disk = chain, disk
 	cfg.Lock = r.plan.pair.LockTime
+	log := &gwatLog{}
+	cfg.OnCall = log.add
 	node, err := gwatsim.New(cfg)
 	if err != nil {
 		panic("gwat does not start: " + err.Error())
 	}
 	r.gwat = node
 	r.gwatHost.start(node.Handler(), node.Run)
-	r.gwats = append(r.gwats, gwatLife{node, r.gwatHost.life, home, r.now()})
+	r.gwats = append(r.gwats, gwatIncarnation{log, node, r.gwatHost.incarnation, home, r.now()})
 }
 
 func (r *run) killGwat() {
@@ -64,7 +85,7 @@ func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beac
 		cfg.SyncSpeed = 0
 	}
 	h := r.beaconHost
-	cfg.Gwat, cfg.Transport = gwatURL, &wire{r.net, beaconGwat, h.life + 1, r.beaconAlive(h.life + 1)}
+	cfg.Gwat, cfg.Transport = gwatURL, &wire{r.net, beaconGwat, h.incarnation + 1, r.beaconAlive(h.incarnation + 1)}
 	node, err := beaconsim.New(cfg)
 	if err != nil {
 		panic("the beacon node does not start: " + err.Error())
@@ -73,9 +94,9 @@ func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beac
 	h.start(node.Handler(), node.Run)
 }
 
-// beaconAlive tells whether a life of the beacon node's process goes on.
-func (r *run) beaconAlive(life int) func() bool {
-	return func() bool { return r.beaconHost.up && r.beaconHost.life == life }
+// beaconAlive tells whether a incarnation of the beacon node's process goes on.
+func (r *run) beaconAlive(incarnation int) func() bool {
+	return func() bool { return r.beaconHost.up && r.beaconHost.incarnation == incarnation }
 }
 
 func (r *run) killBeacon() {

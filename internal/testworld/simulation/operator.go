@@ -14,14 +14,14 @@ import (
 
 // asked is a question of the operator and what the API answered.
 type asked struct {
-	method string
-	life   int
-	sent   time.Duration
-	ended  time.Duration // never: no answer came
-	status int
-	snap   *status.Snapshot // of syncd_status
-	stage  string           // that was published when the answer was there
-	fails  string           // an error that it answered
+	method      string
+	incarnation int
+	sent        time.Duration
+	ended       time.Duration // never: no answer came
+	status      int
+	snap        *status.Snapshot // of syncd_status
+	stage       string           // that was published when the answer was there
+	fails       string           // an error that it answered
 }
 
 // apiSecret is what the operator's tokens are made from.
@@ -39,7 +39,7 @@ func token() string {
 
 // asks puts questions to the operator's plan until the end.
 func (r *run) asks(n uint64) {
-	d := newDice(r.seed, digest("ask"), n)
+	d := newSeededRand(r.seed, digest("ask"), n)
 	r.sched.at(r.now()+r.plan.asks+d.span(0, 500*time.Millisecond), digest("ask"), func() {
 		method := pick(d, "syncd_status", "syncd_status", "syncd_history")
 		r.order(method)
@@ -53,7 +53,7 @@ func (r *run) order(method string) {
 	if l == nil || l.stopped {
 		return
 	}
-	a := &asked{method: method, life: l.number, sent: r.now(), ended: never}
+	a := &asked{method: method, incarnation: l.number, sent: r.now(), ended: never}
 	r.questions = append(r.questions, a)
 	r.helpers.Go(func() {
 		rec := httptest.NewRecorder()

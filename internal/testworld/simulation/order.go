@@ -62,17 +62,17 @@ func finalizedBy(chain world.Chain, spine common.Hash, final map[common.Hash]boo
 	return order
 }
 
-// toldDisorder tells that gwat last told a life of syncd, after an entry was stored,
+// toldDisorder tells that gwat last told a incarnation of syncd, after an entry was stored,
 // of a block under a number that is not the one which the chain up to that entry
 // gives it: data that gwat holds in a wrong order is as good as lost.
-func (c *record) toldDisorder(life int, since, at time.Duration, root common.Hash) bool {
+func (c *record) toldDisorder(incarnation int, since, at time.Duration, root common.Hash) bool {
 	chain, head := c.chainOf(root)
 	if head == nil {
 		return false
 	}
 	last := map[uint64]common.Hash{}
 	for _, x := range c.blocks {
-		if x.from != life || x.ended < since || x.ended > at {
+		if x.from != incarnation || x.ended < since || x.ended > at {
 			continue
 		}
 		for _, b := range x.blocksTold() {

@@ -32,10 +32,11 @@ type Plan struct {
 	quiet   time.Duration // when all faults are over
 	asks    time.Duration // between two questions of the operator
 	polite  bool          // the beacon's calls of normal work begin with the switch
+	far     time.Duration // that a hop may take longer than beside each other
 }
 
 const (
-	worlds      = 64        // networks that seeds choose from
+	worlds      = 64        // short networks that seeds choose from
 	bubbleBegin = 946684800 // Unix seconds at which a fake clock begins
 	offBeat     = 7654321   // nanoseconds; no timer of a node falls on what is decided at such a time
 	settleSlots = 3         // for how long a pair has to go on working at the end
@@ -46,37 +47,14 @@ var pool struct {
 	made map[string]world.Chain
 }
 
-// network gives the n-th network; it is made once and shared, as it never changes.
-func worldOf(n int, foreign bool) world.Chain {
-	name := fmt.Sprint(n, foreign)
+// made gives the network of a name; it is made once and shared, as it never changes.
+func made(name string, config func() world.Config) world.Chain {
 	pool.Lock()
 	defer pool.Unlock()
 	if w, ok := pool.made[name]; ok {
 		return w
 	}
-	d := newDice(digest("world"), uint64(n))
-	cfg := world.Config{
-		Seed: d.next(), SecondsPerSlot: uint64(pick(d, 2, 2, 3, 4)), SlotsPerEpoch: uint64(pick(d, 6, 8)),
-		CreatorsPerSlot: 2, Validators: 16, CommitteesPerSlot: uint64(pick(d, 1, 1, 2)), MaxBlocksPerSlot: uint64(d.between(1, 3)),
-		MissRate: pick(d, 0, 0, 0.1, 0.25), QuietRate: pick(d, 0, 0.1, 0.4), ForkRate: pick(d, 0, 0.04, 0.1),
-		FinalizationDelay: uint64(d.between(2, 5)),
-	}
-	cfg.MaxForkDepth = uint64(d.between(1, 2*int(cfg.SlotsPerEpoch)))
-	begin := uint64(d.between(24, 72))
-	if d.chance(20) {
-		e := primitives.Epoch(begin / cfg.SlotsPerEpoch)
-		cfg.StallJustification = []world.EpochRange{{From: e - 1, To: e + primitives.Epoch(d.upTo(3))}}
-	}
-	if foreign {
-		cfg.Seed++
-		if d.chance(50) {
-			cfg.ChainID = 4242
-		} else {
-			begin += 7 // the same chain id, and another genesis
-		}
-	}
-	cfg.GenesisTime = bubbleBegin - begin*cfg.SecondsPerSlot
-	w, err := world.New(cfg)
+	w, err := world.New(config())
 	if err != nil {
 		panic("a network of the simulation is refused: " + err.Error())
 	}
@@ -87,26 +65,59 @@ func worldOf(n int, foreign bool) world.Chain {
 	return w
 }
 
+// worldOf is the n-th short network.
+func worldOf(n int, foreign bool) world.Chain {
+	return made(fmt.Sprint(n, foreign), func() world.Config {
+		d := newSeededRand(digest("world"), uint64(n))
+		cfg := world.Config{
+			Seed: d.next(), SecondsPerSlot: uint64(pick(d, 2, 2, 3, 4)), SlotsPerEpoch: uint64(pick(d, 6, 8)),
+			CreatorsPerSlot: 2, Validators: 16, CommitteesPerSlot: uint64(pick(d, 1, 1, 2)), MaxBlocksPerSlot: uint64(d.between(1, 3)),
+			MissRate: pick(d, 0, 0, 0.1, 0.25), QuietRate: pick(d, 0, 0.1, 0.4), ForkRate: pick(d, 0, 0.04, 0.1),
+			FinalizationDelay: uint64(d.between(2, 5)),
+		}
+		cfg.MaxForkDepth = uint64(d.between(1, 2*int(cfg.SlotsPerEpoch)))
+		begin := uint64(d.between(24, 72))
+		if d.chance(20) {
+			e := primitives.Epoch(begin / cfg.SlotsPerEpoch)
+			cfg.StallJustification = []world.EpochRange{{From: e - 1, To: e + primitives.Epoch(d.upTo(3))}}
+		}
+		if foreign {
+			cfg.Seed++
+			if d.chance(50) {
+				cfg.ChainID = 4242
+			} else {
+				begin += 7 // the same chain id, and another genesis
+			}
+		}
+		cfg.GenesisTime = bubbleBegin - begin*cfg.SecondsPerSlot
+		return cfg
+	})
+}
+
 // NewPlan makes the plan of a seed.
 func NewPlan(seed uint64) *Plan {
-	d := newDice(digest("plan"), seed)
+	d := newSeededRand(digest("plan"), seed)
 	n := d.upTo(worlds)
 	p := &Plan{Seed: seed, chain: worldOf(n, false), foreign: worldOf(n, true)}
 	p.planDaemon(d)
 	p.planNodes(d)
 	p.polite = d.chance(60)
-	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	p.asks = d.span(3*time.Second, 20*time.Second)
 	slot := p.chain.Spec().SlotDuration()
 	p.quiet = time.Duration(d.between(15, 60))*slot + offBeat
+	p.planLength(newSeededRand(digest("length"), seed))
+	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	count := pick(d, 1, 2, 3, 4, 5, 6, 8)
 	for i := range count {
-		p.Faults = append(p.Faults, newFault(i+1, newDice(digest("fault"), seed, uint64(i)), p))
+		p.Faults = append(p.Faults, newFault(newSeededRand(digest("fault"), seed, uint64(i)), p))
+	}
+	for i, f := range p.Faults {
+		f.number = i + 1
 	}
 	return p
 }
 
-func (p *Plan) planDaemon(d *dice) {
+func (p *Plan) planDaemon(d *seededRand) {
 	ms := time.Millisecond
 	c := &p.pair
 	c.PollInterval = pick(d, 300*ms, 500*ms, time.Second)
@@ -122,7 +133,7 @@ func (p *Plan) planDaemon(d *dice) {
 	c.Observe = d.chance(3)
 }
 
-func (p *Plan) planNodes(d *dice) {
+func (p *Plan) planNodes(d *seededRand) {
 	ms := time.Millisecond
 	spec := p.chain.Spec()
 	wall := (bubbleBegin - spec.GenesisTime) / spec.SecondsPerSlot
@@ -169,6 +180,10 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&out, "seed %d: slots of %d s, %d an epoch; poll %s, ready %s, call %s, push %s, lock %s, segments %d B %s, capacity %d, full push %v, observe %v\n",
 		p.Seed, spec.SecondsPerSlot, spec.SlotsPerEpoch, c.PollInterval, c.ReadyInterval, c.CallTimeout, c.PushTimeout, c.LockTime,
 		c.SegmentBytes, c.SegmentTime, c.Capacity, c.PushFromCheckpoint, c.Observe)
+	if wall := p.wall(); wall > shortChain || p.far > 0 || p.beacon.AnswerCost > 0 {
+		fmt.Fprintf(&out, "  %d slots, last checkpoint at slot %d; hops of up to %s more, REST answers %s\n",
+			wall, p.checkpointSlot(p.chain.HeadAt(wall)), p.far, p.beacon.AnswerCost)
+	}
 	fmt.Fprintf(&out, "  gwat from slot %d, costs %s and %s, fallback %d; beacon from slot %d at %v slots/s, idle %v, polite %v, driver %v; quiet from %s\n",
 		p.gwat.StartSlot, p.gwat.RollbackCost, p.gwat.EntryCost, p.gwat.FallbackSlots, p.from, p.beacon.SyncSpeed, p.beacon.IdleWork, p.polite, p.driver == beaconsim.DriverOn, p.quiet)
 	for _, f := range p.Faults {

@@ -29,9 +29,9 @@ type record struct {
 func (r *run) record() *record {
 	c := &record{run: r, calls: map[int]gwatsim.Call{}}
 	for _, g := range r.gwats {
-		for _, call := range g.node.Calls() {
+		for _, call := range g.log.calls {
 			_, port, _ := strings.Cut(call.Peer.Addr, ":")
-			if id, err := strconv.Atoi(port); err == nil && !strings.HasPrefix(call.Method, "eth_getBlock") {
+			if id, err := strconv.Atoi(port); err == nil {
 				c.calls[id] = call
 			}
 		}
@@ -66,10 +66,10 @@ func (c *record) broken(rule string, at time.Duration, what string) {
 	c.found = append(c.found, Violation{rule, at, what})
 }
 
-// last is the newest of list that a life of syncd had been given by a time.
-func last(list []*exchange, life int, by time.Duration) *exchange {
+// last is the newest of list that a incarnation of syncd had been given by a time.
+func last(list []*exchange, incarnation int, by time.Duration) *exchange {
 	for i := len(list) - 1; i >= 0; i-- {
-		if x := list[i]; x.from == life && x.ended <= by {
+		if x := list[i]; x.from == incarnation && x.ended <= by {
 			return x
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/internal/testworld/faults"
-	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 )
 
 var measureFlag = flag.String("measure", "", "file that TestRecoveries leaves its measured times in")
@@ -17,7 +16,7 @@ var measureFlag = flag.String("measure", "", "file that TestRecoveries leaves it
 // measuredRuns is how many faults of each kind are measured.
 const measuredRuns = 5
 
-// One fault of a seed stands alone, so that what the way back to work takes, in
+// One fault of a seed stands alone, so that what the recovery takes, in
 // fake time, is its doing.
 func TestRecoveries(t *testing.T) {
 	if *measureFlag == "" {
@@ -37,10 +36,10 @@ func TestRecoveries(t *testing.T) {
 			}
 			result := Run(t, seed, Options{Keep: []int{f.number}})
 			require.Empty(t, result.Violations, "seed %d, fault %d", seed, f.number)
-			if len(result.WaysBack) == 0 {
+			if len(result.Recoveries) == 0 {
 				continue // alone, the fault never comes: what it waits for does not happen
 			}
-			w := result.WaysBack[0]
+			w := result.Recoveries[0]
 			require.NotEqual(t, never, w.Works, "seed %d, fault %d", seed, f.number)
 			measured[f.kind.name]++
 			list = append(list, faults.Recovery{
@@ -53,15 +52,8 @@ func TestRecoveries(t *testing.T) {
 	require.NoError(t, faults.WriteRecoveries(*measureFlag, list))
 }
 
-// healthy tells that nothing but the faults keeps a pair from work: a pair that is
-// only watched need not come to it, and a beacon node that drives or stands idle
-// from the start is set right only when all faults are over.
-func (p *Plan) healthy() bool {
-	return !p.pair.Observe && p.driver != beaconsim.DriverOn && (p.polite || !p.beacon.IdleWork)
-}
-
-// The way back counts from a fault's end, or from its beginning if work came under it.
-func TestWayBack(t *testing.T) {
+// A recovery counts from a fault's end, or from its beginning if work came under it.
+func TestRecoveryTakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		works       int
 		held, under bool
@@ -71,7 +63,7 @@ func TestWayBack(t *testing.T) {
 		"came under it":      {works: 7, under: true, took: 2},
 		"came after its end": {works: 13, took: 4},
 	} {
-		w := WayBack{Began: 5 * second, Ended: 9 * second, Works: time.Duration(c.works) * second}
+		w := Recovery{Began: 5 * second, Ended: 9 * second, Works: time.Duration(c.works) * second}
 		require.Equal(t, c.held, w.Held(), name)
 		require.Equal(t, c.under, w.Under(), name)
 		require.Equal(t, time.Duration(c.took)*second, w.Took(), name)
@@ -79,23 +71,23 @@ func TestWayBack(t *testing.T) {
 }
 
 func TestMeasuringFindsTheFaultsOwnTimes(t *testing.T) {
-	r := &run{plan: &Plan{}, lives: []*life{{number: 1, end: 6 * second}, {number: 2, begin: 9 * second, end: never}}}
+	r := &run{plan: &Plan{}, incarnations: []*incarnation{{number: 1, end: 6 * second}, {number: 2, begin: 9 * second, end: never}}}
 	killed := &fault{number: 1, kind: &faultKind{name: "killed", ends: true}, begun: true, began: 6 * second, ended: 6 * second}
 	slow := &fault{number: 2, kind: &faultKind{name: "slow"}, begun: true, began: 2 * second, ended: 4 * second}
 	r.plan.Faults = []*fault{killed, {number: 3, kind: &faultKind{name: "never came"}}, slow}
-	say := func(at, life int, stage string) {
-		s := stageChange{at: time.Duration(at) * second, life: life}
+	say := func(at, incarnation int, stage string) {
+		s := stageChange{at: time.Duration(at) * second, incarnation: incarnation}
 		s.To = stage
 		r.stages = append(r.stages, s)
 	}
 	say(1, 1, "switching")
 	say(3, 1, "working")
-	require.Equal(t, never, r.waysBack()[0].Works, "the process that said it is gone")
+	require.Equal(t, never, r.recoveries()[0].Works, "the process that said it is gone")
 	say(10, 2, "connecting")
-	require.Equal(t, never, r.waysBack()[0].Works)
+	require.Equal(t, never, r.recoveries()[0].Works)
 	say(12, 2, "working")
-	require.Equal(t, []WayBack{
+	require.Equal(t, []Recovery{
 		{Number: 1, Kind: "killed", Stage: "working", Began: 6 * second, Ended: 9 * second, Works: 12 * second},
 		{Number: 2, Kind: "slow", Stage: "switching", Began: 2 * second, Ended: 4 * second, Works: 12 * second},
-	}, r.waysBack())
+	}, r.recoveries())
 }

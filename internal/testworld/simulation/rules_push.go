@@ -33,7 +33,7 @@ func (c *record) checkPushes() {
 	}
 }
 
-// readyOf finds the ready that a push stands on: the last one of the same life that
+// readyOf finds the ready that a push stands on: the last one of the same incarnation that
 // was answered true before, and that no push has used up; or one whose answer was
 // lost, if it was journalled before it was sent and gwat said that it stands there.
 func (c *record) readyOf(push *exchange, before []*exchange) (*exchange, string) {
@@ -90,7 +90,7 @@ func (c *record) lastLatest(push *exchange) string {
 func (c *record) journalled(ready *exchange, spine [32]byte) bool {
 	var value *checkpoint.Pending
 	for _, p := range c.disk.pending {
-		if p.at <= ready.sent && p.life == ready.from {
+		if p.at <= ready.sent && p.incarnation == ready.from {
 			value = p.value
 		}
 	}

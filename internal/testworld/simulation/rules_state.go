@@ -16,7 +16,7 @@ func (c *record) checkConfirmed() {
 		if now.value != nil {
 			c.checkStored(now)
 			if was != nil && was.value != nil && now.value.Slot < was.value.Slot {
-				c.mayMoveBack(was, now.at, now.life, fmt.Sprintf("the confirmed entry moves from slot %d back to slot %d", was.value.Slot, now.value.Slot))
+				c.mayMoveBack(was, now.at, now.incarnation, fmt.Sprintf("the confirmed entry moves from slot %d back to slot %d", was.value.Slot, now.value.Slot))
 			}
 		}
 		was = &c.disk.confirmed[i]
@@ -31,7 +31,7 @@ func (c *record) checkConfirmed() {
 	}
 }
 
-// checkStored is S7: gwat's own answers to this life of syncd said that the spine
+// checkStored is S7: gwat's own answers to this incarnation of syncd said that the spine
 // is finalized under that number, and it is the last of the block that is named.
 func (c *record) checkStored(now confirmedCommit) {
 	v := now.value
@@ -40,7 +40,7 @@ func (c *record) checkStored(now confirmedCommit) {
 		return
 	}
 	for _, x := range slices.Backward(c.blocks) {
-		if x.from == now.life && x.ended <= now.at && strings.Contains(string(x.answer), v.Spine.Hex()) && x.tells(v.Spine, v.Number) {
+		if x.from == now.incarnation && x.ended <= now.at && strings.Contains(string(x.answer), v.Spine.Hex()) && x.tells(v.Spine, v.Number) {
 			return
 		}
 	}
@@ -76,12 +76,12 @@ func (c *record) checkReady(x *exchange) {
 }
 
 // mayMoveBack looks for a cause that S4 names, since the entry was confirmed.
-func (c *record) mayMoveBack(was *confirmedCommit, at time.Duration, life int, what string) {
-	if c.plan.pair.PushFromCheckpoint || c.lowest(was.at, at) < was.value.Number || c.toldDisorder(life, was.at, at, was.value.Root) {
+func (c *record) mayMoveBack(was *confirmedCommit, at time.Duration, incarnation int, what string) {
+	if c.plan.pair.PushFromCheckpoint || c.lowest(was.at, at) < was.value.Number || c.toldDisorder(incarnation, was.at, at, was.value.Root) {
 		return
 	}
 	for _, x := range c.heads {
-		if x.from != life || x.ended > at {
+		if x.from != incarnation || x.ended > at {
 			continue
 		}
 		if chain, head := c.chainOf(x.root()); head != nil && x.ended >= was.at && !isAncestor(chain, head, was.value.Root) {
@@ -98,7 +98,7 @@ func (c *record) checkTold(q *asked) {
 		return
 	}
 	since := q.ended - c.patience() - c.plan.pair.PollInterval - c.plan.pair.CallTimeout
-	if since < 0 || since < c.lives[q.life-1].begin || !c.calm(since, q.ended) {
+	if since < 0 || since < c.incarnations[q.incarnation-1].begin || !c.calm(since, q.ended) {
 		return
 	}
 	for at := since; ; {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
@@ -20,32 +21,33 @@ func (c *record) checkWorking() {
 			continue
 		}
 		until := c.now()
-		if l := c.lives[s.life-1]; l.end != never {
+		if l := c.incarnations[s.incarnation-1]; l.end != never {
 			until = l.end
 		}
-		if i+1 < len(c.stages) && c.stages[i+1].life == s.life {
+		if i+1 < len(c.stages) && c.stages[i+1].incarnation == s.incarnation {
 			until = c.stages[i+1].at
 		}
-		began := time.Duration(0)
-		for _, b := range c.stages[:i] {
-			if b.life == s.life && b.To == string(fsm.Switching) {
-				began = b.at
+		began := &stageChange{}
+		for j, b := range c.stages[:i] {
+			if b.incarnation == s.incarnation && b.To == string(fsm.Switching) {
+				began = &c.stages[j]
 			}
 		}
-		c.checkSaid(s.life, began, s.at)
-		c.checkTakenBack(s.life, s.at, until)
+		c.checkSaid(s.incarnation, began, s.at)
+		c.checkTakenBack(s.incarnation, s.at, until)
 	}
 }
 
 // checkSaid: eth_syncing false, no error in the results, and two new heads whose
 // spines are finalized by calls that syncd did not make.
-func (c *record) checkSaid(life int, began, at time.Duration) {
-	if x := last(c.syncings, life, at); x == nil {
+func (c *record) checkSaid(incarnation int, switching *stageChange, at time.Duration) {
+	began := switching.at
+	if x := last(c.syncings, incarnation, at); x == nil {
 		c.broken("S5", at, "working, and eth_syncing was not asked")
 	} else if stage, ok := x.stageTold(); !ok || stage != "" {
 		c.broken("S5", at, fmt.Sprintf("working, and eth_syncing said stage %q", stage))
 	}
-	if x := last(c.candidates, life, at); x == nil || !answersWork(x) {
+	if x := last(c.candidates, incarnation, at); x == nil || !answersWork(x) {
 		c.broken("S5", at, "working, and the calls of normal work were not seen answered")
 	}
 	ours := map[common.Hash]bool{}
@@ -65,11 +67,11 @@ func (c *record) checkSaid(life int, began, at time.Duration) {
 		return x.link == beaconGwat && x.arrived >= lately && x.arrived <= at && c.calls[x.id].Err == "" &&
 			slices.Contains([]string{callSync, callCandidates, "dag_finalize"}, x.call) && strings.Contains(c.calls[x.id].Answer, `"error":null`)
 	})
-	first := last(c.heads, life, began)
+	first := c.headReached(switching)
 	good, judged := map[common.Hash]bool{}, map[common.Hash]bool{}
 	seen := ""
 	for _, x := range c.heads {
-		if x.from != life || x.ended <= began || x.ended > at {
+		if x.from != incarnation || x.ended <= began || x.ended > at {
 			continue
 		}
 		chain, head := c.chainOf(x.root())
@@ -94,6 +96,26 @@ func (c *record) checkSaid(life int, began, at time.Duration) {
 	if len(good) < 2 {
 		c.broken("S5", at, fmt.Sprintf("working, after %d new heads whose spines others than syncd had finalized (beacon at work: %v%s)", len(good), worked, seen))
 	}
+}
+
+// headReached is the head answer up to which gwat was said to have finalized all, when a stage
+// change said so. A poll under way may have been told a newer one already, which is new to syncd.
+func (c *record) headReached(said *stageChange) *exchange {
+	newest := last(c.heads, said.incarnation, said.at)
+	_, text, _ := strings.Cut(said.Reason, "up to the head at slot ")
+	var slot primitives.Slot
+	if n, _ := fmt.Sscan(text, &slot); n == 0 {
+		return newest
+	}
+	for _, x := range slices.Backward(c.heads) {
+		if x.from != said.incarnation || x.ended > said.at {
+			continue
+		}
+		if _, head := c.chainOf(x.root()); head != nil && head.Slot == slot {
+			return x
+		}
+	}
+	return newest
 }
 
 // isQuiet tells that a block brings no spine that a block before it has not.
@@ -132,7 +154,7 @@ func (c *record) patience() time.Duration {
 
 // checkTakenBack: gwat did not answer, or said that it syncs, all of a longer time
 // in which "working" was said.
-func (c *record) checkTakenBack(life int, from, until time.Duration) {
+func (c *record) checkTakenBack(incarnation int, from, until time.Duration) {
 	bad := never
 	see := func(s sample, at time.Duration) {
 		holds := s.up && s.stage == ""
@@ -147,7 +169,7 @@ func (c *record) checkTakenBack(life int, from, until time.Duration) {
 		if bad == never || at-bad <= c.patience() {
 			return false
 		}
-		c.broken("S5", at, fmt.Sprintf("working is said since %.3fs, and gwat does not work since %.3fs (life %d)", from.Seconds(), bad.Seconds(), life))
+		c.broken("S5", at, fmt.Sprintf("working is said since %.3fs, and gwat does not work since %.3fs (incarnation %d)", from.Seconds(), bad.Seconds(), incarnation))
 		return true
 	}
 	see(c.sampleAt(from), from)

@@ -1,7 +1,3 @@
-// Package simulation runs the whole daemon against the simulated pair in one
-// process and in fake time, from a seed: what happens, when, and what goes wrong
-// is decided by the seed alone, so that a run can be repeated exactly. After each
-// run the rules S1 to S7 and liveness are checked from the nodes' own logs.
 package simulation
 
 import (
@@ -24,26 +20,26 @@ type Options struct {
 	Keep       []int              // numbers of the faults to keep; nil keeps all
 	NoFaults   bool               // keep none
 	NoCrash    bool               // leave out the faults that end syncd
-	CrashAt    int                // kill syncd at this moment in which it waits for the world; 0 never
-	CrashAfter bool               // right after the moment's step and not right before
+	CrashAt    int                // kill syncd at this await point, where it waits for the world; 0 never
+	CrashAfter bool               // right after the step it waits for and not right before
 	Log        func(line string)  // told each event; nil for none
 	Daemon     logrus.FieldLogger // the daemon's own log; nil for none
 }
 
 // Result of a run.
 type Result struct {
-	Seed       uint64
-	Plan       *Plan
-	CrashAt    int
-	CrashAfter bool
-	Hash       uint64 // of the event log
-	Events     int
-	Steps      int
-	Moments    int           // in which syncd waited for the world
-	Took       time.Duration // in fake time
-	Recovered  time.Duration // from the end of the last fault to working mode; never if it was not reached
-	WaysBack   []WayBack     // of each fault that began, in the plan's order
-	Violations []Violation
+	Seed        uint64
+	Plan        *Plan
+	CrashAt     int
+	CrashAfter  bool
+	Hash        uint64 // of the event log
+	Events      int
+	Steps       int
+	AwaitPoints int           // in which syncd waited for the world
+	Took        time.Duration // in fake time
+	Recovered   time.Duration // from the end of the last fault to working mode; never if it was not reached
+	Recoveries  []Recovery    // of each fault that began, in the plan's order
+	Violations  []Violation
 }
 
 // run is one simulated world at work.
@@ -59,25 +55,27 @@ type run struct {
 	gwatDisk             *gwatsim.Disk
 	gwat                 *gwatsim.Node
 	beacon               *beaconsim.Node
-	lives                []*life
+	incarnations         []*incarnation
 	helpers              sync.WaitGroup
 
-	visits     map[string]int
-	moments    int
-	crashAt    int
-	crashAfter bool
-	healed     bool
-	healedAt   time.Duration
-	onStop     []func() bool
-	daemonLog  logrus.FieldLogger
+	visits      map[string]int
+	awaitPoints int
+	crashAt     int
+	crashAfter  bool
+	healed      bool
+	healedAt    time.Duration
+	onStop      []func() bool
+	daemonLog   logrus.FieldLogger
 
 	// what the rules are checked by
-	gwats     []gwatLife
-	samples   []sample
-	stages    []stageChange
-	questions []*asked
-	rivalActs []time.Duration
-	working   time.Duration // since when syncd says so after all was healed; never if not
+	gwats          []gwatIncarnation
+	samples        []sample
+	stages         []stageChange
+	questions      []*asked
+	competitorActs []time.Duration
+	progress       progress
+	stuck          string        // how progress ended; "" if it did not
+	working        time.Duration // since when syncd says so after all was healed; never if not
 
 	hash   uint64
 	events int
@@ -116,7 +114,7 @@ func newRun(plan *Plan, o Options) *run {
 	r.clock = &clock{begin: r.sched.begin}
 	r.net = &network{run: r, inFlight: map[*exchange]bool{}}
 	r.gwatHost, r.beaconHost = &host{net: r.net, name: "gwat"}, &host{net: r.net, name: "beacon", links: []link{beaconGwat}}
-	r.net.hosts = map[link]*host{syncdGwat: r.gwatHost, beaconGwat: r.gwatHost, rivalGwat: r.gwatHost, syncdBeacon: r.beaconHost}
+	r.net.hosts = map[link]*host{syncdGwat: r.gwatHost, beaconGwat: r.gwatHost, competitorGwat: r.gwatHost, syncdBeacon: r.beaconHost}
 	r.net.callers = map[link]*host{beaconGwat: r.beaconHost}
 	r.gwatDisk, r.disk = &gwatsim.Disk{}, newDisk(r)
 	return r
@@ -151,6 +149,9 @@ func (r *run) over() bool {
 		}
 	}
 	r.look()
+	if r.watchProgress() {
+		return true
+	}
 	if !r.healed {
 		return false
 	}
@@ -172,11 +173,11 @@ func (r *run) over() bool {
 // end stops all that runs.
 func (r *run) end() {
 	r.log("end", "", "", 0)
-	for _, l := range r.lives {
+	for _, l := range r.incarnations {
 		if l.end == never {
 			l.dead = true
 			l.cancel()
-			r.disk.die(newDice(r.seed))
+			r.disk.die(newSeededRand(r.seed))
 			r.net.reap(l.done, syncdGwat, syncdBeacon)
 		}
 	}
@@ -189,7 +190,7 @@ func (r *run) end() {
 	}
 	helped := make(chan struct{})
 	go func() { r.helpers.Wait(); close(helped) }()
-	r.net.reap(helped, rivalGwat)
+	r.net.reap(helped, competitorGwat)
 }
 
 func (r *run) now() time.Duration { return r.sched.now() }
@@ -206,13 +207,13 @@ func (r *run) log(kind, who, what string, number uint64) {
 
 func (r *run) result() Result {
 	out := Result{
-		Seed: r.seed, Plan: r.plan, CrashAt: r.crashAt, CrashAfter: r.crashAfter, Hash: r.hash, Events: r.events, Steps: r.sched.count, Moments: r.moments,
+		Seed: r.seed, Plan: r.plan, CrashAt: r.crashAt, CrashAfter: r.crashAfter, Hash: r.hash, Events: r.events, Steps: r.sched.count, AwaitPoints: r.awaitPoints,
 		Took: r.now(), Recovered: never,
 	}
 	if r.working != never {
 		out.Recovered = r.working - r.healedAt
 	}
-	out.WaysBack = r.waysBack()
+	out.Recoveries = r.recoveries()
 	out.Violations = r.check()
 	return out
 }

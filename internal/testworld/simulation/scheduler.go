@@ -20,8 +20,8 @@ type step struct {
 // came in; of several with one key the first is told from the second by number.
 type waiting struct {
 	key   uint64
-	delay func(r *dice) time.Duration
-	admit func(r *dice, s *step) // may be nil
+	delay func(r *seededRand) time.Duration
+	admit func(r *seededRand, s *step) // may be nil
 	run   func()
 }
 
@@ -92,7 +92,7 @@ func (s *scheduler) admit() {
 	now := s.now()
 	for _, w := range in {
 		s.seen[w.key]++
-		r := newDice(s.seed, w.key, s.seen[w.key])
+		r := newSeededRand(s.seed, w.key, s.seen[w.key])
 		// Whole microseconds are the daemon's timers'; steps fall between them.
 		delay := w.delay(r).Truncate(time.Microsecond) + time.Duration(1+r.upTo(997))
 		made := s.at(now+delay, w.key, w.run)

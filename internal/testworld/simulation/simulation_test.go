@@ -8,10 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
@@ -22,64 +19,27 @@ var (
 	seedFlag    = flag.Uint64("seed", 1, "first seed")
 	seedsFlag   = flag.Int("seeds", 20, "how many seeds TestSeeds runs")
 	allFlag     = flag.Bool("all", false, "TestSeeds goes on after a violation")
-	jobsFlag    = flag.Int("jobs", 1, "how many seeds TestSeeds runs at a time")
+	jobsFlag    = flag.Int("jobs", 1, "how many processes TestSeeds runs its seeds in")
+	everyFlag   = flag.Uint64("every", 1, "the distance between two seeds of TestSeeds")
+	shrinkFlag  = flag.Bool("shrink", true, "look for the fewest faults that break a rule")
 	repeatsFlag = flag.Int("repeats", 5, "how many seeds TestRepeat runs twice")
-	strideFlag  = flag.Int("stride", 997, "TestCrashEverywhere kills syncd at every so many moments")
+	strideFlag  = flag.Int("stride", 997, "TestCrashEverywhere kills syncd at every so many await points")
 	keepFlag    = flag.String("keep", "", "numbers of the faults that TestReplay keeps, with commas between, or none; empty for all")
-	crashFlag   = flag.Int("crash", 0, "the moment at which TestReplay kills syncd")
-	afterFlag   = flag.Bool("after", false, "kill it right after that moment's step, not before")
+	crashFlag   = flag.Int("crash", 0, "the await point at which TestReplay kills syncd")
+	afterFlag   = flag.Bool("after", false, "kill it right after that point's step, not before")
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func TestSeeds(t *testing.T) {
-	begin, cpu := time.Now(), cpuTime()
-	var next, done atomic.Int64
-	var slowest, fake atomic.Int64
-	t.Run("jobs", func(t *testing.T) {
-		for job := range *jobsFlag {
-			t.Run(strconv.Itoa(job), func(t *testing.T) {
-				t.Parallel()
-				for {
-					n := next.Add(1) - 1
-					if n >= int64(*seedsFlag) {
-						return
-					}
-					result := Run(t, *seedFlag+uint64(n), Options{})
-					done.Add(1)
-					fake.Add(int64(result.Took))
-					slowest.Store(max(slowest.Load(), int64(result.Recovered)))
-					if len(result.Violations) > 0 {
-						tell(t, result, Options{})
-						if !*allFlag {
-							next.Store(int64(*seedsFlag))
-						}
-					}
-				}
-			})
-		}
-	})
-	busy := cpuTime() - cpu
-	fmt.Printf("%d seeds in %s (%s of one core, %s of fake time): %.0f an hour on one core; longest way from the last fault to working mode %s\n",
-		done.Load(), time.Since(begin).Round(time.Second), busy.Round(time.Second), time.Duration(fake.Load()).Round(time.Second),
-		float64(done.Load())/busy.Hours(), time.Duration(slowest.Load()).Round(time.Second))
-}
-
-// cpuTime is what the process has used of all cores.
-func cpuTime() time.Duration {
-	var used syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
-		return 0
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
 
 // tell prints what was broken, the fewest faults that break it, and how to see it again.
 func tell(t *testing.T, failed Result, o Options) {
 	for _, v := range failed.Violations {
 		fmt.Printf("VIOLATION %s seed %d at %.3fs: %s\n", v.Rule, failed.Seed, v.At.Seconds(), v.What)
 	}
-	small := Shrink(t, failed, o)
+	small := failed
+	if *shrinkFlag {
+		small = Shrink(t, failed, o)
+	}
 	fmt.Printf("%sreplay: %s\n", small.Plan, small.Replay())
 	t.Errorf("seed %d breaks %s", failed.Seed, failed.Violations[0].Rule)
 }
@@ -109,14 +69,14 @@ func TestRepeatInAnotherProcess(t *testing.T) {
 	}
 }
 
-// syncd is killed at the moments in which it waits for the world, right before and
+// syncd is killed at the await points, in which it waits for the world, right before and
 // right after the step that it waits for.
 func TestCrashEverywhere(t *testing.T) {
 	t.Parallel()
 	whole := Run(t, *seedFlag, Options{NoCrash: true})
-	require.Positive(t, whole.Moments)
+	require.Positive(t, whole.AwaitPoints)
 	runs := 0
-	for at := 1; at <= whole.Moments; at += *strideFlag {
+	for at := 1; at <= whole.AwaitPoints; at += *strideFlag {
 		for _, after := range []bool{false, true} {
 			o := Options{NoCrash: true, CrashAt: at, CrashAfter: after}
 			runs++
@@ -128,7 +88,7 @@ func TestCrashEverywhere(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("syncd was killed in %d runs, at every %d. of %d moments", runs, *strideFlag, whole.Moments)
+	t.Logf("syncd was killed in %d runs, at every %d. of %d await points", runs, *strideFlag, whole.AwaitPoints)
 }
 
 // TestReplay prints the events of one run; with -v they are seen.
@@ -154,8 +114,8 @@ func TestReplay(t *testing.T) {
 	result := Run(t, *seedFlag, o)
 	if testing.Verbose() {
 		fmt.Print(result.Plan)
-		fmt.Printf("hash %016x, %d events, %d steps, %d moments, %s, working again after %s\n",
-			result.Hash, result.Events, result.Steps, result.Moments, result.Took, result.Recovered)
+		fmt.Printf("hash %016x, %d events, %d steps, %d await points, %s, working again after %s\n",
+			result.Hash, result.Events, result.Steps, result.AwaitPoints, result.Took, result.Recovered)
 	}
 	for _, v := range result.Violations {
 		t.Errorf("VIOLATION %s seed %d at %.3fs: %s", v.Rule, *seedFlag, v.At.Seconds(), v.What)

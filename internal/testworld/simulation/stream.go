@@ -49,7 +49,7 @@ func (s *stream) Read(p []byte) (int, error) {
 func (s *stream) Close() error {
 	s.x.host.net.run.sched.park(&waiting{
 		key:   mix(s.x.key, digest("hang up")),
-		delay: func(r *dice) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
+		delay: func(r *seededRand) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
 		run: func() {
 			s.x.host.net.over(s.x)
 			s.end(io.ErrClosedPipe)
@@ -91,12 +91,12 @@ func (s *stream) flushed(n *network, frame []byte) {
 	s.pending = append(s.pending, frame)
 	s.mu.Unlock()
 	key := mix(s.x.key, digest("frame"))
-	if s.x.from > 1 { // the node may still serve the stream of a life that was killed
+	if s.x.from > 1 { // the node may still serve the stream of a incarnation that was killed
 		key = mix(key, uint64(s.x.from))
 	}
 	n.run.sched.park(&waiting{
 		key:   key,
-		delay: func(r *dice) time.Duration { return n.latency(s.x, r) },
+		delay: func(r *seededRand) time.Duration { return n.latency(s.x, r) },
 		run:   func() { s.next(n) },
 	})
 }
@@ -190,7 +190,7 @@ func (w *responseWriter) Flush() {
 		n := w.x.host.net
 		n.run.sched.park(&waiting{
 			key:   mix(w.x.key, digest("head")),
-			delay: func(r *dice) time.Duration { return n.latency(w.x, r) },
+			delay: func(r *seededRand) time.Duration { return n.latency(w.x, r) },
 			run:   func() { n.open(w.x, w.status, w.header.Clone()) },
 		})
 	}

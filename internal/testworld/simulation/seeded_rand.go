@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// dice is a stream of choices that depends on nothing but what it was made of,
+// seededRand is a stream of choices that depends on nothing but what it was made of,
 // so that one choice more somewhere moves no other one.
-type dice struct{ state uint64 }
+type seededRand struct{ state uint64 }
 
-func newDice(parts ...uint64) *dice { return &dice{mix(parts...)} }
+func newSeededRand(parts ...uint64) *seededRand { return &seededRand{mix(parts...)} }
 
 // mix hashes numbers.
 func mix(parts ...uint64) uint64 {
@@ -48,25 +48,25 @@ func digestBytes(data []byte) uint64 {
 	return scramble(h)
 }
 
-func (d *dice) next() uint64 {
+func (d *seededRand) next() uint64 {
 	d.state = scramble(d.state)
 	return d.state
 }
 
 // upTo gives a number from 0 to n-1.
-func (d *dice) upTo(n int) int {
+func (d *seededRand) upTo(n int) int {
 	hi, _ := bits.Mul64(d.next(), uint64(n))
 	return int(hi)
 }
 
 // between gives a number from low to high, both included.
-func (d *dice) between(low, high int) int { return low + d.upTo(high-low+1) }
+func (d *seededRand) between(low, high int) int { return low + d.upTo(high-low+1) }
 
 // chance is true in so many of a hundred cases.
-func (d *dice) chance(percent int) bool { return d.upTo(100) < percent }
+func (d *seededRand) chance(percent int) bool { return d.upTo(100) < percent }
 
 // span gives a time from low to high.
-func (d *dice) span(low, high time.Duration) time.Duration {
+func (d *seededRand) span(low, high time.Duration) time.Duration {
 	if high <= low {
 		return low
 	}
@@ -74,4 +74,4 @@ func (d *dice) span(low, high time.Duration) time.Duration {
 	return low + time.Duration(hi)
 }
 
-func pick[T any](d *dice, of ...T) T { return of[d.upTo(len(of))] }
+func pick[T any](d *seededRand, of ...T) T { return of[d.upTo(len(of))] }

@@ -6,8 +6,8 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 )
 
-// WayBack is one fault that began, and when syncd last began to say working.
-type WayBack struct {
+// Recovery is one fault that began, and when syncd last began to say working.
+type Recovery struct {
 	Number int
 	Kind   string
 	Stage  string        // that syncd said to be in when it began; "" if it had said none
@@ -17,14 +17,14 @@ type WayBack struct {
 }
 
 // Held tells that working was said from before the fault to the run's end.
-func (w WayBack) Held() bool { return w.Works != never && w.Works <= w.Began }
+func (w Recovery) Held() bool { return w.Works != never && w.Works <= w.Began }
 
 // Under tells that the pair came to work while the fault lasted.
-func (w WayBack) Under() bool { return w.Works > w.Began && w.Works <= w.Ended }
+func (w Recovery) Under() bool { return w.Works > w.Began && w.Works <= w.Ended }
 
-// Took is the way back to work that lasts: from the fault's end, and from its
+// Took is how long the recovery took: from the fault's end, and from its
 // beginning if the pair came to work under it.
-func (w WayBack) Took() time.Duration {
+func (w Recovery) Took() time.Duration {
 	switch {
 	case w.Held():
 		return 0
@@ -34,15 +34,15 @@ func (w WayBack) Took() time.Duration {
 	return w.Works - w.Ended
 }
 
-// waysBack is asked at the run's end.
-func (r *run) waysBack() []WayBack {
-	var out []WayBack
+// recoveries is asked at the run's end.
+func (r *run) recoveries() []Recovery {
+	var out []Recovery
 	works := r.worksSince()
 	for _, f := range r.plan.Faults {
 		if !f.begun {
 			continue
 		}
-		out = append(out, WayBack{
+		out = append(out, Recovery{
 			Number: f.number, Kind: f.kind.name, Stage: r.saidAt(f.began), Began: f.began, Ended: r.endOf(f), Works: works,
 		})
 	}
@@ -52,7 +52,7 @@ func (r *run) waysBack() []WayBack {
 // endOf is when what a fault did was over: one that ends syncd is over when it runs again.
 func (r *run) endOf(f *fault) time.Duration {
 	if f.kind.ends {
-		for _, l := range r.lives {
+		for _, l := range r.incarnations {
 			if l.begin > f.began {
 				return l.begin
 			}
@@ -64,7 +64,7 @@ func (r *run) endOf(f *fault) time.Duration {
 // worksSince is when syncd began to say working without a break until now.
 func (r *run) worksSince() time.Duration {
 	if n := len(r.stages); n > 0 {
-		if s := r.stages[n-1]; s.To == string(fsm.Working) && s.life == len(r.lives) {
+		if s := r.stages[n-1]; s.To == string(fsm.Working) && s.incarnation == len(r.incarnations) {
 			return s.at
 		}
 	}

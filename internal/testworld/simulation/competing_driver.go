@@ -21,9 +21,9 @@ func (r *run) chainHead() *world.BeaconBlock {
 	return r.plan.chain.HeadAt(spec.SlotAt(time.Now()))
 }
 
-// rivalDrives has another driver make gwat ready, and push or not: it then sits
+// competitorDrives has another driver make gwat ready, and push or not: it then sits
 // on the lock until that runs out.
-func rivalDrives(r *run, f *fault, d *dice) func() {
+func competitorDrives(r *run, f *fault, d *seededRand) func() {
 	head := r.chainHead()
 	justified := r.plan.chain.Finality(head).CurrentJustified.Root
 	cp := checkpoint.Genesis()
@@ -38,7 +38,7 @@ func rivalDrives(r *run, f *fault, d *dice) func() {
 	r.helpers.Go(func() {
 		var ok bool
 		for !ok {
-			ok = r.rivalCalls(ctx, callReady, cp)
+			ok = r.competitorCalls(ctx, callReady, cp)
 			if !ok && !pause(ctx, time.Second) {
 				return
 			}
@@ -52,13 +52,13 @@ func rivalDrives(r *run, f *fault, d *dice) func() {
 				list = append(list, checkpoint.ConsensusInfo{Slot: slot, Finalizing: block.Finalization})
 			}
 		}
-		r.rivalCalls(ctx, callPush, list)
+		r.competitorCalls(ctx, callPush, list)
 	})
 	return cancel
 }
 
-// rivalCalls makes one call and tells whether gwat said true.
-func (r *run) rivalCalls(ctx context.Context, method string, param any) bool {
+// competitorCalls makes one call and tells whether gwat said true.
+func (r *run) competitorCalls(ctx context.Context, method string, param any) bool {
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": []any{param}})
 	if err != nil {
 		return false
@@ -70,7 +70,7 @@ func (r *run) rivalCalls(ctx context.Context, method string, param any) bool {
 		return false
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&wire{r.net, rivalGwat, 1, func() bool { return true }}).RoundTrip(req)
+	resp, err := (&wire{r.net, competitorGwat, 1, func() bool { return true }}).RoundTrip(req)
 	if err != nil {
 		return false
 	}

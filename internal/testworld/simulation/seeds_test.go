@@ -1,0 +1,138 @@
+package simulation
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestSeeds runs -seeds seeds from -seed on. A bubble of fake time gains nothing from
+// a second thread, so that several jobs are processes of one thread each.
+func TestSeeds(t *testing.T) {
+	var s seedSummary
+	begin, cpu := time.Now(), cpuTime(syscall.RUSAGE_SELF)
+	if *jobsFlag > 1 {
+		s = runProcesses(t, *jobsFlag)
+		s.busy = cpuTime(syscall.RUSAGE_CHILDREN)
+	} else {
+		s = runSeeds(t)
+		s.busy = cpuTime(syscall.RUSAGE_SELF) - cpu
+	}
+	fmt.Printf("%d seeds in %s (%s of one core, %s of fake time): %.0f an hour on one core; longest way from the last fault to working mode %s\n",
+		s.done, time.Since(begin).Round(time.Second), s.busy.Round(time.Second), s.fake.Round(time.Second),
+		float64(s.done)/s.busy.Hours(), s.slowest.Round(time.Second))
+}
+
+// seedSummary is what a run of many seeds took.
+type seedSummary struct {
+	done                int
+	fake, slowest, busy time.Duration
+}
+
+// line is how a process passes its summary on to the one that started it.
+const line = "job done: seeds %d fake %d slowest %d\n"
+
+func runSeeds(t *testing.T) seedSummary {
+	var s seedSummary
+	for n := range uint64(*seedsFlag) {
+		result := Run(t, *seedFlag+n**everyFlag, Options{})
+		s.done++
+		s.fake += result.Took
+		s.slowest = max(s.slowest, result.Recovered)
+		if len(result.Violations) > 0 {
+			tell(t, result, Options{})
+			if !*allFlag {
+				break
+			}
+		}
+	}
+	if *everyFlag > 1 {
+		fmt.Printf(line, s.done, s.fake, s.slowest)
+	}
+	return s
+}
+
+// runProcesses deals the seeds out to processes. Without -all the first violation
+// ends them all.
+func runProcesses(t *testing.T, jobs int) seedSummary {
+	var (
+		sum   seedSummary
+		mu    sync.Mutex
+		group sync.WaitGroup
+	)
+	var running []*exec.Cmd
+	for job := range jobs {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSeeds$", "-test.timeout", "0", "-every", strconv.Itoa(jobs),
+			"-seed", strconv.FormatUint(*seedFlag+uint64(job), 10), "-seeds", strconv.Itoa((*seedsFlag-job+jobs-1)/jobs),
+			"-all="+strconv.FormatBool(*allFlag), "-shrink="+strconv.FormatBool(*shrinkFlag))
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+		out := &lineWriter{each: func(text []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			var s seedSummary
+			if n, _ := fmt.Sscanf(string(text), line, &s.done, &s.fake, &s.slowest); n == 3 {
+				sum.done += s.done
+				sum.fake += s.fake
+				sum.slowest = max(sum.slowest, s.slowest)
+				return
+			}
+			os.Stdout.Write(text)
+		}}
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, cmd)
+	}
+	stop := sync.OnceFunc(func() {
+		for _, cmd := range running {
+			_ = cmd.Process.Kill() // one that has ended is no error
+		}
+	})
+	for _, cmd := range running {
+		group.Go(func() {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("a process of the seeds ended: %v", err)
+				if !*allFlag {
+					stop()
+				}
+			}
+		})
+	}
+	group.Wait()
+	return sum
+}
+
+// lineWriter passes on whole lines.
+type lineWriter struct {
+	each func(line []byte)
+	rest []byte
+}
+
+// Write implements io.Writer.
+func (w *lineWriter) Write(data []byte) (int, error) {
+	w.rest = append(w.rest, data...)
+	for {
+		end := bytes.IndexByte(w.rest, '\n')
+		if end < 0 {
+			return len(data), nil
+		}
+		w.each(w.rest[:end+1])
+		w.rest = w.rest[end+1:]
+	}
+}
+
+// cpuTime is what processes have used of all cores.
+func cpuTime(of int) time.Duration {
+	var used syscall.Rusage
+	if syscall.Getrusage(of, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
