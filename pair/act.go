@@ -238,14 +238,18 @@ func (p *Pair) startAttempt(ctx context.Context) {
 			case <-p.stopped:
 			}
 		}
+		defer p.freeGate()
 		return a.Run(ctx)
 	})
 }
 
 // beaconWorks reports whether the beacon node processes blocks, each with calls that
 // gwat's head-sync lock would refuse. One whose built-in driver waits for gwat says
-// that it syncs; one whose head stands processes none.
+// that it syncs; one whose head stands processes none. A gate holds these calls back.
 func (p *Pair) beaconWorks() bool {
+	if p.cfg.Gate != nil {
+		return false
+	}
 	b := p.obs.beacon
 	return !b.syncing.IsSyncing && b.head.header.Slot+headsync.QuietSlots >= p.identity.Spec.SlotAt(p.cfg.Now())
 }

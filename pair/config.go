@@ -50,6 +50,10 @@ type Config struct {
 	// it, until one has ended well (S4: the operator forces it).
 	PushFromCheckpoint bool
 
+	// Gate stands between the beacon node and this gwat; nil if nothing does. The loop
+	// calls gwat directly.
+	Gate Gate
+
 	Journal    *journal.Journal      // required
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional

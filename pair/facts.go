@@ -147,6 +147,10 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f.DAGSynced, f.DAGWhy = p.dagSynced(o, now)
 	f.FellBehind, f.FellBehindWhy = p.fellBehind(o, spec, now)
 	f.Verified, f.VerifyWhy, f.VerifyOver = p.verdict.Working, p.verdict.Why, p.verdict.Over
+	if why := p.unprovedCalls(); f.Verified && why != "" {
+		f.Verified, f.VerifyWhy = false, why
+		f.VerifyOver = p.cfg.Now().Sub(p.since) >= 2*headsync.QuietSlots*p.identity.Spec.SlotDuration()
+	}
 	if before, why := spec.BeforeGenesis(o.at); before {
 		f.VerifyWhy = why
 	}

@@ -46,6 +46,7 @@ func (p *Pair) question() question {
 	if confirmed := p.ledger.Confirmed(); confirmed != nil {
 		q.spines = append(q.spines, confirmed.Spine)
 	}
+	q.spines = append(q.spines, p.absorbedSpines()...)
 	return q
 }
 
@@ -71,6 +72,10 @@ func (p *Pair) looked(ctx context.Context, o *observation) {
 		}
 		p.resolvePending()
 	}
+	if o.gwat.err == nil {
+		p.proveAbsorbed(o)
+	}
+	p.countCalls()
 	p.verify(o)
 	p.judgeLook(o, previous)
 	p.settle(ctx)

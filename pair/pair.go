@@ -53,6 +53,7 @@ type Pair struct {
 	workers  sync.WaitGroup
 
 	// owned
+	evidence           evidence
 	machine            *fsm.Machine
 	since              time.Time
 	reason             string
@@ -155,6 +156,9 @@ func New(cfg Config) (*Pair, error) {
 func newPair(cfg Config, gwat gwatNode, writer guard.Writer, beacon beaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
+	if cfg.Gate != nil {
+		gwat = &gatedNode{gwatNode: gwat, gate: cfg.Gate}
+	}
 	board := &publish.Board{}
 	p := &Pair{
 		cfg: cfg, log: log, gwat: gwat, guard: guard.New(cfg.Observe), writer: writer, beacon: beacon, metrics: m,
@@ -317,6 +321,7 @@ func (p *Pair) entered(c fsm.Change) {
 		}
 		p.verdict = headsync.Verdict{Why: "two new heads"}
 		p.track.covered = head
+		p.countCallsAnew()
 	case fsm.Working:
 		p.lastErr, p.completed, p.completions = nil, nil, 0
 	}

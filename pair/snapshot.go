@@ -52,6 +52,7 @@ func (p *Pair) publish() {
 	s.Verdict = health.Of(stage, s.Findings, p.obs != nil)
 	s.ETA = p.eta(s, now)
 	p.board.Publish(s)
+	p.showToGate(s)
 	if now.Sub(p.told) >= reassurance {
 		p.told = now
 		p.log.WithFields(aliveFields(s)).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.since).Round(time.Second), forWhat(s.Waiting))

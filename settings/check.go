@@ -29,7 +29,14 @@ var pairName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 // Check refuses what cannot work, except the file of gwat.jwt-secret, which
 // GwatSecret reads. Its error is one line that names the setting, its value and the
 // remedy; a value that may hold a password or a secret is not repeated.
-func (c *Config) Check() error { return c.checkAll(func(Setting) bool { return true }, c.checkTimes) }
+func (c *Config) Check() error {
+	return c.checkAll(func(Setting) bool { return true }, func() error {
+		if err := c.checkTimes(); err != nil {
+			return err
+		}
+		return c.checkGate()
+	})
+}
 
 // CheckServing is Check of the settings that the demo has.
 func (c *Config) CheckServing() error {

@@ -32,7 +32,15 @@ type Config struct {
 		Capacity     int
 	}
 	Anchor string
-	API    struct {
+	Gate   struct {
+		Listen            string
+		Socket            string
+		TLSCert           string
+		TLSKey            string
+		Insecure          bool
+		PassLastingErrors bool
+	}
+	API struct {
 		Listen         string
 		AllowedHosts   []string
 		AllowedOrigins []string
@@ -114,6 +122,18 @@ var All = []Setting{
 		Usage: "most pieces of a push that are collected or pushed and not confirmed; bounds the memory of a push"},
 	{Key: "anchor", Default: AnchorProven, Values: []string{AnchorProven, AnchorJustified}, field: func(c *Config) any { return &c.Anchor },
 		Usage: "where a push begins: proven (behind the last entry that gwat was proved to have) or justified (at the last checkpoint, whatever gwat has; rolls it back)"},
+	{Key: "gate.listen", field: func(c *Config) any { return &c.Gate.Listen }, check: checkGateListen,
+		Usage: "`HOST:PORT` at which the beacon node's --http-web3provider finds gwat through syncd, over HTTP and WebSocket; empty for none"},
+	{Key: "gate.socket", Names: AnyFile, field: func(c *Config) any { return &c.Gate.Socket }, check: checkGateSocket,
+		Usage: "`PATH` of a socket in the form of gwat's IPC for the same; empty for none"},
+	{Key: "gate.tls-cert", Names: SecretFile, field: func(c *Config) any { return &c.Gate.TLSCert },
+		Usage: "PEM `FILE` of the certificate of gate.listen; with gate.tls-key it is https and wss"},
+	{Key: "gate.tls-key", Names: SecretFile, field: func(c *Config) any { return &c.Gate.TLSKey },
+		Usage: "PEM `FILE` of the certificate's key"},
+	{Key: "gate.insecure", Default: false, field: func(c *Config) any { return &c.Gate.Insecure },
+		Usage: "let gate.listen be an address that other machines reach, without TLS"},
+	{Key: "gate.pass-lasting-errors", Default: false, field: func(c *Config) any { return &c.Gate.PassLastingErrors },
+		Usage: "pass an error of dag_finalize that no wait heals on to the beacon node, which then ignores that block and all that follow it; else the call is answered in gwat's place and reported"},
 	{Key: "api.listen", Default: "127.0.0.1:8650", Serving: true, field: func(c *Config) any { return &c.API.Listen }, check: checkListen,
 		Usage: "`HOST:PORT` of the API, the probes and the metrics; port 0 takes a free one"},
 	{Key: "api.allowed-hosts", Serving: true, field: func(c *Config) any { return &c.API.AllowedHosts },

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gwatsync/syncd/api"
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/internal/watched"
@@ -30,6 +31,7 @@ type Daemon struct {
 	Pair Loop
 
 	api      *api.Server
+	gate     *gate.Gate // nil without one
 	log      logrus.FieldLogger
 	interval time.Duration // between two looks at the newest snapshot
 }
@@ -44,7 +46,11 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	if err != nil {
 		return nil, startError(err)
 	}
-	p, err := newPair(cfg, version, j, log)
+	between, err := newGate(cfg, log)
+	if err != nil {
+		return nil, startError(err)
+	}
+	p, err := newPair(cfg, version, j, log, between)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +71,25 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	if err := server.Listen(); err != nil {
 		return nil, startError(err)
 	}
-	return &Daemon{Pair: p, api: server, log: log, interval: cfg.PollInterval}, nil
+	if between != nil {
+		if err := between.Listen(); err != nil {
+			return nil, startError(err)
+		}
+	}
+	return &Daemon{Pair: p, api: server, gate: between, log: log, interval: cfg.PollInterval}, nil
+}
+
+// newGate returns the gate that the settings ask for; nil if they ask for none.
+func newGate(cfg *settings.Config, log *logrus.Logger) (*gate.Gate, error) {
+	gateCfg, on := cfg.GateConfig()
+	if !on {
+		return nil, nil
+	}
+	gateCfg.Log = log
+	if cfg.Observe {
+		gateCfg.View.State = gate.StateHandsOff
+	}
+	return gate.New(gateCfg)
 }
 
 // noRestartHeals are the errors of the system about what a human has to change: names
@@ -175,6 +199,9 @@ func (d *Daemon) URL() string { return d.api.URL() }
 func (d *Daemon) Run(ctx context.Context, beside ...func(context.Context)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.api.Run(ctx) })
+	if d.gate != nil {
+		group.Go(func() error { return d.gate.Run(ctx) })
+	}
 	group.Go(func() error {
 		err := d.Pair.Run(ctx)
 		if err == nil && ctx.Err() == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
@@ -67,11 +68,11 @@ type running struct {
 }
 
 // newPair returns the loop of a pair whose era is not known yet.
-func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logrus.Logger) (*loops, error) {
+func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logrus.Logger, between *gate.Gate) (*loops, error) {
 	toGwat := gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret, Timeout: cfg.CallTimeout}
 	toBeacon := beaconclient.Config{URL: cfg.Beacon.Endpoint, Timeout: cfg.CallTimeout}
 	registry := prometheus.NewRegistry()
-	first, err := pair.New(pair.Config{
+	pairCfg := pair.Config{
 		Name: cfg.Pair, Version: version, Observe: cfg.Observe, PeersOptional: cfg.PeersOptional,
 		Gwat:         toGwat,
 		Beacon:       toBeacon,
@@ -80,7 +81,11 @@ func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logr
 		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
 		PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified, FallbackSlots: cfg.FallbackSlots,
 		Journal: j, Log: log, Registerer: registry,
-	})
+	}
+	if between != nil {
+		pairCfg.Gate = between
+	}
+	first, err := pair.New(pairCfg)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,172 @@
+package pair
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gate"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/status"
+)
+
+// Gate is what the loop needs of a gate between the beacon node and gwat; *gate.Gate is
+// one. No method but Lock waits.
+type Gate interface {
+	// Lock keeps the beacon node's held calls away from gwat until release is called.
+	// It fails only when ctx ends.
+	Lock(ctx context.Context) (release func(), err error)
+	Status() gate.Status
+	// Calls returns the recorded calls with a sequence number above after.
+	Calls(after uint64) []gate.Call
+	// Proved says that gwat has what was absorbed up to a sequence number (S9).
+	Proved(seq uint64)
+	SetView(gate.View)
+}
+
+// gatedNode is a gwat behind a gate: the gate holds the beacon node's calls back from
+// before a ready until its push has ended.
+type gatedNode struct {
+	gwatNode
+	gate Gate
+
+	mu      sync.Mutex
+	release func() // of the gate's lock; nil if it is free
+}
+
+func (n *gatedNode) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+	release, err := n.gate.Lock(ctx)
+	if err != nil {
+		return false, fmt.Errorf("wait for the beacon node's calls to end: %w", err) // nothing was sent
+	}
+	n.keep(release)
+	ok, err := n.gwatNode.HeadSyncReady(ctx, cp)
+	if !ok && !gwatclient.PossiblyDone(err) {
+		n.free()
+	}
+	return ok, err
+}
+
+func (n *gatedNode) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+	defer n.free()
+	return n.gwatNode.HeadSync(ctx, infos)
+}
+
+func (n *gatedNode) keep(release func()) {
+	n.free()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.release = release
+}
+
+// free lets the beacon node's calls through again, once.
+func (n *gatedNode) free() {
+	n.mu.Lock()
+	release := n.release
+	n.release = nil
+	n.mu.Unlock()
+	if release != nil {
+		release()
+	}
+}
+
+// freeGate ends an attempt's hold of the gate, however the attempt ended.
+func (p *Pair) freeGate() {
+	if n, gated := p.gwat.(*gatedNode); gated {
+		n.free()
+	}
+}
+
+// evidence is what the loop knows from the calls that passed the gate.
+type evidence struct {
+	absorbed gate.Absorbed // as the newest poll was asked about them
+	since    uint64        // sequence number of the newest call when the switch began
+	worked   int           // calls of normal work that gwat carried out since
+}
+
+// workCalls is how many of the beacon node's calls gwat must carry out before the pair
+// counts as working (S5).
+const workCalls = 2
+
+// absorbedSpines returns the spines of the calls that the gate answered without gwat
+// and that are not proved yet. The poll reads them.
+func (p *Pair) absorbedSpines() []common.Hash {
+	if p.cfg.Gate == nil {
+		return nil
+	}
+	p.evidence.absorbed = p.cfg.Gate.Status().Absorbed
+	return p.evidence.absorbed.Spines
+}
+
+// proveAbsorbed reports to the gate what gwat was read to have finalized meanwhile (S9).
+func (p *Pair) proveAbsorbed(o *observation) {
+	a := p.evidence.absorbed
+	if p.cfg.Gate == nil || a.Count == 0 {
+		return
+	}
+	for _, spine := range a.Spines {
+		if o.state(spine) != checkpoint.SpineFinal {
+			return
+		}
+	}
+	p.cfg.Gate.Proved(a.LastSeq)
+	p.evidence.absorbed = gate.Absorbed{}
+}
+
+// countCalls counts the calls of normal work since the switch.
+func (p *Pair) countCalls() {
+	if p.cfg.Gate == nil {
+		return
+	}
+	for _, c := range p.cfg.Gate.Calls(p.evidence.since) {
+		p.evidence.since = c.Seq
+		if c.Worked() {
+			p.evidence.worked++
+		}
+	}
+}
+
+// countCallsAnew begins the count when the switch begins.
+func (p *Pair) countCallsAnew() {
+	if p.cfg.Gate != nil {
+		p.evidence.since, p.evidence.worked = p.cfg.Gate.Status().Calls, 0
+	}
+}
+
+// unprovedCalls returns what the gate's evidence still lacks for "working"; "" if
+// nothing. A pair that works already is judged by what was absorbed alone: a quiet
+// slot brings no call.
+func (p *Pair) unprovedCalls() string {
+	if p.cfg.Gate == nil {
+		return ""
+	}
+	if a := p.cfg.Gate.Status().Absorbed; a.Count > 0 {
+		return fmt.Sprintf("gwat to finalize what %d calls named that the gate answered in its place", a.Count)
+	}
+	if p.evidence.worked < workCalls && p.machine.Stage() != fsm.Working {
+		return fmt.Sprintf("gwat to carry out %d more calls of the beacon node through the gate", workCalls-p.evidence.worked)
+	}
+	return ""
+}
+
+// showToGate publishes what the gate's policy needs of a snapshot.
+func (p *Pair) showToGate(s *status.Snapshot) {
+	if p.cfg.Gate == nil {
+		return
+	}
+	v := gate.View{Era: gate.EraHeadSync}
+	if p.spec != nil {
+		v.Spec = *p.spec
+	}
+	switch {
+	case s.Observe, s.Stage == string(fsm.Paused), s.Stage == string(fsm.Halted):
+		v.State = gate.StateHandsOff
+	case s.Stage == string(fsm.Working):
+		v.State = gate.StateWorking
+	}
+	p.cfg.Gate.SetView(v)
+}
