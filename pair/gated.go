@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/pair/guard"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -28,35 +29,35 @@ type Gate interface {
 	SetView(gate.View)
 }
 
-// gatedNode is a gwat behind a gate: the gate holds the beacon node's calls back from
-// before a ready until its push has ended.
-type gatedNode struct {
-	gwatNode
+// gatedCalls are the calls that change a gwat behind a gate: the gate holds the beacon
+// node's calls back from before a ready until its push has ended.
+type gatedCalls struct {
+	guard.Calls
 	gate Gate
 
 	mu      sync.Mutex
 	release func() // of the gate's lock; nil if it is free
 }
 
-func (n *gatedNode) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+func (n *gatedCalls) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
 	release, err := n.gate.Lock(ctx)
 	if err != nil {
 		return false, fmt.Errorf("wait for the beacon node's calls to end: %w", err) // nothing was sent
 	}
 	n.keep(release)
-	ok, err := n.gwatNode.HeadSyncReady(ctx, cp)
+	ok, err := n.Calls.HeadSyncReady(ctx, cp)
 	if !ok && !gwatclient.PossiblyDone(err) {
 		n.free()
 	}
 	return ok, err
 }
 
-func (n *gatedNode) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+func (n *gatedCalls) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
 	defer n.free()
-	return n.gwatNode.HeadSync(ctx, infos)
+	return n.Calls.HeadSync(ctx, infos)
 }
 
-func (n *gatedNode) keep(release func()) {
+func (n *gatedCalls) keep(release func()) {
 	n.free()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -64,7 +65,7 @@ func (n *gatedNode) keep(release func()) {
 }
 
 // free lets the beacon node's calls through again, once.
-func (n *gatedNode) free() {
+func (n *gatedCalls) free() {
 	n.mu.Lock()
 	release := n.release
 	n.release = nil
@@ -76,8 +77,8 @@ func (n *gatedNode) free() {
 
 // freeGate ends an attempt's hold of the gate, however the attempt ended.
 func (p *Pair) freeGate() {
-	if n, gated := p.gwat.(*gatedNode); gated {
-		n.free()
+	if p.gated != nil {
+		p.gated.free()
 	}
 }
 

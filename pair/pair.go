@@ -54,6 +54,7 @@ type Pair struct {
 
 	// owned
 	evidence           evidence
+	gated              *gatedCalls // nil without a gate
 	machine            *fsm.Machine
 	since              time.Time
 	reason             string
@@ -145,20 +146,24 @@ func New(cfg Config) (*Pair, error) {
 		gwat.Close()
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
-	p, err := newPair(cfg, gwat, guard.NewWriter(gwat), beacon, m)
+	calls, gated := guard.Calls(gwat), (*gatedCalls)(nil)
+	if cfg.Gate != nil {
+		gated = &gatedCalls{Calls: gwat, gate: cfg.Gate}
+		calls = gated
+	}
+	p, err := newPair(cfg, gwat, guard.NewWriter(calls), beacon, m)
 	if err != nil {
 		gwat.Close()
 		beacon.Close()
+		return nil, err
 	}
-	return p, err
+	p.gated = gated
+	return p, nil
 }
 
 func newPair(cfg Config, gwat gwatNode, writer guard.Writer, beacon beaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
-	if cfg.Gate != nil {
-		gwat = &gatedNode{gwatNode: gwat, gate: cfg.Gate}
-	}
 	board := &publish.Board{}
 	p := &Pair{
 		cfg: cfg, log: log, gwat: gwat, guard: guard.New(cfg.Observe), writer: writer, beacon: beacon, metrics: m,

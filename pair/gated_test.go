@@ -1,0 +1,153 @@
+package pair
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gate"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/status"
+)
+
+// fakeGate is a gate whose evidence a test sets.
+type fakeGate struct {
+	status gate.Status
+	calls  []gate.Call
+	proved uint64
+	view   gate.View
+	locked int // locks that were not released
+	locks  int
+	refuse error
+}
+
+func (g *fakeGate) Lock(context.Context) (func(), error) {
+	if g.refuse != nil {
+		return nil, g.refuse
+	}
+	g.locks++
+	g.locked++
+	return func() { g.locked-- }, nil
+}
+func (g *fakeGate) Status() gate.Status { return g.status }
+func (g *fakeGate) Calls(after uint64) (out []gate.Call) {
+	for _, c := range g.calls {
+		if c.Seq > after {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+func (g *fakeGate) Proved(seq uint64) {
+	g.proved = seq
+	if g.status.Absorbed.LastSeq <= seq {
+		g.status.Absorbed = gate.Absorbed{}
+	}
+}
+func (g *fakeGate) SetView(v gate.View) { g.view = v }
+
+// fakeCalls answers the calls that change gwat.
+type fakeCalls struct {
+	ready    bool
+	readyErr error
+	sent     int
+}
+
+func (c *fakeCalls) HeadSyncReady(context.Context, checkpoint.ConsensusInfo) (bool, error) {
+	c.sent++
+	return c.ready, c.readyErr
+}
+func (c *fakeCalls) HeadSync(context.Context, []checkpoint.ConsensusInfo) (bool, error) {
+	c.sent++
+	return true, nil
+}
+func (c *fakeCalls) Sync(context.Context, checkpoint.ConsensusInfo) ([]common.Hash, error) {
+	return nil, nil
+}
+
+// The gate is locked from before a ready until its push has ended, and no longer than
+// an attempt: whatever the ready's answer is.
+func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
+	for name, tc := range map[string]struct {
+		calls fakeCalls
+		holds int // after the ready
+	}{
+		"accepted":         {fakeCalls{ready: true}, 1},
+		"refused":          {fakeCalls{}, 0},
+		"not sent":         {fakeCalls{readyErr: gwatclient.ErrDown}, 0},
+		"answer is lost":   {fakeCalls{readyErr: gwatclient.ErrLost}, 1},
+		"unreadable":       {fakeCalls{readyErr: gwatclient.ErrMalformed}, 1},
+		"gwat has a reply": {fakeCalls{readyErr: gwatclient.ErrLocked}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &fakeGate{}
+			n := &gatedCalls{Calls: &tc.calls, gate: g}
+			_, err := n.HeadSyncReady(t.Context(), checkpoint.Genesis())
+			require.ErrorIs(t, err, tc.calls.readyErr)
+			require.Equal(t, tc.holds, g.locked)
+			_, err = n.HeadSync(t.Context(), nil)
+			require.NoError(t, err)
+			require.Zero(t, g.locked)
+			n.free()
+			n.free()
+			require.Zero(t, g.locked, "a lock is released once")
+			require.Equal(t, 1, g.locks)
+		})
+	}
+}
+
+// A ready waits for the gate and is not sent when the wait is ended.
+func TestNoReadyWithoutTheGatesLock(t *testing.T) {
+	calls := &fakeCalls{ready: true}
+	ended := errors.New("ended")
+	n := &gatedCalls{Calls: calls, gate: &fakeGate{refuse: ended}}
+	ok, err := n.HeadSyncReady(t.Context(), checkpoint.Genesis())
+	require.False(t, ok)
+	require.ErrorIs(t, err, ended)
+	require.False(t, gwatclient.PossiblyDone(err))
+	require.Zero(t, calls.sent)
+}
+
+// What was absorbed is reported as proved only when gwat has finalized all of it (S9).
+func TestAbsorbedCallsAreProvedByBlockReads(t *testing.T) {
+	one, two := common.Hash{1}, common.Hash{2}
+	number := uint64(7)
+	final := &gwatclient.Block{Hash: one, Number: &number, Height: 7}
+	open := &gwatclient.Block{Hash: two, Height: 8}
+	g := &fakeGate{status: gate.Status{Absorbed: gate.Absorbed{Count: 2, LastSeq: 9, Spines: []common.Hash{one, two}}}}
+	p := &Pair{cfg: Config{Gate: g}}
+	require.Equal(t, []common.Hash{one, two}, p.absorbedSpines())
+	require.Contains(t, p.unprovedCalls(), "2 calls")
+	p.proveAbsorbed(&observation{blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
+	require.Zero(t, g.proved)
+	open.Number = new(uint64)
+	*open.Number = 8
+	p.proveAbsorbed(&observation{blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
+	require.EqualValues(t, 9, g.proved)
+	require.Empty(t, p.absorbedSpines())
+}
+
+// The view follows the snapshot: a pause and an observer leave everything to the gate.
+func TestTheGateSeesWhatTheLoopKnows(t *testing.T) {
+	g := &fakeGate{}
+	p := &Pair{cfg: Config{Gate: g}, spec: &checkpoint.Spec{SecondsPerSlot: 4, SlotsPerEpoch: 32, CreatorsPerSlot: 4}}
+	for _, tc := range []struct {
+		snapshot status.Snapshot
+		want     gate.State
+	}{
+		{status.Snapshot{Stage: "connecting"}, gate.StateSyncing},
+		{status.Snapshot{Stage: "head_sync"}, gate.StateSyncing},
+		{status.Snapshot{Stage: "working"}, gate.StateWorking},
+		{status.Snapshot{Stage: "paused"}, gate.StateHandsOff},
+		{status.Snapshot{Stage: "halted"}, gate.StateHandsOff},
+		{status.Snapshot{Stage: "working", Observe: true}, gate.StateHandsOff},
+	} {
+		p.showToGate(&tc.snapshot)
+		require.Equal(t, tc.want, g.view.State, tc.snapshot.Stage)
+		require.EqualValues(t, 4, g.view.Spec.SecondsPerSlot)
+	}
+}
