@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"testing"
@@ -393,6 +394,63 @@ func TestHTTPLimit(t *testing.T) {
 			require.ErrorIs(t, err, ErrTooLarge)
 		}
 		c.Close()
+	}
+}
+
+// carrier is an HTTP transport by function.
+type carrier func(*http.Request) (*http.Response, error)
+
+func (f carrier) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestRepeats: which calls are made again over HTTP, and how often.
+func TestRepeats(t *testing.T) {
+	answers := func(body string) func() (*http.Response, error) {
+		return func() (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
+		}
+	}
+	fails := func() (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
+	for name, tt := range map[string]struct {
+		change  bool
+		conn    bool // a connection was there
+		wrote   bool // the request was written to it
+		cancels bool
+		end     func() (*http.Response, error)
+		sends   int
+		want    Fate
+	}{
+		"read, lost":                   {conn: true, wrote: true, end: fails, sends: 2, want: Lost},
+		"read, closed before sent":     {conn: true, end: fails, sends: 2, want: NotSent},
+		"read, no connection":          {end: fails, sends: 1, want: NotSent},
+		"read, unreadable":             {conn: true, wrote: true, end: answers("no"), sends: 1, want: Unreadable},
+		"read, cancelled":              {conn: true, wrote: true, cancels: true, end: fails, sends: 1, want: Lost},
+		"change, lost":                 {change: true, conn: true, wrote: true, end: fails, sends: 1, want: Lost},
+		"change, closed before sent":   {change: true, conn: true, end: fails, sends: 1, want: NotSent},
+		"read, transport without conn": {wrote: true, end: fails, sends: 2, want: Lost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			sends := 0
+			c := New(Config{Endpoint: at(t, "http://gwat"), MaxBody: 100, Repeatable: !tt.change, Transport: carrier(func(r *http.Request) (*http.Response, error) {
+				sends++
+				trace := httptrace.ContextClientTrace(r.Context())
+				if tt.conn {
+					trace.GotConn(httptrace.GotConnInfo{})
+				}
+				if tt.wrote {
+					trace.WroteHeaders()
+				}
+				if tt.cancels {
+					cancel()
+				}
+				return tt.end()
+			})})
+			defer c.Close()
+			_, err := c.Call(ctx, "a")
+			require.Equal(t, tt.want, fate(t, err))
+			require.Equal(t, tt.sends, sends)
+		})
 	}
 }
 

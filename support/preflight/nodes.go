@@ -57,7 +57,12 @@ func (c *checker) gwatNode(ctx context.Context) []Finding {
 		return append(out, failed(exit.Unreachable, "start gwat with the dag API on this endpoint (--http.api or --ws.api), or use its IPC socket",
 			"%s does not serve the dag namespace", at))
 	}
-	return append(out, ok("the dag namespace is served"))
+	out = append(out, ok("the dag namespace is served"))
+	// Some providers refuse batches, by which every head sync reads its blocks.
+	if err := c.gwat.ProbeBatch(ctx); err != nil {
+		return append(out, failed(codeOfNode(err), "let --gwat.endpoint name gwat itself, or ask whoever runs what stands before it to pass batches on", "%s: %v", at, err))
+	}
+	return append(out, ok("batches are answered"))
 }
 
 func (c *checker) beaconNode(ctx context.Context) []Finding {

@@ -8,8 +8,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,6 +74,34 @@ func TestRunOnASimulatedPair(t *testing.T) {
 	require.Equal(t, exit.Unreachable, exit.Of(err))
 	require.EqualError(t, err, "1 check failed: gwat; its line above says what to do")
 	require.Contains(t, out.String(), "\nfail  gwat      ws://127.0.0.1:1: ")
+}
+
+// A provider that refuses batches is named, with its own words.
+func TestBatchesAreRefused(t *testing.T) {
+	pair, err := simnet.Start(t.Context(), simnet.Options{World: world.Config{GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pair.Close()) })
+	target, err := url.Parse(pair.GwatURL)
+	require.NoError(t, err)
+	pass := httputil.NewSingleHostReverseProxy(target)
+	for _, status := range []int{http.StatusOK, http.StatusBadRequest} {
+		provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				pass.ServeHTTP(w, r)
+				return
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch requests are not supported on this plan"}}`)
+		}))
+		findings := found(t, loaded(t, map[string]string{"gwat.endpoint": provider.URL, "beacon.endpoint": pair.BeaconURL}))
+		provider.Close()
+		last := findings["gwat"][len(findings["gwat"])-1]
+		require.Equal(t, Fail, last.Level)
+		require.Contains(t, last.Text, "the endpoint refuses batches: batch requests are not supported on this plan")
+		require.Equal(t, exit.Unreachable, last.Code)
+	}
 }
 
 func TestASecretThatIsNotThere(t *testing.T) {
