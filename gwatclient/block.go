@@ -27,10 +27,10 @@ type Block struct {
 	Parents []common.Hash
 }
 
-// Final tells that the block is finalized.
+// Final reports whether the block is finalized.
 func (b *Block) Final() bool { return b.Number != nil }
 
-// IsSpine tells that the block is finalized with its number equal to its height.
+// IsSpine reports whether the block is finalized with its number equal to its height.
 func (b *Block) IsSpine() bool { return b.Number != nil && *b.Number == b.Height }
 
 // Latest is the last finalized block (eth_getBlockByNumber latest).
@@ -71,7 +71,7 @@ func (c *Client) BlocksByHash(ctx context.Context, list []common.Hash) ([]*Block
 		func(i int, raw json.RawMessage) (*Block, error) { return decodeBlockOf(method, raw, list[i]) })
 }
 
-// BlocksByNumber gives the finalized blocks from and to included, as
+// BlocksByNumber returns the finalized blocks numbered from to to, both included, as
 // BlocksByHash does; nil where the node has none.
 func (c *Client) BlocksByNumber(ctx context.Context, from, to uint64) ([]*Block, error) {
 	const method = "eth_getBlockByNumber"
@@ -134,7 +134,7 @@ func decodeBlockOf(method string, raw json.RawMessage, hash common.Hash) (*Block
 	return block, nil
 }
 
-// decodeBlock gives nil for null.
+// decodeBlock returns nil for null.
 func decodeBlock(method string, raw json.RawMessage) (*Block, error) {
 	var in *struct {
 		Hash    *common.Hash    `json:"hash"`
@@ -150,7 +150,7 @@ func decodeBlock(method string, raw json.RawMessage) (*Block, error) {
 		return nil, nil
 	}
 	if in.Hash == nil || in.Height == nil || in.Slot == nil || in.Parents == nil {
-		return nil, malformed(method, "block without hash, height, slot or parentHashes: not a gwat of this generation?")
+		return nil, malformed(method, "block without hash, height, slot or parentHashes: not a gwat of this era?")
 	}
 	block := &Block{
 		Hash:    *in.Hash,

@@ -34,9 +34,8 @@ type Config struct {
 	// WroteHeaders once the node may have the request: only what failed before that
 	// counts as not sent.
 	Transport http.RoundTripper
-	// Observe is told of each call when it has ended: its method, how long it took,
-	// and the error it gave; a batch is one call, and an error inside of a result is
-	// none here. nil is nobody.
+	// Observe, if it is not nil, is called at the end of each call with its method, its
+	// duration and its error. A batch is one call; an error inside a result is not one here.
 	Observe func(method string, took time.Duration, err error)
 	// Tap, if it is not nil, gets every call with its answer, from the goroutine
 	// of its caller; it must not keep the caller waiting.

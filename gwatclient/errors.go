@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
-// What gwat answered, word for word, as recorded; told by errors.Is.
+// What gwat answered, word for word, as recorded; for errors.Is.
 var (
 	ErrLocked        = errors.New("procedure is locked")        // RetryLater: a sync runs or the head lock is held
 	ErrNotReady      = errors.New("not ready")                  // Abort: headSync without a live ready
@@ -20,7 +20,7 @@ var (
 	ErrNotFinalized  = errors.New("checkpoint not finalized")   // RetryLater
 	ErrBadNumber     = errors.New("checkpoint bad number")      // Abort: finalized, but no spine
 	ErrStateNotFound = errors.New("checkpoint state not found") // RetryLater
-	// ErrSpineNotFound tells that gwat's DAG sync is not done: RetryLater.
+	// ErrSpineNotFound: gwat's DAG sync is not done: RetryLater.
 	ErrSpineNotFound = errors.New("spine not found")
 	// ErrSynchronization is result.error "synchronization": RetryLater.
 	ErrSynchronization = errors.New("synchronization")
@@ -29,12 +29,12 @@ var (
 	ErrBusy            = errors.New("busy")                             // RetryLater
 )
 
-// What else can come of a call; told by errors.Is.
+// The other errors of calls; for errors.Is.
 var (
 	// ErrResult is any other text in result.error: RetryLater.
 	ErrResult = errors.New("error in the result")
 	// ErrMethod (-32601): the endpoint does not serve the method: NeedsHuman.
-	ErrMethod = errors.New("method not served by the endpoint (is its API enabled there, and is it a gwat of this generation?)")
+	ErrMethod = errors.New("method not served by the endpoint (is its API enabled there, and is it a gwat of this era?)")
 	// ErrInvalidParams (-32602): gwat cannot read the parameters: Abort.
 	ErrInvalidParams = errors.New("parameters refused")
 	// ErrRPC is any other JSON-RPC error, a crash of the handler included: RetryLater.
@@ -46,7 +46,7 @@ var (
 	ErrSecret = errors.New("no JWT secret")
 	// ErrBatchRefused: the endpoint answers a batch by a single error: NeedsHuman; also ErrMalformed.
 	ErrBatchRefused = errors.New("the endpoint refuses batches")
-	// ErrHTTPStatus is any other HTTP status but success, as of a proxy: RetryLater.
+	// ErrHTTPStatus is any other HTTP status but success, such as a proxy's: RetryLater.
 	ErrHTTPStatus = errors.New("unexpected HTTP status")
 	// ErrDown: nothing was sent, the node cannot be reached: RetryLater.
 	ErrDown = errors.New("node not reachable")
@@ -56,9 +56,9 @@ var (
 	ErrMalformed = errors.New("malformed answer")
 )
 
-// PossiblyDone tells of the error of a state-changing call that it does not
-// rule out that gwat did it or still will: no answer came, an unreadable one, or
-// one of a proxy in between.
+// PossiblyDone reports whether gwat may have carried out a state-changing call that
+// returned err, or may still do so: no answer came, an unreadable one, or one of a
+// proxy in between.
 func PossiblyDone(err error) bool {
 	return errors.Is(err, ErrLost) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrHTTPStatus)
 }
@@ -79,7 +79,7 @@ var kindByText = []struct{ sentinel, kind error }{
 	{ErrBusy, failure.RetryLater},
 }
 
-// Codes of JSON-RPC 2.0, and the one that go-ethereum's server gives when its
+// Codes of JSON-RPC 2.0, and the one that go-ethereum's server returns when its
 // own write timeout ends a call that goes on inside.
 const (
 	codeInvalidRequest = -32600
@@ -103,7 +103,7 @@ func malformed(method, format string, args ...any) error {
 	return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrMalformed, failure.Bounded(fmt.Errorf(format, args...)))
 }
 
-// classify gives the error of a call its sentinel and kind.
+// classify wraps the error of a call in its sentinel and kind.
 func classify(method string, err error) error {
 	var answered *jsonrpc.Error
 	var status *jsonrpc.StatusError

@@ -149,7 +149,7 @@ func (f inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
 // fuzzedBody is well over what the fuzzer makes, and small enough to be met by seeds.
 const fuzzedBody = 1 << 20
 
-// clientOver gives a client over a node in memory.
+// clientOver returns a client over a node in memory.
 func clientOver(t *testing.T, node inMemory) *Client {
 	c, err := New(Config{Endpoint: "http://fuzz", Timeout: time.Minute, MaxBody: fuzzedBody, Transport: node})
 	require.NoError(t, err)
@@ -163,7 +163,7 @@ const (
 	asError  = 1
 )
 
-// FuzzGwatAnswer gives every typed call a result, an error or a whole HTTP body
+// FuzzGwatAnswer answers every typed call with a result, an error or a whole HTTP body
 // of any form.
 func FuzzGwatAnswer(f *testing.F) {
 	for _, one := range loadRecorded(f) {
@@ -202,7 +202,7 @@ func FuzzGwatAnswer(f *testing.F) {
 	})
 }
 
-// FuzzGwatStream gives a call over a stream (IPC) any bytes for an answer, in two
+// FuzzGwatStream answers a call over a stream (IPC) with any bytes, in two
 // parts, and then the end of the connection.
 func FuzzGwatStream(f *testing.F) {
 	const good = `{"jsonrpc":"2.0","id":1,"result":"0x5"}`

@@ -19,8 +19,8 @@ func (c *Client) HeadSyncReady(ctx context.Context, info checkpoint.ConsensusInf
 	return boolAnswer(method)(c.change(ctx, method, info))
 }
 
-// HeadSync pushes the entries that follow the checkpoint (dag_headSync). What
-// was said of HeadSyncReady holds. True does not prove that they were applied.
+// HeadSync pushes the entries that follow the checkpoint (dag_headSync). The
+// errors are those of HeadSyncReady. True does not prove that they were applied.
 func (c *Client) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
 	const method = "dag_headSync"
 	return boolAnswer(method)(c.change(ctx, method, encodeInfos(infos)))
@@ -56,7 +56,7 @@ type SlotInfo struct {
 	SlotsPerEpoch  uint64 `json:"slotsPerEpoch"`
 }
 
-// SyncSlotInfo tells gwat the beacon's clock (dag_syncSlotInfo); false means
+// SyncSlotInfo sends gwat the beacon's clock (dag_syncSlotInfo); false means
 // that gwat's own differs, so that the two do not belong together.
 func (c *Client) SyncSlotInfo(ctx context.Context, info SlotInfo) (bool, error) {
 	const method = "dag_syncSlotInfo"
@@ -94,7 +94,7 @@ func (c *Client) Finalize(ctx context.Context, spines []common.Hash) error {
 	return err
 }
 
-// hashes never gives null, which gwat would read as a missing argument.
+// hashes never returns null, which gwat would read as a missing argument.
 func hashes(list []common.Hash) []common.Hash {
 	if list == nil {
 		return []common.Hash{}

@@ -91,7 +91,7 @@ type ipcServer struct {
 	wg       sync.WaitGroup
 }
 
-// serveIPC gives every connection to handle.
+// serveIPC passes every connection to handle.
 func serveIPC(t *testing.T, path string, handle func(net.Conn)) *ipcServer {
 	t.Helper()
 	listener, err := net.Listen("unix", path)
@@ -151,13 +151,13 @@ func rawIPC(script func([]byte) []byte) func(net.Conn) {
 // transports are the endpoints a scripted node is served on.
 var transports = []string{"http", "ws", "ipc"}
 
-// serve runs a scripted node and gives a client of it.
+// serve runs a scripted node and returns a client of it.
 func serve(t *testing.T, transport string, cfg Config, script func(request) []byte) *Client {
 	t.Helper()
 	return serveRaw(t, transport, cfg, func(raw []byte) []byte { return respond(raw, script) })
 }
 
-// serveRaw runs a node that answers whole messages and gives a client of it.
+// serveRaw runs a node that answers whole messages and returns a client of it.
 func serveRaw(t *testing.T, transport string, cfg Config, script func([]byte) []byte) *Client {
 	t.Helper()
 	switch transport {
@@ -172,7 +172,7 @@ func serveRaw(t *testing.T, transport string, cfg Config, script func([]byte) []
 	return newClient(t, cfg)
 }
 
-// serveHTTP runs handler and gives a client of it.
+// serveHTTP runs handler and returns a client of it.
 func serveHTTP(t *testing.T, cfg Config, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)

@@ -49,7 +49,7 @@ func loadRecorded(t testing.TB) []recorded {
 	return all
 }
 
-// wantErrors gives sentinel and kind of each error named in the recordings.
+// wantErrors holds sentinel and kind of each error named in the recordings.
 var wantErrors = map[string]struct{ sentinel, kind error }{
 	"ErrLocked":          {ErrLocked, failure.RetryLater},
 	"ErrNotReady":        {ErrNotReady, failure.Abort},
