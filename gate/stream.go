@@ -75,14 +75,13 @@ func (m ipcMessage) Read(p []byte) (int, error) {
 	if s.scan.done {
 		return 0, io.EOF
 	}
-	ready, err := s.r.Peek(1)
-	if err != nil {
+	if _, err := s.r.Peek(1); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return 0, err
 	}
-	ready, _ = s.r.Peek(min(s.r.Buffered(), len(p)))
+	ready, _ := s.r.Peek(min(s.r.Buffered(), len(p)))
 	n := len(ready)
 	if !s.scan.foreign {
 		if n = s.scan.scan(ready); s.scan.foreign {

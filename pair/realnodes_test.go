@@ -79,10 +79,7 @@ func TestNumberUnderTheLockIsUnknown(t *testing.T) {
 }
 
 // lockedGwat holds its lock: dag_syncSlotInfo is answered never.
-type lockedGwat struct {
-	gwatNode
-	stage gwatclient.Stage
-}
+type lockedGwat struct{ gwatNode }
 
 func (g lockedGwat) ChainID(context.Context) (uint64, error) { return 1, nil }
 func (g lockedGwat) SyncSlotInfo(ctx context.Context, _ gwatclient.SlotInfo) (bool, error) {
