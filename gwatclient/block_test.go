@@ -114,6 +114,8 @@ func TestBlockAnswersThatContradict(t *testing.T) {
 	require.ErrorIs(t, err, ErrMalformed)
 	_, err = client.BlocksByNumber(t.Context(), 6, 5)
 	require.ErrorContains(t, err, "no range")
+	_, err = client.BlocksByNumber(t.Context(), 1, 1+maxBlockRange)
+	require.ErrorContains(t, err, "no range")
 	_, err = client.BlocksByNumber(t.Context(), 0, ^uint64(0))
 	require.ErrorContains(t, err, "no range")
 	_, err = serve(t, "http", Config{}, result("null")).Latest(t.Context())

@@ -113,6 +113,8 @@ func TestCoordinatedFaults(t *testing.T) {
 		`{"lfSpine":"0x12"}`:                  "dag_coordinatedState",
 		`{"error":null,"cpEpoch":4}`:          "dag_coordinatedState",
 		`true`:                                "eth_syncing",
+		`{"finalizedSlot":1}x`:                "eth_syncing",
+		`[5]`:                                 "eth_syncing",
 		`{"stage":"head","currentBlock":"0"}`: "eth_syncing",
 		`{"error":null,"lfSpine":null}x`:      "dag_finalize",
 		`false`:                               "dag_validateFinalization",
@@ -124,8 +126,9 @@ func TestCoordinatedFaults(t *testing.T) {
 			c := serve(t, "http", Config{}, func(r request) []byte {
 				return []byte(`{"jsonrpc":"2.0","id":` + string(r.ID) + `,"result":` + result + `}`)
 			})
-			_, err := coordinatedCall(t, c, recorded{Method: call})
+			value, err := coordinatedCall(t, c, recorded{Method: call})
 			require.ErrorIs(t, err, ErrMalformed)
+			require.NotEqual(t, "syncing true", value)
 			require.False(t, errors.Is(err, ErrNullState))
 		})
 	}
