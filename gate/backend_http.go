@@ -113,6 +113,9 @@ func forwarded(h http.Header) http.Header {
 	for _, name := range hopByHop {
 		delete(out, name)
 	}
+	// gwat would compress what the gate has to read, and between neighbours that
+	// gains nothing.
+	delete(out, "Accept-Encoding")
 	if _, ok := out["User-Agent"]; !ok {
 		out["User-Agent"] = nil // or the library names itself
 	}

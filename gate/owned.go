@@ -111,7 +111,7 @@ func (g *Gate) holdCall(ctx context.Context, rec *records, i int, id string, x e
 	}
 	rec.calls[i].Lasting = lasting
 	rec.end(i, OutcomeAbsorbed, why)
-	g.cfg.Log.WithField("tries", tries).WithField("why", why).Warn("a dag_finalize was answered without gwat")
+	g.cfg.Log.Warnf("A dag_finalize was answered without gwat after %d tries: %s", tries, why)
 	return &plain{body: absorbedAnswer(id)}
 }
 

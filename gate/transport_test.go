@@ -2,12 +2,14 @@ package gate
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -286,6 +288,35 @@ func TestHTTPIsTransparent(t *testing.T) {
 		require.Equal(t, want, status)
 		require.Contains(t, "no such token elsewhere", answer)
 	}
+}
+
+// A gwat that compresses for callers that take it, as real ones do, is asked not to:
+// what a call came to must be readable, and a held one must not be asked again.
+func TestCompressingGwat(t *testing.T) {
+	var calls int
+	gwat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		raw, _ := io.ReadAll(r.Body)
+		if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			_, _ = io.WriteString(w, result(string(raw), finalized))
+			return
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, result(string(raw), finalized))
+		_ = z.Close()
+	}))
+	defer gwat.Close()
+	g := startGate(t, gwat.URL, headSync)
+	c := dialGate(t, g, "http") // Go's client takes gzip
+	for i, raw := range []string{finalize(1), `{"jsonrpc":"2.0","id":2,"method":"dag_sync","params":[]}`} {
+		_, answer, err := c.call(raw)
+		require.NoError(t, err)
+		require.Equal(t, result(raw, finalized), answer)
+		waitFor(t, "a record", func() bool { return len(g.Calls(0)) == i+1 })
+		require.True(t, g.Calls(0)[i].Worked())
+	}
+	require.Equal(t, 2, calls)
 }
 
 // A caller that hangs up frees what it held at gwat.

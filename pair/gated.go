@@ -159,9 +159,9 @@ func (p *Pair) showToGate(s *status.Snapshot) {
 	if p.cfg.Gate == nil {
 		return
 	}
-	v := gate.View{Era: gate.EraHeadSync}
-	if p.spec != nil {
-		v.Spec = *p.spec
+	v := gate.View{}
+	if p.spec != nil { // before that this loop does not know whether the pair is of its era
+		v.Era, v.Spec = gate.EraHeadSync, *p.spec
 	}
 	switch {
 	case s.Observe, s.Stage == string(fsm.Paused), s.Stage == string(fsm.Halted):

@@ -4,6 +4,7 @@ package test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,33 @@ func TestKillInEveryStage(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A beacon node with its built-in driver comes to normal work through the gate, also
+// when each process in turn is killed at work.
+func TestDriverThroughTheGate(t *testing.T) {
+	tr := newTrio(t, overHTTP, false)
+	gate := freeAddress(t)
+	for i, arg := range tr.beacon.args {
+		if strings.HasPrefix(arg, "--gwat=") {
+			tr.beacon.args[i] = "--gwat=http://" + gate
+		}
+	}
+	tr.beacon.args = append(tr.beacon.args, "--driver")
+	tr.syncd.args = append(tr.syncd.args, "--gate.listen="+gate)
+	tr.syncd.start()
+	tr.gwat.start()
+	tr.beacon.start()
+	tr.reaches("working")
+	for _, p := range []*process{tr.gwat, tr.beacon, tr.syncd} {
+		p.kill()
+		if p != tr.syncd {
+			tr.reaches("connecting")
+		}
+		p.start()
+		tr.reaches("working")
+	}
+	tr.requireSafe()
 }
 
 // Each process is stopped in each stage, holding its sockets open and saying
