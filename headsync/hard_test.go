@@ -65,6 +65,22 @@ func TestTakeoverWithASpineMissingOnTheWay(t *testing.T) {
 	})
 }
 
+// A ready that ran out while the attempt opened is not pushed on: another driver may
+// have taken the lock since (S1).
+func TestTakeoverOfAReadyThatRanOutPushesNothing(t *testing.T) {
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{Lock: 5 * time.Second})
+		a := r.attempt()
+		a.Takeover = r.accepted(r.justified())
+		r.ledger.SetPending(*a.Takeover)
+		time.Sleep(6 * time.Second) // of the fake clock
+		_, err := r.run(a)
+		require.ErrorIs(t, err, headsync.ErrBusy)
+		require.Zero(t, r.calls("dag_headSync"))
+		require.Nil(t, r.ledger.pending, "the next attempt asks for its own ready")
+	})
+}
+
 func TestTakeoverWithNothingToPushGivesTheLockBack(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, func(c *world.Config) { c.MissRate, c.QuietRate = 0, 0 }, gwatsim.Config{StartSlot: 95})

@@ -97,10 +97,13 @@ func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration
 	if err != nil {
 		return 0, 0, nil, errors.Join(err, a.release(ctx)) // of a ready taken over
 	}
-	if a.Takeover == nil {
-		if err := a.ready(ctx, push); err != nil {
-			return 0, 0, nil, err
-		}
+	if a.Takeover != nil {
+		err = a.stillInForce(ctx)
+	} else {
+		err = a.ready(ctx, push)
+	}
+	if err != nil {
+		return 0, 0, nil, err
 	}
 	took, push, err := a.push(ctx, push)
 	if err != nil && len(push) == 0 {
@@ -130,6 +133,28 @@ func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, erro
 	n := a.pos.Advance(entries, view, a.Refused)
 	a.next += n
 	return entries[n:], nil
+}
+
+// stillInForce asks gwat whether the ready that is taken over holds yet: opening and
+// proving may have outlasted its lock, and another driver may hold it by now (S1).
+func (a *Attempt) stillInForce(ctx context.Context) error {
+	sync, err := a.Gwat.Syncing(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("read eth_syncing: %w", err), a.release(ctx))
+	}
+	if sync.Stage == gwatclient.StageHead {
+		latest, err := a.Gwat.Latest(ctx)
+		if err != nil {
+			return errors.Join(fmt.Errorf("read gwat's last finalized block: %w", err), a.release(ctx))
+		}
+		if latest.Hash == a.Takeover.Spine {
+			return nil
+		}
+	}
+	slot := a.Takeover.Slot
+	a.Takeover, a.inForce = nil, nil
+	a.Ledger.ClearPending()
+	return fmt.Errorf("%w: the ready at slot %d, which was to be taken over, holds no longer", ErrBusy, slot)
 }
 
 // ready asks gwat to stand at the position's checkpoint.

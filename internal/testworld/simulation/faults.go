@@ -18,6 +18,7 @@ type fault struct {
 	stage  string // "" for at
 	visit  int    // which time the stage is entered
 	events int
+	way    int // or when gwat has so many percent of what it lacks at the start; 0 for the others
 	lasts  time.Duration
 
 	left    int // of events
@@ -32,6 +33,9 @@ func (f *fault) String() string {
 	when := "at " + f.at.Round(time.Millisecond).String()
 	if f.stage != "" {
 		when = fmt.Sprintf("%d await points after %s was entered (%d.)", f.events, f.stage, f.visit)
+	}
+	if f.way > 0 {
+		when = fmt.Sprintf("when gwat has %d%% of the way", f.way)
 	}
 	return fmt.Sprintf("%d: %s %s for %s", f.number, f.kind.name, when, f.lasts.Round(time.Millisecond))
 }
@@ -104,6 +108,27 @@ func (r *run) entered(stage string) {
 	}
 }
 
+// wayDone begins the faults that wait for gwat to have so much of the way.
+func (r *run) wayDone(number uint64) {
+	if r.from == 0 {
+		r.from = number
+	}
+	head := r.chainHead()
+	if len(head.Finalization) == 0 || number <= r.from {
+		return
+	}
+	to, ok := r.plan.chain.DAGBlock(head.Finalization[len(head.Finalization)-1])
+	if !ok || to.Height <= r.from {
+		return
+	}
+	for _, f := range r.plan.Faults {
+		if f.way > 0 && !f.armed && 100*(number-r.from) >= uint64(f.way)*(to.Height-r.from) {
+			f.armed = true
+			r.sched.at(r.now()+offBeat, digest("fault"), func() { r.beginFault(f) })
+		}
+	}
+}
+
 // awaits counts an await point, where syncd waits for the world: a call that is on its
 // way, or a commit. s is the step that will end the waiting.
 func (r *run) awaits(s *step) {
@@ -112,7 +137,7 @@ func (r *run) awaits(s *step) {
 		r.crashSoon(s)
 	}
 	for _, f := range r.plan.Faults {
-		if !f.armed || f.begun {
+		if !f.armed || f.begun || f.way > 0 {
 			continue
 		}
 		if f.left--; f.left < 0 {

@@ -121,4 +121,7 @@ func (r *run) look() {
 		}
 	}
 	r.samples = append(r.samples, now)
+	if now.up && now.home {
+		r.wayDone(now.number)
+	}
 }

@@ -108,6 +108,9 @@ func NewPlan(seed uint64) *Plan {
 	p.planLength(newSeededRand(digest("length"), seed))
 	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	count := pick(d, 1, 2, 3, 4, 5, 6, 8)
+	if p.deep() {
+		count = 0
+	}
 	for i := range count {
 		p.Faults = append(p.Faults, newFault(newSeededRand(digest("fault"), seed, uint64(i)), p))
 	}
@@ -116,6 +119,9 @@ func NewPlan(seed uint64) *Plan {
 	}
 	return p
 }
+
+// deep reports whether the plan is one of planDeep, whose fault stands alone.
+func (p *Plan) deep() bool { return len(p.Faults) > 0 && p.Faults[0].way > 0 }
 
 func (p *Plan) planDaemon(d *seededRand) {
 	ms := time.Millisecond

@@ -9,6 +9,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
@@ -20,6 +21,8 @@ const (
 	longWorlds = 4      // networks of each length; making one of the longest takes a second
 	longShare  = 3      // percent of the seeds
 	farShare   = 12     // percent of the others
+	deepChain  = 4000   // slots
+	deepShare  = 25     // percent of the long ones: see planDeep
 )
 
 // lengths are those that long chains have, with how often each comes in a hundred.
@@ -65,9 +68,33 @@ func (p *Plan) planLength(d *seededRand) {
 		g.StartSlot = checkpoint + primitives.Slot(d.between(1, int(wall-checkpoint)-1))
 	}
 	p.beacon.SyncSpeed = float64(slots / 8) // also of a restart, which goes back to the checkpoint
+	if d.chance(deepShare) {
+		p.planDeep(d)
+	}
 	if p.from > 0 {
 		p.from = wall - primitives.Slot(d.between(1, slots/4))
 	}
+}
+
+// planDeep ends syncd, or takes an answer from it, in the middle of a long push to a gwat
+// that is far away: proving again what gwat has then outlasts a slot.
+func (p *Plan) planDeep(d *seededRand) {
+	p.chain = longWorld(d.upTo(longWorlds), deepChain)
+	p.beacon.SyncSpeed = deepChain / 8
+	wall := p.wall()
+	p.far, p.polite, p.pair.Observe, p.pair.PushFromCheckpoint = 150*time.Millisecond, true, false, false
+	p.pair.CallTimeout = max(p.pair.CallTimeout, 10*p.hop())
+	p.pair.SegmentBytes, p.pair.SegmentTime = 0, 0
+	p.pair.PushTimeout = 9 * time.Second
+	p.pair.LockTime = p.pair.PushTimeout + pick(d, 3*time.Second, 8*time.Second)
+	p.from, p.driver = 0, beaconsim.DriverOff
+	checkpoint := p.checkpointSlot(p.chain.HeadAt(wall))
+	p.gwat.StartSlot = checkpoint + 40
+	p.gwat.EntryCost = 20 * time.Second / time.Duration(wall-checkpoint)
+	f := lostCall(d)
+	f.stage, f.way = "", d.between(50, 80)
+	p.Faults = []*fault{f}
+	p.quiet = max(p.quiet, 100*time.Second+offBeat) // collecting alone takes a part of it
 }
 
 // planFar puts the nodes far away, and has a call lose its answer in most such plans.

@@ -74,6 +74,7 @@ type run struct {
 	questions      []*asked
 	competitorActs []time.Duration
 	progress       progress
+	from           uint64        // number that gwat began at
 	stuck          string        // how progress ended; "" if it did not
 	working        time.Duration // since when syncd says so after all was healed; never if not
 
@@ -127,7 +128,7 @@ func (r *run) play() {
 	r.sched.at(2*time.Millisecond+571, 0, func() { r.startBeacon(r.plan.from, r.plan.driver) })
 	r.sched.at(3*time.Millisecond+797, 0, r.startSyncd)
 	for _, f := range r.plan.Faults {
-		if f.stage == "" {
+		if f.stage == "" && f.way == 0 {
 			r.sched.at(f.at, digest("fault"), func() { r.beginFault(f) })
 		}
 	}

@@ -160,6 +160,11 @@ var mutants = []mutant{
 		},
 	},
 	{
+		Name: "pending_waits_for_idle", What: "a call without an answer is resolved by a poll only while no attempt runs",
+		Rules: []string{"liveness", "progress"},
+		Edits: []edit{{"pair/act.go", "\tif left == nil {\n\t\treturn\n\t}\n\tswitch state, why", "\tif left == nil || p.worker != nil {\n\t\treturn\n\t}\n\tswitch state, why"}},
+	},
+	{
 		Name: "no_second_attempt", What: "a failed attempt is not tried again",
 		Rules: []string{"liveness"},
 		Edits: []edit{{"pair/act.go", "!p.idle(seen) && p.isDue(", "p.attempts == 0 && p.isDue("}},
