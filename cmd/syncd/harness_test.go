@@ -140,14 +140,35 @@ func startNodes(t *testing.T) *fakeNodes {
 }
 
 func (f *fakeNodes) serveGwat(w http.ResponseWriter, r *http.Request) {
-	var req struct {
-		ID     json.RawMessage `json:"id"`
-		Method string          `json:"method"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+	var raw json.RawMessage
+	if err := json.NewDecoder(r.Body).Decode(&raw); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	w.Header().Set("Content-Type", "application/json")
+	var batch []rpcRequest
+	if json.Unmarshal(raw, &batch) == nil {
+		answers := make([]map[string]any, len(batch))
+		for i, req := range batch {
+			answers[i] = f.answerGwat(req)
+		}
+		_ = json.NewEncoder(w).Encode(answers)
+		return
+	}
+	var req rpcRequest
+	if err := json.Unmarshal(raw, &req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(f.answerGwat(req))
+}
+
+type rpcRequest struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+}
+
+func (f *fakeNodes) answerGwat(req rpcRequest) map[string]any {
 	f.mu.Lock()
 	f.asked = append(f.asked, req.Method)
 	f.mu.Unlock()
@@ -157,6 +178,5 @@ func (f *fakeNodes) serveGwat(w http.ResponseWriter, r *http.Request) {
 	} else {
 		res["error"] = map[string]any{"code": -32601, "message": "the method " + req.Method + " does not exist/is not available"}
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(res)
+	return res
 }

@@ -21,7 +21,9 @@ func TestHealthcheckAsksWhetherSyncdLives(t *testing.T) {
 	require.Contains(t, image, `CMD ["/syncd", "healthcheck"]`)
 
 	listen := freeAddress(t)
-	_, _, stop := background(t, runArgs(t, listen)...) // its nodes are not there
+	_, log, stop := background(t, runArgs(t, listen)...) // its nodes are not there
+	// The command line's library has globals: one command is parsed at a time.
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "syncd starts") }, edgeWait, 1e7)
 	defer http.DefaultClient.CloseIdleConnections()
 	_, port, _ := strings.Cut(listen, ":")
 	for _, env := range [][]string{
