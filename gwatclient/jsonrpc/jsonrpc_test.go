@@ -483,6 +483,38 @@ func TestCredentials(t *testing.T) {
 	require.ElementsMatch(t, []string{"me:secret /x?k=v application/json", "me:secret /x?k=v websocket"}, seen)
 }
 
+// TestOneDialForAll: callers that come while one dials wait for its connection.
+func TestOneDialForAll(t *testing.T) {
+	dials, dialling, goOn := 0, make(chan struct{}), make(chan struct{})
+	near, far := net.Pipe()
+	defer far.Close()
+	c := New(Config{Endpoint: at(t, "g.ipc"), Timeout: time.Minute, MaxBody: 1 << 10, Dial: func(context.Context) (net.Conn, error) {
+		dials++ // one at a time, or the race detector speaks
+		close(dialling)
+		<-goOn
+		return near, nil
+	}})
+	defer c.Close()
+	one := start(func() (json.RawMessage, error) { return c.Call(t.Context(), "a") })
+	<-dialling
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := c.Call(short, "a")
+	require.Equal(t, NotSent, fate(t, err))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	two := start(func() (json.RawMessage, error) { return c.Call(t.Context(), "a") })
+	close(goOn)
+	for range 2 {
+		var req struct{ ID uint64 }
+		require.NoError(t, json.NewDecoder(far).Decode(&req))
+		_, err := fmt.Fprintf(far, `{"id":%d,"result":1}`, req.ID)
+		require.NoError(t, err)
+	}
+	must(t, one)
+	must(t, two)
+	require.Equal(t, 1, dials)
+}
+
 func TestCloseEndsEverything(t *testing.T) {
 	c, node := overIPC(t, 1<<10)
 	one := start(func() (json.RawMessage, error) { return c.Call(t.Context(), "a") })

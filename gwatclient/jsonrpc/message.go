@@ -69,7 +69,7 @@ func decode(message []byte) (reply, error) {
 // index returns which call of req the response answers, -1 for none.
 func (req request) index(r response) int {
 	id, err := strconv.ParseUint(string(r.ID), 10, 64)
-	if err != nil || id < req.first || id-req.first >= uint64(req.count) {
+	if err != nil || id-req.first >= uint64(req.count) { // below first it wraps around
 		return -1
 	}
 	return int(id - req.first)
