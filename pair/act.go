@@ -225,6 +225,7 @@ func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 
 func (p *Pair) startAttempt(ctx context.Context) {
 	p.attempts++
+	p.beginAttempt()
 	a := p.attempt(p.guard.Permit())
 	if p.takeover {
 		a.Takeover = p.ledger.Takeable()
@@ -304,6 +305,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 	}
 	p.metrics.ended(r.err, r.Synced)
 	if r.err == nil {
+		p.settleAbsorbed()
 		p.pushFromCheckpoint, p.below = false, nil
 	}
 	p.countFailed(r.err)

@@ -87,6 +87,7 @@ type evidence struct {
 	absorbed gate.Absorbed // as the newest poll was asked about them
 	since    uint64        // sequence number of the newest call when the switch began
 	worked   int           // calls of normal work that gwat carried out since
+	attempt  uint64        // sequence number of the last absorbed call when the attempt began
 }
 
 // workCalls is how many of the beacon node's calls gwat must carry out before the pair
@@ -118,6 +119,22 @@ func (p *Pair) proveAbsorbed(o *observation) {
 	p.evidence.absorbed = gate.Absorbed{}
 }
 
+// beginAttempt notes which calls were absorbed before an attempt.
+func (p *Pair) beginAttempt() {
+	if p.cfg.Gate != nil {
+		p.evidence.attempt = p.cfg.Gate.Status().Absorbed.LastSeq
+	}
+}
+
+// settleAbsorbed reports what was absorbed before an attempt that ended well as proved:
+// gwat has all up to the beacon's head then, and a spine that it lacks was left by a
+// reorg (S9).
+func (p *Pair) settleAbsorbed() {
+	if p.cfg.Gate != nil && p.evidence.attempt > 0 {
+		p.cfg.Gate.Proved(p.evidence.attempt)
+	}
+}
+
 // countCalls counts the calls of normal work since the switch.
 func (p *Pair) countCalls() {
 	if p.cfg.Gate == nil {
@@ -145,13 +162,23 @@ func (p *Pair) unprovedCalls() string {
 	if p.cfg.Gate == nil {
 		return ""
 	}
-	if a := p.cfg.Gate.Status().Absorbed; a.Count > 0 {
-		return fmt.Sprintf("gwat to finalize what %d calls named that the gate answered in its place", a.Count)
+	if why := p.unprovedAbsorbed(); why != "" {
+		return why
 	}
 	if p.evidence.worked < workCalls && p.machine.Stage() != fsm.Working {
 		return fmt.Sprintf("gwat to carry out %d more calls of the beacon node through the gate", workCalls-p.evidence.worked)
 	}
 	return ""
+}
+
+// unprovedAbsorbed returns what is not proved yet of the calls that were absorbed; ""
+// if nothing.
+func (p *Pair) unprovedAbsorbed() string {
+	a := p.cfg.Gate.Status().Absorbed
+	if a.Count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("gwat to finalize what %d calls named that the gate answered in its place", a.Count)
 }
 
 // showToGate publishes what the gate's policy needs of a snapshot.

@@ -131,6 +131,20 @@ func TestAbsorbedCallsAreProvedByBlockReads(t *testing.T) {
 	require.Empty(t, p.absorbedSpines())
 }
 
+// A spine that a reorg left is never final: an attempt that ended well settles what was
+// absorbed before it began, and nothing later.
+func TestAnAttemptSettlesWhatWasAbsorbedBefore(t *testing.T) {
+	g := &fakeGate{status: gate.Status{Absorbed: gate.Absorbed{Count: 1, LastSeq: 4, Spines: []common.Hash{{9}}}}}
+	p := &Pair{cfg: Config{Gate: g}}
+	p.beginAttempt()
+	p.settleAbsorbed()
+	require.Empty(t, p.unprovedAbsorbed())
+	p.beginAttempt()
+	g.status.Absorbed = gate.Absorbed{Count: 1, LastSeq: 7, Spines: []common.Hash{{9}}}
+	p.settleAbsorbed()
+	require.NotEmpty(t, p.unprovedAbsorbed())
+}
+
 // The view follows the snapshot: a pause and an observer leave everything to the gate.
 func TestTheGateSeesWhatTheLoopKnows(t *testing.T) {
 	g := &fakeGate{}
