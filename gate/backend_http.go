@@ -50,9 +50,6 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 		Method: x.method, URL: b.target(x.url), Host: x.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: forwarded(x.header), ContentLength: x.length,
 	}).WithContext(ctx)
-	// gwat compresses for callers that take it, and what the gate cannot read is no
-	// evidence: a held call would be asked again though gwat took it.
-	delete(req.Header, "Accept-Encoding")
 	if x.length != 0 {
 		req.Body = noClose{x.body}
 	}

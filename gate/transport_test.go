@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -504,41 +503,4 @@ func TestConfig(t *testing.T) {
 	second, err := New(good) // the socket is busy
 	require.NoError(t, err)
 	require.ErrorContains(t, second.Listen(), "a running program listens")
-}
-
-// gwat compresses its answers for callers that take it, as the beacon node's library
-// does by default. The gate reads what it answers all the same: a held call that gwat
-// took is not asked again, and a forwarded one is evidence.
-func TestAnswersThatGwatWouldCompress(t *testing.T) {
-	var calls atomic.Int64
-	gwat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		calls.Add(1)
-		body, _ := io.ReadAll(r.Body)
-		answer := result(string(body), `{"error":null}`)
-		if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			_, _ = io.WriteString(w, answer)
-			return
-		}
-		w.Header().Set("Content-Encoding", "gzip")
-		zip := gzip.NewWriter(w)
-		_, _ = io.WriteString(zip, answer)
-		_ = zip.Close()
-	}))
-	defer gwat.Close()
-	g := startGate(t, gwat.URL, headSync)
-	c := dialGate(t, g, "http") // it asks for gzip, as Go's client does by default
-	for _, call := range []string{
-		`{"jsonrpc":"2.0","id":1,"method":"dag_finalize","params":[[]]}`,
-		`{"jsonrpc":"2.0","id":2,"method":"dag_sync","params":[]}`,
-	} {
-		_, answer, err := c.call(call)
-		require.NoError(t, err)
-		require.Equal(t, trim(result(call, `{"error":null}`)), trim(answer))
-	}
-	waitFor(t, "two records", func() bool { return g.Status().Calls == 2 })
-	for _, call := range g.Calls(0) {
-		require.Equal(t, OutcomeOK, call.Outcome, call.Method)
-		require.True(t, call.Worked(), call.Method)
-	}
-	require.EqualValues(t, 2, calls.Load(), "a call that gwat took was asked again")
 }

@@ -71,6 +71,7 @@ type rule struct {
 	look                  func(*view) signal
 	harmless              func(*view) bool // then it is told as info; nil is never
 	graver                func(*view) bool // then an info is told as a warning; nil is never
+	critical              func(*view) bool // then a warning is told as critical; nil is never
 }
 
 // view is what a rule evaluates: the poll and what is kept of those before.
@@ -80,7 +81,7 @@ type view struct {
 }
 
 // rules is the one table of findings.
-var rules = slices.Concat(reachRules, gwatRules, beaconRules, pairRules)
+var rules = slices.Concat(reachRules, gwatRules, beaconRules, pairRules, gateRules)
 
 // StartingSeconds is for how long a beacon node may say that it lacks its head's
 // state: 2 to 16 s were seen of real ones.

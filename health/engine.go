@@ -223,6 +223,8 @@ func (e *Engine) finding(i int, v *view, before []status.Finding) status.Finding
 		severity = status.SeverityInfo
 	case r.graver != nil && r.graver(v):
 		severity = status.SeverityWarning
+	case r.critical != nil && r.critical(v):
+		severity = status.SeverityCritical
 	}
 	since := v.At.Add(run.badFrom - v.Elapsed)
 	if old := findingNamed(before, r.Name); old.Name != "" {

@@ -39,6 +39,7 @@ type Input struct {
 	Gwat   Gwat
 	Beacon Beacon
 
+	Gate        *Gate        // between the nodes; nil if there is none
 	Coordinated *Coordinated // of a pair of the coordinated era, else nil
 
 	PeersOptional bool // a setting: the network may have one node of a kind

@@ -46,6 +46,7 @@ type memory struct {
 	jumpAt      time.Duration
 	jumped      bool
 
+	gate  gateMemory
 	coord coordinatedMemory
 }
 
@@ -69,8 +70,11 @@ func (m *memory) observe(in *Input) {
 		m.spec = in.Spec
 	}
 	m.observeClock(in)
+	before := m.number
 	m.observeGwat(in)
 	m.observeHead(in)
+	near := in.Beacon.Known && m.spec != nil && checkpoint.Lag(in.Beacon.Head, m.spec.SlotAt(in.At)) <= checkpoint.NearHead
+	m.gate.observe(in, near, m.number > before)
 	if in.Coordinated != nil {
 		m.coord.observe(in, m)
 	}

@@ -30,6 +30,7 @@ func steady(n int) Input {
 	up := Node{Reach: Answers, Latency: 5 * time.Millisecond, Peers: ptr(5)}
 	return Input{
 		At: wall, Elapsed: time.Duration(n) * time.Second, Stage: fsm.Working, Spec: &testSpec, Events: uint64(slot),
+		Gate: &Gate{Calls: number},
 		Gwat: Gwat{Node: up, Number: &number, Slot: slot - 5, Compared: true, Spines: []checkpoint.SpineState{checkpoint.SpineFinal}},
 		Beacon: Beacon{
 			Node: up, Known: true, Head: slot, Root: root, Clock: slot, ClockAt: wall, Justified: testSpec.Epoch(slot) - 2,
@@ -125,7 +126,14 @@ var windowCases = map[string]struct {
 	"head_sync_failing": {func(in *Input, n int) {
 		in.Stage, in.Failed, in.FailedFor, in.FailedWhy = fsm.HeadSyncReady, FailedAttempts+n, time.Duration(n-1)*time.Second, "state is broken"
 	}, 49, 1, nil},
-	"clock_skew":      {func(in *Input, _ int) { in.Beacon.Clock += SkewSlots }, 3, 17, nil},
+	"clock_skew":       {func(in *Input, _ int) { in.Beacon.Clock += SkewSlots }, 3, 17, nil},
+	"gwat_behind_gate": {func(in *Input, _ int) { in.Gate.Absorbed, in.Gate.Since = 2, in.At }, 1, 1, nil},
+	// Four slots from the last call, four polls before the fault's first.
+	"gate_unused": {func(in *Input, n int) {
+		frozenGwat(in, begun(in, n))
+		in.Gate = steady(begun(in, n)).Gate
+	}, 13, 1, []string{"beacon_ahead_of_gwat"}},
+	"gate_bypassed":   {func(in *Input, n int) { in.Gate = steady(begun(in, n)).Gate }, 13, 1, nil},
 	"journal_failing": {func(in *Input, _ int) { in.Journal = "no space left on device" }, 1, 1, nil},
 }
 

@@ -65,6 +65,13 @@ func (p *Pair) verdictInput(o, previous *observation) health.Input {
 		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy, PeersOptional: p.cfg.PeersOptional,
 		Collecting: p.worker != nil && p.push != nil && collects(p.push.Phase),
 	}
+	if p.cfg.Gate != nil {
+		s := p.cfg.Gate.Status()
+		in.Gate = &health.Gate{
+			Calls: s.Calls, Held: s.Held, Absorbed: s.Absorbed.Count, Since: s.Absorbed.Since,
+			Lasting: s.Absorbed.Lasting, Error: s.Absorbed.Error,
+		}
+	}
 	if p.identity != nil {
 		in.Conflict = p.identity.Conflict()
 	}

@@ -5,14 +5,17 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
@@ -109,6 +112,56 @@ func goodGwat(b *fake) { b.stopGwat(); b.startGwat() }
 func beaconIdle(c *beaconsim.Config) { c.IdleWork = true }
 func longLook(c *Config)             { c.CallTimeout = 20 * time.Second }
 
+// busyGate is a gate that a call of normal work passes each second until it is quiet.
+type busyGate struct {
+	mu sync.Mutex
+	fakeGate
+	quiet bool
+	next  time.Time
+}
+
+var gated = fakeConfig{pair: func(c *Config) { c.Gate = &busyGate{next: time.Now()} }}
+
+func onGate(change func(*busyGate)) func(*fake) {
+	return func(b *fake) {
+		g := b.pair.cfg.Gate.(*busyGate)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		change(g)
+	}
+}
+
+// pass records the calls up to now; g.mu is held.
+func (g *busyGate) pass() {
+	for ; !g.next.After(time.Now()); g.next = g.next.Add(time.Second) {
+		if g.quiet {
+			continue
+		}
+		g.status.Calls++
+		g.calls = append(g.calls, gate.Call{Seq: g.status.Calls, Time: g.next, Method: "dag_finalize", Outcome: gate.OutcomeOK})
+	}
+}
+
+func (g *busyGate) Status() gate.Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pass()
+	return g.fakeGate.Status()
+}
+
+func (g *busyGate) Calls(after uint64) []gate.Call {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pass()
+	return g.fakeGate.Calls(after)
+}
+
+func (g *busyGate) Proved(seq uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fakeGate.Proved(seq)
+}
+
 var normalWork = "dag_sync dag_finalize"
 
 var findingCases = map[string]findingCase{
@@ -179,6 +232,16 @@ var findingCases = map[string]findingCase{
 		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "state is broken"}), heal: healGwat, tells: slotsIn(health.FailedSlots + 2), clears: pollsIn(8, 0)},
 	"clock_skew": {fault: func(b *fake) { b.skew.Store(int64(30 * time.Second)) }, heal: func(b *fake) { b.skew.Store(0) },
 		tells: pollsIn(3, 0), clears: slotsIn(2 * health.JumpSlots)},
+	"gwat_behind_gate": {fakeConfig: gated, fault: onGate(func(g *busyGate) {
+		g.status.Absorbed = gate.Absorbed{Count: 3, Since: time.Now(), LastSeq: 1 << 40, Spines: []common.Hash{{1}}, Error: "busy"}
+	}), heal: onGate(func(g *busyGate) { g.status.Absorbed = gate.Absorbed{} }), tells: pollsIn(1, 0), clears: pollsIn(1, 0)},
+	"gate_unused": {fakeConfig: gated, fault: func(b *fake) {
+		onGate(func(g *busyGate) { g.quiet = true })(b)
+		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
+	}, heal: func(b *fake) { onGate(func(g *busyGate) { g.quiet = false })(b); healGwat(b) },
+		tells: slotsIn(health.GateQuietSlots + 2), clears: pollsIn(2, 0)},
+	"gate_bypassed": {fakeConfig: gated, fault: onGate(func(g *busyGate) { g.quiet = true }), heal: onGate(func(g *busyGate) { g.quiet = false }),
+		tells: slotsIn(health.GateQuietSlots + 1), clears: pollsIn(2, 0)},
 	"journal_failing": {fault: func(b *fake) {
 		b.store.full.Store(true)
 		require.NoError(b.t, b.pair.Pause(context.Background(), "the disk fills"))

@@ -57,6 +57,7 @@ func TestKillInEveryStage(t *testing.T) {
 // A beacon node with its built-in driver comes to normal work through the gate, also
 // when each process in turn is killed at work.
 func TestDriverThroughTheGate(t *testing.T) {
+	t.Parallel()
 	tr := newTrio(t, overHTTP, false)
 	gate := freeAddress(t)
 	for i, arg := range tr.beacon.args {

@@ -1,0 +1,109 @@
+package health
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/status"
+)
+
+// GateQuietSlots is for how long no call may pass the gate under a beacon node whose
+// head moves: it calls in every slot.
+const GateQuietSlots = 4
+
+// Gate is what the gate between the nodes saw up to one poll.
+type Gate struct {
+	Calls    uint64 // that have ended
+	Held     int    // that wait
+	Absorbed int    // answered without gwat and not proved yet
+	Since    time.Time
+	Lasting  int    // of those, how many met an error that no wait heals
+	Error    string // of the last of those
+}
+
+var gateRules = []rule{
+	{
+		Entry: Entry{Name: "gwat_behind_gate", Severity: status.SeverityWarning, Node: nodeGwat,
+			Meaning: "The gate answered dag_finalize calls of the beacon node in gwat's place, to keep the beacon's chain alive, and gwat is not seen to have finalized what they named. Critical when gwat answered one with an error that no wait heals.",
+			Remedy:  "Nothing while gwat starts or syncs: syncd checks each named block, and pushes what gwat lacks. If it stays, gwat is away or hangs: see gwat_unreachable, gwat_hung. If it is critical, the evidence has gwat's error; a spine that no peer has means that gwat lacks the blocks: look at its peers, then resync gwat."},
+		tell: polls(1), windowNote: "after such an answer", clear: polls(1), clearNote: "after gwat was read to have finalized all of it",
+		needs: nobody, look: (*view).behindGate, critical: func(v *view) bool { return v.Gate != nil && v.Gate.Lasting > 0 },
+	},
+	{
+		Entry: Entry{Name: "gate_unused", Severity: status.SeverityWarning, Node: nodePair,
+			Meaning: "A gate is configured, both nodes answer and the beacon's head moves, but none of its calls pass the gate, and gwat does not follow.",
+			Remedy:  "The beacon node has another execution endpoint, or none: set its --http-web3provider to the address in gate.listen or the path in gate.socket, and restart it. Its log names the endpoint that it tries."},
+		tell: slots(GateQuietSlots), windowNote: "without a call", clear: polls(1), clearNote: "after a call",
+		needs: both, look: func(v *view) signal { return v.quietGate(false) },
+	},
+	{
+		Entry: Entry{Name: "gate_bypassed", Severity: status.SeverityWarning, Node: nodePair,
+			Meaning: "gwat follows the beacon's head, but the calls that make it do so do not pass the gate: nothing protects the beacon's chain while gwat is away or locked, and syncd does not say working without calls that it saw.",
+			Remedy:  "Set the beacon node's --http-web3provider to the gate and restart it. If it names the gate already, it uses its --fallback-web3provider straight to gwat: restart it. To stay beside the pair instead, take gate.listen and gate.socket out of syncd's config."},
+		tell: slots(GateQuietSlots), windowNote: "without a call", clear: polls(1), clearNote: "after a call",
+		needs: both, look: func(v *view) signal { return v.quietGate(true) },
+	},
+}
+
+// gateMemory is what an Engine keeps of the gate's polls.
+type gateMemory struct {
+	known bool
+	calls uint64
+	quiet time.Duration // since when no call has passed a gate under a pair that should call
+	rise  time.Duration // when gwat last rose in normal work, and not by a call of ours
+}
+
+// observe takes a poll in; rose reports whether gwat's number has risen with it.
+func (g *gateMemory) observe(in *Input, near, rose bool) {
+	if in.Gate == nil {
+		*g = gateMemory{}
+		return
+	}
+	if !g.known || in.Gate.Calls != g.calls || in.Gate.Held > 0 || !near || in.Gwat.Reach != Answers {
+		g.quiet = in.Elapsed
+	}
+	g.known, g.calls = true, in.Gate.Calls
+	if rose && !in.Gwat.Ours && (in.Stage == fsm.Switching || in.Stage == fsm.Working) {
+		g.rise = in.Elapsed
+	}
+}
+
+func (v *view) behindGate() signal {
+	switch {
+	case v.Gate == nil:
+		return unmeasured
+	case v.Gate.Absorbed == 0:
+		return healthy
+	}
+	said := fmt.Sprintf("%d calls were answered without gwat since %s", v.Gate.Absorbed, v.Gate.Since.UTC().Format(time.RFC3339))
+	why := ""
+	if v.Gate.Error != "" {
+		why = "the last of them: " + v.Gate.Error
+	}
+	if v.Gate.Lasting > 0 {
+		return shows(said, fmt.Sprintf("%d of them met an error that no wait heals", v.Gate.Lasting), why)
+	}
+	return shows(said, why)
+}
+
+// quietGate judges a gate without calls; follows says which of the two cases is asked for:
+// that gwat rises in normal work all the same, or that it lacks what the head asks for.
+func (v *view) quietGate(follows bool) signal {
+	g, m := &v.mem.gate, v.mem
+	if v.Gate == nil || v.Gwat.Number == nil || !v.Beacon.Known {
+		return unmeasured
+	}
+	quiet := m.now - g.quiet
+	if quiet < GateQuietSlots*m.slot() {
+		return healthy
+	}
+	if rises := g.rise > g.quiet; m.headSince <= g.quiet || v.headStands() || rises != follows || !follows && !m.open {
+		return unmeasured
+	}
+	said := fmt.Sprintf("no call has passed the gate for %d slots", quiet/m.slot())
+	if follows {
+		return shows(said, fmt.Sprintf("gwat has finalized block %d of slot %d meanwhile", *v.Gwat.Number, v.Gwat.Slot)).from(g.quiet)
+	}
+	return shows(said, fmt.Sprintf("the beacon's head went on to slot %d, gwat's last finalized block is of slot %d", v.Beacon.Head, v.Gwat.Slot)).from(g.quiet)
+}

@@ -1,0 +1,50 @@
+package health
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/status"
+)
+
+// An absorbed call is a warning; one that met an error no wait heals is critical.
+func TestLastingErrorBehindTheGateIsCritical(t *testing.T) {
+	j := New(time.Second)
+	in := steady(1)
+	in.Gate.Absorbed, in.Gate.Since, in.Gate.Error = 1, in.At, "busy"
+	require.Equal(t, status.SeverityWarning, findingNamed(j.Observe(in).Findings, "gwat_behind_gate").Severity)
+	in = steady(2)
+	in.Gate.Absorbed, in.Gate.Lasting, in.Gate.Since, in.Gate.Error = 2, 1, in.At, "spine not found"
+	f := findingNamed(j.Observe(in).Findings, "gwat_behind_gate")
+	require.Equal(t, status.SeverityCritical, f.Severity)
+	require.Contains(t, f.Evidence[2], "spine not found")
+}
+
+// A gate without calls is no finding while nothing should call: without a gate, while the
+// beacon's head stands or is far behind, while calls are held, and when gwat is away.
+func TestQuietGateWithACause(t *testing.T) {
+	for name, cause := range map[string]func(*Input, int){
+		"no gate":          func(in *Input, _ int) { in.Gate = nil },
+		"the head stands":  func(in *Input, _ int) { frozenHead(in, warmUp) },
+		"the beacon syncs": func(in *Input, _ int) { in.Beacon.Head -= 40; in.Gwat.Slot -= 40; in.Stage = fsm.CheckpointSync },
+		"calls are held":   func(in *Input, _ int) { in.Gate.Held = 1 },
+		"gwat is away":     gwatFails(Down),
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := New(time.Second)
+			for n := range 4 * warmUp {
+				in := steady(n)
+				if n > warmUp {
+					in.Gate = steady(warmUp).Gate
+					cause(&in, n)
+				}
+				told := names(j.Observe(in).Findings)
+				require.NotContains(t, told, "gate_unused", "poll %d", n)
+				require.NotContains(t, told, "gate_bypassed", "poll %d", n)
+			}
+		})
+	}
+}
