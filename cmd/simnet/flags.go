@@ -99,6 +99,7 @@ func beaconFlags() []cli.Flag {
 		text("gwat", "", "RPC endpoint of gwat (http, ws, path of an IPC socket); empty makes no calls"),
 		yes("driver", "drive gwat's head sync with the built-in driver and its faults"),
 		yes("idle-work", "make none of the calls of normal work"),
+		yes("bad-blocks", "process gossip blocks as real nodes do: a dag_finalize that fails ends the head for good"),
 		period("answer-cost", 0, "time that a REST answer takes"),
 		period("sse-timeout", beaconsim.DefaultSSETimeout, "time after which an event stream fails and falls silent"),
 	)

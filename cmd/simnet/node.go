@@ -95,6 +95,7 @@ func runBeacon(ctx context.Context, c *cli.Command) error {
 		Gwat:       c.String("gwat"),
 		JWTSecret:  secret,
 		IdleWork:   c.Bool("idle-work"),
+		BadBlocks:  c.Bool("bad-blocks"),
 		AnswerCost: c.Duration("answer-cost"),
 		SSETimeout: c.Duration("sse-timeout"),
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	Transport http.RoundTripper
 	Driver    DriverMode
 	IdleWork  bool // makes none of the calls of normal work
+	// BadBlocks has a gossip block processed as the real node does: with a dag_finalize
+	// inside, whose failure marks the block bad, so that the head stands for good.
+	BadBlocks bool
 
 	AnswerCost time.Duration // what a REST answer takes
 	SSETimeout time.Duration // after it an event stream fails and stays open and silent

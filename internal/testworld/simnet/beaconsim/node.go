@@ -21,15 +21,16 @@ const (
 // Node is a simulated beacon node. Its handler answers from New on; its head
 // moves and calls to gwat are made while Run runs.
 type Node struct {
-	cfg   Config
-	chain world.Chain
-	spec  checkpoint.Spec
-	gwat  *gwat // nil without an endpoint
-	calls *callLog
-	hub   *hub
-	rest  *faults
-	done  chan struct{} // closed when Run has ended: open streams end with it
-	wake  chan struct{} // the driver is done: catch up at once
+	cfg    Config
+	chain  world.Chain
+	spec   checkpoint.Spec
+	gwat   *gwat // nil without an endpoint
+	calls  *callLog
+	hub    *hub
+	gossip *gossip // nil without Config.BadBlocks
+	rest   *faults
+	done   chan struct{} // closed when Run has ended: open streams end with it
+	wake   chan struct{} // the driver is done: catch up at once
 	// caughtUp is closed when initial sync is done.
 	caughtUp chan struct{}
 
@@ -88,6 +89,9 @@ func New(cfg Config) (*Node, error) {
 		n.head = n.checkpointBlock(stored)
 	default:
 		n.head = world.AtOrBefore(n.chain, wall, cfg.StartSlot)
+	}
+	if cfg.BadBlocks && n.gwat != nil {
+		n.gossip = newGossip(n)
 	}
 	return n, nil
 }
@@ -176,12 +180,15 @@ func (n *Node) follow(ctx context.Context) error {
 	if err := n.initialSync(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	if n.gossip != nil {
+		defer n.gossip.work.Wait()
+	}
 	arrival := n.spec.SlotDuration() / arrivalPart
 	for {
 		now := time.Now()
 		slot := n.spec.SlotAt(now.Add(-arrival))
 		if !n.standsStill() {
-			if err := n.setHead(n.chain.HeadAt(n.follows(slot))); err != nil {
+			if err := n.receive(ctx, n.chain.HeadAt(n.follows(slot))); err != nil {
 				return err
 			}
 		}
@@ -189,6 +196,17 @@ func (n *Node) follow(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// receive takes the newest block in.
+func (n *Node) receive(ctx context.Context, block *world.BeaconBlock) error {
+	n.mu.Lock()
+	works := n.synced && !n.driving && !n.idle
+	n.mu.Unlock()
+	if n.gossip == nil || !works {
+		return n.setHead(block)
+	}
+	return n.gossip.receive(ctx, block)
 }
 
 // initialSync walks up to the clock's head at the configured speed.

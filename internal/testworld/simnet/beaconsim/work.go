@@ -66,7 +66,7 @@ func (n *Node) afterBlock(ctx context.Context, slot primitives.Slot, head *world
 	if slot > candidateAge {
 		_ = n.gwat.call(ctx, timeout, &answer, "dag_getCandidates", uint64(slot-candidateAge))
 	}
-	if finalization := n.chain.NextFinalization(head); len(finalization) > 0 {
+	if finalization := n.chain.NextFinalization(head); len(finalization) > 0 && n.gossip == nil {
 		_ = n.gwat.call(ctx, timeout, &answer, "dag_finalize", finalization)
 	}
 	if len(head.Candidates) > 0 {
