@@ -242,5 +242,5 @@ func clockJumps(r *run, _ *fault, d *seededRand) func() {
 
 func operatorPauses(r *run, _ *fault, _ *seededRand) func() {
 	r.order("syncd_pause")
-	return func() { r.order("syncd_resume") }
+	return r.resumes
 }

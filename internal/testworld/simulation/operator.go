@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v4"
 
+	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -44,6 +45,18 @@ func (r *run) asks(n uint64) {
 		method := pick(d, "syncd_status", "syncd_status", "syncd_history")
 		r.order(method)
 		r.asks(n + 1)
+	})
+}
+
+// resumes orders to go on, once more each second until syncd has taken the order: a
+// pause is kept over a restart, so an order that a dead syncd did not take is owed.
+func (r *run) resumes() {
+	r.order("syncd_resume")
+	r.sched.at(r.now()+time.Second, digest("resume"), func() {
+		l := r.syncd()
+		if l == nil || l.stopped || l.pair.Snapshot().Stage == string(fsm.Paused) {
+			r.resumes()
+		}
 	})
 }
 
