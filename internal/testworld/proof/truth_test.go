@@ -52,6 +52,14 @@ func TestLies(t *testing.T) {
 		"no reason":                 {f, told(time.Second, func(s *status.Snapshot) { gone(s); s.Gwat.Error = nil }), nil, "no error says why"},
 		"waits for nothing":         {f, told(time.Second, func(s *status.Snapshot) { gone(s); s.Waiting = "" }), nil, "what is waited for"},
 		"works without gwat":        {f, told(time.Second, func(s *status.Snapshot) { gone(s); s.Stage = "working" }), nil, "not reachable in working"},
+		"one bad answer": {f, told(time.Second, func(s *status.Snapshot) {
+			gone(s)
+			s.Stage, s.Gwat.Since = "working", begin.Add(900*time.Millisecond)
+		}), nil, ""},
+		"bad answers go on": {f, told(10*time.Second, func(s *status.Snapshot) {
+			gone(s)
+			s.Stage, s.Gwat.Since = "working", begin.Add(900*time.Millisecond)
+		}), nil, "not reachable in working"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := lies([]Told{c.told}, c.f, c.calls)
