@@ -145,7 +145,7 @@ func flagNames(cmd *cli.Command) []string {
 }
 
 // foreign are flags of other programs that documents name in the text.
-var foreign = []string{"--datadir", "--ws", "--grpc-gateway-host", "--http-web3provider"}
+var foreign = []string{"--datadir", "--ws", "--grpc-gateway-host", "--http-web3provider", "--fallback-web3provider"}
 
 // TestNamedThingsExist: flags, settings, variables, make targets, exit codes and
 // files that the operator's documents name in the text.
