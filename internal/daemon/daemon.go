@@ -79,10 +79,15 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	return &Daemon{Pair: p, api: server, gate: between, log: log, interval: cfg.PollInterval}, nil
 }
 
-// newGate returns the gate that the settings ask for; nil if they ask for none.
+// newGate returns the gate that the settings, or sockets of the service manager, ask
+// for; nil if neither does.
 func newGate(cfg *settings.Config, log *logrus.Logger) (*gate.Gate, error) {
 	gateCfg, on := cfg.GateConfig()
-	if !on {
+	var err error
+	if gateCfg.Inherited, err = gate.Inherited(); err != nil {
+		return nil, err
+	}
+	if !on && len(gateCfg.Inherited) == 0 {
 		return nil, nil
 	}
 	gateCfg.Log = log
