@@ -1,0 +1,54 @@
+package api
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
+)
+
+// A message that is no JSON is answered, and the read goes on with the next one: it does
+// not return without bytes, as io.Reader asks.
+func TestSocketReadGoesOnAfterABadMessage(t *testing.T) {
+	type read struct {
+		text string
+		err  error
+	}
+	reads := make(chan read, 4)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(reads)
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			reads <- read{err: err}
+			return
+		}
+		c := &socket{conn: conn, ctx: r.Context(), stop: func() {}}
+		defer c.Close()
+		for range 3 {
+			buf := make([]byte, 8)
+			n, err := c.Read(buf)
+			reads <- read{string(buf[:n]), err}
+		}
+	}))
+	defer server.Close()
+	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	require.NoError(t, err)
+	defer ws.Close()
+	for _, message := range []string{`{"broken`, ``, ` {"id":123} `, `[]`} {
+		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(message)))
+	}
+	// A message longer than the buffer is read in pieces; each ends with a newline.
+	for _, want := range []string{`{"id":12`, "3}\n", "[]\n"} {
+		require.Equal(t, read{want, nil}, <-reads)
+	}
+	for range 2 {
+		_, raw, err := ws.ReadMessage()
+		require.NoError(t, err)
+		require.Contains(t, string(raw), "the message is no JSON")
+	}
+	_, more := <-reads
+	require.False(t, more)
+}
