@@ -10,7 +10,6 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
@@ -189,6 +188,3 @@ func (p *poller) hasHeader(ctx context.Context, root common.Hash) *bool {
 	}
 	return &known
 }
-
-// canceled reports whether err came from our own cancelled context.
-func canceled(err error) bool { return err != nil && failure.Canceled(err) }

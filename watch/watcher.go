@@ -161,7 +161,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 // observed takes a poll in: what it says of the nodes, of the proof of work, of the
 // stage and of the pair's health, in this order, and publishes it.
 func (w *Watcher) observed(ctx context.Context, o *Observation) {
-	if canceled(o.Gwat.Err) || canceled(o.Beacon.Err) {
+	if failure.Canceled(o.Gwat.Err) || failure.Canceled(o.Beacon.Err) {
 		return // we are stopping
 	}
 	p := &w.pair
