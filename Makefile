@@ -93,9 +93,9 @@ SIM  := $(GO) test -count=1 -timeout 60m ./internal/testworld/simulation
 simulate: ## SEEDS=n (1,000) simulated runs with faults, from SEED on; every violation with the command that replays it
 	$(SIM) -run '^TestSeeds$$' -seed=$(SEED) -seeds=$(or $(SEEDS),1000) -jobs=$$(nproc) -all
 
-simulate-ci: ## 1,000 seeds, 100 with the race detector, REPEATS=n (10) run twice, syncd killed all along one run
+simulate-ci: ## 1,000 seeds, 100 with the race detector, REPEATS=n (200) run twice, syncd killed all along one run
 	$(SIM) -run '^TestSeeds$$' -seeds=1000 -jobs=$$(nproc) -all
-	$(SIM) -run 'TestRepeat|TestCrashEverywhere' -repeats=$(or $(REPEATS),10) -stride=101 -all
+	$(SIM) -run 'TestRepeat|TestCrashEverywhere' -repeats=$(or $(REPEATS),200) -stride=101 -all
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./internal/testworld/simulation -run '^TestSeeds$$' -seeds=100 -jobs=$$(nproc) -all
 
 mutants: ## deliberate bugs, each of which the simulation has to find within 500 seeds

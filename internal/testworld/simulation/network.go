@@ -91,18 +91,26 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	header := req.Header.Clone()
 	url := req.URL.String()
 	method := req.Method
-	w.net.run.sched.park(&waiting{
+	departs := &waiting{
 		key:   x.key,
 		delay: func(r *seededRand) time.Duration { return w.net.latency(x, r) },
 		admit: func(r *seededRand, s *step) { w.net.depart(x, r, s) },
 		run:   func() { w.net.arrive(x, method, url, header) },
-	})
+	}
+	w.net.run.sched.park(departs)
 	select {
 	case <-x.reply:
 	case <-req.Context().Done():
+		// A caller that is told to stop in the instant in which it asks may as well have
+		// been told before: no seed decides which of the two comes first.
+		if w.net.run.sched.withdraw(departs) {
+			w.net.over(x)
+			return nil, req.Context().Err()
+		}
 		w.net.run.sched.park(&waiting{
 			key:   mix(x.key, digest("give up")),
 			delay: func(r *seededRand) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
+			moot:  func() bool { return x.closed },
 			run:   func() { w.net.giveUp(x, req.Context().Err()) },
 		})
 		<-x.reply

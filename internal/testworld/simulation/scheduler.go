@@ -22,6 +22,7 @@ type waiting struct {
 	key   uint64
 	delay func(r *seededRand) time.Duration
 	admit func(r *seededRand, s *step) // may be nil
+	moot  func() bool                  // asked when all waits: nothing is left to do; may be nil
 	run   func()
 }
 
@@ -62,6 +63,19 @@ func (s *scheduler) park(w *waiting) {
 	}
 }
 
+// withdraw takes back what has not been admitted yet, and reports whether it could:
+// what came and went within one instant has not happened, whoever was first.
+func (s *scheduler) withdraw(w *waiting) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.Index(s.arrived, w)
+	if at < 0 {
+		return false
+	}
+	s.arrived = slices.Delete(s.arrived, at, at+1)
+	return true
+}
+
 // at has a step run at a time, or at once if it is over; for the scheduler's goroutine.
 func (s *scheduler) at(at time.Duration, key uint64, run func()) *step {
 	at = max(at, s.now()+1)
@@ -91,6 +105,9 @@ func (s *scheduler) admit() {
 	})
 	now := s.now()
 	for _, w := range in {
+		if w.moot != nil && w.moot() {
+			continue
+		}
 		s.seen[w.key]++
 		r := newSeededRand(s.seed, w.key, s.seen[w.key])
 		// Whole microseconds are the daemon's timers'; steps fall between them.
