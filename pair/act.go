@@ -15,6 +15,8 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/guard"
+	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/status"
 )
 
 // refusals is how often in a row gwat must refuse a checkpoint before the one
@@ -88,12 +90,12 @@ func (p *Pair) act(ctx context.Context) {
 	hands := p.mayNot()
 	p.hands = hands
 	p.guard.Set(hands)
-	if p.worker != nil || p.obs == nil || !p.obs.up() || p.identity == nil {
+	if p.worker != nil || p.obs == nil || !p.obs.Up() || p.identity == nil {
 		return
 	}
 	switch p.machine.Stage() {
 	case fsm.DAGSync:
-		if p.isDue(&p.nextCollect, p.cfg.ReadyInterval) && p.obs.beacon.progress(p.identity.Spec.SlotAt(p.cfg.Now())).NearHead() {
+		if p.isDue(&p.nextCollect, p.cfg.ReadyInterval) && p.obs.Beacon.Progress(p.identity.Spec.SlotAt(p.cfg.Now())).NearHead() {
 			p.startCollecting(ctx)
 		}
 	case fsm.HeadSyncReady:
@@ -123,7 +125,7 @@ func (p *Pair) isDue(next *time.Time, interval time.Duration) bool {
 func (p *Pair) idle(seen seenNodes) bool { return seen.hands && seen == p.tried }
 
 func (p *Pair) seenNodes() seenNodes {
-	return seenNodes{hands: p.hands != "", head: p.obs.beacon.head.header.Root, latest: p.obs.gwat.latest.Hash}
+	return seenNodes{hands: p.hands != "", head: p.obs.Beacon.Head.Header.Root, latest: p.obs.Gwat.Latest.Hash}
 }
 
 type seenNodes struct {
@@ -158,10 +160,10 @@ func (p *Pair) running() uint64 {
 }
 
 func (p *Pair) pendingState(pending *checkpoint.Pending) (headsync.PendingState, string) {
-	seen := headsync.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.track.gwatDown.After(pending.SentAt)}
-	if o := p.obs; o != nil && o.gwat.err == nil {
-		seen.Stage, seen.Latest, seen.CheckedAt = o.gwat.sync.Stage, o.gwat.latest, o.start
-		seen.Last = o.blocks[pending.LastSpine]
+	seen := headsync.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.track.GwatDown.After(pending.SentAt)}
+	if o := p.obs; o != nil && o.Gwat.Err == nil {
+		seen.Stage, seen.Latest, seen.CheckedAt = o.Gwat.Sync.Stage, o.Gwat.Latest, o.Start
+		seen.Last = o.Blocks[pending.LastSpine]
 	}
 	return headsync.Judge(*pending, seen)
 }
@@ -190,12 +192,12 @@ func (p *Pair) resolvePending() {
 
 // proveConfirmed drops the confirmed entry when gwat no longer has it (S4, S7). A
 // poll counts if it began after the entry was confirmed and overlaps no call of ours.
-func (p *Pair) proveConfirmed(o *observation) {
+func (p *Pair) proveConfirmed(o *poll.Observation) {
 	c := p.ledger.Confirmed()
-	if c == nil || !o.start.After(c.At) || p.ledger.Busy(o.start) {
+	if c == nil || !o.Start.After(c.At) || p.ledger.Busy(o.Start) {
 		return
 	}
-	b, read := o.blocks[c.Spine]
+	b, read := o.Blocks[c.Spine]
 	if !read {
 		return
 	}
@@ -251,8 +253,8 @@ func (p *Pair) beaconWorks() bool {
 	if p.cfg.Gate != nil {
 		return false
 	}
-	b := p.obs.beacon
-	return !b.syncing.IsSyncing && b.head.header.Slot+headsync.QuietSlots >= p.identity.Spec.SlotAt(p.cfg.Now())
+	b := p.obs.Beacon
+	return !b.Syncing.IsSyncing && b.Head.Header.Slot+headsync.QuietSlots >= p.identity.Spec.SlotAt(p.cfg.Now())
 }
 
 func (p *Pair) limits() headsync.Limits {
@@ -264,8 +266,8 @@ func (p *Pair) limits() headsync.Limits {
 // startCompleting makes the dag_sync that ends gwat's resync: the head's slot
 // and no creators, for with one whose key gwat holds it would create a block.
 func (p *Pair) startCompleting(ctx context.Context) {
-	head := p.obs.beacon.head
-	info := checkpoint.ConsensusInfo{Slot: head.header.Slot, Finalizing: head.spines}
+	head := p.obs.Beacon.Head
+	info := checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}
 	p.verifier.Completed(info.Slot, info.Finalizing)
 	p.verdict.Complete, p.completed = false, &completion{}
 	level := logrus.InfoLevel
@@ -341,7 +343,7 @@ func (p *Pair) failed(err error) {
 	if p.lastErr == nil || p.lastErr.Message != err.Error() {
 		p.log.WithFields(logrus.Fields{"kind": failure.Name(err), "attempt": p.attempts}).Warnf("Head-sync attempt failed: %v", err)
 	}
-	p.lastErr = statusError(err, p.cfg.Now())
+	p.lastErr = status.NewError(err, p.cfg.Now())
 	if errors.Is(err, failure.NeedsHuman) {
 		p.human = &human{why: err.Error(), until: p.cfg.Now().Add(humanPause)}
 	}

@@ -9,23 +9,24 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
 // standing tells where both nodes stand against the wall clock.
-func (p *Pair) standing(o *observation, gwat, beacon *status.Node) {
-	if gwat.Reachable && o.gwat.latest != nil {
-		slot := max(p.track.coord, o.gwat.latest.Slot)
-		gwat.Slot, gwat.Finalized = &slot, o.gwat.latest.Number
+func (p *Pair) standing(o *poll.Observation, gwat, beacon *status.Node) {
+	if gwat.Reachable && o.Gwat.Latest != nil {
+		slot := max(p.track.Coordinated, o.Gwat.Latest.Slot)
+		gwat.Slot, gwat.Finalized = &slot, o.Gwat.Latest.Number
 	}
 	if beacon.Reachable {
-		slot := o.beacon.head.header.Slot
-		beacon.Slot, beacon.Finalized = &slot, o.beacon.finalized
+		slot := o.Beacon.Head.Header.Slot
+		beacon.Slot, beacon.Finalized = &slot, o.Beacon.Finalized
 	}
 	if p.identity == nil {
 		return
 	}
-	wall := p.identity.Spec.SlotAt(o.at)
+	wall := p.identity.Spec.SlotAt(o.At)
 	for _, n := range []*status.Node{gwat, beacon} {
 		if n.Slot != nil {
 			lag := checkpoint.Lag(*n.Slot, wall)
@@ -40,7 +41,7 @@ const switchSlots = headsync.NewHeads + 1
 // eta estimates when the pair may work; nil while that cannot be told: a part of
 // the way shows no pace, or something must happen first that has no time.
 func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
-	if p.identity == nil || p.obs == nil || !p.obs.up() || s.Verdict != status.VerdictSyncing {
+	if p.identity == nil || p.obs == nil || !p.obs.Up() || s.Verdict != status.VerdictSyncing {
 		return nil
 	}
 	slot := p.identity.Spec.SlotDuration()
@@ -56,10 +57,10 @@ func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
 	}
 	switch fsm.Stage(s.Stage) {
 	case fsm.CheckpointSync, fsm.DAGSync:
-		if !p.obs.beacon.progress(p.identity.Spec.SlotAt(now)).NearHead() && !later(chase(s.Beacon.Progress, now, slot)) {
+		if !p.obs.Beacon.Progress(p.identity.Spec.SlotAt(now)).NearHead() && !later(chase(s.Beacon.Progress, now, slot)) {
 			return nil
 		}
-		if loads(p.obs.gwat.sync.Stage) && !later(chase(s.Gwat.Progress, now, slot)) {
+		if loads(p.obs.Gwat.Sync.Stage) && !later(chase(s.Gwat.Progress, now, slot)) {
 			return nil
 		}
 	case fsm.HeadSyncReady:

@@ -4,16 +4,14 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/sirupsen/logrus"
 
-	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
-	"github.com/gwatsync/syncd/pair/reach"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -29,7 +27,7 @@ type judged struct {
 }
 
 // judgeLook has the newest look judged, and logs what has changed by it.
-func (p *Pair) judgeLook(o, previous *observation) {
+func (p *Pair) judgeLook(o, previous *poll.Observation) {
 	in := p.verdictInput(o, previous)
 	if p.cfg.Polled != nil {
 		p.cfg.Polled(in)
@@ -58,10 +56,10 @@ func findingLevel(f status.Finding) logrus.Level {
 }
 
 // verdictInput puts a look, and what syncd knows itself, into the words of verdict.
-func (p *Pair) verdictInput(o, previous *observation) health.Input {
+func (p *Pair) verdictInput(o, previous *poll.Observation) health.Input {
 	in := health.Input{
-		At: o.at, Elapsed: o.done.Sub(p.judged.born), Stage: p.machine.Stage(), Spec: p.spec,
-		Gwat: gwatInput(o), Beacon: beaconInput(o), Events: p.judged.events, Journal: p.ledger.Trouble(),
+		At: o.At, Elapsed: o.Done.Sub(p.judged.born), Stage: p.machine.Stage(), Spec: p.spec,
+		Gwat: poll.GwatHealth(o), Beacon: poll.BeaconHealth(o), Events: p.judged.events, Journal: p.ledger.Trouble(),
 		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy, PeersOptional: p.cfg.PeersOptional,
 		Collecting: p.worker != nil && p.push != nil && collects(p.push.Phase),
 	}
@@ -86,77 +84,18 @@ func (p *Pair) verdictInput(o, previous *observation) health.Input {
 			in.Refused = max(in.Refused, times)
 		}
 	}
-	since := o.start
+	since := o.Start
 	if previous != nil {
-		since = previous.start
+		since = previous.Start
 	}
 	in.Gwat.Ours = p.ledger.Busy(since)
 	in.Rival, _, _ = p.rival.Told()
 	if l := p.lock(in.Stage); l != nil {
 		in.Lock = &health.Lock{Running: p.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
-	} else if o.gwat.err == nil && o.gwat.sync.Stage == gwatclient.StageHead {
+	} else if o.Gwat.Err == nil && o.Gwat.Sync.Stage == gwatclient.StageHead {
 		in.Lock = &health.Lock{Running: p.worker != nil}
 	}
 	return in
-}
-
-func gwatInput(o *observation) health.Gwat {
-	g := health.Gwat{
-		Node:    health.Node{Reach: reach.Gwat(o.gwat.err), Error: text(o.gwat.err), Latency: o.gwat.slowest, Peers: o.gwat.peers},
-		Syncing: o.gwat.sync.Syncing, SyncStage: string(o.gwat.sync.Stage), CoordSlot: o.gwat.sync.LastCoordSlot, TipSlot: o.gwat.sync.MaxBlockSlot,
-	}
-	if o.gwat.err == nil {
-		// Cheap calls were answered: a call of normal work that is not shows that gwat hangs.
-		if how := reach.Gwat(o.callsErr); how == health.Silent {
-			g.Reach, g.Error = how, text(o.callsErr)
-		}
-	}
-	if n := o.number(); n != nil {
-		g.Number, g.Slot = n, o.gwat.latest.Slot
-	}
-	if o.up() && o.gwat.latest != nil {
-		g.Compared = true
-		for _, s := range o.beacon.head.spines {
-			g.Spines = append(g.Spines, o.state(s))
-		}
-	}
-	return g
-}
-
-func beaconInput(o *observation) health.Beacon {
-	b := health.Beacon{
-		Node:    health.Node{Reach: reach.Beacon(o.beacon.err), Error: text(o.beacon.err), Latency: o.beacon.slowest, Peers: o.beacon.peers},
-		ClockAt: o.beacon.told,
-	}
-	if o.beacon.err != nil {
-		return b
-	}
-	b.Known, b.Head, b.Root = true, o.beacon.head.header.Slot, o.beacon.head.header.Root
-	b.Clock = o.beacon.syncing.HeadSlot + primitives.Slot(o.beacon.syncing.Distance)
-	b.Justified = o.beacon.justified.Epoch
-	if o.up() {
-		for _, point := range o.beacon.points {
-			if spine, ok := point.lastSpine(); ok {
-				b.Points = append(b.Points, health.Point{Slot: point.header.Slot, State: o.state(spine)})
-			}
-		}
-	}
-	return b
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-// holdHead keeps the beacon's head as its progress tells it: a reorg of some
-// slots is no step back of the sync, and a longer one is a finding.
-func (t *track) holdHead(head primitives.Slot) {
-	if head >= t.highHead || head+checkpoint.NearHead < t.highHead {
-		t.highHead = head
-	}
 }
 
 // countFailed counts the attempts that failed in a row. One that was ended by

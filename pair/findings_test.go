@@ -22,6 +22,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -182,9 +183,9 @@ var findingCases = map[string]findingCase{
 	"beacon_slow": {fault: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{Delay: slowCall}) },
 		heal: func(b *fake) { b.beacon.SetFault("/eth/v1/node/syncing", beaconsim.Fault{}) }, tells: pollsIn(5, 2*slowCall), clears: pollsIn(5, slowCall)},
 	"gwat_no_peers": {fault: func(b *fake) { b.gwat.SetPeers(0) }, heal: func(b *fake) { b.gwat.SetPeers(3) },
-		tells: pollsIn(slowEvery+health.NoPeersPolls, 0), clears: pollsIn(3, 0)},
+		tells: pollsIn(poll.SlowEvery+health.NoPeersPolls, 0), clears: pollsIn(3, 0)},
 	"beacon_no_peers": {fault: func(b *fake) { b.beacon.SetPeers(0) }, heal: func(b *fake) { b.beacon.SetPeers(3) },
-		tells: pollsIn(slowEvery+health.NoPeersPolls, 0), clears: pollsIn(3, 0)},
+		tells: pollsIn(poll.SlowEvery+health.NoPeersPolls, 0), clears: pollsIn(3, 0)},
 	"gwat_rolled_back": {fault: func(b *fake) {
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
 		require.NoError(b.t, b.gwat.RollbackTo(b.gwat.State().Finalized-20))
@@ -224,7 +225,7 @@ var findingCases = map[string]findingCase{
 	"gwat_ahead_of_beacon": {fakeConfig: fakeConfig{beacon: func(c *beaconsim.Config) { c.SyncSpeed = 4 }}, from: fsm.CheckpointSync,
 		fault: func(*fake) {}, heal: func(*fake) {}, tells: pollsIn(3, 0), clears: time.Minute, settled: true},
 	"spines_differ": {fault: onGwat(func(c *world.Config) { c.Seed = 99 }), heal: goodGwat, tells: slotsIn(2), clears: pollsIn(3, 0)},
-	"wrong_network": {fault: onGwat(func(c *world.Config) { c.ChainID = 4711 }), heal: goodGwat, tells: pollsIn(slowEvery, 0), clears: pollsIn(1, 0)},
+	"wrong_network": {fault: onGwat(func(c *world.Config) { c.ChainID = 4711 }), heal: goodGwat, tells: pollsIn(poll.SlowEvery, 0), clears: pollsIn(1, 0)},
 	"needs_human": {fakeConfig: fakeConfig{beacon: beaconIdle}, from: fsm.Connecting,
 		fault: front(gwatWire, answeringCall("dag_headSyncReady", `"error":{"code":-32601,"message":"the method does not exist"}`)),
 		heal:  front(gwatWire, nil), tells: pollsIn(2, 0), clears: humanPause + pollsIn(1, 0)},
@@ -245,7 +246,7 @@ var findingCases = map[string]findingCase{
 	"journal_failing": {fault: func(b *fake) {
 		b.store.full.Store(true)
 		require.NoError(b.t, b.pair.Pause(context.Background(), "the disk fills"))
-	}, heal: func(b *fake) { b.store.full.Store(false) }, tells: pollsIn(2, 0), clears: pollsIn(slowEvery, 0)},
+	}, heal: func(b *fake) { b.store.full.Store(false) }, tells: pollsIn(2, 0), clears: pollsIn(poll.SlowEvery, 0)},
 }
 
 // Each finding is produced by a fault, told within its window with the severity's

@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/pair/guard"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -105,13 +106,13 @@ func (p *Pair) absorbedSpines() []common.Hash {
 }
 
 // proveAbsorbed reports to the gate what gwat was read to have finalized meanwhile (S9).
-func (p *Pair) proveAbsorbed(o *observation) {
+func (p *Pair) proveAbsorbed(o *poll.Observation) {
 	a := p.evidence.absorbed
 	if p.cfg.Gate == nil || a.Count == 0 {
 		return
 	}
 	for _, spine := range a.Spines {
-		if o.state(spine) != checkpoint.SpineFinal {
+		if o.State(spine) != checkpoint.SpineFinal {
 			return
 		}
 	}

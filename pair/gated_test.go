@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -122,11 +123,11 @@ func TestAbsorbedCallsAreProvedByBlockReads(t *testing.T) {
 	p := &Pair{cfg: Config{Gate: g}}
 	require.Equal(t, []common.Hash{one, two}, p.absorbedSpines())
 	require.Contains(t, p.unprovedCalls(), "2 calls")
-	p.proveAbsorbed(&observation{blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
+	p.proveAbsorbed(&poll.Observation{Blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
 	require.Zero(t, g.proved)
 	open.Number = new(uint64)
 	*open.Number = 8
-	p.proveAbsorbed(&observation{blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
+	p.proveAbsorbed(&poll.Observation{Blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
 	require.EqualValues(t, 9, g.proved)
 	require.Empty(t, p.absorbedSpines())
 }

@@ -4,12 +4,13 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/pair/poll"
 )
 
 // inbox is all that the loop takes messages from.
 type inbox struct {
 	stop     <-chan struct{}
-	looks    <-chan *observation
+	looks    <-chan *poll.Observation
 	reports  <-chan report
 	results  <-chan result
 	commands <-chan command
@@ -53,28 +54,28 @@ func (in *inbox) next() any {
 
 // waiting gives the first message that is there already; nil if none is.
 func (in *inbox) waiting() any {
-	if _, ok := poll(in.stop); ok {
+	if _, ok := arrived(in.stop); ok {
 		return stop{}
 	}
-	if m, ok := poll(in.looks); ok {
+	if m, ok := arrived(in.looks); ok {
 		return m
 	}
-	if m, ok := poll(in.reports); ok {
+	if m, ok := arrived(in.reports); ok {
 		return m
 	}
-	if m, ok := poll(in.results); ok {
+	if m, ok := arrived(in.results); ok {
 		return m
 	}
-	if m, ok := poll(in.commands); ok {
+	if m, ok := arrived(in.commands); ok {
 		return m
 	}
-	if m, open, ok := polled(in.events); ok {
+	if m, open, ok := take(in.events); ok {
 		return in.event(m, open)
 	}
-	if _, ok := poll(in.tick); ok {
+	if _, ok := arrived(in.tick); ok {
 		return ticked{}
 	}
-	if _, ok := poll(in.attempt); ok {
+	if _, ok := arrived(in.attempt); ok {
 		return due{}
 	}
 	return nil
@@ -88,12 +89,12 @@ func (in *inbox) event(m beaconclient.Event, open bool) any {
 	return m
 }
 
-func poll[T any](from <-chan T) (m T, ok bool) {
-	m, _, ok = polled(from)
+func arrived[T any](from <-chan T) (m T, ok bool) {
+	m, _, ok = take(from)
 	return m, ok
 }
 
-func polled[T any](from <-chan T) (m T, open, ok bool) {
+func take[T any](from <-chan T) (m T, open, ok bool) {
 	select {
 	case m, open = <-from:
 		return m, open, true

@@ -7,6 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/journal"
 )
 
@@ -216,7 +217,7 @@ func (l *ledger) note(what string, err error) {
 func (l *ledger) setTrouble(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trouble = text(err)
+	l.trouble = failure.Message(err)
 }
 
 // Trouble tells why the journal's last write failed; "" if it did not.

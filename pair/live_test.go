@@ -107,7 +107,10 @@ func (g liveGwat) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	var calls []replayedCall
+	var calls []struct {
+		ID     json.RawMessage
+		Method string
+	}
 	batch := bytes.HasPrefix(body, []byte("["))
 	if !batch {
 		body = append(append([]byte("["), body...), ']')

@@ -165,11 +165,3 @@ func doneOf(done bool, err error) string {
 	}
 	return resultOf(err)
 }
-
-// statusError puts an error into the form of the status.
-func statusError(err error, at time.Time) *status.Error {
-	if err == nil {
-		return nil
-	}
-	return &status.Error{Kind: failure.Name(err), Message: err.Error(), At: at}
-}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -16,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -106,32 +106,11 @@ func TestAnOpenCallIsResolvedWhileAttemptsOutlastThePolls(t *testing.T) {
 // a number that was read before our ready rolled gwat back.
 func TestTheVerificationCountsFromWhatThePushFinalized(t *testing.T) {
 	t.Parallel()
-	p := &Pair{track: track{number: 277}, pushedTo: 240}
+	p := &Pair{track: poll.History{Number: 277}, pushedTo: 240}
 	require.Equal(t, uint64(240), p.verifyFrom(fsm.HeadSync))
 	require.Equal(t, uint64(277), p.verifyFrom(fsm.Working), "an old push says nothing of a pair that has worked since")
 	p.pushedTo = 0
 	require.Equal(t, uint64(277), p.verifyFrom(fsm.HeadSyncReady))
-}
-
-// gwat's DAG grew only if two readings since the beacon's last head show it.
-func TestGrowthIsReadTwice(t *testing.T) {
-	t.Parallel()
-	spec := checkpoint.Spec{SecondsPerSlot: 1}
-	p := &Pair{cfg: Config{FallbackSlots: 5}, spec: &spec}
-	at := time.Unix(1000, 0)
-	poll := func(syncing bool, newest primitives.Slot) string {
-		at = at.Add(time.Second)
-		o := &observation{start: at, at: at, gwat: gwatLook{sync: gwatclient.SyncStatus{Syncing: syncing, MaxBlockSlot: newest}, latest: &gwatclient.Block{}}}
-		o.beacon.head.header.Root = common.Hash{1}
-		p.track.observe(o)
-		return p.silent(o)
-	}
-	for range 8 {
-		require.Empty(t, poll(false, 0), "nothing is told of the DAG")
-	}
-	require.Empty(t, poll(true, 90), "one reading shows no growth")
-	require.Empty(t, poll(true, 90))
-	require.Contains(t, poll(true, 91), "grew to slot 91")
 }
 
 // What a poll shows counts from the moment of each thing it speaks of, whatever runs.
@@ -146,19 +125,19 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		}
 	}
 	final := func(n uint64) *gwatclient.Block { return &gwatclient.Block{Number: &n, Height: n} }
-	poll := func(at time.Time, spine common.Hash, b *gwatclient.Block) *observation {
-		return &observation{start: at, at: at, gwat: gwatLook{latest: final(3)}, blocks: map[common.Hash]*gwatclient.Block{spine: b}}
+	polled := func(at time.Time, spine common.Hash, b *gwatclient.Block) *poll.Observation {
+		return &poll.Observation{Start: at, At: at, Gwat: poll.Gwat{Latest: final(3)}, Blocks: map[common.Hash]*gwatclient.Block{spine: b}}
 	}
 	before, after := now.Add(-time.Second), now.Add(time.Second)
 
 	t.Run("pending", func(t *testing.T) {
 		p := newPair()
 		p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, LastSpine: common.Hash{9}, SentAt: now}, 1)
-		p.obs = poll(before, common.Hash{9}, final(9))
+		p.obs = polled(before, common.Hash{9}, final(9))
 		p.resolvePending()
 		require.NotNil(t, p.ledger.Pending(), "read before it was sent")
 		p.worker.attempt = 1
-		p.obs = poll(after, common.Hash{9}, final(9))
+		p.obs = polled(after, common.Hash{9}, final(9))
 		p.resolvePending()
 		require.NotNil(t, p.ledger.Pending(), "its attempt still waits for the answer")
 		p.worker.attempt = 2
@@ -180,9 +159,9 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		cancelled := false
 		p.worker.cancel = func() { cancelled = true }
 		p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{3}, SentAt: now}, 1)
-		p.obs = poll(after, common.Hash{}, nil)
-		p.obs.gwat.sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageHead}
-		p.obs.gwat.latest.Hash = common.Hash{3}
+		p.obs = polled(after, common.Hash{}, nil)
+		p.obs.Gwat.Sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageHead}
+		p.obs.Gwat.Latest.Hash = common.Hash{3}
 		p.resolvePending()
 		require.True(t, cancelled)
 		require.True(t, p.takeover)
@@ -192,9 +171,9 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 	})
 	t.Run("confirmed", func(t *testing.T) {
 		p := newPair()
-		gone := poll(after, common.Hash{5}, nil)
+		gone := polled(after, common.Hash{5}, nil)
 		p.ledger.SetConfirmed(checkpoint.Confirmed{Spine: common.Hash{5}, Number: 5, At: now})
-		p.proveConfirmed(poll(before, common.Hash{5}, nil))
+		p.proveConfirmed(polled(before, common.Hash{5}, nil))
 		require.NotNil(t, p.ledger.Confirmed(), "read before it was confirmed")
 		p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: now}, 2)
 		p.proveConfirmed(gone)
@@ -204,16 +183,16 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		require.Nil(t, p.ledger.Confirmed(), "though an attempt runs")
 	})
 	t.Run("completed", func(t *testing.T) {
-		syncing := func(at time.Time) *observation {
-			o := poll(at, common.Hash{}, nil)
-			o.gwat.sync.Syncing = true
+		syncing := func(at time.Time) *poll.Observation {
+			o := polled(at, common.Hash{}, nil)
+			o.Gwat.Sync.Syncing = true
 			return o
 		}
 		c := &completion{}
 		require.False(t, c.refuted(syncing(after)), "the call runs")
 		c.ended = now
 		require.False(t, c.refuted(syncing(before)))
-		require.False(t, c.refuted(poll(after, common.Hash{}, nil)))
+		require.False(t, c.refuted(polled(after, common.Hash{}, nil)))
 		require.True(t, c.refuted(syncing(after)))
 	})
 }

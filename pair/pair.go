@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/guard"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
@@ -35,18 +36,18 @@ var ErrStopped = failure.WithKind(failure.RetryLater, errors.New("syncd is stopp
 type Pair struct {
 	cfg      Config
 	log      logrus.FieldLogger
-	gwat     gwatNode
+	gwat     poll.GwatNode
 	guard    *guard.Guard
 	writer   guard.Writer
-	beacon   beaconNode
+	beacon   poll.BeaconNode
 	ledger   *ledger
 	metrics  *metrics
-	observer *observer
+	observer *poll.Poller
 
 	publish.Reader
 	board    *publish.Board
 	commands chan command
-	looks    chan *observation
+	looks    chan *poll.Observation
 	reports  chan report
 	results  chan result
 	stopped  chan struct{}
@@ -58,7 +59,7 @@ type Pair struct {
 	machine            *fsm.Machine
 	since              time.Time
 	reason             string
-	obs                *observation
+	obs                *poll.Observation
 	good               *fsm.Facts // of the last look at which both nodes answered
 	looking            bool
 	lookStart          time.Time
@@ -69,7 +70,7 @@ type Pair struct {
 	spec               *checkpoint.Spec // of the identity last known
 	identityAt         time.Time
 	human              *human
-	track              track
+	track              poll.History
 	rival              headsync.RivalWatch
 	collector          *headsync.Collector
 	refused            map[common.Hash]int // how often in a row gwat refused a checkpoint
@@ -117,8 +118,8 @@ type completion struct {
 }
 
 // refuted reports whether a poll from after the call shows gwat syncing all the same.
-func (c *completion) refuted(o *observation) bool {
-	return c != nil && !c.ended.IsZero() && o.start.After(c.ended) && o.gwat.sync.Syncing
+func (c *completion) refuted(o *poll.Observation) bool {
+	return c != nil && !c.ended.IsZero() && o.Start.After(c.ended) && o.Gwat.Sync.Syncing
 }
 
 // command is an operator's order.
@@ -161,7 +162,7 @@ func New(cfg Config) (*Pair, error) {
 	return p, nil
 }
 
-func newPair(cfg Config, gwat gwatNode, writer guard.Writer, beacon beaconNode, m *metrics) (*Pair, error) {
+func newPair(cfg Config, gwat poll.GwatNode, writer guard.Writer, beacon poll.BeaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
 	board := &publish.Board{}
@@ -169,8 +170,8 @@ func newPair(cfg Config, gwat gwatNode, writer guard.Writer, beacon beaconNode, 
 		cfg: cfg, log: log, gwat: gwat, guard: guard.New(cfg.Observe), writer: writer, beacon: beacon, metrics: m,
 		Reader: board.Reader(), board: board,
 		ledger:   openLedger(cfg.Journal, log, cfg.Now),
-		observer: &observer{gwat: gwat, beacon: beacon, now: cfg.Now, entries: map[common.Hash]beaconEntry{}},
-		commands: make(chan command), looks: make(chan *observation),
+		observer: poll.New(gwat, beacon, cfg.Now),
+		commands: make(chan command), looks: make(chan *poll.Observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
 		since: now, told: now, reason: "syncd started", pushFromCheckpoint: cfg.PushFromCheckpoint, refused: map[common.Hash]int{},
 		judged: judged{judge: health.New(cfg.PollInterval), born: time.Now()},
@@ -202,7 +203,7 @@ func (p *Pair) Run(ctx context.Context) error {
 		switch m := in.next().(type) {
 		case stop:
 			return nil
-		case *observation:
+		case *poll.Observation:
 			p.looked(inner, m)
 		case report:
 			p.reported(inner, m)
@@ -300,7 +301,7 @@ func (p *Pair) verifyFrom(from fsm.Stage) uint64 {
 	if from != fsm.Working && p.pushedTo > 0 {
 		return p.pushedTo
 	}
-	return p.track.number
+	return p.track.Number
 }
 
 // entered prepares what belongs to a stage.
@@ -319,13 +320,13 @@ func (p *Pair) entered(c fsm.Change) {
 		p.missing = nil
 	case fsm.Switching:
 		// A head that the attempt has read is not new any more.
-		head := max(p.obs.beacon.head.header.Slot, p.reached)
+		head := max(p.obs.Beacon.Head.Header.Slot, p.reached)
 		p.verifier = headsync.NewVerifier(p.cfg.Now(), p.identity.Spec.SlotDuration(), head, p.verifyFrom(c.From), p.ours)
 		if p.completed != nil {
 			p.verifier.Doubt()
 		}
 		p.verdict = headsync.Verdict{Why: "two new heads"}
-		p.track.covered = head
+		p.track.Covered = head
 		p.countCallsAnew()
 	case fsm.Working:
 		p.lastErr, p.completed, p.completions = nil, nil, 0

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -45,7 +46,7 @@ func (p *Pair) publish() {
 	if sign, first, last := p.rival.Told(); sign != "" {
 		s.Rival = &status.Rival{Sign: sign, Seen: first, LastProgress: last}
 	}
-	if o := p.obs; o != nil && o.beacon.err == nil {
+	if o := p.obs; o != nil && o.Beacon.Err == nil {
 		s.Checkpoint = checkpointShown(o)
 	}
 	s.Findings = p.judged.judge.Findings()
@@ -119,21 +120,17 @@ func (p *Pair) network(now time.Time) *status.Network {
 	if p.identity == nil {
 		return nil
 	}
-	spec := p.identity.Spec
-	return &status.Network{
-		Name: spec.ConfigName, ChainID: spec.DepositChainID, GenesisTime: spec.GenesisTime,
-		SecondsPerSlot: spec.SecondsPerSlot, SlotsPerEpoch: spec.SlotsPerEpoch, CurrentSlot: spec.SlotAt(now),
-	}
+	return status.NewNetwork(p.identity.Spec, now)
 }
 
-func checkpointShown(o *observation) *status.Checkpoint {
-	out := &status.Checkpoint{Checkpoint: o.beacon.justified}
-	for _, point := range o.beacon.points {
-		if point.header.Root != o.beacon.justified.Root {
+func checkpointShown(o *poll.Observation) *status.Checkpoint {
+	out := &status.Checkpoint{Checkpoint: o.Beacon.Justified}
+	for _, point := range o.Beacon.Points {
+		if point.Header.Root != o.Beacon.Justified.Root {
 			continue
 		}
-		out.Slot = point.header.Slot
-		if spine, ok := point.lastSpine(); ok {
+		out.Slot = point.Header.Slot
+		if spine, ok := point.LastSpine(); ok {
 			out.Spine = &spine
 		}
 	}
@@ -144,7 +141,7 @@ func checkpointShown(o *observation) *status.Checkpoint {
 func (p *Pair) lock(stage fsm.Stage) *status.Lock {
 	o := p.obs
 	pending := p.ledger.Pending()
-	if o == nil || o.gwat.err != nil || o.gwat.sync.Stage != gwatclient.StageHead {
+	if o == nil || o.Gwat.Err != nil || o.Gwat.Sync.Stage != gwatclient.StageHead {
 		return nil
 	}
 	if pending != nil {
@@ -158,43 +155,43 @@ func (p *Pair) lock(stage fsm.Stage) *status.Lock {
 
 func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
 	gwat.Endpoint, beacon.Endpoint = p.gwat.Endpoint(), p.beacon.URL()
-	shown := p.observer.shown()
-	gwat.Version, gwat.Peers = shown.gwat.version, shown.gwat.peers
-	beacon.Version, beacon.Peers = shown.beacon.version, shown.beacon.peers
+	shown := p.observer.Extras()
+	gwat.Version, gwat.Peers = shown.Gwat.Version, shown.Gwat.Peers
+	beacon.Version, beacon.Peers = shown.Beacon.Version, shown.Beacon.Peers
 	o := p.obs
 	if o == nil {
 		gwat.Since, beacon.Since = p.since, p.since
 		return gwat, beacon
 	}
-	gwat.Reachable, beacon.Reachable = o.gwat.err == nil, o.beacon.err == nil
+	gwat.Reachable, beacon.Reachable = o.Gwat.Err == nil, o.Beacon.Err == nil
 	gwat.Since, beacon.Since = p.rates.reachable(&p.rates.gwatUp, gwat.Reachable, now), p.rates.reachable(&p.rates.beaconUp, beacon.Reachable, now)
-	gwat.Error, beacon.Error = statusError(o.gwat.err, o.at), statusError(o.beacon.err, o.at)
-	gwat.LatencyMS, beacon.LatencyMS = milliseconds(o.gwat.latency), milliseconds(o.beacon.latency)
+	gwat.Error, beacon.Error = status.NewError(o.Gwat.Err, o.At), status.NewError(o.Beacon.Err, o.At)
+	gwat.LatencyMS, beacon.LatencyMS = status.Milliseconds(o.Gwat.Latency), status.Milliseconds(o.Beacon.Latency)
 	p.standing(o, &gwat, &beacon)
 	if gwat.Reachable {
-		gwat.SyncStage = string(o.gwat.sync.Stage)
+		gwat.SyncStage = string(o.Gwat.Sync.Stage)
 		gwat.Progress = p.gwatProgress(o)
 	}
 	if beacon.Reachable && p.identity != nil {
-		wall := p.identity.Spec.SlotAt(o.at)
+		wall := p.identity.Spec.SlotAt(o.At)
 		beacon.SyncStage = "synced"
-		if !o.beacon.progress(wall).NearHead() {
+		if !o.Beacon.Progress(wall).NearHead() {
 			beacon.SyncStage = "syncing"
 		}
-		head := uint64(p.track.highHead)
-		beacon.Progress = p.rates.beacon.progress(unitSlot, head, max(head, uint64(wall)), o.at)
+		head := uint64(p.track.HighHead)
+		beacon.Progress = p.rates.beacon.progress(unitSlot, head, max(head, uint64(wall)), o.At)
 	}
 	return gwat, beacon
 }
 
 // gwatProgress counts finalized blocks, and slots while gwat loads its DAG.
-func (p *Pair) gwatProgress(o *observation) *status.Progress {
-	sync := o.gwat.sync
+func (p *Pair) gwatProgress(o *poll.Observation) *status.Progress {
+	sync := o.Gwat.Sync
 	if sync.Stage == gwatclient.StageDAG && p.identity != nil {
-		wall := uint64(p.identity.Spec.SlotAt(o.at))
-		return p.rates.gwatDAG.progress(unitSlot, uint64(sync.MaxBlockSlot), max(wall, uint64(sync.MaxBlockSlot)), o.at)
+		wall := uint64(p.identity.Spec.SlotAt(o.At))
+		return p.rates.gwatDAG.progress(unitSlot, uint64(sync.MaxBlockSlot), max(wall, uint64(sync.MaxBlockSlot)), o.At)
 	}
-	return p.rates.gwat.progress(unitBlock, p.track.number, max(p.track.number, sync.HighestBlock), o.at)
+	return p.rates.gwat.progress(unitBlock, p.track.Number, max(p.track.Number, sync.HighestBlock), o.At)
 }
 
 // reported takes a worker's report in.
@@ -236,16 +233,14 @@ func (p *Pair) pushShown() *status.Push {
 	if p.push == nil {
 		return nil
 	}
-	if o := p.obs; p.push.Phase == string(headsync.PhasePushing) && o != nil && o.gwat.latest != nil {
-		if i, ok := p.pushIndex[o.gwat.latest.Hash]; ok && uint64(i) >= p.push.Progress.Current {
-			p.push.Progress = *p.rates.push.progress(unitEntry, uint64(i), p.push.Progress.Target, o.at)
+	if o := p.obs; p.push.Phase == string(headsync.PhasePushing) && o != nil && o.Gwat.Latest != nil {
+		if i, ok := p.pushIndex[o.Gwat.Latest.Hash]; ok && uint64(i) >= p.push.Progress.Current {
+			p.push.Progress = *p.rates.push.progress(unitEntry, uint64(i), p.push.Progress.Target, o.At)
 		}
 	}
 	out := *p.push
 	return &out
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func readyReason(from, to primitives.Slot, n int) string {
 	return fmt.Sprintf("gwat is ready for %d entries, slots %d to %d", n, from, to)

@@ -52,10 +52,7 @@ func (w *Watcher) publish() {
 	}
 	s.Verdict = health.Of(stage, s.Findings, w.pair.last != nil)
 	if spec := w.pair.who.spec; spec != nil {
-		s.Network = &status.Network{
-			Name: spec.ConfigName, ChainID: spec.DepositChainID, GenesisTime: spec.GenesisTime,
-			SecondsPerSlot: spec.SecondsPerSlot, SlotsPerEpoch: spec.SlotsPerEpoch, CurrentSlot: spec.SlotAt(now),
-		}
+		s.Network = status.NewNetwork(*spec, now)
 	}
 	if stage != fsm.Working && stage != fsm.Paused {
 		next := now.Add(w.cfg.PollInterval)
@@ -90,11 +87,11 @@ func (w *Watcher) waiting(stage fsm.Stage) string {
 func (w *Watcher) showGwat(n *status.Node, o *Observation) {
 	known := &w.pair.nodes.gwat
 	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
-	n.Error = shownError(o.Gwat.Err, o.At)
+	n.Error = status.NewError(o.Gwat.Err, o.At)
 	if o.Gwat.Err != nil {
 		return
 	}
-	n.LatencyMS = milliseconds(o.Gwat.Latency)
+	n.LatencyMS = status.Milliseconds(o.Gwat.Latency)
 	slot := o.Gwat.Latest.Slot
 	n.SyncStage, n.Slot, n.Finalized = "synced", &slot, o.Gwat.Latest.Number
 	if o.Gwat.Syncing {
@@ -109,11 +106,11 @@ func (w *Watcher) showGwat(n *status.Node, o *Observation) {
 func (w *Watcher) showBeacon(n *status.Node, o *Observation) {
 	known := &w.pair.nodes.beacon
 	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
-	n.Error = shownError(o.Beacon.Err, o.At)
+	n.Error = status.NewError(o.Beacon.Err, o.At)
 	if o.Beacon.Err != nil {
 		return
 	}
-	n.LatencyMS = milliseconds(o.Beacon.Latency)
+	n.LatencyMS = status.Milliseconds(o.Beacon.Latency)
 	slot := o.Beacon.Head.Slot
 	n.SyncStage, n.Slot, n.LagSlots = "synced", &slot, w.lag(slot)
 	if o.Beacon.Syncing.IsSyncing {
@@ -134,15 +131,6 @@ func (w *Watcher) lag(slot primitives.Slot) *uint64 {
 	return &lag
 }
 
-func shownError(err error, at time.Time) *status.Error {
-	if err == nil {
-		return nil
-	}
-	return &status.Error{Kind: failure.Name(err), Message: err.Error(), At: at}
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
 // evaluateHealth has the newest poll evaluated, and logs what has changed by it.
 func (w *Watcher) evaluateHealth(o *Observation) {
 	r := w.health.Observe(w.input(o))
@@ -160,10 +148,10 @@ func (w *Watcher) input(o *Observation) health.Input {
 		At: o.At, Elapsed: o.At.Sub(w.pair.begin), Stage: w.machine.Stage(), Spec: w.pair.who.spec,
 		Conflict: w.pair.who.conflict(), Events: w.pair.events, Journal: string(w.journal),
 		Gwat: health.Gwat{
-			Node:    health.Node{Reach: reach.Gwat(o.Gwat.Err), Error: text(o.Gwat.Err), Latency: o.Gwat.Latency, Peers: o.Gwat.Peers},
+			Node:    health.Node{Reach: reach.Gwat(o.Gwat.Err), Error: failure.Message(o.Gwat.Err), Latency: o.Gwat.Latency, Peers: o.Gwat.Peers},
 			Syncing: o.Gwat.Syncing,
 		},
-		Beacon:      health.Beacon{Node: health.Node{Reach: reach.Beacon(o.Beacon.Err), Error: text(o.Beacon.Err), Latency: o.Beacon.Latency, Peers: o.Beacon.Peers}},
+		Beacon:      health.Beacon{Node: health.Node{Reach: reach.Beacon(o.Beacon.Err), Error: failure.Message(o.Beacon.Err), Latency: o.Beacon.Latency, Peers: o.Beacon.Peers}},
 		Coordinated: &health.Coordinated{CheckpointKnown: o.CheckpointKnown, BeaconSyncing: o.Beacon.Syncing.IsSyncing},
 	}
 	if o.Gwat.Err == nil {
@@ -178,11 +166,4 @@ func (w *Watcher) input(o *Observation) health.Input {
 		in.Beacon.Justified = o.Beacon.Finality.CurrentJustified.Epoch
 	}
 	return in
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

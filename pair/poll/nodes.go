@@ -1,4 +1,4 @@
-package pair
+package poll
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 )
 
-// gwatNode is what the loop reads of a gwat; gwatclient.Client has it. The calls that
+// GwatNode is what the loop reads of a gwat; gwatclient.Client has it. The calls that
 // change gwat are not among it: those are made by a guard.Writer for a Permit.
-type gwatNode interface {
+type GwatNode interface {
 	headsync.Gwat
 	Candidates(ctx context.Context, slot primitives.Slot) ([]common.Hash, error)
 	SyncSlotInfo(ctx context.Context, info gwatclient.SlotInfo) (bool, error)
@@ -25,8 +25,8 @@ type gwatNode interface {
 	Close()
 }
 
-// beaconNode is what the loop needs of a beacon node; beaconclient.Client has it.
-type beaconNode interface {
+// BeaconNode is what the loop needs of a beacon node; beaconclient.Client has it.
+type BeaconNode interface {
 	headsync.Chain
 	Syncing(ctx context.Context) (beaconclient.Syncing, error)
 	Spec(ctx context.Context) (checkpoint.Spec, error)

@@ -1,4 +1,4 @@
-package pair
+package poll
 
 import (
 	"bufio"
@@ -178,36 +178,36 @@ func (r *replay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // head is the beacon's head, as its own calls tell it: after each block it asks
 // for the candidates of two slots before, and its dag_sync of a slot names what
 // the block of that slot finalizes.
-func (r *replay) head(spec checkpoint.Spec) (beaconEntry, bool) {
+func (r *replay) head(spec checkpoint.Spec) (Entry, bool) {
 	row := r.last(func(row replayed) bool { return row.Method == "dag_getCandidates" && row.Slot < 1<<16 })
 	if row == nil {
-		return beaconEntry{}, false
+		return Entry{}, false
 	}
-	e := beaconEntry{header: beaconclient.Header{Slot: row.Slot + 2}}
-	binary.BigEndian.PutUint64(e.header.Root[:], uint64(e.header.Slot))
-	if sync := r.last(func(s replayed) bool { return s.Method == "dag_sync" && s.Slot == e.header.Slot }); sync != nil {
-		e.spines = sync.Spines
+	e := Entry{Header: beaconclient.Header{Slot: row.Slot + 2}}
+	binary.BigEndian.PutUint64(e.Header.Root[:], uint64(e.Header.Slot))
+	if sync := r.last(func(s replayed) bool { return s.Method == "dag_sync" && s.Slot == e.Header.Slot }); sync != nil {
+		e.Spines = sync.Spines
 	}
 	return e, true
 }
 
-// at looks at the pair at a time of the recording: at gwat through the client and
+// at polls the pair at a time of the recording: at gwat through the client and
 // the observer, at the beacon node by what its own calls tell.
-func (r *replay) at(ctx context.Context, o *observer, spec checkpoint.Spec, seconds float64) *observation {
+func (r *replay) at(ctx context.Context, o *Poller, spec checkpoint.Spec, seconds float64) *Observation {
 	r.now = seconds
-	obs := &observation{at: time.UnixMicro(int64(seconds * 1e6)), blocks: map[common.Hash]*gwatclient.Block{}}
-	obs.start = obs.at
-	obs.gwat = o.lookGwat(ctx, false)
+	obs := &Observation{At: time.UnixMicro(int64(seconds * 1e6)), Blocks: map[common.Hash]*gwatclient.Block{}}
+	obs.Start = obs.At
+	obs.Gwat = o.pollGwat(ctx, false)
 	head, ok := r.head(spec)
 	if !ok {
 		return obs
 	}
-	obs.beacon.head, obs.beacon.told = head, obs.at
-	wall := spec.SlotAt(obs.at)
-	obs.beacon.syncing = beaconclient.Syncing{HeadSlot: head.header.Slot, Distance: checkpoint.Lag(head.header.Slot, wall)}
-	obs.beacon.justified.Epoch = spec.Epoch(wall) - min(2, spec.Epoch(wall))
-	if obs.up() {
-		o.lookAcross(ctx, question{calls: true}, obs)
+	obs.Beacon.Head, obs.Beacon.clockAt = head, obs.At
+	wall := spec.SlotAt(obs.At)
+	obs.Beacon.Syncing = beaconclient.Syncing{HeadSlot: head.Header.Slot, Distance: checkpoint.Lag(head.Header.Slot, wall)}
+	obs.Beacon.Justified.Epoch = spec.Epoch(wall) - min(2, spec.Epoch(wall))
+	if obs.Up() {
+		o.readAcross(ctx, Question{Calls: true}, obs)
 	}
 	return obs
 }
@@ -267,13 +267,13 @@ func TestReplaysOfRestarts(t *testing.T) {
 			require.NoError(t, err)
 			defer client.Close()
 			spec := checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 4, DepositChainID: 337733, GenesisTime: tc.genesis}
-			o := &observer{gwat: client, now: time.Now, entries: map[common.Hash]beaconEntry{}}
+			o := New(client, nil, time.Now)
 			j, next := health.New(time.Second), 0
 			for now := tc.from; now < tc.to; now++ {
 				obs := r.at(t.Context(), o, spec, now)
-				in := health.Input{At: obs.at, Elapsed: time.Duration((now - tc.from) * float64(time.Second)), Spec: &spec, Gwat: gwatInput(obs)}
-				if obs.beacon.head.header.Slot > 0 {
-					in.Beacon = beaconInput(obs)
+				in := health.Input{At: obs.At, Elapsed: time.Duration((now - tc.from) * float64(time.Second)), Spec: &spec, Gwat: GwatHealth(obs)}
+				if obs.Beacon.Head.Header.Slot > 0 {
+					in.Beacon = BeaconHealth(obs)
 					in.Events = uint64(in.Beacon.Head)
 				}
 				in.Stage = stageByFlags(obs)
@@ -294,11 +294,11 @@ func TestReplaysOfRestarts(t *testing.T) {
 }
 
 // stageByFlags is what today's tools would say: eth_syncing alone.
-func stageByFlags(o *observation) fsm.Stage {
+func stageByFlags(o *Observation) fsm.Stage {
 	switch {
-	case o.gwat.err != nil:
+	case o.Gwat.Err != nil:
 		return fsm.Connecting
-	case o.gwat.sync.Syncing:
+	case o.Gwat.Sync.Syncing:
 		return fsm.Switching
 	}
 	return fsm.Working

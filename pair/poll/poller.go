@@ -1,0 +1,200 @@
+package poll
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/pair/reach"
+)
+
+// maxEntries bounds the beacon blocks that polls keep: a completed one leaves four.
+const maxEntries = 64
+
+// SlowEvery is every how many polls what hardly changes is read again.
+const SlowEvery = 30
+
+// Extras are read seldom and kept to be shown.
+type Extras struct{ Gwat, Beacon Extra }
+
+// Extra is the version of a node and the number of its peers, as last read.
+type Extra struct {
+	Version string
+	Peers   *uint64
+}
+
+// note takes in what a poll has read.
+func (e *Extra) note(versioned bool, version string, peers *uint64) {
+	if versioned {
+		e.Version, e.Peers = version, peers
+	} else if peers != nil {
+		e.Peers = peers
+	}
+}
+
+// Poller polls both nodes. One poll runs at a time; only Extras may be called beside it.
+type Poller struct {
+	gwat   GwatNode
+	beacon BeaconNode
+	now    func() time.Time
+	polls  int
+
+	gwatPeers, beaconPeers peerWatch
+
+	spec     *checkpoint.Spec
+	entries  map[common.Hash]Entry // of the head and the checkpoints
+	finality beaconclient.Finality
+	finalAt  common.Hash // the head that finality belongs to
+
+	blocks map[common.Hash]*gwatclient.Block // of the poll before
+	latest common.Hash
+
+	mu     sync.Mutex
+	extras Extras
+}
+
+// New returns a poller of two nodes.
+func New(gwat GwatNode, beacon BeaconNode, now func() time.Time) *Poller {
+	return &Poller{gwat: gwat, beacon: beacon, now: now, entries: map[common.Hash]Entry{}}
+}
+
+// Poll reads both nodes at the same time, then what needs an answer of both.
+func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
+	ctx, cancel := context.WithTimeout(ctx, q.Within)
+	defer cancel()
+	obs := &Observation{Start: p.now(), Blocks: map[common.Hash]*gwatclient.Block{}}
+	slow := p.polls%SlowEvery == 0 || q.Identity
+	p.polls++
+	var wg sync.WaitGroup
+	wg.Go(func() { obs.Gwat = p.pollGwat(ctx, slow) })
+	wg.Go(func() { obs.Beacon = p.pollBeacon(ctx, slow || p.spec == nil) })
+	wg.Wait()
+	if obs.Up() {
+		p.readAcross(ctx, q, obs)
+	}
+	obs.At, obs.Done = p.now(), time.Now()
+	return obs
+}
+
+func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
+	if g.Sync, g.Err = timed(&g.slowest, func() (gwatclient.SyncStatus, error) { return p.gwat.Syncing(ctx) }); g.Err != nil {
+		return g
+	}
+	g.Latency = g.slowest
+	if g.Latest, g.Err = timed(&g.slowest, func() (*gwatclient.Block, error) { return p.gwat.Latest(ctx) }); g.Err != nil {
+		return g
+	}
+	if slow || p.gwatPeers > 0 {
+		g.peers = p.gwatPeers.read(func() (uint64, error) { return p.gwat.PeerCount(ctx) })
+	}
+	version := ""
+	if slow {
+		version, _ = p.gwat.ClientVersion(ctx)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.extras.Gwat.note(slow, version, g.peers)
+	return g
+}
+
+// timed makes a call and keeps in slowest how long the slowest one took. A
+// latency is no matter of the wall clock, which may jump.
+func timed[T any](slowest *time.Duration, call func() (T, error)) (T, error) {
+	start := time.Now()
+	out, err := call()
+	*slowest = max(*slowest, time.Since(start))
+	return out, err
+}
+
+// readAcross reads from gwat what the beacon named.
+func (p *Poller) readAcross(ctx context.Context, q Question, obs *Observation) {
+	if locked := obs.Gwat.Sync.Stage == gwatclient.StageHead; q.Identity && !(locked && q.Identified) {
+		if locked {
+			obs.Identity, obs.Gwat.Err = p.identifyLocked(ctx, q.Within/2)
+		} else {
+			obs.Identity, obs.Gwat.Err = p.identify(ctx)
+		}
+		if obs.Gwat.Err != nil {
+			return
+		}
+	}
+	spines := append([]common.Hash{}, q.Spines...)
+	spines = append(spines, obs.Beacon.Head.Spines...)
+	for _, point := range obs.Beacon.Points {
+		if s, ok := point.LastSpine(); ok {
+			spines = append(spines, s)
+		}
+	}
+	if p.settled(spines, obs.Gwat.Latest.Hash) {
+		obs.Blocks = p.blocks
+	} else {
+		blocks, err := timed(&obs.Gwat.slowest, func() ([]*gwatclient.Block, error) { return p.gwat.BlocksByHash(ctx, spines) })
+		if err != nil {
+			obs.Gwat.Err = fmt.Errorf("read spines: %w", err)
+			return
+		}
+		for i, b := range blocks {
+			obs.Blocks[spines[i]] = b
+		}
+		p.blocks, p.latest = obs.Blocks, obs.Gwat.Latest.Hash
+	}
+	if q.Calls {
+		obs.Calls = true
+		_, obs.CallsErr = timed(&obs.Gwat.slowest, func() ([]common.Hash, error) {
+			return p.gwat.Candidates(ctx, obs.Beacon.Head.Header.Slot)
+		})
+	}
+}
+
+// settled reports whether the poll before has read all of spines, that all were final,
+// and that gwat's last finalized block is the same as then: nothing is new.
+func (p *Poller) settled(spines []common.Hash, latest common.Hash) bool {
+	if latest != p.latest {
+		return false
+	}
+	for _, s := range spines {
+		if b := p.blocks[s]; b == nil || !b.IsSpine() {
+			return false
+		}
+	}
+	return true
+}
+
+// identifyLocked reads who the nodes are from a gwat whose head-sync lock is held:
+// dag_syncSlotInfo may get no answer until it is free, which is no error.
+func (p *Poller) identifyLocked(ctx context.Context, within time.Duration) (*checkpoint.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	identity, err := p.identify(ctx)
+	if reach.TimedOut(err) {
+		return nil, nil
+	}
+	return identity, err
+}
+
+func (p *Poller) identify(ctx context.Context) (*checkpoint.Identity, error) {
+	chainID, err := p.gwat.ChainID(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the chain id: %w", err)
+	}
+	ok, err := p.gwat.SyncSlotInfo(ctx, gwatclient.SlotInfo{
+		GenesisTime: p.spec.GenesisTime, SecondsPerSlot: p.spec.SecondsPerSlot, SlotsPerEpoch: p.spec.SlotsPerEpoch,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compare slot info: %w", err)
+	}
+	return &checkpoint.Identity{GwatChainID: chainID, Spec: *p.spec, SlotInfo: ok}, nil
+}
+
+// Extras returns what was read seldom, as last read.
+func (p *Poller) Extras() Extras {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.extras
+}
