@@ -375,7 +375,7 @@ func partOf(pc uintptr) uint64 {
 		return id
 	}
 	name := runtime.FuncForPC(pc - 1).Name()
-	if strings.Contains(name, "/syncd/pair.") || strings.Contains(name, "/syncd/headsync.") {
+	if strings.Contains(name, "/syncd/pair") || strings.Contains(name, "/syncd/headsync.") {
 		id = digest(name)
 	}
 	if strings.Contains(name, "/singleflight.(*Group).doCall") {
