@@ -219,7 +219,7 @@ func (p *Pair) startCollecting(ctx context.Context) {
 func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.attempts, Spec: p.identity.Spec, Beacon: p.beacon, Collector: p.collector,
-		Gwat: p.gwat, Driver: timedDriver{p.writer.With(permit), p.metrics}, Ledger: ledgerOf{p.ledger, p.attempts}, Now: p.cfg.Now,
+		Gwat: p.gwat, Driver: timedDriver{p.writer.With(permit), p.metrics}, Ledger: p.ledger.For(p.attempts), Now: p.cfg.Now,
 		Limits: p.limits(), Throughput: &p.throughput, Refused: p.refusedRoots(), HandsOff: permit.Inhibit, PushFromCheckpoint: p.pushFromCheckpoint,
 		Below: p.below, BeaconWorks: p.beaconWorks(),
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/poll"
 )
 
@@ -143,4 +144,9 @@ func (p *Pair) verify(o *poll.Observation) {
 	}
 	p.verdict = p.verifier.Observe(look)
 	p.track.Covered = max(p.track.Covered, p.verifier.Covered())
+}
+
+// journalNetwork is the network as the journal keeps it; the identity is known.
+func (p *Pair) journalNetwork() journal.Network {
+	return journal.Network{ChainID: p.identity.Spec.DepositChainID, GenesisTime: p.identity.Spec.GenesisTime}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/ledger"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
@@ -120,7 +121,7 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 	newPair := func() *Pair {
 		clock := func() time.Time { return now }
 		return &Pair{
-			ledger: openLedger(journal.OpenMemory(), quietLog(), clock), log: quietLog(),
+			ledger: ledger.Open(journal.OpenMemory(), quietLog(), clock), log: quietLog(),
 			cfg: Config{Now: clock, PushTimeout: time.Minute, LockTime: time.Minute}, worker: &worker{attempt: 2, cancel: func() {}},
 		}
 	}
@@ -145,9 +146,9 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		require.Nil(t, p.ledger.Pending())
 	})
 	t.Run("a number of an earlier process is nobody's", func(t *testing.T) {
-		p := newPair()
-		require.NoError(t, p.ledger.journal.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Attempt: 2, SentAt: now}))
-		p.ledger = openLedger(p.ledger.journal, quietLog(), p.cfg.Now)
+		p, kept := newPair(), journal.OpenMemory()
+		require.NoError(t, kept.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Attempt: 2, SentAt: now}))
+		p.ledger = ledger.Open(kept, quietLog(), p.cfg.Now)
 		require.NotNil(t, p.ledger.Left(2))
 		require.NotEmpty(t, p.mayNot())
 		p.ledger.Adopt(2)

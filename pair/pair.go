@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/guard"
+	"github.com/gwatsync/syncd/pair/ledger"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
@@ -40,7 +41,7 @@ type Pair struct {
 	guard    *guard.Guard
 	writer   guard.Writer
 	beacon   poll.BeaconNode
-	ledger   *ledger
+	ledger   *ledger.Ledger
 	metrics  *metrics
 	observer *poll.Poller
 
@@ -169,7 +170,7 @@ func newPair(cfg Config, gwat poll.GwatNode, writer guard.Writer, beacon poll.Be
 	p := &Pair{
 		cfg: cfg, log: log, gwat: gwat, guard: guard.New(cfg.Observe), writer: writer, beacon: beacon, metrics: m,
 		Reader: board.Reader(), board: board,
-		ledger:   openLedger(cfg.Journal, log, cfg.Now),
+		ledger:   ledger.Open(cfg.Journal, log, cfg.Now),
 		observer: poll.New(gwat, beacon, cfg.Now),
 		commands: make(chan command), looks: make(chan *poll.Observation),
 		reports: make(chan report), results: make(chan result), stopped: make(chan struct{}),
@@ -288,10 +289,7 @@ func (p *Pair) changed(c fsm.Change) {
 	p.entered(c)
 	p.publish() // before the disk: who asks must not see "working" while it is slow
 	p.board.Changed(change)
-	if err := p.cfg.Journal.AppendChange(journal.Change(change)); err != nil {
-		p.log.WithError(err).Warn("The journal does not take the stage change; going on without it")
-		p.ledger.setTrouble(err)
-	}
+	p.ledger.AppendChange(journal.Change(change))
 }
 
 // verifyFrom returns the number beyond which what gwat finalizes is evidence. After a

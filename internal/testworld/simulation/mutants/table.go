@@ -43,7 +43,7 @@ var mutants = []mutant{
 	{
 		Name: "ready_not_written_down", What: "a ready is sent, and taken over, that is not in the journal",
 		Rules: []string{"S1"},
-		Edits: []edit{{"pair/ledger.go", "err := l.journal.SetPending(p)",
+		Edits: []edit{{"pair/ledger/ledger.go", "err := l.journal.SetPending(p)",
 			"var err error\n\tif p.Call != checkpoint.CallReady {\n\t\terr = l.journal.SetPending(p)\n\t}"}},
 	},
 	{

@@ -1,4 +1,4 @@
-package pair
+package ledger
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func (s *slowStore) Set(values map[string][]byte) error {
 // is not its work, or another driver would be taken for syncd itself.
 func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 	store := &slowStore{Memory: journal.NewMemory()}
-	l := openLedger(journal.OpenStore(store, ""), quietLog(), time.Now)
+	l := Open(journal.OpenStore(store, ""), quietLogger(), time.Now)
 	before := time.Now()
 	store.during = func() { require.False(t, l.Busy(before)) }
 	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{1}}, 1)
@@ -39,24 +39,11 @@ func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 	require.NotNil(t, l.Pending())
 }
 
-// An attempt sends nothing while a call that is not its own is open, however long
-// the attempt runs.
-func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
-	l := openLedger(journal.OpenMemory(), quietLog(), time.Now)
-	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()}, 1)
-	p := &Pair{ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
-	require.NotEmpty(t, p.mayNot())
-	p.worker = &worker{attempt: 2}
-	require.NotEmpty(t, p.mayNot())
-	p.worker = &worker{attempt: 1}
-	require.Empty(t, p.mayNot(), "the call is the worker's own")
-}
-
 var errNoDisk = errors.New("no space left on device")
 
 // A disk that takes nothing does not make a call forgotten, but it is not taken over.
 func TestAnUnwrittenCallIsKeptInMemory(t *testing.T) {
-	l := openLedger(journal.OpenStore(&fullStore{journal.NewMemory()}, ""), quietLog(), time.Now)
+	l := Open(journal.OpenStore(&fullStore{journal.NewMemory()}, ""), quietLogger(), time.Now)
 	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady}, 1)
 	require.NotNil(t, l.Pending())
 	require.Nil(t, l.Takeable())

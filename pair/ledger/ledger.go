@@ -1,4 +1,4 @@
-package pair
+package ledger
 
 import (
 	"sync"
@@ -8,13 +8,14 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 )
 
-// ledger keeps what is pending and confirmed in memory and in the journal. A
+// Ledger keeps what is pending and confirmed in memory and in the journal. A
 // journal that cannot be written does not stop the pair: it is only a hint, and
 // without it a restarted syncd waits for gwat's lock instead of taking over.
-type ledger struct {
+type Ledger struct {
 	journal *journal.Journal
 	log     logrus.FieldLogger
 	now     func() time.Time
@@ -34,8 +35,10 @@ type ledger struct {
 	trouble   string         // why the last write failed; "" if it did not
 }
 
-func openLedger(j *journal.Journal, log logrus.FieldLogger, now func() time.Time) *ledger {
-	l := &ledger{journal: j, log: log, now: now, disk: make(chan struct{}, 1)}
+// Open returns the ledger with what an earlier process left in the journal. Times that
+// lie in the future become now: the clock was set back since.
+func Open(j *journal.Journal, log logrus.FieldLogger, now func() time.Time) *Ledger {
+	l := &Ledger{journal: j, log: log, now: now, disk: make(chan struct{}, 1)}
 	var err error
 	if l.pending, err = j.Pending(); err != nil {
 		log.WithError(err).Warn("The journal's pending call cannot be read; going on without it")
@@ -57,22 +60,25 @@ func openLedger(j *journal.Journal, log logrus.FieldLogger, now func() time.Time
 	return l
 }
 
-// ledgerOf is the ledger as one attempt writes it: what it sends is its own.
-type ledgerOf struct {
-	*ledger
+// ofAttempt is the ledger as one attempt writes it: what it sends is its own.
+type ofAttempt struct {
+	*Ledger
 	attempt uint64
 }
 
-func (l ledgerOf) SetPending(p checkpoint.Pending) { l.ledger.SetPending(p, l.attempt) }
+func (l ofAttempt) SetPending(p checkpoint.Pending) { l.Ledger.SetPending(p, l.attempt) }
 
-// writing takes the disk until the function it gives is called.
-func (l *ledger) writing() func() {
+// For returns the ledger as one attempt writes it.
+func (l *Ledger) For(attempt uint64) headsync.Ledger { return ofAttempt{l, attempt} }
+
+// writing takes the disk until the function that it returns is called.
+func (l *Ledger) writing() func() {
 	l.disk <- struct{}{}
 	return func() { <-l.disk }
 }
 
 // SetPending notes a call that an attempt is about to send.
-func (l *ledger) SetPending(p checkpoint.Pending, attempt uint64) {
+func (l *Ledger) SetPending(p checkpoint.Pending, attempt uint64) {
 	defer l.writing()()
 	l.set(func() { l.sending, l.pending, l.sender, l.written = l.sending && l.pending != nil, &p, attempt, false })
 	err := l.journal.SetPending(p)
@@ -86,19 +92,20 @@ func (l *ledger) SetPending(p checkpoint.Pending, attempt uint64) {
 	})
 }
 
-func (l *ledger) ClearPending() {
+// ClearPending forgets the call: it is over.
+func (l *Ledger) ClearPending() {
 	defer l.writing()()
 	l.set(l.forgetPending)
 	l.note("pending call", l.journal.ClearPending())
 }
 
-func (l *ledger) forgetPending() {
+func (l *Ledger) forgetPending() {
 	l.pending, l.sender, l.written, l.touched = nil, 0, false, l.now()
 }
 
 // Left returns the pending call if nobody waits for its answer any more: it is not
 // one of the running attempt's (0 if none runs). nil if there is no such call.
-func (l *ledger) Left(running uint64) *checkpoint.Pending {
+func (l *Ledger) Left(running uint64) *checkpoint.Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pending == nil || running != 0 && l.sender == running {
@@ -108,17 +115,17 @@ func (l *ledger) Left(running uint64) *checkpoint.Pending {
 }
 
 // Adopt makes an attempt answer for the pending call: it takes over the ready in force.
-func (l *ledger) Adopt(attempt uint64) { l.set(func() { l.sender = attempt }) }
+func (l *Ledger) Adopt(attempt uint64) { l.set(func() { l.sender = attempt }) }
 
-func (l *ledger) set(change func()) {
+func (l *Ledger) set(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change()
 }
 
-// Takeable is the pending ready if it may be taken over: it was written down
+// Takeable returns the pending ready if it may be taken over: it was written down
 // before it was sent (S1).
-func (l *ledger) Takeable() *checkpoint.Pending {
+func (l *Ledger) Takeable() *checkpoint.Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pending == nil || !l.written || l.pending.Call != checkpoint.CallReady {
@@ -127,15 +134,15 @@ func (l *ledger) Takeable() *checkpoint.Pending {
 	return l.pending
 }
 
-// Busy tells whether a call of ours was open at some time since then.
-func (l *ledger) Busy(since time.Time) bool {
+// Busy reports whether a call of ours was open at some time since then.
+func (l *Ledger) Busy(since time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pending != nil && l.sending || l.touched.After(since)
 }
 
 // SetNetwork names the network; what was kept of another one is gone.
-func (l *ledger) SetNetwork(n journal.Network) {
+func (l *Ledger) SetNetwork(n journal.Network) {
 	defer l.writing()()
 	l.note("network", l.journal.SetNetwork(n))
 	if confirmed, err := l.journal.Confirmed(); err == nil && confirmed == nil {
@@ -146,48 +153,52 @@ func (l *ledger) SetNetwork(n journal.Network) {
 	}
 }
 
-func (l *ledger) Pending() *checkpoint.Pending {
+// Pending returns the call that may still be carried out; nil if there is none.
+func (l *Ledger) Pending() *checkpoint.Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pending
 }
 
-func (l *ledger) SetConfirmed(c checkpoint.Confirmed) {
+// SetConfirmed notes the newest entry whose blocks were read to be final (S7).
+func (l *Ledger) SetConfirmed(c checkpoint.Confirmed) {
 	defer l.writing()()
 	l.setConfirmed(&c)
 	l.note("confirmed entry", l.journal.SetConfirmed(c))
 }
 
-func (l *ledger) ClearConfirmed() {
+// ClearConfirmed forgets the entry: gwat no longer has it.
+func (l *Ledger) ClearConfirmed() {
 	defer l.writing()()
 	l.setConfirmed(nil)
 	l.note("confirmed entry", l.journal.ClearConfirmed())
 }
 
-func (l *ledger) setConfirmed(c *checkpoint.Confirmed) {
+func (l *Ledger) setConfirmed(c *checkpoint.Confirmed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.confirmed = c
 }
 
-func (l *ledger) Confirmed() *checkpoint.Confirmed {
+// Confirmed returns the newest confirmed entry; nil if there is none.
+func (l *Ledger) Confirmed() *checkpoint.Confirmed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.confirmed
 }
 
 // Pause returns the operator's pause; nil if there is none.
-func (l *ledger) Pause() *journal.Pause {
+func (l *Ledger) Pause() *journal.Pause {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.pause
 }
 
 // SetPause begins a pause, or ends it with nil; KeepPause writes it down.
-func (l *ledger) SetPause(p *journal.Pause) { l.set(func() { l.pause = p }) }
+func (l *Ledger) SetPause(p *journal.Pause) { l.set(func() { l.pause = p }) }
 
 // KeepPause makes the pause, or its end, outlast a restart.
-func (l *ledger) KeepPause() {
+func (l *Ledger) KeepPause() {
 	defer l.writing()()
 	if p := l.Pause(); p != nil {
 		l.note("pause", l.journal.SetPause(*p))
@@ -197,7 +208,7 @@ func (l *ledger) KeepPause() {
 }
 
 // Retry writes what a full disk may have refused, after a write that failed.
-func (l *ledger) Retry(network journal.Network) {
+func (l *Ledger) Retry(network journal.Network) {
 	if l.Trouble() == "" {
 		return
 	}
@@ -207,27 +218,25 @@ func (l *ledger) Retry(network journal.Network) {
 	}
 }
 
-func (l *ledger) note(what string, err error) {
+func (l *Ledger) note(what string, err error) {
 	if err != nil {
 		l.log.WithError(err).Warnf("The journal does not take the %s; going on without it", what)
 	}
 	l.setTrouble(err)
 }
 
-func (l *ledger) setTrouble(err error) {
+// AppendChange adds a stage change to the journal's history.
+func (l *Ledger) AppendChange(c journal.Change) { l.note("stage change", l.journal.AppendChange(c)) }
+
+func (l *Ledger) setTrouble(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trouble = failure.Message(err)
 }
 
-// Trouble tells why the journal's last write failed; "" if it did not.
-func (l *ledger) Trouble() string {
+// Trouble returns why the journal's last write failed; "" if it did not.
+func (l *Ledger) Trouble() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.trouble
-}
-
-// journalNetwork is the network as the journal keeps it; the identity is known.
-func (p *Pair) journalNetwork() journal.Network {
-	return journal.Network{ChainID: p.identity.Spec.DepositChainID, GenesisTime: p.identity.Spec.GenesisTime}
 }

@@ -1,4 +1,4 @@
-package pair
+package ledger
 
 import (
 	"errors"
@@ -10,10 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
-	"github.com/gwatsync/syncd/status"
 )
 
 // fullDisk is a store that refuses writes while full is set.
@@ -57,7 +54,7 @@ func TestAnotherNetworkForgetsTheCallAndTheEntry(t *testing.T) {
 			require.NoError(t, j.SetNetwork(one))
 			require.NoError(t, j.SetPending(keptReady(c.at)))
 			require.NoError(t, j.SetConfirmed(checkpoint.Confirmed{Spine: common.Hash{1}, Number: 4, At: c.at}))
-			l := openLedger(j, quietLogger(), c.now)
+			l := Open(j, quietLogger(), c.now)
 			require.NotNil(t, l.Pending())
 			require.NotNil(t, l.Confirmed())
 			l.SetNetwork(tc.now)
@@ -75,7 +72,7 @@ func TestAnotherNetworkForgetsTheCallAndTheEntry(t *testing.T) {
 func TestACallThatWasNotWrittenDownIsKept(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
 	disk := &fullDisk{Store: journal.NewMemory()}
-	l := openLedger(journal.OpenStore(disk, ""), quietLogger(), c.now)
+	l := Open(journal.OpenStore(disk, ""), quietLogger(), c.now)
 	network := journal.Network{ChainID: 1}
 	l.SetNetwork(network)
 	disk.full = true
@@ -93,7 +90,7 @@ func TestACallThatWasNotWrittenDownIsKept(t *testing.T) {
 // Nobody waits for a call that is not of the running attempt.
 func TestWhoAnswersForThePendingCall(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
-	l := openLedger(journal.OpenMemory(), quietLogger(), c.now)
+	l := Open(journal.OpenMemory(), quietLogger(), c.now)
 	require.Nil(t, l.Left(0))
 	l.SetPending(keptReady(c.at), 3)
 	require.Nil(t, l.Left(3), "its own attempt runs")
@@ -110,7 +107,7 @@ func TestWhoAnswersForThePendingCall(t *testing.T) {
 // A call was open since a time if it is open now or ended after it.
 func TestBusy(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
-	l := openLedger(journal.OpenMemory(), quietLogger(), c.now)
+	l := Open(journal.OpenMemory(), quietLogger(), c.now)
 	require.False(t, l.Busy(c.at.Add(-time.Hour)))
 	l.SetPending(keptReady(c.at), 1)
 	require.True(t, l.Busy(c.at.Add(time.Hour)), "it is open")
@@ -126,53 +123,7 @@ func TestAClockSetBackBeforeTheStart(t *testing.T) {
 	later := c.at.Add(time.Hour)
 	require.NoError(t, j.SetPending(keptReady(later)))
 	require.NoError(t, j.SetConfirmed(checkpoint.Confirmed{Number: 4, At: later}))
-	l := openLedger(j, quietLogger(), c.now)
+	l := Open(j, quietLogger(), c.now)
 	require.True(t, c.at.Equal(l.Pending().SentAt))
 	require.True(t, c.at.Equal(l.Confirmed().At))
-}
-
-// One refusal may be of the moment: a checkpoint is left after three in a row.
-func TestACheckpointIsLeftAfterThreeRefusals(t *testing.T) {
-	root := common.Hash{7}
-	p := &Pair{refused: map[common.Hash]int{}}
-	require.Empty(t, p.refusedRoots())
-	for times, want := range []bool{1: false, 2: false, 3: true, 4: true} {
-		p.refused[root] = times
-		require.Equal(t, want, p.refusedRoots()[root], "%d times", times)
-	}
-}
-
-// Findings that blame gwat for not moving must know that a worker still reads the beacon's blocks.
-func TestTheVerdictKnowsThatBlocksAreCollected(t *testing.T) {
-	for name, tc := range map[string]struct {
-		worker bool
-		push   *status.Push
-		want   bool
-	}{
-		"collecting":           {true, &status.Push{Phase: string(headsync.PhaseCollecting)}, true},
-		"proving":              {true, &status.Push{Phase: string(headsync.PhaseProving)}, true},
-		"pushing":              {true, &status.Push{Phase: string(headsync.PhasePushing)}, false},
-		"no push yet":          {true, nil, false},
-		"the worker has ended": {false, &status.Push{Phase: string(headsync.PhaseCollecting)}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := pairIn(t, fsm.HeadSyncReady)
-			p.ledger = openLedger(journal.OpenMemory(), quietLogger(), time.Now)
-			p.push = tc.push
-			if tc.worker {
-				p.worker = &worker{}
-			}
-			require.Equal(t, tc.want, p.verdictInput(lookAt(32), nil).Collecting)
-		})
-	}
-}
-
-// The refusals are shown while the pair is on its way, the highest of them.
-func TestTheVerdictKnowsOfRefusals(t *testing.T) {
-	for stage, want := range map[fsm.Stage]int{fsm.HeadSyncReady: 5, fsm.Working: 0} {
-		p := pairIn(t, stage)
-		p.ledger = openLedger(journal.OpenMemory(), quietLogger(), time.Now)
-		p.refused = map[common.Hash]int{{1}: 2, {2}: 5, {3}: 1}
-		require.Equal(t, want, p.verdictInput(lookAt(32), nil).Refused)
-	}
 }
