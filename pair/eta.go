@@ -16,17 +16,17 @@ import (
 // standing tells where both nodes stand against the wall clock.
 func (p *Pair) standing(o *poll.Observation, gwat, beacon *status.Node) {
 	if gwat.Reachable && o.Gwat.Latest != nil {
-		slot := max(p.track.Coordinated, o.Gwat.Latest.Slot)
+		slot := max(p.polls.history.Coordinated, o.Gwat.Latest.Slot)
 		gwat.Slot, gwat.Finalized = &slot, o.Gwat.Latest.Number
 	}
 	if beacon.Reachable {
 		slot := o.Beacon.Head.Header.Slot
 		beacon.Slot, beacon.Finalized = &slot, o.Beacon.Finalized
 	}
-	if p.identity == nil {
+	if p.polls.identity == nil {
 		return
 	}
-	wall := p.identity.Spec.SlotAt(o.At)
+	wall := p.polls.identity.Spec.SlotAt(o.At)
 	for _, n := range []*status.Node{gwat, beacon} {
 		if n.Slot != nil {
 			lag := checkpoint.Lag(*n.Slot, wall)
@@ -41,10 +41,10 @@ const switchSlots = headsync.NewHeads + 1
 // eta estimates when the pair may work; nil while that cannot be told: a part of
 // the way shows no pace, or something must happen first that has no time.
 func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
-	if p.identity == nil || p.obs == nil || !p.obs.Up() || s.Verdict != status.VerdictSyncing {
+	if p.polls.identity == nil || p.polls.last == nil || !p.polls.last.Up() || s.Verdict != status.VerdictSyncing {
 		return nil
 	}
-	slot := p.identity.Spec.SlotDuration()
+	slot := p.polls.identity.Spec.SlotDuration()
 	at := now
 	later := func(t *time.Time) bool {
 		if t == nil {
@@ -57,14 +57,14 @@ func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
 	}
 	switch fsm.Stage(s.Stage) {
 	case fsm.CheckpointSync, fsm.DAGSync:
-		if !p.obs.Beacon.Progress(p.identity.Spec.SlotAt(now)).NearHead() && !later(chase(s.Beacon.Progress, now, slot)) {
+		if !p.polls.last.Beacon.Progress(p.polls.identity.Spec.SlotAt(now)).NearHead() && !later(chase(s.Beacon.Progress, now, slot)) {
 			return nil
 		}
-		if loads(p.obs.Gwat.Sync.Stage) && !later(chase(s.Gwat.Progress, now, slot)) {
+		if loads(p.polls.last.Gwat.Sync.Stage) && !later(chase(s.Gwat.Progress, now, slot)) {
 			return nil
 		}
 	case fsm.HeadSyncReady:
-		if p.hands != "" || p.judged.failed > 0 {
+		if p.writes.inhibit != "" || p.health.failed > 0 {
 			return nil
 		}
 	case fsm.HeadSync:
@@ -72,11 +72,11 @@ func (p *Pair) eta(s *status.Snapshot, now time.Time) *time.Time {
 			return nil
 		}
 	case fsm.Switching:
-		at = p.since
+		at = p.stage.since
 	default:
 		return nil
 	}
-	if genesis := p.identity.Spec.SlotStart(0); at.Before(genesis) {
+	if genesis := p.polls.identity.Spec.SlotStart(0); at.Before(genesis) {
 		at = genesis
 	}
 	at = at.Add(switchSlots * slot)

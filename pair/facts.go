@@ -26,10 +26,10 @@ const (
 
 // silent returns why the pair goes back to gwat's own sync; "" if it need not.
 func (p *Pair) silent(o *poll.Observation) string {
-	if p.spec == nil {
+	if p.polls.spec == nil {
 		return ""
 	}
-	return p.track.Silent(o, p.spec.SlotDuration(), p.cfg.FallbackSlots)
+	return p.polls.history.Silent(o, p.polls.spec.SlotDuration(), p.cfg.FallbackSlots)
 }
 
 // facts turns the newest look into what fsm decides on; whole tells that both
@@ -39,22 +39,22 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	if pause := p.ledger.Pause(); pause != nil {
 		f.Paused, f.PauseWhy = true, asked("", pause.Reason)
 	}
-	o := p.obs
+	o := p.polls.last
 	if o == nil {
 		f.UpWhy = "the first answer of both nodes"
 		return f, false
 	}
-	f.Judged, f.Conflict = p.judge(o)
+	f.Judged, f.Conflict = p.identityConflict(o)
 	f.Up, f.UpWhy = p.up(o)
-	if !o.Up() && f.Up && p.good != nil {
-		kept := *p.good // a look failed beside a running call: what was last seen holds
+	if !o.Up() && f.Up && p.stage.good != nil {
+		kept := *p.stage.good // a look failed beside a running call: what was last seen holds
 		kept.Paused, kept.PauseWhy = f.Paused, f.PauseWhy
 		return kept, false
 	}
-	if !o.Up() || p.identity == nil {
+	if !o.Up() || p.polls.identity == nil {
 		return f, false
 	}
-	spec := p.identity.Spec
+	spec := p.polls.identity.Spec
 	now := spec.SlotAt(o.At)
 	f.CheckpointReached, f.CheckpointWhy = p.checkpointReached(o, spec, now)
 	if why := p.silent(o); why != "" {
@@ -64,10 +64,10 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	}
 	f.DAGSynced, f.DAGWhy = p.dagSynced(o, now)
 	f.FellBehind, f.FellBehindWhy = p.fellBehind(o, spec, now)
-	f.Verified, f.VerifyWhy, f.VerifyOver = p.verdict.Working, p.verdict.Why, p.verdict.Over
+	f.Verified, f.VerifyWhy, f.VerifyOver = p.proof.verdict.Working, p.proof.verdict.Why, p.proof.verdict.Over
 	if why := p.unprovedCalls(); f.Verified && why != "" {
 		f.Verified, f.VerifyWhy = false, why
-		f.VerifyOver = p.cfg.Now().Sub(p.since) >= 2*headsync.QuietSlots*p.identity.Spec.SlotDuration()
+		f.VerifyOver = p.cfg.Now().Sub(p.stage.since) >= 2*headsync.QuietSlots*p.polls.identity.Spec.SlotDuration()
 	}
 	if before, why := spec.BeforeGenesis(o.At); before {
 		f.VerifyWhy = why
@@ -75,35 +75,35 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	return f, true
 }
 
-// judge tells whether the nodes said who they are, and why they are no pair.
-func (p *Pair) judge(o *poll.Observation) (bool, string) {
+// identityConflict tells whether the nodes said who they are, and why they are no pair.
+func (p *Pair) identityConflict(o *poll.Observation) (bool, string) {
 	if errors.Is(o.Gwat.Err, failure.NeedsHuman) {
-		return true, fmt.Sprintf("gwat at %s: %v", p.gwat.Endpoint(), o.Gwat.Err)
+		return true, fmt.Sprintf("gwat at %s: %v", p.nodes.gwat.Endpoint(), o.Gwat.Err)
 	}
 	if errors.Is(o.Beacon.Err, failure.NeedsHuman) {
-		return true, fmt.Sprintf("the beacon node at %s: %v", p.beacon.URL(), o.Beacon.Err)
+		return true, fmt.Sprintf("the beacon node at %s: %v", p.nodes.beacon.URL(), o.Beacon.Err)
 	}
-	if p.human != nil {
-		return true, p.human.why
+	if p.job.human != nil {
+		return true, p.job.human.why
 	}
-	if p.identity == nil {
+	if p.polls.identity == nil {
 		return false, ""
 	}
-	return true, p.identity.Conflict()
+	return true, p.polls.identity.Conflict()
 }
 
 func (p *Pair) up(o *poll.Observation) (bool, string) {
 	if o.Up() {
 		return true, ""
 	}
-	why := fmt.Sprintf("the beacon node at %s to answer: %v", p.beacon.URL(), o.Beacon.Err)
+	why := fmt.Sprintf("the beacon node at %s to answer: %v", p.nodes.beacon.URL(), o.Beacon.Err)
 	if o.Gwat.Err != nil {
-		why = fmt.Sprintf("gwat at %s to answer: %v", p.gwat.Endpoint(), o.Gwat.Err)
+		why = fmt.Sprintf("gwat at %s to answer: %v", p.nodes.gwat.Endpoint(), o.Gwat.Err)
 	}
 	if silent := p.silent(o); silent != "" {
 		why += "; " + silent
 	}
-	busy := p.worker != nil && p.track.Fails < patience && !errors.Is(o.Gwat.Err, gwatclient.ErrDown)
+	busy := p.job.worker != nil && p.polls.history.Fails < patience && !errors.Is(o.Gwat.Err, gwatclient.ErrDown)
 	switch p.machine.Stage() {
 	case fsm.HeadSync, fsm.HeadSyncReady:
 		return busy, why
@@ -117,8 +117,8 @@ func (p *Pair) up(o *poll.Observation) (bool, string) {
 // that answers one call of hundreds badly still works; the poll that follows at once
 // shows whether it does. See docs/decisions/0007.
 func (p *Pair) oneBadAnswer(o *poll.Observation) bool {
-	return p.spec != nil && p.track.Fails == 1 && o.Took() < p.cfg.CallTimeout/2 &&
-		o.At.Sub(p.track.BadBefore) >= p.spec.SlotDuration()
+	return p.polls.spec != nil && p.polls.history.Fails == 1 && o.Took() < p.cfg.CallTimeout/2 &&
+		o.At.Sub(p.polls.history.BadBefore) >= p.polls.spec.SlotDuration()
 }
 
 // checkpointReached tells whether both nodes stand at or past the last checkpoint.
@@ -151,11 +151,11 @@ func (p *Pair) gwatAtCheckpoint(o *poll.Observation, spec checkpoint.Spec) (bool
 			return true, fmt.Sprintf("gwat has finalized the checkpoint at slot %d", point.Header.Slot)
 		}
 	}
-	still := o.At.Sub(p.track.NumberFrom)
+	still := o.At.Sub(p.polls.history.NumberFrom)
 	if still >= headsync.QuietSlots*spec.SlotDuration() {
-		return true, fmt.Sprintf("gwat's own sync ended at block %d, below the last checkpoint", p.track.Number)
+		return true, fmt.Sprintf("gwat's own sync ended at block %d, below the last checkpoint", p.polls.history.Number)
 	}
-	return false, fmt.Sprintf("gwat to finalize the last checkpoint (epoch %d); it is at block %d", o.Beacon.Justified.Epoch, p.track.Number)
+	return false, fmt.Sprintf("gwat to finalize the last checkpoint (epoch %d); it is at block %d", o.Beacon.Justified.Epoch, p.polls.history.Number)
 }
 
 func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string) {
@@ -166,7 +166,7 @@ func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string
 	case gwatclient.StageFinalized, gwatclient.StageDAG:
 		return false, fmt.Sprintf("gwat to finish its DAG sync (stage %s, newest slot %d)", o.Gwat.Sync.Stage, o.Gwat.Sync.MaxBlockSlot)
 	}
-	if m := p.missing; m != nil && o.State(m.spine) == checkpoint.SpineUnknown && o.At.Before(m.until) {
+	if m := p.job.missing; m != nil && o.State(m.spine) == checkpoint.SpineUnknown && o.At.Before(m.until) {
 		return false, fmt.Sprintf("gwat to load the block of spine %s", m.spine)
 	}
 	return true, "both nodes have what follows the checkpoint"
@@ -175,7 +175,7 @@ func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string
 // fellBehind is the resync rule over what both nodes have: the beacon's head,
 // and the newest head whose spines gwat finalized.
 func (p *Pair) fellBehind(o *poll.Observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
-	synced := min(o.Beacon.Syncing.HeadSlot, p.track.Covered)
+	synced := min(o.Beacon.Syncing.HeadSlot, p.polls.history.Covered)
 	if !spec.Behind(synced, now) {
 		return false, ""
 	}

@@ -44,7 +44,7 @@ func pairIn(t *testing.T, stage fsm.Stage) *Pair {
 	t.Helper()
 	spec := factsSpec
 	p := &Pair{
-		gwat: namedGwat{}, beacon: namedBeacon{}, spec: &spec, identity: &checkpoint.Identity{Spec: spec},
+		nodes: nodes{namedGwat{}, namedBeacon{}}, polls: polls{spec: &spec, identity: &checkpoint.Identity{Spec: spec}},
 		machine: fsm.New(func(fsm.Change) {}),
 		cfg:     Config{CallTimeout: 5 * time.Second, FallbackSlots: 3},
 	}
@@ -87,7 +87,7 @@ func TestFellBehindByEitherNode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := pairIn(t, fsm.Working), lookAt(now)
-			o.Beacon.Syncing.HeadSlot, p.track.Covered = tc.head, tc.covered
+			o.Beacon.Syncing.HeadSlot, p.polls.history.Covered = tc.head, tc.covered
 			got, why := p.fellBehind(o, factsSpec, now)
 			require.Equal(t, tc.want, got)
 			require.Equal(t, tc.want, why != "")
@@ -127,7 +127,7 @@ func TestGwatAtACheckpoint(t *testing.T) {
 			o.Gwat.Sync.Stage, o.Gwat.Latest.Slot = tc.stage, tc.latest
 			o.Beacon.Justified, o.Beacon.Points = tc.justified, tc.points
 			o.Blocks[final], o.Blocks[open] = block(10, 7, 15), &gwatclient.Block{Hash: open, Height: 8}
-			p.track.NumberFrom = o.At.Add(-tc.still)
+			p.polls.history.NumberFrom = o.At.Add(-tc.still)
 			got, why := p.gwatAtCheckpoint(o, factsSpec)
 			require.Equal(t, tc.want, got, why)
 			require.Contains(t, why, tc.why)
@@ -159,9 +159,9 @@ func TestAFailedLookInEachStage(t *testing.T) {
 			for _, stage := range tc.stages {
 				p, o := pairIn(t, stage), lookAt(32)
 				if tc.worker {
-					p.worker = &worker{}
+					p.job.worker = &worker{}
 				}
-				p.track.Fails = tc.fails
+				p.polls.history.Fails = tc.fails
 				up, why := p.up(o)
 				require.True(t, up, stage)
 				require.Empty(t, why)
@@ -196,9 +196,9 @@ func TestOneBadAnswerIsQuickAndAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, o := pairIn(t, fsm.Working), lookAt(32)
 			o.Start = o.At.Add(-tc.took)
-			p.track.Fails, p.track.BadBefore = tc.fails, o.At.Add(-tc.before)
+			p.polls.history.Fails, p.polls.history.BadBefore = tc.fails, o.At.Add(-tc.before)
 			if !tc.spec {
-				p.spec = nil
+				p.polls.spec = nil
 			}
 			require.Equal(t, tc.want, p.oneBadAnswer(o))
 		})
@@ -228,7 +228,7 @@ func TestDAGSynced(t *testing.T) {
 			o.Beacon.Head.Header.Slot, o.Beacon.Syncing.HeadSlot, o.Gwat.Sync.Stage = tc.head, tc.head, tc.stage
 			o.Beacon.Syncing.Distance = uint64(32 - tc.head)
 			if tc.missing != 0 {
-				p.missing = &missing{spine: lacks, until: o.At.Add(tc.missing)}
+				p.job.missing = &missing{spine: lacks, until: o.At.Add(tc.missing)}
 			}
 			if tc.open {
 				o.Blocks[lacks] = &gwatclient.Block{Hash: lacks, Height: 5}
@@ -241,9 +241,9 @@ func TestDAGSynced(t *testing.T) {
 }
 
 func TestVerificationBeginsAtWhatThePushConfirmed(t *testing.T) {
-	p := &Pair{track: poll.History{Number: 277}}
+	p := &Pair{polls: polls{history: poll.History{Number: 277}}}
 	require.EqualValues(t, 277, p.verifyFrom(fsm.HeadSync), "nothing was pushed")
-	p.pushedTo = 1
+	p.proof.pushedTo = 1
 	require.EqualValues(t, 1, p.verifyFrom(fsm.HeadSync))
 	require.EqualValues(t, 277, p.verifyFrom(fsm.Working))
 }

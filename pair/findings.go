@@ -26,13 +26,13 @@ type judged struct {
 	failedWhy  string
 }
 
-// judgeLook has the newest look judged, and logs what has changed by it.
-func (p *Pair) judgeLook(o, previous *poll.Observation) {
-	in := p.verdictInput(o, previous)
+// evaluateHealth has the newest look judged, and logs what has changed by it.
+func (p *Pair) evaluateHealth(o, previous *poll.Observation) {
+	in := p.healthInput(o, previous)
 	if p.cfg.Polled != nil {
 		p.cfg.Polled(in)
 	}
-	r := p.judged.judge.Observe(in)
+	r := p.health.judge.Observe(in)
 	for _, f := range r.Appeared {
 		p.log.WithFields(findingFields(f)).Logf(findingLevel(f), "Finding %s: %s", f.Name, f.Summary)
 	}
@@ -55,13 +55,13 @@ func findingLevel(f status.Finding) logrus.Level {
 	return logrus.InfoLevel
 }
 
-// verdictInput puts a look, and what syncd knows itself, into the words of verdict.
-func (p *Pair) verdictInput(o, previous *poll.Observation) health.Input {
+// healthInput puts a look, and what syncd knows itself, into the words of verdict.
+func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 	in := health.Input{
-		At: o.At, Elapsed: o.Done.Sub(p.judged.born), Stage: p.machine.Stage(), Spec: p.spec,
-		Gwat: poll.GwatHealth(o), Beacon: poll.BeaconHealth(o), Events: p.judged.events, Journal: p.ledger.Trouble(),
-		Failed: p.judged.failed, FailedWhy: p.judged.failedWhy, PeersOptional: p.cfg.PeersOptional,
-		Collecting: p.worker != nil && p.push != nil && collects(p.push.Phase),
+		At: o.At, Elapsed: o.Done.Sub(p.health.born), Stage: p.machine.Stage(), Spec: p.polls.spec,
+		Gwat: poll.GwatHealth(o), Beacon: poll.BeaconHealth(o), Events: p.health.events, Journal: p.ledger.Trouble(),
+		Failed: p.health.failed, FailedWhy: p.health.failedWhy, PeersOptional: p.cfg.PeersOptional,
+		Collecting: p.job.worker != nil && p.shown.push != nil && collects(p.shown.push.Phase),
 	}
 	if p.cfg.Gate != nil {
 		s := p.cfg.Gate.Status()
@@ -70,17 +70,17 @@ func (p *Pair) verdictInput(o, previous *poll.Observation) health.Input {
 			Lasting: s.Absorbed.Lasting, Error: s.Absorbed.Error,
 		}
 	}
-	if p.identity != nil {
-		in.Conflict = p.identity.Conflict()
+	if p.polls.identity != nil {
+		in.Conflict = p.polls.identity.Conflict()
 	}
-	if p.human != nil {
-		in.Human = p.human.why
+	if p.job.human != nil {
+		in.Human = p.job.human.why
 	}
-	if p.judged.failed > 0 {
-		in.FailedFor = time.Since(p.judged.failedFrom)
+	if p.health.failed > 0 {
+		in.FailedFor = time.Since(p.health.failedFrom)
 	}
 	if in.Stage != fsm.Working {
-		for _, times := range p.refused {
+		for _, times := range p.job.refused {
 			in.Refused = max(in.Refused, times)
 		}
 	}
@@ -89,11 +89,11 @@ func (p *Pair) verdictInput(o, previous *poll.Observation) health.Input {
 		since = previous.Start
 	}
 	in.Gwat.Ours = p.ledger.Busy(since)
-	in.Rival, _, _ = p.rival.Told()
+	in.Rival, _, _ = p.writes.rival.Told()
 	if l := p.lock(in.Stage); l != nil {
-		in.Lock = &health.Lock{Running: p.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
+		in.Lock = &health.Lock{Running: p.job.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
 	} else if o.Gwat.Err == nil && o.Gwat.Sync.Stage == gwatclient.StageHead {
-		in.Lock = &health.Lock{Running: p.worker != nil}
+		in.Lock = &health.Lock{Running: p.job.worker != nil}
 	}
 	return in
 }
@@ -103,15 +103,15 @@ func (p *Pair) verdictInput(o, previous *poll.Observation) health.Input {
 func (p *Pair) countFailed(err error) {
 	switch {
 	case err == nil:
-		p.judged.failed = 0
+		p.health.failed = 0
 	case failure.Canceled(err), errors.Is(err, headsync.ErrHandsOff),
 		errors.Is(err, headsync.ErrLockHeld), errors.Is(err, headsync.ErrBusy): // findings and stages of their own tell of these
 	default:
-		if p.judged.failed == 0 {
-			p.judged.failedFrom = time.Now()
+		if p.health.failed == 0 {
+			p.health.failedFrom = time.Now()
 		}
-		p.judged.failed++
-		p.judged.failedWhy = err.Error()
+		p.health.failed++
+		p.health.failedWhy = err.Error()
 	}
 }
 

@@ -121,7 +121,7 @@ type busyGate struct {
 	next  time.Time
 }
 
-var gated = fakeConfig{pair: func(c *Config) { c.Gate = &busyGate{next: time.Now()} }}
+var overGate = fakeConfig{pair: func(c *Config) { c.Gate = &busyGate{next: time.Now()} }}
 
 func onGate(change func(*busyGate)) func(*fake) {
 	return func(b *fake) {
@@ -233,15 +233,15 @@ var findingCases = map[string]findingCase{
 		fault: failCalls("dag_headSyncReady", gwatsim.Fault{Error: "state is broken"}), heal: healGwat, tells: slotsIn(health.FailedSlots + 2), clears: pollsIn(8, 0)},
 	"clock_skew": {fault: func(b *fake) { b.skew.Store(int64(30 * time.Second)) }, heal: func(b *fake) { b.skew.Store(0) },
 		tells: pollsIn(3, 0), clears: slotsIn(2 * health.JumpSlots)},
-	"gwat_behind_gate": {fakeConfig: gated, fault: onGate(func(g *busyGate) {
+	"gwat_behind_gate": {fakeConfig: overGate, fault: onGate(func(g *busyGate) {
 		g.status.Absorbed = gate.Absorbed{Count: 3, Since: time.Now(), LastSeq: 1 << 40, Spines: []common.Hash{{1}}, Error: "busy"}
 	}), heal: onGate(func(g *busyGate) { g.status.Absorbed = gate.Absorbed{} }), tells: pollsIn(1, 0), clears: pollsIn(1, 0)},
-	"gate_unused": {fakeConfig: gated, fault: func(b *fake) {
+	"gate_unused": {fakeConfig: overGate, fault: func(b *fake) {
 		onGate(func(g *busyGate) { g.quiet = true })(b)
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)
 	}, heal: func(b *fake) { onGate(func(g *busyGate) { g.quiet = false })(b); healGwat(b) },
 		tells: slotsIn(health.GateQuietSlots + 2), clears: pollsIn(2, 0)},
-	"gate_bypassed": {fakeConfig: gated, fault: onGate(func(g *busyGate) { g.quiet = true }), heal: onGate(func(g *busyGate) { g.quiet = false }),
+	"gate_bypassed": {fakeConfig: overGate, fault: onGate(func(g *busyGate) { g.quiet = true }), heal: onGate(func(g *busyGate) { g.quiet = false }),
 		tells: slotsIn(health.GateQuietSlots + 1), clears: pollsIn(2, 0)},
 	"journal_failing": {fault: func(b *fake) {
 		b.store.full.Store(true)

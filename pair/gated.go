@@ -78,9 +78,15 @@ func (n *gatedCalls) free() {
 
 // freeGate ends an attempt's hold of the gate, however the attempt ended.
 func (p *Pair) freeGate() {
-	if p.gated != nil {
-		p.gated.free()
+	if p.gate.calls != nil {
+		p.gate.calls.free()
 	}
+}
+
+// gated is what the loop keeps of the gate; the zero value if there is none.
+type gated struct {
+	calls    *gatedCalls // nil without a gate
+	evidence evidence
 }
 
 // evidence is what the loop knows from the calls that passed the gate.
@@ -101,13 +107,13 @@ func (p *Pair) absorbedSpines() []common.Hash {
 	if p.cfg.Gate == nil {
 		return nil
 	}
-	p.evidence.absorbed = p.cfg.Gate.Status().Absorbed
-	return p.evidence.absorbed.Spines
+	p.gate.evidence.absorbed = p.cfg.Gate.Status().Absorbed
+	return p.gate.evidence.absorbed.Spines
 }
 
 // proveAbsorbed reports to the gate what gwat was read to have finalized meanwhile (S9).
 func (p *Pair) proveAbsorbed(o *poll.Observation) {
-	a := p.evidence.absorbed
+	a := p.gate.evidence.absorbed
 	if p.cfg.Gate == nil || a.Count == 0 {
 		return
 	}
@@ -117,13 +123,13 @@ func (p *Pair) proveAbsorbed(o *poll.Observation) {
 		}
 	}
 	p.cfg.Gate.Proved(a.LastSeq)
-	p.evidence.absorbed = gate.Absorbed{}
+	p.gate.evidence.absorbed = gate.Absorbed{}
 }
 
 // beginAttempt notes which calls were absorbed before an attempt.
 func (p *Pair) beginAttempt() {
 	if p.cfg.Gate != nil {
-		p.evidence.attempt = p.cfg.Gate.Status().Absorbed.LastSeq
+		p.gate.evidence.attempt = p.cfg.Gate.Status().Absorbed.LastSeq
 	}
 }
 
@@ -131,8 +137,8 @@ func (p *Pair) beginAttempt() {
 // gwat has all up to the beacon's head then, and a spine that it lacks was left by a
 // reorg (S9).
 func (p *Pair) settleAbsorbed() {
-	if p.cfg.Gate != nil && p.evidence.attempt > 0 {
-		p.cfg.Gate.Proved(p.evidence.attempt)
+	if p.cfg.Gate != nil && p.gate.evidence.attempt > 0 {
+		p.cfg.Gate.Proved(p.gate.evidence.attempt)
 	}
 }
 
@@ -141,10 +147,10 @@ func (p *Pair) countCalls() {
 	if p.cfg.Gate == nil {
 		return
 	}
-	for _, c := range p.cfg.Gate.Calls(p.evidence.since) {
-		p.evidence.since = c.Seq
+	for _, c := range p.cfg.Gate.Calls(p.gate.evidence.since) {
+		p.gate.evidence.since = c.Seq
 		if c.Worked() {
-			p.evidence.worked++
+			p.gate.evidence.worked++
 		}
 	}
 }
@@ -152,7 +158,7 @@ func (p *Pair) countCalls() {
 // countCallsAnew begins the count when the switch begins.
 func (p *Pair) countCallsAnew() {
 	if p.cfg.Gate != nil {
-		p.evidence.since, p.evidence.worked = p.cfg.Gate.Status().Calls, 0
+		p.gate.evidence.since, p.gate.evidence.worked = p.cfg.Gate.Status().Calls, 0
 	}
 }
 
@@ -166,8 +172,8 @@ func (p *Pair) unprovedCalls() string {
 	if why := p.unprovedAbsorbed(); why != "" {
 		return why
 	}
-	if p.evidence.worked < workCalls && p.machine.Stage() != fsm.Working {
-		return fmt.Sprintf("gwat to carry out %d more calls of the beacon node through the gate", workCalls-p.evidence.worked)
+	if p.gate.evidence.worked < workCalls && p.machine.Stage() != fsm.Working {
+		return fmt.Sprintf("gwat to carry out %d more calls of the beacon node through the gate", workCalls-p.gate.evidence.worked)
 	}
 	return ""
 }
@@ -188,8 +194,8 @@ func (p *Pair) showToGate(s *status.Snapshot) {
 		return
 	}
 	v := gate.View{}
-	if p.spec != nil { // before that this loop does not know whether the pair is of its era
-		v.Era, v.Spec = gate.EraHeadSync, *p.spec
+	if p.polls.spec != nil { // before that this loop does not know whether the pair is of its era
+		v.Era, v.Spec = gate.EraHeadSync, *p.polls.spec
 	}
 	switch {
 	case s.Observe, s.Stage == string(fsm.Paused), s.Stage == string(fsm.Halted):

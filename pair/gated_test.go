@@ -149,7 +149,7 @@ func TestAnAttemptSettlesWhatWasAbsorbedBefore(t *testing.T) {
 // The view follows the snapshot: a pause and an observer leave everything to the gate.
 func TestTheGateSeesWhatTheLoopKnows(t *testing.T) {
 	g := &fakeGate{}
-	p := &Pair{cfg: Config{Gate: g}, spec: &checkpoint.Spec{SecondsPerSlot: 4, SlotsPerEpoch: 32, CreatorsPerSlot: 4}}
+	p := &Pair{cfg: Config{Gate: g}, polls: polls{spec: &checkpoint.Spec{SecondsPerSlot: 4, SlotsPerEpoch: 32, CreatorsPerSlot: 4}}}
 	for _, tc := range []struct {
 		snapshot status.Snapshot
 		want     gate.State

@@ -1,6 +1,7 @@
 package pair
 
 import (
+	"sync"
 	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
@@ -100,5 +101,24 @@ func take[T any](from <-chan T) (m T, open, ok bool) {
 		return m, open, true
 	default:
 		return m, false, false
+	}
+}
+
+// box has the channels on which the loop is sent what others have done for it. Who sends
+// gives up once the loop has stopped.
+type box struct {
+	polls    chan *poll.Observation
+	reports  chan report
+	results  chan result
+	commands chan command
+	stopped  chan struct{} // closed when the loop ends
+
+	senders sync.WaitGroup // polls and workers
+}
+
+func newBox() box {
+	return box{
+		polls: make(chan *poll.Observation), reports: make(chan report), results: make(chan result),
+		commands: make(chan command), stopped: make(chan struct{}),
 	}
 }

@@ -17,9 +17,9 @@ func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
 	l := ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
 	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()}, 1)
 	p := &Pair{ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
-	require.NotEmpty(t, p.mayNot())
-	p.worker = &worker{attempt: 2}
-	require.NotEmpty(t, p.mayNot())
-	p.worker = &worker{attempt: 1}
-	require.Empty(t, p.mayNot(), "the call is the worker's own")
+	require.NotEmpty(t, p.inhibit())
+	p.job.worker = &worker{attempt: 2}
+	require.NotEmpty(t, p.inhibit())
+	p.job.worker = &worker{attempt: 1}
+	require.Empty(t, p.inhibit(), "the call is the worker's own")
 }

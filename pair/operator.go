@@ -11,6 +11,12 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
+// command is an operator's order.
+type command struct {
+	do   func(context.Context) error
+	done chan error
+}
+
 // History returns the newest stage changes first; at most limit.
 func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
 	kept, err := p.cfg.Journal.History(limit)
@@ -69,17 +75,17 @@ func (p *Pair) Resync(ctx context.Context, r status.Resync) error {
 		case p.machine.Stage() == fsm.Working && !r.Force && !p.cfg.Observe:
 			return ErrWorks
 		}
-		p.human, p.tried = nil, seenNodes{}
-		clear(p.refused)
-		p.judged.failed = 0
+		p.job.human, p.job.tried = nil, seenNodes{}
+		clear(p.job.refused)
+		p.health.failed = 0
 		how := ""
 		if r.Full {
-			p.pushFromCheckpoint, how = true, ", with the full push"
+			p.job.pushFromCheckpoint, how = true, ", with the full push"
 		}
 		if p.machine.Can(fsm.ResyncAsked) {
 			p.fire(ctx, fsm.ResyncAsked, asked(how, r.Reason))
 		}
-		p.look(ctx)
+		p.poll(ctx)
 		return nil
 	})
 }
@@ -95,9 +101,9 @@ func asked(how, reason string) string {
 func (p *Pair) order(ctx context.Context, do func(context.Context) error) error {
 	c := command{do: do, done: make(chan error, 1)}
 	select {
-	case p.commands <- c:
+	case p.box.commands <- c:
 		return <-c.done
-	case <-p.stopped:
+	case <-p.box.stopped:
 		return ErrStopped
 	case <-ctx.Done():
 		return fmt.Errorf("the pair did not take the order: %w", ctx.Err())

@@ -107,10 +107,10 @@ func TestAnOpenCallIsResolvedWhileAttemptsOutlastThePolls(t *testing.T) {
 // a number that was read before our ready rolled gwat back.
 func TestTheVerificationCountsFromWhatThePushFinalized(t *testing.T) {
 	t.Parallel()
-	p := &Pair{track: poll.History{Number: 277}, pushedTo: 240}
+	p := &Pair{polls: polls{history: poll.History{Number: 277}}, proof: proof{pushedTo: 240}}
 	require.Equal(t, uint64(240), p.verifyFrom(fsm.HeadSync))
 	require.Equal(t, uint64(277), p.verifyFrom(fsm.Working), "an old push says nothing of a pair that has worked since")
-	p.pushedTo = 0
+	p.proof.pushedTo = 0
 	require.Equal(t, uint64(277), p.verifyFrom(fsm.HeadSyncReady))
 }
 
@@ -122,7 +122,7 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		clock := func() time.Time { return now }
 		return &Pair{
 			ledger: ledger.Open(journal.OpenMemory(), quietLog(), clock), log: quietLog(),
-			cfg: Config{Now: clock, PushTimeout: time.Minute, LockTime: time.Minute}, worker: &worker{attempt: 2, cancel: func() {}},
+			cfg: Config{Now: clock, PushTimeout: time.Minute, LockTime: time.Minute}, job: job{worker: &worker{attempt: 2, cancel: func() {}}},
 		}
 	}
 	final := func(n uint64) *gwatclient.Block { return &gwatclient.Block{Number: &n, Height: n} }
@@ -134,14 +134,14 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 	t.Run("pending", func(t *testing.T) {
 		p := newPair()
 		p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, LastSpine: common.Hash{9}, SentAt: now}, 1)
-		p.obs = polled(before, common.Hash{9}, final(9))
+		p.polls.last = polled(before, common.Hash{9}, final(9))
 		p.resolvePending()
 		require.NotNil(t, p.ledger.Pending(), "read before it was sent")
-		p.worker.attempt = 1
-		p.obs = polled(after, common.Hash{9}, final(9))
+		p.job.worker.attempt = 1
+		p.polls.last = polled(after, common.Hash{9}, final(9))
 		p.resolvePending()
 		require.NotNil(t, p.ledger.Pending(), "its attempt still waits for the answer")
-		p.worker.attempt = 2
+		p.job.worker.attempt = 2
 		p.resolvePending()
 		require.Nil(t, p.ledger.Pending())
 	})
@@ -150,7 +150,7 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		require.NoError(t, kept.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Attempt: 2, SentAt: now}))
 		p.ledger = ledger.Open(kept, quietLog(), p.cfg.Now)
 		require.NotNil(t, p.ledger.Left(2))
-		require.NotEmpty(t, p.mayNot())
+		require.NotEmpty(t, p.inhibit())
 		p.ledger.Adopt(2)
 		require.Nil(t, p.ledger.Left(2))
 		require.NotNil(t, p.ledger.Left(0))
@@ -158,17 +158,17 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 	t.Run("an accepted ready ends the attempt that runs beside it", func(t *testing.T) {
 		p := newPair()
 		cancelled := false
-		p.worker.cancel = func() { cancelled = true }
+		p.job.worker.cancel = func() { cancelled = true }
 		p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{3}, SentAt: now}, 1)
-		p.obs = polled(after, common.Hash{}, nil)
-		p.obs.Gwat.Sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageHead}
-		p.obs.Gwat.Latest.Hash = common.Hash{3}
+		p.polls.last = polled(after, common.Hash{}, nil)
+		p.polls.last.Gwat.Sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageHead}
+		p.polls.last.Gwat.Latest.Hash = common.Hash{3}
 		p.resolvePending()
 		require.True(t, cancelled)
-		require.True(t, p.takeover)
-		require.NotEmpty(t, p.mayNot(), "the attempt that runs sends nothing")
-		p.worker = nil
-		require.Empty(t, p.mayNot())
+		require.True(t, p.writes.takeover)
+		require.NotEmpty(t, p.inhibit(), "the attempt that runs sends nothing")
+		p.job.worker = nil
+		require.Empty(t, p.inhibit())
 	})
 	t.Run("confirmed", func(t *testing.T) {
 		p := newPair()

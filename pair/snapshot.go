@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -27,36 +28,50 @@ const (
 // reassurance is how often a log line says that the loop is alive and what it waits for.
 const reassurance = time.Minute
 
+// shown is what was published, and what only publishing needs.
+type shown struct {
+	board   *publish.Board
+	metrics *metrics
+	seq     uint64
+	told    time.Time // of the last reassurance line
+
+	push      *status.Push // of the running or last attempt
+	lastPush  *status.Push // that ended well
+	pushIndex map[common.Hash]int
+	rates     rates
+	lastErr   *status.Error
+}
+
 // publish builds a snapshot from what the loop knows.
 func (p *Pair) publish() {
 	now := p.cfg.Now()
 	stage := p.machine.Stage()
-	p.seq++
+	p.shown.seq++
 	s := &status.Snapshot{
-		Seq: p.seq, At: now, Pair: p.cfg.Name, Version: p.cfg.Version, Observe: p.cfg.Observe,
-		Stage: string(stage), Since: p.since, Reason: p.reason, Waiting: p.waiting(stage),
-		Network: p.network(now), Push: p.pushShown(), LastError: p.lastErr, Attempts: p.attempts,
+		Seq: p.shown.seq, At: now, Pair: p.cfg.Name, Version: p.cfg.Version, Observe: p.cfg.Observe,
+		Stage: string(stage), Since: p.stage.since, Reason: p.stage.reason, Waiting: p.waiting(stage),
+		Network: p.network(now), Push: p.pushShown(), LastError: p.shown.lastErr, Attempts: p.job.attempts,
 		Confirmed: (*status.Confirmed)(p.ledger.Confirmed()), Lock: p.lock(stage),
 	}
-	if p.identity != nil {
-		s.Era = string(p.identity.Spec.Era())
+	if p.polls.identity != nil {
+		s.Era = string(p.polls.identity.Spec.Era())
 	}
 	s.NextTry = p.nextTry(stage, now)
-	s.Gwat, s.Beacon = p.nodes(now)
-	if sign, first, last := p.rival.Told(); sign != "" {
+	s.Gwat, s.Beacon = p.showNodes(now)
+	if sign, first, last := p.writes.rival.Told(); sign != "" {
 		s.Rival = &status.Rival{Sign: sign, Seen: first, LastProgress: last}
 	}
-	if o := p.obs; o != nil && o.Beacon.Err == nil {
+	if o := p.polls.last; o != nil && o.Beacon.Err == nil {
 		s.Checkpoint = checkpointShown(o)
 	}
-	s.Findings = p.judged.judge.Findings()
-	s.Verdict = health.Of(stage, s.Findings, p.obs != nil)
+	s.Findings = p.health.judge.Findings()
+	s.Verdict = health.Of(stage, s.Findings, p.polls.last != nil)
 	s.ETA = p.eta(s, now)
-	p.board.Publish(s)
+	p.shown.board.Publish(s)
 	p.showToGate(s)
-	if now.Sub(p.told) >= reassurance {
-		p.told = now
-		p.log.WithFields(aliveFields(s)).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.since).Round(time.Second), forWhat(s.Waiting))
+	if now.Sub(p.shown.told) >= reassurance {
+		p.shown.told = now
+		p.log.WithFields(aliveFields(s)).Infof("Alive in stage %s for %s%s", stage, now.Sub(p.stage.since).Round(time.Second), forWhat(s.Waiting))
 	}
 }
 
@@ -80,7 +95,7 @@ func forWhat(waiting string) string {
 }
 
 func (p *Pair) waiting(stage fsm.Stage) string {
-	if p.obs == nil {
+	if p.polls.last == nil {
 		return "the first answer of both nodes"
 	}
 	if stage != fsm.HeadSyncReady {
@@ -88,14 +103,14 @@ func (p *Pair) waiting(stage fsm.Stage) string {
 		return fsm.Waiting(stage, facts)
 	}
 	switch {
-	case p.hands != "":
-		return p.hands
-	case p.awaits != "" && p.worker != nil:
-		return p.awaits
-	case p.lastErr != nil && p.lastErr.At.After(p.since):
-		return p.lastErr.Message
-	case p.push != nil && p.worker != nil && p.push.Phase == string(headsync.PhaseCollecting):
-		return fmt.Sprintf("the beacon's blocks up to slot %d to be collected", p.push.To)
+	case p.writes.inhibit != "":
+		return p.writes.inhibit
+	case p.job.awaits != "" && p.job.worker != nil:
+		return p.job.awaits
+	case p.shown.lastErr != nil && p.shown.lastErr.At.After(p.stage.since):
+		return p.shown.lastErr.Message
+	case p.shown.push != nil && p.job.worker != nil && p.shown.push.Phase == string(headsync.PhaseCollecting):
+		return fmt.Sprintf("the beacon's blocks up to slot %d to be collected", p.shown.push.To)
 	}
 	return "gwat to be ready"
 }
@@ -106,21 +121,21 @@ func (p *Pair) nextTry(stage fsm.Stage, now time.Time) *time.Time {
 	case fsm.Working, fsm.Paused, fsm.HeadSync:
 		return nil
 	case fsm.HeadSyncReady:
-		if p.worker != nil {
+		if p.job.worker != nil {
 			return nil
 		}
-		if p.nextAttempt.After(now) {
-			next = p.nextAttempt
+		if p.job.nextAttempt.After(now) {
+			next = p.job.nextAttempt
 		}
 	}
 	return &next
 }
 
 func (p *Pair) network(now time.Time) *status.Network {
-	if p.identity == nil {
+	if p.polls.identity == nil {
 		return nil
 	}
-	return status.NewNetwork(p.identity.Spec, now)
+	return status.NewNetwork(p.polls.identity.Spec, now)
 }
 
 func checkpointShown(o *poll.Observation) *status.Checkpoint {
@@ -139,7 +154,7 @@ func checkpointShown(o *poll.Observation) *status.Checkpoint {
 
 // lock tells of gwat's head-sync lock: how long it is held at the latest.
 func (p *Pair) lock(stage fsm.Stage) *status.Lock {
-	o := p.obs
+	o := p.polls.last
 	pending := p.ledger.Pending()
 	if o == nil || o.Gwat.Err != nil || o.Gwat.Sync.Stage != gwatclient.StageHead {
 		return nil
@@ -147,24 +162,24 @@ func (p *Pair) lock(stage fsm.Stage) *status.Lock {
 	if pending != nil {
 		return &status.Lock{Ours: true, Until: pending.SentAt.Add(p.cfg.LockTime)}
 	}
-	if _, _, last := p.rival.Told(); !last.IsZero() && stage != fsm.HeadSync {
+	if _, _, last := p.writes.rival.Told(); !last.IsZero() && stage != fsm.HeadSync {
 		return &status.Lock{Until: last.Add(p.cfg.LockTime)}
 	}
 	return nil
 }
 
-func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
-	gwat.Endpoint, beacon.Endpoint = p.gwat.Endpoint(), p.beacon.URL()
-	shown := p.observer.Extras()
+func (p *Pair) showNodes(now time.Time) (gwat, beacon status.Node) {
+	gwat.Endpoint, beacon.Endpoint = p.nodes.gwat.Endpoint(), p.nodes.beacon.URL()
+	shown := p.polls.poller.Extras()
 	gwat.Version, gwat.Peers = shown.Gwat.Version, shown.Gwat.Peers
 	beacon.Version, beacon.Peers = shown.Beacon.Version, shown.Beacon.Peers
-	o := p.obs
+	o := p.polls.last
 	if o == nil {
-		gwat.Since, beacon.Since = p.since, p.since
+		gwat.Since, beacon.Since = p.stage.since, p.stage.since
 		return gwat, beacon
 	}
 	gwat.Reachable, beacon.Reachable = o.Gwat.Err == nil, o.Beacon.Err == nil
-	gwat.Since, beacon.Since = p.rates.reachable(&p.rates.gwatUp, gwat.Reachable, now), p.rates.reachable(&p.rates.beaconUp, beacon.Reachable, now)
+	gwat.Since, beacon.Since = p.shown.rates.reachable(&p.shown.rates.gwatUp, gwat.Reachable, now), p.shown.rates.reachable(&p.shown.rates.beaconUp, beacon.Reachable, now)
 	gwat.Error, beacon.Error = status.NewError(o.Gwat.Err, o.At), status.NewError(o.Beacon.Err, o.At)
 	gwat.LatencyMS, beacon.LatencyMS = status.Milliseconds(o.Gwat.Latency), status.Milliseconds(o.Beacon.Latency)
 	p.standing(o, &gwat, &beacon)
@@ -172,14 +187,14 @@ func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
 		gwat.SyncStage = string(o.Gwat.Sync.Stage)
 		gwat.Progress = p.gwatProgress(o)
 	}
-	if beacon.Reachable && p.identity != nil {
-		wall := p.identity.Spec.SlotAt(o.At)
+	if beacon.Reachable && p.polls.identity != nil {
+		wall := p.polls.identity.Spec.SlotAt(o.At)
 		beacon.SyncStage = "synced"
 		if !o.Beacon.Progress(wall).NearHead() {
 			beacon.SyncStage = "syncing"
 		}
-		head := uint64(p.track.HighHead)
-		beacon.Progress = p.rates.beacon.progress(unitSlot, head, max(head, uint64(wall)), o.At)
+		head := uint64(p.polls.history.HighHead)
+		beacon.Progress = p.shown.rates.beacon.progress(unitSlot, head, max(head, uint64(wall)), o.At)
 	}
 	return gwat, beacon
 }
@@ -187,40 +202,40 @@ func (p *Pair) nodes(now time.Time) (gwat, beacon status.Node) {
 // gwatProgress counts finalized blocks, and slots while gwat loads its DAG.
 func (p *Pair) gwatProgress(o *poll.Observation) *status.Progress {
 	sync := o.Gwat.Sync
-	if sync.Stage == gwatclient.StageDAG && p.identity != nil {
-		wall := uint64(p.identity.Spec.SlotAt(o.At))
-		return p.rates.gwatDAG.progress(unitSlot, uint64(sync.MaxBlockSlot), max(wall, uint64(sync.MaxBlockSlot)), o.At)
+	if sync.Stage == gwatclient.StageDAG && p.polls.identity != nil {
+		wall := uint64(p.polls.identity.Spec.SlotAt(o.At))
+		return p.shown.rates.gwatDAG.progress(unitSlot, uint64(sync.MaxBlockSlot), max(wall, uint64(sync.MaxBlockSlot)), o.At)
 	}
-	return p.rates.gwat.progress(unitBlock, p.track.Number, max(p.track.Number, sync.HighestBlock), o.At)
+	return p.shown.rates.gwat.progress(unitBlock, p.polls.history.Number, max(p.polls.history.Number, sync.HighestBlock), o.At)
 }
 
 // reported takes a worker's report in.
 func (p *Pair) reported(ctx context.Context, r report) {
-	if r.generation != p.generation {
+	if r.sequence != p.job.sequence {
 		return
 	}
-	p.awaits = r.Waiting
+	p.job.awaits = r.Waiting
 	if r.Note != "" {
 		p.log.WithField("phase", r.Phase).Warn(r.Note)
 	}
-	if p.push == nil || r.Phase == headsync.PhaseCollecting && p.push.Phase != string(r.Phase) {
-		p.push = &status.Push{Started: p.cfg.Now()}
-		p.rates.push.reset()
-		p.pushIndex = nil
+	if p.shown.push == nil || r.Phase == headsync.PhaseCollecting && p.shown.push.Phase != string(r.Phase) {
+		p.shown.push = &status.Push{Started: p.cfg.Now()}
+		p.shown.rates.push.reset()
+		p.shown.pushIndex = nil
 	}
-	p.push.Phase, p.push.From, p.push.To = string(r.Phase), r.From, r.To
+	p.shown.push.Phase, p.shown.push.From, p.shown.push.To = string(r.Phase), r.From, r.To
 	done := uint64(r.Done)
-	if p.push.Progress.Target == uint64(r.Total) {
-		done = max(done, p.push.Progress.Current) // gwat was seen to be past the segment's begin
+	if p.shown.push.Progress.Target == uint64(r.Total) {
+		done = max(done, p.shown.push.Progress.Current) // gwat was seen to be past the segment's begin
 	}
-	p.push.Progress = *p.rates.push.progress(unitEntry, done, uint64(r.Total), p.cfg.Now())
+	p.shown.push.Progress = *p.shown.rates.push.progress(unitEntry, done, uint64(r.Total), p.cfg.Now())
 	if !r.Accepted {
 		return
 	}
-	p.pushIndex = map[common.Hash]int{}
+	p.shown.pushIndex = map[common.Hash]int{}
 	for i, e := range r.Push {
 		if spine, ok := e.Info.LastSpine(); ok {
-			p.pushIndex[spine] = min(r.Done+i+1, r.Total)
+			p.shown.pushIndex[spine] = min(r.Done+i+1, r.Total)
 		}
 	}
 	if p.machine.Can(fsm.ReadyAccepted) {
@@ -230,15 +245,15 @@ func (p *Pair) reported(ctx context.Context, r report) {
 
 // pushShown is a copy of the push with how far gwat is, by its last finalized block.
 func (p *Pair) pushShown() *status.Push {
-	if p.push == nil {
+	if p.shown.push == nil {
 		return nil
 	}
-	if o := p.obs; p.push.Phase == string(headsync.PhasePushing) && o != nil && o.Gwat.Latest != nil {
-		if i, ok := p.pushIndex[o.Gwat.Latest.Hash]; ok && uint64(i) >= p.push.Progress.Current {
-			p.push.Progress = *p.rates.push.progress(unitEntry, uint64(i), p.push.Progress.Target, o.At)
+	if o := p.polls.last; p.shown.push.Phase == string(headsync.PhasePushing) && o != nil && o.Gwat.Latest != nil {
+		if i, ok := p.shown.pushIndex[o.Gwat.Latest.Hash]; ok && uint64(i) >= p.shown.push.Progress.Current {
+			p.shown.push.Progress = *p.shown.rates.push.progress(unitEntry, uint64(i), p.shown.push.Progress.Target, o.At)
 		}
 	}
-	out := *p.push
+	out := *p.shown.push
 	return &out
 }
 

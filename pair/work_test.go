@@ -17,10 +17,10 @@ import (
 // One refusal may be of the moment: a checkpoint is left after three in a row.
 func TestACheckpointIsLeftAfterThreeRefusals(t *testing.T) {
 	root := common.Hash{7}
-	p := &Pair{refused: map[common.Hash]int{}}
+	p := &Pair{job: job{refused: map[common.Hash]int{}}}
 	require.Empty(t, p.refusedRoots())
 	for times, want := range []bool{1: false, 2: false, 3: true, 4: true} {
-		p.refused[root] = times
+		p.job.refused[root] = times
 		require.Equal(t, want, p.refusedRoots()[root], "%d times", times)
 	}
 }
@@ -41,11 +41,11 @@ func TestTheVerdictKnowsThatBlocksAreCollected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := pairIn(t, fsm.HeadSyncReady)
 			p.ledger = ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
-			p.push = tc.push
+			p.shown.push = tc.push
 			if tc.worker {
-				p.worker = &worker{}
+				p.job.worker = &worker{}
 			}
-			require.Equal(t, tc.want, p.verdictInput(lookAt(32), nil).Collecting)
+			require.Equal(t, tc.want, p.healthInput(lookAt(32), nil).Collecting)
 		})
 	}
 }
@@ -55,7 +55,7 @@ func TestTheVerdictKnowsOfRefusals(t *testing.T) {
 	for stage, want := range map[fsm.Stage]int{fsm.HeadSyncReady: 5, fsm.Working: 0} {
 		p := pairIn(t, stage)
 		p.ledger = ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
-		p.refused = map[common.Hash]int{{1}: 2, {2}: 5, {3}: 1}
-		require.Equal(t, want, p.verdictInput(lookAt(32), nil).Refused)
+		p.job.refused = map[common.Hash]int{{1}: 2, {2}: 5, {3}: 1}
+		require.Equal(t, want, p.healthInput(lookAt(32), nil).Refused)
 	}
 }

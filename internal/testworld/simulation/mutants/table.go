@@ -136,7 +136,7 @@ var mutants = []mutant{
 		Rules: []string{"S6", "S1"},
 		Edits: []edit{
 			{"headsync/push.go", "return context.WithTimeout(ctx, a.Limits.Hard)", "return context.WithTimeout(ctx, time.Second)"},
-			{"pair/act.go", "left != nil && (!p.takeover || p.worker != nil) {", "left != nil && !p.takeover && p.cfg.Observe {"},
+			{"pair/writes.go", "left != nil && (!p.writes.takeover || p.job.worker != nil) {", "left != nil && !p.writes.takeover && p.cfg.Observe {"},
 		},
 	},
 	{
@@ -149,24 +149,24 @@ var mutants = []mutant{
 	{
 		Name: "stale_confirmed_kept", What: "a confirmed entry from the journal is told though gwat lost it",
 		Rules: []string{"S7", "S4"},
-		Edits: []edit{{"pair/act.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && b.IsSpine() && *b.Number != c.Number {"}},
+		Edits: []edit{{"pair/writes.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && b.IsSpine() && *b.Number != c.Number {"}},
 	},
 	{
 		Name: "observer_writes", What: "syncd pushes though it is to observe only",
 		Rules: []string{"observe"},
 		Edits: []edit{
-			{"pair/act.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.ledger.Pause() != nil {"},
+			{"pair/writes.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.ledger.Pause() != nil {"},
 			{"pair/guard/guard.go", "if g.observe {", "if g == nil {"},
 		},
 	},
 	{
 		Name: "pending_waits_for_idle", What: "a call without an answer is resolved by a poll only while no attempt runs",
 		Rules: []string{"liveness", "progress"},
-		Edits: []edit{{"pair/act.go", "\tif left == nil {\n\t\treturn\n\t}\n\tswitch state, why", "\tif left == nil || p.worker != nil {\n\t\treturn\n\t}\n\tswitch state, why"}},
+		Edits: []edit{{"pair/writes.go", "\tif left == nil {\n\t\treturn\n\t}\n\tswitch state, why", "\tif left == nil || p.job.worker != nil {\n\t\treturn\n\t}\n\tswitch state, why"}},
 	},
 	{
 		Name: "no_second_attempt", What: "a failed attempt is not tried again",
 		Rules: []string{"liveness"},
-		Edits: []edit{{"pair/act.go", "!p.idle(seen) && p.isDue(", "p.attempts == 0 && p.isDue("}},
+		Edits: []edit{{"pair/act.go", "!p.idle(seen) && p.isDue(", "p.job.attempts == 0 && p.isDue("}},
 	},
 }

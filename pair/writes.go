@@ -1,0 +1,114 @@
+package pair
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/pair/guard"
+	"github.com/gwatsync/syncd/pair/poll"
+)
+
+// writes is whether syncd may send what changes gwat (S6).
+type writes struct {
+	guard    *guard.Guard
+	writer   guard.Writer
+	rival    headsync.RivalWatch
+	takeover bool   // a ready that was pending is in force
+	inhibit  string // why nothing is sent; "" if something may be
+}
+
+// inhibit returns why nothing may be sent that changes gwat; "" if it may.
+func (p *Pair) inhibit() string {
+	if p.cfg.Observe {
+		return "syncd only observes (--observe)"
+	}
+	if p.polls.identity != nil && p.writes.rival.Active() {
+		sign, _, last := p.writes.rival.Told()
+		return fmt.Sprintf("another driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
+	}
+	// An attempt that runs beside a call that was left open sends nothing, a ready
+	// that is to be taken over included: the next attempt does that.
+	if left := p.ledger.Left(p.running()); left != nil && (!p.writes.takeover || p.job.worker != nil) {
+		_, why := p.pendingState(left)
+		return why
+	}
+	return ""
+}
+
+// running returns the number of the attempt that runs; 0 if none does.
+func (p *Pair) running() uint64 {
+	if p.job.worker == nil {
+		return 0
+	}
+	return p.job.worker.attempt
+}
+
+// pendingState returns what became of a call whose answer was lost, by the newest poll.
+func (p *Pair) pendingState(pending *checkpoint.Pending) (headsync.PendingState, string) {
+	seen := headsync.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.polls.history.GwatDown.After(pending.SentAt)}
+	if o := p.polls.last; o != nil && o.Gwat.Err == nil {
+		seen.Stage, seen.Latest, seen.CheckedAt = o.Gwat.Sync.Stage, o.Gwat.Latest, o.Start
+		seen.Last = o.Blocks[pending.LastSpine]
+	}
+	return headsync.Judge(*pending, seen)
+}
+
+// resolvePending finds out what became of a call whose answer was lost. Every poll
+// that began after the call was sent counts, whether or not an attempt runs: one
+// that has a long way to go outlasts any number of polls, and may send nothing
+// before the call is over.
+func (p *Pair) resolvePending() {
+	p.writes.takeover = false
+	left := p.ledger.Left(p.running())
+	if left == nil {
+		return
+	}
+	switch state, why := p.pendingState(left); state {
+	case headsync.PendingOver:
+		p.log.WithField("call", left.Call).Infof("The call without an answer is over: %s", why)
+		p.ledger.ClearPending()
+	case headsync.PendingAccepted:
+		p.writes.takeover = p.ledger.Takeable() != nil
+		if p.writes.takeover && p.running() != 0 {
+			p.cancelWorker() // gwat holds its lock meanwhile: the next attempt takes the ready over
+		}
+	}
+}
+
+// proveConfirmed drops the confirmed entry when gwat no longer has it (S4, S7). A
+// poll counts if it began after the entry was confirmed and overlaps no call of ours.
+func (p *Pair) proveConfirmed(o *poll.Observation) {
+	c := p.ledger.Confirmed()
+	if c == nil || !o.Start.After(c.At) || p.ledger.Busy(o.Start) {
+		return
+	}
+	b, read := o.Blocks[c.Spine]
+	if !read {
+		return
+	}
+	if b == nil || !b.IsSpine() || *b.Number != c.Number {
+		p.log.WithField("slot", c.Slot).Warn("gwat no longer has the last confirmed entry")
+		p.ledger.ClearConfirmed()
+	}
+}
+
+// watchRival compares what is seen with what calls of ours can explain. A poll
+// takes some time, so a call that ended after the poll before began counts too.
+func (p *Pair) watchRival(o, previous *poll.Observation) {
+	since := o.Start
+	if previous != nil {
+		since = previous.Start
+	}
+	s := headsync.Sample{
+		At: o.At, Stage: o.Gwat.Sync.Stage, Number: p.polls.history.Number,
+		Ours:      p.ledger.Busy(since),
+		Restarted: previous == nil || previous.Gwat.Err != nil,
+	}
+	before, _, _ := p.writes.rival.Told()
+	p.writes.rival.Observe(s)
+	if sign, _, _ := p.writes.rival.Told(); sign != "" && before == "" {
+		p.log.WithField("sign", sign).Warn("Something else drives gwat; syncd watches")
+	}
+}
