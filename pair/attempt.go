@@ -62,12 +62,10 @@ func (p *Pair) ended(ctx context.Context, r result) {
 	case r.err != nil:
 		p.attemptFailed(ctx, stage, r.err)
 	case r.Synced && stage == fsm.HeadSyncReady:
-		p.shown.push = p.shown.lastPush // this attempt pushed nothing
+		p.shown.push.Skip()
 		p.fire(ctx, fsm.AlreadySynced, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
 	case stage == fsm.HeadSync:
-		p.shown.push.Phase = string(headsync.PhaseDone)
-		p.shown.push.Progress.Current, p.shown.push.Progress.Target = uint64(r.Pushed), uint64(r.Pushed)
-		p.shown.lastPush = p.shown.push
+		p.shown.push.Done(r.Pushed)
 		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, %d entries by our push", r.Head.Slot, r.Pushed))
 	}
 	p.poll(ctx)
@@ -116,9 +114,7 @@ func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
 	if errors.As(err, &refused) {
 		p.job.refused[refused.Root]++
 	}
-	if p.shown.push != nil {
-		p.shown.push.Phase = string(headsync.PhaseFailed)
-	}
+	p.shown.push.Fail()
 	if stage == fsm.HeadSync {
 		switch {
 		case errors.Is(err, headsync.ErrReorg):

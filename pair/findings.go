@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -61,7 +62,7 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 		At: o.At, Elapsed: o.Done.Sub(p.health.born), Stage: p.machine.Stage(), Spec: p.polls.spec,
 		Gwat: poll.GwatHealth(o), Beacon: poll.BeaconHealth(o), Events: p.health.events, Journal: p.ledger.Trouble(),
 		Failed: p.health.failed, FailedWhy: p.health.failedWhy, PeersOptional: p.cfg.PeersOptional,
-		Collecting: p.job.worker != nil && p.shown.push != nil && collects(p.shown.push.Phase),
+		Collecting: p.job.worker != nil && p.shown.push.Collecting(),
 	}
 	if p.cfg.Gate != nil {
 		s := p.cfg.Gate.Status()
@@ -89,8 +90,9 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 		since = previous.Start
 	}
 	in.Gwat.Ours = p.ledger.Busy(since)
-	in.Rival, _, _ = p.writes.rival.Told()
-	if l := p.lock(in.Stage); l != nil {
+	sign, _, driverSeen := p.writes.rival.Told()
+	in.Rival = sign
+	if l := publish.Lock(o, p.ledger.Pending(), driverSeen, in.Stage, p.cfg.LockTime); l != nil {
 		in.Lock = &health.Lock{Running: p.job.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
 	} else if o.Gwat.Err == nil && o.Gwat.Sync.Stage == gwatclient.StageHead {
 		in.Lock = &health.Lock{Running: p.job.worker != nil}
@@ -113,9 +115,4 @@ func (p *Pair) countFailed(err error) {
 		p.health.failed++
 		p.health.failedWhy = err.Error()
 	}
-}
-
-// collects tells of a push's phase that it reads the beacon's blocks.
-func collects(phase string) bool {
-	return phase == string(headsync.PhaseCollecting) || phase == string(headsync.PhaseProving)
 }

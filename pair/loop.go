@@ -133,7 +133,7 @@ func (p *Pair) entered(c fsm.Change) {
 	switch c.To {
 	case fsm.Connecting:
 		p.polls.identity, p.stage.good = nil, nil
-		p.shown.rates.reset()
+		p.shown.meters.Reset()
 	case fsm.HeadSyncReady:
 		p.job.missing = nil
 	case fsm.Switching:

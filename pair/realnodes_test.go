@@ -10,6 +10,7 @@ import (
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -62,7 +63,7 @@ func TestGenesisAhead(t *testing.T) {
 }
 
 // headSlots is what the switch takes at best after genesis.
-const headSlots = switchSlots * fakeSlot
+const headSlots = publish.SwitchSlots * fakeSlot
 
 // With the setting, a pair without peers works without a finding.
 func TestPeersOptional(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/ledger"
-	"github.com/gwatsync/syncd/status"
 )
 
 // One refusal may be of the moment: a checkpoint is left after three in a row.
@@ -29,19 +28,21 @@ func TestACheckpointIsLeftAfterThreeRefusals(t *testing.T) {
 func TestTheVerdictKnowsThatBlocksAreCollected(t *testing.T) {
 	for name, tc := range map[string]struct {
 		worker bool
-		push   *status.Push
+		phase  headsync.Phase
 		want   bool
 	}{
-		"collecting":           {true, &status.Push{Phase: string(headsync.PhaseCollecting)}, true},
-		"proving":              {true, &status.Push{Phase: string(headsync.PhaseProving)}, true},
-		"pushing":              {true, &status.Push{Phase: string(headsync.PhasePushing)}, false},
-		"no push yet":          {true, nil, false},
-		"the worker has ended": {false, &status.Push{Phase: string(headsync.PhaseCollecting)}, false},
+		"collecting":           {true, headsync.PhaseCollecting, true},
+		"proving":              {true, headsync.PhaseProving, true},
+		"pushing":              {true, headsync.PhasePushing, false},
+		"no push yet":          {true, "", false},
+		"the worker has ended": {false, headsync.PhaseCollecting, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := pairIn(t, fsm.HeadSyncReady)
 			p.ledger = ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
-			p.shown.push = tc.push
+			if tc.phase != "" {
+				p.shown.push.Report(headsync.Report{Phase: tc.phase}, time.Now())
+			}
 			if tc.worker {
 				p.job.worker = &worker{}
 			}

@@ -1,4 +1,4 @@
-package pair
+package publish
 
 import (
 	"time"
@@ -8,36 +8,17 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
+// Units of progress.
+const (
+	unitBlock = "block"
+	unitSlot  = "slot"
+	unitEntry = "entry"
+)
+
 // rateAge is over about how many samples a rate is smoothed.
 const rateAge = 10
 
-// rates keeps what the progress of a pair is measured with.
-type rates struct {
-	gwat, gwatDAG, beacon, push meter
-	gwatUp, beaconUp            upSince
-}
-
-func (r *rates) reset() {
-	r.gwat.reset()
-	r.gwatDAG.reset()
-	r.beacon.reset()
-}
-
-type upSince struct {
-	known bool
-	up    bool
-	since time.Time
-}
-
-// reachable gives since when a node is (not) reachable.
-func (r *rates) reachable(u *upSince, up bool, now time.Time) time.Time {
-	if !u.known || u.up != up {
-		u.known, u.up, u.since = true, up, now
-	}
-	return u.since
-}
-
-// sampleEvery is the least time between two samples: looks come in pairs when an
+// sampleEvery is the least time between two samples: polls come in pairs when an
 // event wakes one.
 const sampleEvery = 500 * time.Millisecond
 

@@ -1,0 +1,253 @@
+package publish
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/status"
+)
+
+// spec has slots of 4 s and epochs of 8 slots.
+var spec = checkpoint.Spec{SlotsPerEpoch: 8, SecondsPerSlot: 4, CreatorsPerSlot: 4, GenesisTime: 1_000_000, ConfigName: "devnet", DepositChainID: 7}
+
+// stateAt is the state of a pair in a stage, whose nodes answered at the begin of slot 32.
+func stateAt(stage fsm.Stage) State {
+	at := spec.SlotStart(32)
+	number := uint64(20)
+	o := &poll.Observation{Start: at, At: at, Done: at, Blocks: map[common.Hash]*gwatclient.Block{}}
+	o.Gwat.Latest = &gwatclient.Block{Hash: common.Hash{1}, Number: &number, Height: number, Slot: 28}
+	o.Beacon.Head = poll.Entry{Header: beaconclient.Header{Slot: 31, Root: common.Hash{2}}}
+	o.Beacon.Syncing.HeadSlot, o.Beacon.Syncing.Distance = 31, 1
+	return State{
+		Seq: 5, At: at, Pair: About{Name: "p", Version: "v", GwatURL: "gwat.example", BeaconURL: "beacon.example", PollInterval: time.Second, LockTime: time.Minute},
+		Stage: Stage{Name: stage, Since: at.Add(-time.Minute), Reason: "because", Facts: fsm.Facts{Up: true}},
+		Nodes: Nodes{Last: o, History: &poll.History{Coordinated: 30}, Identity: &checkpoint.Identity{Spec: spec}},
+	}
+}
+
+func TestBuildShowsBothNodes(t *testing.T) {
+	s := stateAt(fsm.Working)
+	peers := uint64(3)
+	s.Nodes.Extras.Gwat = poll.Extra{Version: "gwat/1", Peers: &peers}
+	s.Nodes.Measured.GwatSince = s.At.Add(-time.Hour)
+	out := Build(s)
+	require.Equal(t, []any{uint64(5), "p", "v", "working", "because"}, []any{out.Seq, out.Pair, out.Version, out.Stage, out.Reason})
+	require.Equal(t, status.VerdictWorking, out.Verdict)
+	require.Equal(t, "devnet", out.Network.Name)
+	require.Nil(t, out.NextTry, "a pair at work needs none")
+	g := out.Gwat
+	require.Equal(t, []any{"gwat.example", "gwat/1", &peers, true}, []any{g.Endpoint, g.Version, g.Peers, g.Reachable})
+	require.Equal(t, s.At.Add(-time.Hour), g.Since)
+	require.EqualValues(t, 30, *g.Slot, "the newest coordinated slot")
+	require.EqualValues(t, 2, *g.LagSlots)
+	require.EqualValues(t, 20, *g.Finalized)
+	require.EqualValues(t, 31, *out.Beacon.Slot)
+	require.Equal(t, "synced", out.Beacon.SyncStage)
+	require.Equal(t, out, Build(s), "the same state is the same snapshot")
+}
+
+func TestBuildOfANodeThatIsGone(t *testing.T) {
+	s := stateAt(fsm.Connecting)
+	s.Nodes.Last.Gwat.Err = errors.New("connection refused")
+	out := Build(s)
+	require.False(t, out.Gwat.Reachable)
+	require.Equal(t, "connection refused", out.Gwat.Error.Message)
+	require.Nil(t, out.Gwat.Slot)
+	require.Nil(t, out.Lock)
+	require.True(t, out.Beacon.Reachable)
+}
+
+func TestBuildBeforeTheFirstPoll(t *testing.T) {
+	s := stateAt(fsm.Connecting)
+	s.Nodes = Nodes{History: &poll.History{}}
+	out := Build(s)
+	require.Equal(t, status.VerdictUnknown, out.Verdict)
+	require.Contains(t, out.Waiting, "first answer")
+	require.Equal(t, s.Stage.Since, out.Gwat.Since)
+	require.Nil(t, out.Network)
+	require.Nil(t, out.ETA)
+	require.Nil(t, out.Checkpoint)
+}
+
+// In head_sync_ready the reason that stops most comes first.
+func TestWhatHeadSyncReadyWaitsFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*State)
+		want   string
+	}{
+		"nothing else":       {func(*State) {}, "gwat to be ready"},
+		"inhibited":          {func(s *State) { s.Work.Inhibit, s.Work.Awaits, s.Work.Running = "paused", "x", true }, "paused"},
+		"the attempt waits":  {func(s *State) { s.Work.Awaits, s.Work.Running = "a quiet moment", true }, "a quiet moment"},
+		"it waited":          {func(s *State) { s.Work.Awaits = "a quiet moment" }, "gwat to be ready"},
+		"the newest error":   {func(s *State) { s.Work.LastError = &status.Error{Message: "busy", At: s.At} }, "busy"},
+		"an error before it": {func(s *State) { s.Work.LastError = &status.Error{Message: "busy", At: s.Stage.Since} }, "gwat to be ready"},
+		"it collects": {func(s *State) {
+			s.Work.Running, s.Work.Push = true, &status.Push{Phase: string(headsync.PhaseCollecting), To: 40}
+		}, "slot 40"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := stateAt(fsm.HeadSyncReady)
+			tc.change(&s)
+			require.Contains(t, Build(s).Waiting, tc.want)
+		})
+	}
+}
+
+func TestNextTry(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stage   fsm.Stage
+		running bool
+		attempt time.Duration // from now
+		want    time.Duration // -1 for none
+	}{
+		"the next poll":           {fsm.DAGSync, false, 0, time.Second},
+		"the next attempt":        {fsm.HeadSyncReady, false, 5 * time.Second, 5 * time.Second},
+		"an attempt that is due":  {fsm.HeadSyncReady, false, -time.Second, time.Second},
+		"an attempt runs":         {fsm.HeadSyncReady, true, 5 * time.Second, -1},
+		"paused":                  {fsm.Paused, false, 0, -1},
+		"a push runs":             {fsm.HeadSync, true, 0, -1},
+		"attempts matter nowhere": {fsm.Connecting, false, 5 * time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := stateAt(tc.stage)
+			s.Work.Running, s.Work.NextAttempt = tc.running, s.At.Add(tc.attempt)
+			got := Build(s).NextTry
+			if tc.want < 0 {
+				require.Nil(t, got)
+				return
+			}
+			require.Equal(t, s.At.Add(tc.want), *got)
+		})
+	}
+}
+
+func TestLock(t *testing.T) {
+	s := stateAt(fsm.HeadSyncReady)
+	s.Work.Driver = Driver{Sign: "stage head", First: s.At.Add(-time.Hour), Last: s.At.Add(-time.Second)}
+	require.Nil(t, Build(s).Lock, "gwat's lock is not held")
+	s.Nodes.Last.Gwat.Sync.Stage = gwatclient.StageHead
+	out := Build(s)
+	require.Equal(t, &status.Lock{Until: s.At.Add(59 * time.Second)}, out.Lock)
+	require.Equal(t, &status.Rival{Sign: "stage head", Seen: s.At.Add(-time.Hour), LastProgress: s.At.Add(-time.Second)}, out.Rival)
+	s.Pending = &checkpoint.Pending{SentAt: s.At}
+	require.Equal(t, &status.Lock{Ours: true, Until: s.At.Add(time.Minute)}, Build(s).Lock)
+	s.Pending, s.Stage.Name = nil, fsm.HeadSync
+	require.Nil(t, Build(s).Lock, "the sign is older than our push")
+}
+
+func TestCheckpointIsShownWithItsBlock(t *testing.T) {
+	s := stateAt(fsm.CheckpointSync)
+	root, spine := common.Hash{9}, common.Hash{8}
+	s.Nodes.Last.Beacon.Justified = checkpoint.Checkpoint{Epoch: 3, Root: root}
+	require.Zero(t, Build(s).Checkpoint.Slot, "its block was not read")
+	s.Nodes.Last.Beacon.Points = []poll.Entry{{Header: beaconclient.Header{Slot: 24, Root: root}, Spines: []common.Hash{{7}, spine}}}
+	got := Build(s).Checkpoint
+	require.EqualValues(t, 24, got.Slot)
+	require.Equal(t, &spine, got.Spine)
+}
+
+func TestETA(t *testing.T) {
+	eta := func(stage fsm.Stage, change func(*State)) *time.Time {
+		s := stateAt(stage)
+		change(&s)
+		return Build(s).ETA
+	}
+	at := spec.SlotStart(32)
+	none := func(*State) {}
+	require.Nil(t, eta(fsm.Working, none), "it works")
+	require.Nil(t, eta(fsm.HeadSyncReady, func(s *State) { s.Work.Inhibit = "x" }))
+	require.Nil(t, eta(fsm.HeadSyncReady, func(s *State) { s.Work.Failed = 1 }))
+	require.Equal(t, at.Add(SwitchSlots*4*time.Second), *eta(fsm.HeadSyncReady, none))
+	require.Nil(t, eta(fsm.HeadSync, none), "no push is known")
+	pushed := at.Add(time.Hour)
+	require.Equal(t, pushed.Add(SwitchSlots*4*time.Second), *eta(fsm.HeadSync, func(s *State) {
+		s.Work.Push = &status.Push{Progress: status.Progress{Current: 1, Target: 2, ETA: &pushed}}
+	}))
+	require.Equal(t, at.Add(4*time.Second), *eta(fsm.Switching, none), "a slot at least")
+	far := func(p *status.Progress) func(*State) {
+		return func(s *State) {
+			s.Nodes.Last.Beacon.Syncing.HeadSlot, s.Nodes.Last.Beacon.Syncing.Distance = 1, 31
+			s.Nodes.Measured.Beacon = p
+		}
+	}
+	require.Nil(t, eta(fsm.DAGSync, far(nil)))
+	soon := at.Add(time.Minute)
+	require.Nil(t, eta(fsm.DAGSync, far(&status.Progress{Unit: unitSlot, Current: 1, Target: 32, Rate: 0.2, ETA: &soon})), "slower than the clock")
+	require.NotNil(t, eta(fsm.DAGSync, far(&status.Progress{Unit: unitSlot, Current: 1, Target: 32, Rate: 10, ETA: &soon})))
+	genesis := spec.SlotStart(0)
+	require.Equal(t, genesis.Add(SwitchSlots*4*time.Second), *eta(fsm.HeadSyncReady, func(s *State) { s.At = genesis.Add(-time.Hour); s.Nodes.Last.At = s.At }))
+}
+
+func TestMetersMeasureEachPollOnce(t *testing.T) {
+	s := stateAt(fsm.DAGSync)
+	o, h, id := s.Nodes.Last, &poll.History{Number: 20, HighHead: 31}, s.Nodes.Identity
+	var m Meters
+	m.Observe(nil, h, nil, s.At)
+	require.Equal(t, Measured{}, m.Measured())
+	m.Observe(o, h, id, s.At)
+	m.Observe(o, h, id, s.At.Add(time.Minute))
+	first := m.Measured()
+	require.Equal(t, s.At, first.GwatSince, "since the change, not since the newest poll")
+	require.Zero(t, first.Gwat.Rate)
+	next := *o
+	next.At = o.At.Add(2 * time.Second)
+	h.Number = 26
+	m.Observe(&next, h, id, next.At)
+	m.Observe(&next, h, id, next.At)
+	require.InDelta(t, 3, m.Measured().Gwat.Rate, 0.01)
+	require.Equal(t, unitBlock, m.Measured().Gwat.Unit)
+	next.Gwat.Err = errors.New("gone")
+	m.Observe(&next, h, id, next.At.Add(time.Second))
+	require.Nil(t, m.Measured().Gwat)
+	require.Equal(t, next.At.Add(time.Second), m.Measured().GwatSince)
+	m.Reset()
+	next.Gwat.Err, next.Gwat.Sync.Stage, next.Gwat.Sync.MaxBlockSlot = nil, gwatclient.StageDAG, 12
+	m.Observe(&next, h, id, next.At)
+	require.Equal(t, &status.Progress{Unit: unitSlot, From: 12, Current: 12, Target: 32}, m.Measured().Gwat)
+}
+
+func TestPush(t *testing.T) {
+	at := time.Unix(1000, 0)
+	entry := func(slot primitives.Slot, spine byte) headsync.Entry {
+		return headsync.Entry{Info: checkpoint.ConsensusInfo{Slot: slot, Finalizing: []common.Hash{{spine}}}}
+	}
+	var p Push
+	require.Nil(t, p.Status())
+	p.Fail()
+	p.Observe(&poll.Observation{})
+	require.False(t, p.Collecting())
+	p.Report(headsync.Report{Phase: headsync.PhaseCollecting, From: 1, To: 9, Total: 4}, at)
+	require.True(t, p.Collecting())
+	require.Equal(t, at, p.Status().Started)
+	p.Report(headsync.Report{Phase: headsync.PhasePushing, From: 1, To: 9, Total: 4, Done: 1, Accepted: true, Push: []headsync.Entry{entry(5, 5), entry(6, 6)}}, at)
+	require.False(t, p.Collecting())
+	require.EqualValues(t, 1, p.Status().Progress.Current)
+	o := &poll.Observation{At: at.Add(time.Second)}
+	o.Gwat.Latest = &gwatclient.Block{Hash: common.Hash{5}}
+	p.Observe(o)
+	require.EqualValues(t, 2, p.Status().Progress.Current, "gwat has finalized the first of both entries")
+	p.Report(headsync.Report{Phase: headsync.PhaseConfirming, Total: 4, Done: 1}, at.Add(2*time.Second))
+	require.EqualValues(t, 2, p.Status().Progress.Current, "it does not go back to the begin of the batch")
+	shown := p.Status()
+	p.Done(4)
+	require.Equal(t, string(headsync.PhaseConfirming), shown.Phase, "what was published does not change")
+	require.Equal(t, string(headsync.PhaseDone), p.Status().Phase)
+	require.EqualValues(t, 4, p.Status().Progress.Target)
+	p.Report(headsync.Report{Phase: headsync.PhaseCollecting, Total: 9}, at.Add(time.Minute))
+	p.Skip()
+	require.EqualValues(t, 4, p.Status().Progress.Target, "the last push is shown again")
+	p.Report(headsync.Report{Phase: headsync.PhaseCollecting, Total: 9}, at.Add(time.Minute))
+	p.Fail()
+	require.Equal(t, string(headsync.PhaseFailed), p.Status().Phase)
+}
