@@ -1,0 +1,54 @@
+package reach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/health"
+)
+
+func TestGwat(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		want health.Reach
+	}{
+		"answered":              {nil, health.Answers},
+		"not sent after a 429":  {errors.Join(gwatclient.ErrDown, failure.ErrRateLimited), health.Limited},
+		"no or a wrong token":   {gwatclient.ErrUnauthorized, health.Denied},
+		"refused":               {fmt.Errorf("dial: %w", gwatclient.ErrDown), health.Down},
+		"no answer in time":     {errors.Join(gwatclient.ErrLost, context.DeadlineExceeded), health.Silent},
+		"no answer by a socket": {errors.Join(gwatclient.ErrLost, os.ErrDeadlineExceeded), health.Silent},
+		"the connection broke":  {gwatclient.ErrLost, health.Down},
+		"a proxy's answer":      {failure.Gateway(502, gwatclient.ErrHTTPStatus), health.Down},
+		"unreadable":            {gwatclient.ErrMalformed, health.Garbled},
+		"an error of the node":  {errors.New("internal error"), health.Garbled},
+	} {
+		require.Equal(t, tc.want, Gwat(tc.err), name)
+	}
+}
+
+func TestBeacon(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		want health.Reach
+	}{
+		"answered":             {nil, health.Answers},
+		"not sent after a 429": {errors.Join(beaconclient.ErrDown, failure.ErrRateLimited), health.Limited},
+		"it starts":            {beaconclient.ErrStarting, health.Starting},
+		"refused":              {fmt.Errorf("dial: %w", beaconclient.ErrDown), health.Down},
+		"no answer in time":    {errors.Join(beaconclient.ErrLost, context.DeadlineExceeded), health.Silent},
+		"the connection broke": {beaconclient.ErrLost, health.Down},
+		"a proxy's answer":     {failure.Gateway(504, beaconclient.ErrHTTPStatus), health.Down},
+		"unreadable":           {beaconclient.ErrMalformed, health.Garbled},
+	} {
+		require.Equal(t, tc.want, Beacon(tc.err), name)
+	}
+}
