@@ -32,8 +32,8 @@ func (p *Pair) silent(o *poll.Observation) string {
 	return p.polls.history.Silent(o, p.polls.spec.SlotDuration(), p.cfg.FallbackSlots)
 }
 
-// facts turns the newest look into what fsm decides on; whole tells that both
-// nodes answered.
+// facts returns what fsm decides on, by the newest poll; whole reports whether both
+// nodes answered. It changes nothing.
 func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f := fsm.Facts{}
 	if pause := p.ledger.Pause(); pause != nil {

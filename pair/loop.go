@@ -18,7 +18,14 @@ import (
 // an answer that is waited for need not be guessed after the next start.
 const stopGrace = 5 * time.Second
 
-// Run drives the pair until ctx ends. It is called once.
+// Run drives the pair until ctx ends. It is called once. Each turn of the loop goes the
+// same way:
+//
+//	message   a poll, a report or result of the worker, an order, an event or a timer
+//	facts     what it changes of what the loop knows, in the words of fsm
+//	Decide    the stage that follows from the facts
+//	act       the poll or worker that the stage asks for
+//	publish   a snapshot of all that
 func (p *Pair) Run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer p.shutdown(cancel)
@@ -31,34 +38,36 @@ func (p *Pair) Run(ctx context.Context) error {
 	p.poll(inner)
 	in := inbox{ctx.Done(), p.box.polls, p.box.reports, p.box.results, p.box.commands, events, tick.C, attempt.C}
 	for {
+		p.stage.known = false
 		switch m := in.next().(type) {
 		case stop:
 			return nil
-		case *poll.Observation:
+		case *poll.Observation: // both nodes were read: decide by what they are now
 			p.polled(inner, m)
-		case report:
+		case report: // the attempt goes on: gwat may have accepted our ready
 			p.reported(inner, m)
-		case result:
+		case result: // the worker has returned: its place is free
 			p.ended(inner, m)
-		case command:
+		case command: // an operator's order: it is carried out before it is answered
 			p.obey(inner, m)
-		case beaconclient.Event:
+		case beaconclient.Event: // something changed: what, the next poll reads
 			if m.Head != nil {
 				p.health.events++
 			}
-			// What changed is read from the node, not from the event; a flood of
-			// events wakes no more polls than this.
-			if p.cfg.Now().Sub(p.polls.began) >= p.cfg.PollInterval/5 {
+			if p.cfg.Now().Sub(p.polls.began) >= p.cfg.PollInterval/5 { // a flood of events wakes no more polls than this
 				p.poll(inner)
 				tick.Reset(p.cfg.PollInterval)
 			}
-		case ticked:
+		case ticked: // a poll is due
 			p.poll(inner)
-		case due:
+		case due: // an attempt is due: act begins it
 		}
 		p.act(inner)
 		if wait := p.job.nextAttempt.Sub(p.cfg.Now()); wait > 0 {
 			attempt.Reset(wait)
+		}
+		if !p.stage.known {
+			p.know()
 		}
 		p.publish()
 	}
@@ -81,24 +90,28 @@ func (p *Pair) shutdown(cancel context.CancelFunc) {
 	p.shown.board.Close()
 }
 
+// know computes the facts of this turn. That is done once, and once more when the stage
+// has changed, since entering a stage changes what is known.
+func (p *Pair) know() {
+	facts, whole := p.facts()
+	if whole {
+		p.stage.good = &facts
+	}
+	p.stage.facts, p.stage.known = facts, true
+}
+
 // settle applies transitions until the facts imply none.
 func (p *Pair) settle(ctx context.Context) {
+	p.know()
 	for {
-		facts, whole := p.facts()
-		if whole {
-			p.stage.good = &facts
-		}
-		ev, why, ok := fsm.Decide(p.machine.Stage(), facts)
-		if !ok {
-			return
-		}
-		if !p.fire(ctx, ev, why) {
+		ev, why, ok := fsm.Decide(p.machine.Stage(), p.stage.facts)
+		if !ok || !p.fire(ctx, ev, why) {
 			return
 		}
 	}
 }
 
-// fire takes a step; a refused one is a defect and is logged as such.
+// fire makes a transition; a refused one is a defect and is logged as such.
 func (p *Pair) fire(ctx context.Context, ev fsm.Event, why string) bool {
 	err := p.machine.Fire(ctx, ev, why)
 	if err != nil && ctx.Err() == nil {
@@ -107,7 +120,7 @@ func (p *Pair) fire(ctx context.Context, ev fsm.Event, why string) bool {
 	return err == nil
 }
 
-// changed is called by the machine after each step.
+// changed is called by the machine after each transition.
 func (p *Pair) changed(c fsm.Change) {
 	now := p.cfg.Now()
 	took := now.Sub(p.stage.since)
@@ -117,6 +130,7 @@ func (p *Pair) changed(c fsm.Change) {
 	p.log.WithFields(logrus.Fields{"stage": c.To, "from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
 		Infof("Stage %s: %s", c.To, c.Reason)
 	p.entered(c)
+	p.know()
 	p.publish() // before the disk: who asks must not see "working" while it is slow
 	p.shown.board.Changed(change)
 	p.ledger.AppendChange(journal.Change(change))

@@ -51,10 +51,12 @@ type nodes struct {
 	beacon poll.BeaconNode
 }
 
-// stage is how the present stage began.
+// stage is how the present stage began, and the facts by which it is left.
 type stage struct {
 	since  time.Time
 	reason string
+	facts  fsm.Facts
+	known  bool       // facts are those of this turn
 	good   *fsm.Facts // of the last poll at which both nodes answered
 }
 
@@ -110,6 +112,7 @@ func newPair(cfg Config, gwat poll.GwatNode, writer guard.Writer, beacon poll.Be
 	if note := cfg.Journal.Note(); note != "" {
 		log.Warn(note)
 	}
+	p.know()
 	p.publish()
 	if err := m.mirror(p.Snapshot); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)

@@ -45,7 +45,6 @@ func (p *Pair) publish() {
 
 // state returns what the loop knows, as far as it is published.
 func (p *Pair) state(now time.Time) publish.State {
-	facts, _ := p.facts()
 	sign, first, last := p.writes.rival.Told()
 	return publish.State{
 		Seq: p.shown.seq, At: now,
@@ -54,7 +53,7 @@ func (p *Pair) state(now time.Time) publish.State {
 			GwatURL: p.nodes.gwat.Endpoint(), BeaconURL: p.nodes.beacon.URL(),
 			PollInterval: p.cfg.PollInterval, LockTime: p.cfg.LockTime,
 		},
-		Stage: publish.Stage{Name: p.machine.Stage(), Since: p.stage.since, Reason: p.stage.reason, Facts: facts},
+		Stage: publish.Stage{Name: p.machine.Stage(), Since: p.stage.since, Reason: p.stage.reason, Facts: p.stage.facts},
 		Nodes: publish.Nodes{
 			Last: p.polls.last, History: &p.polls.history, Identity: p.polls.identity,
 			Extras: p.polls.poller.Extras(), Measured: p.shown.meters.Measured(),
