@@ -82,6 +82,7 @@ func TestTheDocumentIsThatOfTheMethods(t *testing.T) {
 	offered := methodsOf(&subscriptions{})
 	results := map[string]reflect.Type{
 		"stage": reflect.TypeFor[status.Change](), "progress": reflect.TypeFor[status.Snapshot](), "findings": reflect.TypeFor[Findings](),
+		"calls": reflect.TypeFor[status.Traffic](),
 	}
 	require.Len(t, doc.Subscriptions, len(offered))
 	for name, s := range doc.Subscriptions {

@@ -108,7 +108,7 @@ func TestLiveAnswersAreAsTheDocumentSays(t *testing.T) {
 	toWorking("after the pause")
 	call("syncd_resync", ResyncOrder{Reason: "test", Full: true, Force: true})
 	toWorking("after the resync")
-	for _, method := range []string{"syncd_config", "rpc_modules", "rpc.discover"} {
+	for _, method := range []string{"syncd_config", "syncd_calls", "rpc_modules", "rpc.discover"} {
 		call(method)
 	}
 	for _, m := range doc.Methods {

@@ -48,6 +48,7 @@ type Config struct {
 	Gatherer       prometheus.Gatherer
 	Page           http.Handler // of GET / and GET /assets/…
 	Settings       []Setting    // what syncd_config answers
+	Calls          CallSource   // of syncd_calls; nil without a gate
 
 	// JWTSecret is what tokens are made from; nil if none is taken. Secret, if it is
 	// not nil, is asked instead with each token: the secret may change.
@@ -113,7 +114,7 @@ func New(cfg Config, src Source) (*Server, error) {
 		cfg: cfg, src: safeSource{src: src, log: cfg.Log},
 		limiters: newLimiters(), sockets: make(chan struct{}, maxWebSockets),
 	}
-	s.subs = &subscriptions{src: s.src}
+	s.subs = &subscriptions{src: s.src, between: cfg.Calls}
 	if s.reads, err = s.newRPC(false); err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (s *Server) newRPC(operator bool) (*rpc.Server, error) {
 	server := rpc.NewServer()
 	server.SetBatchLimits(maxBatch, maxBatchResponse)
 	server.SetHTTPBodyLimit(2 * maxBody) // serveRPC bounds it; a renamed call is longer
-	methods := &service{src: s.src, settings: s.cfg.Settings, operator: operator}
+	methods := &service{src: s.src, settings: s.cfg.Settings, between: s.cfg.Calls, operator: operator}
 	for _, receiver := range []any{methods, s.subs} {
 		if err := server.RegisterName("syncd", receiver); err != nil {
 			return nil, fmt.Errorf("register the syncd namespace: %w", err)

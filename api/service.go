@@ -76,7 +76,8 @@ func toRPC(err error) error {
 type service struct {
 	src      safeSource
 	settings []Setting
-	operator bool // the caller may change something
+	between  CallSource // nil without a gate
+	operator bool       // the caller may change something
 }
 
 // Status is syncd_status: the newest snapshot.

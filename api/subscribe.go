@@ -22,7 +22,8 @@ const (
 // subscriptions holds what syncd_subscribe offers over WebSocket; each ends with
 // its connection, by syncd_unsubscribe, or with the pair.
 type subscriptions struct {
-	src safeSource
+	src     safeSource
+	between CallSource // nil without a gate
 
 	running sync.WaitGroup
 

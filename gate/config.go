@@ -62,6 +62,10 @@ type Config struct {
 	Absorb, Retry, Drain, Lease time.Duration // 0 takes the default
 	MaxConnections              int           // 0 takes the default
 
+	// Observe is called with each call that ends, before it is numbered; nil for
+	// none. It is called at the same time for several calls, and must not block.
+	Observe func(Call)
+
 	View View // in force until the first SetView
 	Log  logrus.FieldLogger
 }

@@ -28,6 +28,14 @@ const (
 	OutcomeNoMatch   Outcome = "unanswered" // gwat's answer lacks it
 )
 
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	return []Outcome{
+		OutcomeOK, OutcomeError, OutcomeStatus, OutcomeDown, OutcomeCut, OutcomeAnswered, OutcomeAbsorbed,
+		OutcomeGone, OutcomeDelivered, OutcomeNoMatch,
+	}
+}
+
 // The bounds of what is kept.
 const (
 	ringSize      = 4096
@@ -103,10 +111,14 @@ type recorder struct {
 	absorbed Absorbed
 	sent     *SentList
 	subs     map[chan Call]struct{}
+	observe  func(Call) // Config.Observe; nil for none
 }
 
 // add numbers c and records it. It never blocks.
 func (r *recorder) add(c Call) {
+	if r.observe != nil {
+		r.observe(c)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++

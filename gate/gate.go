@@ -31,6 +31,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{cfg: cfg, at: at, backend: newBackend(at), stopping: make(chan struct{})}
+	g.evidence.observe = cfg.Observe
 	g.SetView(cfg.View)
 	return g, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/publish"
@@ -59,6 +60,9 @@ func filled(t *testing.T, snapshot func() *status.Snapshot) *prometheus.Registry
 	d := timedDriver{fakeDriver{}, m}
 	_, _ = d.HeadSyncReady(context.Background(), checkpoint.ConsensusInfo{})
 	_, _ = d.HeadSync(context.Background(), nil)
+	passed, err := gate.NewMetrics(prometheus.WrapRegistererWith(prometheus.Labels{"pair": "main"}, r))
+	require.NoError(t, err)
+	passed.Observe(gate.Call{Method: "dag_finalize", Action: gate.ActionHold, Outcome: gate.OutcomeOK})
 	return r
 }
 

@@ -46,7 +46,7 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	if err != nil {
 		return nil, startError(err)
 	}
-	between, err := newGate(cfg, log)
+	between, err := newGate(cfg, log, registry)
 	if err != nil {
 		return nil, startError(err)
 	}
@@ -64,6 +64,9 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 		serving.Secret = secret.Get
 	}
 	serving.Gatherer, serving.Page, serving.Log = prometheus.Gatherers{registry, p}, page.Handler(), log
+	if between != nil {
+		serving.Calls = calls{between}
+	}
 	server, err := api.New(serving, p)
 	if err != nil {
 		return nil, startError(err)
@@ -81,7 +84,7 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 
 // newGate returns the gate that the settings, or sockets of the service manager, ask
 // for; nil if neither does.
-func newGate(cfg *settings.Config, log *logrus.Logger) (*gate.Gate, error) {
+func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer) (*gate.Gate, error) {
 	gateCfg, on := cfg.GateConfig()
 	var err error
 	if gateCfg.Inherited, err = gate.Inherited(); err != nil {
@@ -94,6 +97,11 @@ func newGate(cfg *settings.Config, log *logrus.Logger) (*gate.Gate, error) {
 	if cfg.Observe {
 		gateCfg.View.State = gate.StateHandsOff
 	}
+	metrics, err := gate.NewMetrics(prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Pair}, r))
+	if err != nil {
+		return nil, err
+	}
+	gateCfg.Observe = metrics.Observe
 	return gate.New(gateCfg)
 }
 

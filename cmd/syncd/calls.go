@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/gwatsync/syncd/apiclient"
+	"github.com/gwatsync/syncd/internal/commandline"
+	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/operator"
+	"github.com/gwatsync/syncd/status"
+)
+
+func callsCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "calls",
+		Usage: "show the calls that passed the gate of a running syncd: time, method, slot, duration, outcome",
+		Description: `The oldest of the chosen calls comes first. Outcomes: ok, error (gwat answered one),
+status (an HTTP status other than 2xx), down (gwat was not reached), cut (no whole
+answer), answered and absorbed (without gwat), gone (the caller hung up), delivered
+(a notification), unanswered.
+
+  syncd calls --follow --method dag_finalize
+  syncd calls --since 10m --outcome absorbed --outcome error
+  syncd calls --min-duration 500ms --output json`,
+		Flags: commandline.ClientFlags(
+			&cli.BoolFlag{Name: "follow", Usage: "go on with each call that comes"},
+			&cli.StringFlag{Name: "output", Value: operator.FormTable, Usage: "table, or json: an object a line for each call"},
+			&cli.StringSliceFlag{Name: "method", Usage: "only calls of this `METHOD`; may be given more than once", HideDefault: true},
+			&cli.StringSliceFlag{Name: "outcome", Usage: "only calls with this `OUTCOME`; may be given more than once", HideDefault: true},
+			&cli.StringSliceFlag{Name: "action", Usage: "only calls with which the gate did this: forward, answer or hold; may be given more than once", HideDefault: true},
+			&cli.DurationFlag{Name: "min-duration", Usage: "only calls that took at least so long", HideDefault: true},
+			&cli.StringFlag{Name: "since", Usage: "only calls since then: a duration before now, such as 10m, or a `TIME` such as 2026-01-02T15:04:05Z", HideDefault: true},
+			&cli.IntFlag{Name: "limit", Value: 200, Usage: "the newest of them, at most so many, 1 to 4096"}),
+		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+			form, err := commandline.OneOf(cmd, "output", "table or json", operator.FormTable, operator.FormJSON)
+			if err != nil {
+				return err
+			}
+			filter, err := callFilter(cmd, time.Now())
+			if err != nil {
+				return err
+			}
+			return operator.Calls(ctx, client, std.stdout, std.stderr, operator.CallsOrder{Filter: filter, Follow: cmd.Bool("follow"), Form: form})
+		}),
+	}
+}
+
+func callFilter(cmd *cli.Command, now time.Time) (status.CallFilter, error) {
+	f := status.CallFilter{
+		Methods: cmd.StringSlice("method"), Outcomes: cmd.StringSlice("outcome"), Actions: cmd.StringSlice("action"), Limit: cmd.Int("limit"),
+	}
+	if f.Limit < 1 || f.Limit > 4096 {
+		return f, exit.Errorf(exit.Usage, "--limit is %d: want 1 to 4096", f.Limit)
+	}
+	least := cmd.Duration("min-duration")
+	if least < 0 {
+		return f, exit.Errorf(exit.Usage, "--min-duration is %s: want 0 or a duration above it, such as 500ms", least)
+	}
+	f.MinMS = status.Milliseconds(least)
+	if text := cmd.String("since"); text != "" {
+		since, err := time.Parse(time.RFC3339, text)
+		if ago, wrong := time.ParseDuration(text); wrong == nil && ago >= 0 {
+			since, err = now.Add(-ago), nil
+		}
+		if err != nil {
+			return f, exit.Errorf(exit.Usage, "--since is %.100q: want a duration such as 10m, or a time such as 2026-01-02T15:04:05Z", text)
+		}
+		f.Since = &since
+	}
+	return f, nil
+}
