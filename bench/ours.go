@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
@@ -64,7 +65,7 @@ func (o *ours) run(ctx context.Context) error {
 	spec := o.rig.chain.Spec()
 	a := &headsync.Attempt{
 		Number: 1, Spec: spec, Beacon: o.beacon, Collector: headsync.NewCollector(o.beacon, spec),
-		Gwat: o.gwat, Driver: o.gwat, Ledger: o.ledger, Now: time.Now, Limits: headsync.Limits{Hard: pair.DefaultPushTimeout},
+		Gwat: o.gwat, Driver: o.gwat.Changes(guard.New(false).Permit()), Ledger: o.ledger, Now: time.Now, Limits: headsync.Limits{Hard: pair.DefaultPushTimeout},
 		Report: func(headsync.Report) {}, HandsOff: func() string { return "" }, Refused: map[common.Hash]bool{},
 	}
 	result, err := a.Run(ctx)

@@ -125,19 +125,6 @@ func (c *Client) Read(ctx context.Context, method string, args ...any) (json.Raw
 	return c.read(ctx, method, args...)
 }
 
-// change makes a state-changing call that only ctx ends: gwat goes on with it
-// anyway, so giving up early would only lose the answer.
-func (c *Client) change(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
-	return c.call(ctx, c.changes, method, args...)
-}
-
-// work makes a state-changing call of normal work, with the client's own timeout.
-func (c *Client) work(ctx context.Context, method string, args ...any) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	return c.call(ctx, c.changes, method, args...)
-}
-
 func (c *Client) call(ctx context.Context, over *jsonrpc.Client, method string, args ...any) (raw json.RawMessage, err error) {
 	defer c.timed(method, time.Now(), &err)
 	if c.tap != nil {

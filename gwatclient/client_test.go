@@ -108,12 +108,12 @@ func TestWireForms(t *testing.T) {
 	})
 	ctx := t.Context()
 	for want, call := range map[string]func(){
-		"dag_headSyncReady [" + infoJSON + "]":                func() { _, _ = client.HeadSyncReady(ctx, info) },
-		"dag_headSyncReady [" + emptyJSON + "]":               func() { _, _ = client.HeadSyncReady(ctx, checkpoint.ConsensusInfo{}) },
-		"dag_headSync [[]]":                                   func() { _, _ = client.HeadSync(ctx, nil) },
-		"dag_headSync [[" + infoJSON + "," + emptyJSON + "]]": func() { _, _ = client.HeadSync(ctx, []checkpoint.ConsensusInfo{info, {}}) },
-		"dag_sync [" + infoJSON + "]":                         func() { _, _ = client.Sync(ctx, info) },
-		"dag_finalize [[]]":                                   func() { _ = client.Finalize(ctx, nil) },
+		"dag_headSyncReady [" + infoJSON + "]":                func() { _, _ = client.Changes(permit).HeadSyncReady(ctx, info) },
+		"dag_headSyncReady [" + emptyJSON + "]":               func() { _, _ = client.Changes(permit).HeadSyncReady(ctx, checkpoint.ConsensusInfo{}) },
+		"dag_headSync [[]]":                                   func() { _, _ = client.Changes(permit).HeadSync(ctx, nil) },
+		"dag_headSync [[" + infoJSON + "," + emptyJSON + "]]": func() { _, _ = client.Changes(permit).HeadSync(ctx, []checkpoint.ConsensusInfo{info, {}}) },
+		"dag_sync [" + infoJSON + "]":                         func() { _, _ = client.Changes(permit).Sync(ctx, info) },
+		"dag_finalize [[]]":                                   func() { _ = client.Changes(permit).Finalize(ctx, nil) },
 		"dag_validateSpines [[]]":                             func() { _, _ = client.ValidateSpines(ctx, nil) },
 		"dag_getCandidates [99999999]":                        func() { _, _ = client.Candidates(ctx, 99999999) },
 		`dag_syncSlotInfo [{"genesisTime":1795206842,"secondsPerSlot":4,"slotsPerEpoch":32}]`:             func() { _, _ = client.SyncSlotInfo(ctx, SlotInfo{1795206842, 4, 32}) },
@@ -143,21 +143,21 @@ func TestAnswersThatLackFields(t *testing.T) {
 		client := serve(t, "http", Config{}, result(body))
 		_, err := client.Syncing(ctx)
 		require.ErrorIs(t, err, ErrMalformed, body)
-		_, err = client.Sync(ctx, checkpoint.ConsensusInfo{})
+		_, err = client.Changes(permit).Sync(ctx, checkpoint.ConsensusInfo{})
 		require.ErrorIs(t, err, ErrMalformed, body)
 		_, err = client.Candidates(ctx, 1)
 		require.ErrorIs(t, err, ErrMalformed, body)
 		_, err = client.PeerCount(ctx)
 		require.ErrorIs(t, err, ErrMalformed, body)
 		if !strings.HasPrefix(body, `{"error":null`) {
-			require.ErrorIs(t, client.Finalize(ctx, nil), ErrMalformed, body)
+			require.ErrorIs(t, client.Changes(permit).Finalize(ctx, nil), ErrMalformed, body)
 		}
 		if body != `"x"` {
 			_, err = client.ClientVersion(ctx)
 			require.ErrorIs(t, err, ErrMalformed, body)
 		}
 	}
-	err := serve(t, "http", Config{}, result(`{"error":"a new text"}`)).Finalize(ctx, nil)
+	err := serve(t, "http", Config{}, result(`{"error":"a new text"}`)).Changes(permit).Finalize(ctx, nil)
 	require.ErrorIs(t, err, ErrResult)
 	require.ErrorContains(t, err, "a new text")
 	list, err := serve(t, "http", Config{}, result(`{"error":null,"candidates":null}`)).Candidates(ctx, 1)
@@ -202,15 +202,15 @@ func TestRealServer(t *testing.T) {
 		var callers sync.WaitGroup
 		for range 20 {
 			callers.Go(func() {
-				ready, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{Slot: 96, Finalizing: []common.Hash{{2}}})
-				done, err2 := client.HeadSync(t.Context(), make([]checkpoint.ConsensusInfo, 2))
+				ready, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{Slot: 96, Finalizing: []common.Hash{{2}}})
+				done, err2 := client.Changes(permit).HeadSync(t.Context(), make([]checkpoint.ConsensusInfo, 2))
 				if !ready || err != nil || !done || err2 != nil {
 					t.Errorf("%s: %v %v %v %v", endpoint, ready, err, done, err2)
 				}
 			})
 		}
 		callers.Wait()
-		_, err = client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
+		_, err = client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
 		require.ErrorIs(t, err, ErrLocked)
 		_, err = client.Syncing(t.Context())
 		require.ErrorIs(t, err, ErrMethod)

@@ -93,7 +93,7 @@ func coordinatedCall(t *testing.T, c *Client, row recorded) (string, error) {
 		}
 		return text, err
 	case "dag_finalize":
-		s, err := c.FinalizeCoordinated(t.Context(), Finalization{Base: common.Hash{1}})
+		s, err := c.Changes(permit).FinalizeCoordinated(t.Context(), Finalization{Base: common.Hash{1}})
 		return fmt.Sprintf("state %s %d %s", s.LastFinalized.Hex()[:10], s.Epoch, s.CheckpointRoot.Hex()[:10]), err
 	default:
 		if row.Method != "dag_coordinatedState" {

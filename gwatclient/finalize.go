@@ -73,7 +73,7 @@ func (f Finalization) MarshalJSON() ([]byte, error) {
 //   - ErrRanBeside: done, the state is returned too; another sync ran meanwhile;
 //   - ErrSynchronization alone: another sync runs, and this call came to nothing;
 //   - ErrInvalidBase, ErrNoPeers, ErrBusy: gwat's own reason.
-func (c *Client) FinalizeCoordinated(ctx context.Context, f Finalization) (CoordinatedState, error) {
+func (c Changes) FinalizeCoordinated(ctx context.Context, f Finalization) (CoordinatedState, error) {
 	const method = "dag_finalize"
 	switch {
 	case f.Mode > ModeHeadSync:
@@ -164,7 +164,7 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 
 // AddPeer has gwat connect to a peer and keep it until gwat's next start
 // (admin_addPeer, IPC only). It returns before gwat has dialled.
-func (c *Client) AddPeer(ctx context.Context, enode string) error {
+func (c Changes) AddPeer(ctx context.Context, enode string) error {
 	const method = "admin_addPeer"
 	if !isEnode(enode) {
 		return failure.Newf(failure.Abort, "%s: not sent: %s is no enode", method, failure.Text(enode))

@@ -40,7 +40,7 @@ func TestFinalizationWireForm(t *testing.T) {
 			Base: common.Hash{1}, Mode: ModeHeadSync, ValSyncData: json.RawMessage(`[{"a":1}]`),
 		},
 	} {
-		state, err := client.FinalizeCoordinated(t.Context(), f)
+		state, err := client.Changes(permit).FinalizeCoordinated(t.Context(), f)
 		require.NoError(t, err)
 		require.EqualValues(t, 8, state.Epoch)
 		require.Equal(t, common.HexToHash("0x"+strings.Repeat("1", 64)), state.LastFinalized)
@@ -63,22 +63,22 @@ func TestFinalizationsThatAreNotSent(t *testing.T) {
 		"no sync mode 3":                {Base: common.Hash{1}, Mode: 3},
 		"its checkpoint names no spine": {Base: common.Hash{1}, Checkpoint: &FinalizeCheckpoint{Root: common.Hash{1}}},
 	} {
-		_, err := client.FinalizeCoordinated(t.Context(), f)
+		_, err := client.Changes(permit).FinalizeCoordinated(t.Context(), f)
 		require.ErrorContains(t, err, says)
 		require.ErrorContains(t, err, "not sent")
 		require.Equal(t, failure.Abort, failure.Kind(err))
 		require.False(t, PossiblyDone(err))
 	}
 	for _, text := range []string{"", "http://a", "enode://a b", "enode://" + strings.Repeat("a", 600), "enode://\x1b[2J"} {
-		err := client.AddPeer(t.Context(), text)
+		err := client.Changes(permit).AddPeer(t.Context(), text)
 		require.ErrorContains(t, err, "is no enode")
 		require.Equal(t, failure.Abort, failure.Kind(err))
 	}
 	require.EqualValues(t, 0, requests.Load())
-	require.NoError(t, client.AddPeer(t.Context(), "enode://"+strings.Repeat("ab", 64)+"@127.0.0.1:30303"))
+	require.NoError(t, client.Changes(permit).AddPeer(t.Context(), "enode://"+strings.Repeat("ab", 64)+"@127.0.0.1:30303"))
 	require.EqualValues(t, 1, requests.Load())
 	refusing := serve(t, "ipc", Config{}, result("false"))
-	require.ErrorIs(t, refusing.AddPeer(t.Context(), "enode://a"), ErrResult)
+	require.ErrorIs(t, refusing.Changes(permit).AddPeer(t.Context(), "enode://a"), ErrResult)
 }
 
 // TestFinalizeOutcomes: what an answer says of the call, and whether its state counts.
@@ -100,7 +100,7 @@ func TestFinalizeOutcomes(t *testing.T) {
 		`{"error":"checkpoint is invalid"` + state:           {ErrResult, failure.RetryLater, ErrRanBeside, true},
 	} {
 		client := serve(t, "ipc", Config{}, result(raw))
-		got, err := client.FinalizeCoordinated(t.Context(), Finalization{Base: common.Hash{1}})
+		got, err := client.Changes(permit).FinalizeCoordinated(t.Context(), Finalization{Base: common.Hash{1}})
 		require.ErrorIs(t, err, tt.sentinel)
 		require.NotErrorIs(t, err, tt.not, raw)
 		require.Equal(t, tt.kind, failure.Kind(err), raw)

@@ -30,9 +30,11 @@ type fuzzedCall struct {
 
 var fuzzedCalls = []fuzzedCall{
 	{"dag_headSyncReady", func(t *testing.T, ctx context.Context, c *Client) error {
-		return falseOr(t)(c.HeadSyncReady(ctx, checkpoint.ConsensusInfo{}))
+		return falseOr(t)(c.Changes(permit).HeadSyncReady(ctx, checkpoint.ConsensusInfo{}))
 	}},
-	{"dag_headSync", func(t *testing.T, ctx context.Context, c *Client) error { return falseOr(t)(c.HeadSync(ctx, nil)) }},
+	{"dag_headSync", func(t *testing.T, ctx context.Context, c *Client) error {
+		return falseOr(t)(c.Changes(permit).HeadSync(ctx, nil))
+	}},
 	{"dag_validateSpines", func(t *testing.T, ctx context.Context, c *Client) error {
 		return falseOr(t)(c.ValidateSpines(ctx, []common.Hash{{1}}))
 	}},
@@ -40,7 +42,7 @@ var fuzzedCalls = []fuzzedCall{
 		return falseOr(t)(c.SyncSlotInfo(ctx, SlotInfo{1, 4, 32}))
 	}},
 	{"dag_sync", func(t *testing.T, ctx context.Context, c *Client) error {
-		list, err := c.Sync(ctx, checkpoint.ConsensusInfo{})
+		list, err := c.Changes(permit).Sync(ctx, checkpoint.ConsensusInfo{})
 		require.False(t, err != nil && list != nil, "candidates and an error")
 		return err
 	}},
@@ -49,7 +51,7 @@ var fuzzedCalls = []fuzzedCall{
 		require.False(t, err != nil && list != nil, "candidates and an error")
 		return err
 	}},
-	{"dag_finalize", func(_ *testing.T, ctx context.Context, c *Client) error { return c.Finalize(ctx, nil) }},
+	{"dag_finalize", func(_ *testing.T, ctx context.Context, c *Client) error { return c.Changes(permit).Finalize(ctx, nil) }},
 	{"eth_syncing", func(t *testing.T, ctx context.Context, c *Client) error {
 		s, err := c.Syncing(ctx)
 		if err != nil || !s.Syncing {
@@ -237,7 +239,7 @@ func FuzzGwatStream(f *testing.F) {
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		failuretest.RequireTold(t, falseOr(t)(c.HeadSync(ctx, nil)))
+		failuretest.RequireTold(t, falseOr(t)(c.Changes(permit).HeadSync(ctx, nil)))
 		require.NoError(t, ctx.Err(), "the end of the connection did not end the call")
 		c.Close()
 		<-node

@@ -14,14 +14,14 @@ import (
 // HeadSyncReady asks gwat to roll back to the checkpoint and wait for a push
 // (dag_headSyncReady). It changes state: after an error for which PossiblyDone
 // is true gwat may still do it, minutes later. Only ctx bounds it.
-func (c *Client) HeadSyncReady(ctx context.Context, info checkpoint.ConsensusInfo) (bool, error) {
+func (c Changes) HeadSyncReady(ctx context.Context, info checkpoint.ConsensusInfo) (bool, error) {
 	const method = "dag_headSyncReady"
 	return boolAnswer(method)(c.change(ctx, method, info))
 }
 
 // HeadSync pushes the entries that follow the checkpoint (dag_headSync). The
 // errors are those of HeadSyncReady. True does not prove that they were applied.
-func (c *Client) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+func (c Changes) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
 	const method = "dag_headSync"
 	return boolAnswer(method)(c.change(ctx, method, encodeInfos(infos)))
 }
@@ -64,7 +64,7 @@ func (c *Client) SyncSlotInfo(ctx context.Context, info SlotInfo) (bool, error) 
 }
 
 // Sync makes a dag_sync call of normal work and returns the candidates.
-func (c *Client) Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error) {
+func (c Changes) Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error) {
 	const method = "dag_sync"
 	raw, err := c.work(ctx, method, info)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *Client) Candidates(ctx context.Context, slot primitives.Slot) ([]common
 }
 
 // Finalize makes a dag_finalize call of normal work.
-func (c *Client) Finalize(ctx context.Context, spines []common.Hash) error {
+func (c Changes) Finalize(ctx context.Context, spines []common.Hash) error {
 	const method = "dag_finalize"
 	raw, err := c.work(ctx, method, hashes(spines))
 	if err != nil {

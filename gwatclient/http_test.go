@@ -95,7 +95,7 @@ func TestHTTPFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client := serveHTTP(t, Config{MaxBody: 1000}, tt.handler)
-			_, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{Slot: 5})
+			_, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{Slot: 5})
 			require.ErrorIs(t, err, tt.sentinel)
 			require.Equal(t, tt.kind, failure.Kind(err), "%v", err)
 			require.ErrorContains(t, err, "dag_headSyncReady")
@@ -137,7 +137,7 @@ func TestDownIsNotLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := newClient(t, Config{Endpoint: endpoint})
-			_, err := client.HeadSync(t.Context(), nil)
+			_, err := client.Changes(permit).HeadSync(t.Context(), nil)
 			require.ErrorIs(t, err, ErrDown)
 			require.NotErrorIs(t, err, ErrLost)
 			require.Equal(t, failure.RetryLater, failure.Kind(err))
@@ -155,7 +155,7 @@ func TestReadTimesOutAndChangeDoesNot(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err = client.HeadSyncReady(ctx, checkpoint.ConsensusInfo{})
+	_, err = client.Changes(permit).HeadSyncReady(ctx, checkpoint.ConsensusInfo{})
 	require.ErrorIs(t, err, ErrLost)
 	require.GreaterOrEqual(t, time.Since(start), 250*time.Millisecond)
 }
@@ -173,12 +173,12 @@ func TestCancelled(t *testing.T) {
 			defer close(block)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-got; cancel() }()
-			_, err := client.HeadSync(ctx, nil)
+			_, err := client.Changes(permit).HeadSync(ctx, nil)
 			require.ErrorIs(t, err, context.Canceled)
 			require.True(t, failure.Canceled(err))
 			require.True(t, PossiblyDone(err), "it was sent")
 
-			_, err = client.HeadSync(ctx, nil)
+			_, err = client.Changes(permit).HeadSync(ctx, nil)
 			require.ErrorIs(t, err, context.Canceled)
 			require.False(t, PossiblyDone(err), "it was not sent")
 			_, err = client.BlocksByNumber(ctx, 1, 2)
@@ -199,7 +199,7 @@ func TestCloseEndsCalls(t *testing.T) {
 				return nil
 			})
 			go func() { <-got; client.Close() }()
-			_, err := client.HeadSync(t.Context(), nil)
+			_, err := client.Changes(permit).HeadSync(t.Context(), nil)
 			require.ErrorIs(t, err, ErrLost)
 			_, err = client.ChainID(t.Context())
 			require.ErrorIs(t, err, ErrDown)
@@ -242,7 +242,7 @@ func TestJWT(t *testing.T) {
 			}
 			client := serveHTTP(t, Config{Endpoint: scheme, JWTSecret: secret}, handler)
 			for range 3 {
-				ready, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
+				ready, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
 				require.NoError(t, err)
 				require.True(t, ready)
 			}
@@ -253,7 +253,7 @@ func TestJWT(t *testing.T) {
 			}
 			for name, wrong := range map[string][]byte{"none": nil, "another": []byte(strings.Repeat("x", 32))} {
 				client := serveHTTP(t, Config{Endpoint: scheme, JWTSecret: wrong}, handler)
-				_, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
+				_, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
 				require.ErrorIs(t, err, ErrUnauthorized, name)
 				require.ErrorContains(t, err, "JWT")
 				require.NotErrorIs(t, err, ErrLost)

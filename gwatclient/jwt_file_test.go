@@ -79,7 +79,10 @@ func TestSecretFileChanges(t *testing.T) {
 			node := new(guarded)
 			node.accept(key("a"))
 			client := serveHTTP(t, Config{JWTSecretFile: path}, node.handler())
-			call := func() error { _, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{}); return err }
+			call := func() error {
+				_, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
+				return err
+			}
 			require.NoError(t, call())
 			change(t, path, key("b"))
 			node.accept(key("b"))
@@ -139,7 +142,10 @@ func TestSecretFileIsNotThereYet(t *testing.T) {
 			node := new(guarded)
 			node.accept(key("a"))
 			client := serveHTTP(t, Config{Endpoint: scheme, JWTSecretFile: path}, node.handler())
-			call := func() error { _, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{}); return err }
+			call := func() error {
+				_, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
+				return err
+			}
 			requireNoSecret(t, call(), path, failure.RetryLater)
 			require.ErrorIs(t, call(), fs.ErrNotExist)
 			require.NoError(t, os.WriteFile(path, nil, 0o600))
@@ -170,7 +176,7 @@ func TestOldSecretServesUntilItIsRefused(t *testing.T) {
 	node := new(guarded)
 	node.accept(key("a"))
 	client := serveHTTP(t, Config{JWTSecretFile: path}, node.handler())
-	call := func() error { _, err := client.HeadSync(t.Context(), nil); return err }
+	call := func() error { _, err := client.Changes(permit).HeadSync(t.Context(), nil); return err }
 	require.NoError(t, call())
 	writeKey(t, path, key("b"))
 	require.NoError(t, call())

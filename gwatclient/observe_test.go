@@ -28,7 +28,7 @@ func TestObserveIsToldOfEachCall(t *testing.T) {
 	server.Close()
 	_, err = c.PeerCount(t.Context())
 	require.Error(t, err)
-	_, err = c.HeadSync(t.Context(), nil)
+	_, err = c.Changes(permit).HeadSync(t.Context(), nil)
 	require.Error(t, err)
 	_, err = c.BlocksByHash(t.Context(), []common.Hash{{1}})
 	require.Error(t, err)

@@ -75,19 +75,19 @@ func typedCall(ctx context.Context, c *Client, method string, params json.RawMes
 	say := func(v any, err error) (string, error) { return fmt.Sprint(v), err }
 	switch method {
 	case "dag_headSync":
-		return say(c.HeadSync(ctx, nil))
+		return say(c.Changes(permit).HeadSync(ctx, nil))
 	case "dag_validateSpines":
 		return say(c.ValidateSpines(ctx, nil))
 	case "dag_syncSlotInfo":
 		return say(c.SyncSlotInfo(ctx, SlotInfo{1795206842, 4, 32}))
 	case "dag_sync":
-		list, err := c.Sync(ctx, info)
+		list, err := c.Changes(permit).Sync(ctx, info)
 		return fmt.Sprint("candidates ", len(list)), err
 	case "dag_getCandidates":
 		list, err := c.Candidates(ctx, 5)
 		return fmt.Sprint("candidates ", len(list)), err
 	case "dag_finalize":
-		return "ok", c.Finalize(ctx, nil)
+		return "ok", c.Changes(permit).Finalize(ctx, nil)
 	case "eth_syncing":
 		s, err := c.Syncing(ctx)
 		if !s.Syncing {
@@ -113,7 +113,7 @@ func typedCall(ctx context.Context, c *Client, method string, params json.RawMes
 	case "web3_clientVersion":
 		return c.ClientVersion(ctx)
 	default: // dag_headSyncReady, and names that no node serves
-		return say(c.HeadSyncReady(ctx, info))
+		return say(c.Changes(permit).HeadSyncReady(ctx, info))
 	}
 }
 

@@ -128,7 +128,10 @@ func TestRateLimit(t *testing.T) {
 			limited.Store(false)
 
 			for _, call := range []func() error{
-				func() error { _, err := client.HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{}); return err },
+				func() error {
+					_, err := client.Changes(permit).HeadSyncReady(t.Context(), checkpoint.ConsensusInfo{})
+					return err
+				},
 				func() error { return client.ProbeBatch(t.Context()) },
 			} {
 				err := call()

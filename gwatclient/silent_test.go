@@ -144,11 +144,11 @@ func TestChangeIsNeverRepeated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url, requests := rawServer(t, func(_ int, w io.Writer) bool { _, _ = io.WriteString(w, half); return false })
 			client := newClient(t, Config{Endpoint: url})
-			_, err := client.HeadSync(t.Context(), nil)
+			_, err := client.Changes(permit).HeadSync(t.Context(), nil)
 			require.ErrorIs(t, err, ErrLost)
 			require.True(t, PossiblyDone(err))
 			require.EqualValues(t, 1, requests.Load())
-			require.ErrorIs(t, client.Finalize(t.Context(), nil), ErrLost)
+			require.ErrorIs(t, client.Changes(permit).Finalize(t.Context(), nil), ErrLost)
 			require.EqualValues(t, 2, requests.Load())
 		})
 	}

@@ -103,7 +103,7 @@ func TestLostInFlight(t *testing.T) {
 			client := newClient(t, Config{Endpoint: node.endpoint})
 			done := make(chan error, 1)
 			go func() {
-				_, err := client.HeadSync(context.Background(), nil)
+				_, err := client.Changes(permit).HeadSync(context.Background(), nil)
 				done <- err
 			}()
 			<-got
@@ -219,7 +219,7 @@ func TestWebSocketHandshake(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client := serveHTTP(t, Config{Endpoint: "ws"}, tt.handler)
-			_, err := client.HeadSync(t.Context(), nil)
+			_, err := client.Changes(permit).HeadSync(t.Context(), nil)
 			require.ErrorIs(t, err, tt.sentinel)
 			require.Equal(t, tt.kind, failure.Kind(err), "%v", err)
 			require.NotErrorIs(t, err, ErrLost, "nothing was sent")
@@ -240,7 +240,7 @@ func TestDialHangs(t *testing.T) {
 		callers.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_, err := client.HeadSyncReady(ctx, checkpoint.ConsensusInfo{})
+			_, err := client.Changes(permit).HeadSyncReady(ctx, checkpoint.ConsensusInfo{})
 			if !errors.Is(err, ErrDown) {
 				t.Errorf("got %v", err)
 			}
@@ -263,7 +263,7 @@ func TestWebSocketHandshakeIsCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			_, err := client.HeadSync(ctx, nil)
+			_, err := client.Changes(permit).HeadSync(ctx, nil)
 			done <- err
 		}()
 		conn, err := listener.Accept()
@@ -295,7 +295,7 @@ func TestNodeStopsReading(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err := client.HeadSync(ctx, infos)
+	_, err := client.Changes(permit).HeadSync(ctx, infos)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(start), 3*time.Second)
 }
@@ -316,7 +316,7 @@ func TestReadsDoNotLoseChanges(t *testing.T) {
 			})
 			done := make(chan error, 1)
 			go func() {
-				_, err := client.HeadSync(t.Context(), nil)
+				_, err := client.Changes(permit).HeadSync(t.Context(), nil)
 				done <- err
 			}()
 			<-working

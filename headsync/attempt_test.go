@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
@@ -84,10 +85,13 @@ func newRig(t *testing.T, change func(*world.Config), gwat gwatsim.Config) *rig 
 	return r
 }
 
+// changes are the calls that change gwat.
+func (r *rig) changes() gwatclient.Changes { return r.gwat.Changes(guard.New(false).Permit()) }
+
 func (r *rig) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: 1, Spec: r.spec, Beacon: r.beacon, Collector: headsync.NewCollector(r.beacon, r.spec),
-		Gwat: r.gwat, Driver: r.gwat, Ledger: r.ledger, Now: time.Now, Limits: headsync.Limits{Hard: 5 * time.Second}, HandsOff: func() string { return "" },
+		Gwat: r.gwat, Driver: r.changes(), Ledger: r.ledger, Now: time.Now, Limits: headsync.Limits{Hard: 5 * time.Second}, HandsOff: func() string { return "" },
 		Report: func(headsync.Report) {}, Refused: map[common.Hash]bool{},
 	}
 }
@@ -195,7 +199,7 @@ func TestAttemptRepairsAWrongOrder(t *testing.T) {
 		head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
 		late, ok := r.chain.Ancestor(head, head.Slot-2)
 		require.True(t, ok)
-		require.NoError(t, r.gwat.Finalize(context.Background(), late.Finalization))
+		require.NoError(t, r.changes().Finalize(context.Background(), late.Finalization))
 		require.NotEqual(t, -1, r.wrongNumber(late.Slot), "this network does not show the case")
 		result, err := r.run(r.attempt())
 		require.NoError(t, err)
@@ -248,7 +252,7 @@ func TestReadOnlyAttemptSendsNothing(t *testing.T) {
 func TestAttemptDoesNotAskABusyGwat(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, nil, gwatsim.Config{})
-		ok, err := r.gwat.HeadSyncReady(context.Background(), checkpoint.Genesis())
+		ok, err := r.changes().HeadSyncReady(context.Background(), checkpoint.Genesis())
 		require.NoError(t, err)
 		require.True(t, ok)
 		_, err = r.run(r.attempt())
@@ -266,7 +270,7 @@ func TestTakeoverNeedsNoSecondReady(t *testing.T) {
 		require.True(t, ok)
 		require.NotEmpty(t, block.Finalization)
 		cp := checkpoint.ConsensusInfo{Slot: block.Slot, Finalizing: block.Finalization}
-		accepted, err := r.gwat.HeadSyncReady(context.Background(), cp)
+		accepted, err := r.changes().HeadSyncReady(context.Background(), cp)
 		require.NoError(t, err)
 		require.True(t, accepted)
 		a := r.attempt()
@@ -376,7 +380,7 @@ func TestAnswersOfGwat(t *testing.T) {
 			onRig(t, func(t *testing.T) {
 				r := newRig(t, nil, gwatsim.Config{Lock: time.Second})
 				a := r.attempt()
-				a.Driver = driver{Driver: r.gwat, ready: tc.ready, push: tc.push}
+				a.Driver = driver{Driver: r.changes(), ready: tc.ready, push: tc.push}
 				_, err := r.run(a)
 				require.ErrorIs(t, err, tc.want)
 				require.Equal(t, tc.kind, failure.Name(err))

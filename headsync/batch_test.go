@@ -105,11 +105,11 @@ func TestNextAttemptGoesOnWhereTheLastOneEnded(t *testing.T) {
 		first := r.attempt()
 		first.Limits.Bytes = 4000
 		n := 0
-		first.Driver = driver{Driver: r.gwat, push: nil, ready: func() (bool, error) {
+		first.Driver = driver{Driver: r.changes(), push: nil, ready: func() (bool, error) {
 			if n++; n > 5 {
 				return false, gwatclient.ErrLocked
 			}
-			return r.gwat.HeadSyncReady(context.Background(), r.lastConfirmed())
+			return r.changes().HeadSyncReady(context.Background(), r.lastConfirmed())
 		}}
 		result, err := r.run(first)
 		require.ErrorIs(t, err, gwatclient.ErrLocked)
@@ -164,7 +164,7 @@ func TestBeaconFinalizesBetweenTwoSegments(t *testing.T) {
 		a.Report = func(rep headsync.Report) {
 			if rep.Phase == headsync.PhaseReady && rep.Done > 0 && !done {
 				done = true
-				require.NoError(t, r.gwat.Finalize(context.Background(), far.Finalization))
+				require.NoError(t, r.changes().Finalize(context.Background(), far.Finalization))
 			}
 		}
 		_, err := r.run(a)

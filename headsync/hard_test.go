@@ -21,7 +21,7 @@ import (
 // accepted makes gwat ready at a block, as an attempt did whose answer was lost.
 func (r *rig) accepted(b *world.BeaconBlock) *checkpoint.Pending {
 	r.t.Helper()
-	ok, err := r.gwat.HeadSyncReady(context.Background(), checkpoint.ConsensusInfo{Slot: b.Slot, Finalizing: b.Finalization})
+	ok, err := r.changes().HeadSyncReady(context.Background(), checkpoint.ConsensusInfo{Slot: b.Slot, Finalizing: b.Finalization})
 	require.NoError(r.t, err)
 	require.True(r.t, ok)
 	return &checkpoint.Pending{Call: checkpoint.CallReady, Slot: b.Slot, Root: b.Root, Spine: b.Finalization[len(b.Finalization)-1]}
@@ -120,7 +120,7 @@ func TestReleaseThatWasNotSent(t *testing.T) {
 		r := newRig(t, nil, gwatsim.Config{})
 		head := headerOf(r.chain.HeadAt(r.spec.SlotAt(time.Now())))
 		a := r.attempt()
-		a.Driver = driver{Driver: r.gwat, push: func() (bool, error) { return false, gwatclient.ErrDown }}
+		a.Driver = driver{Driver: r.changes(), push: func() (bool, error) { return false, gwatclient.ErrDown }}
 		a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){
 			func() (beaconclient.Header, error) { return head, nil },
 			func() (beaconclient.Header, error) { return beaconclient.Header{}, errors.New("gone") },
@@ -207,7 +207,7 @@ func TestWrongOrderBelowTheCheckpointIsRepaired(t *testing.T) {
 			if !ok || len(late.Finalization) == 0 {
 				continue
 			}
-			require.NoError(t, r.gwat.Finalize(context.Background(), late.Finalization))
+			require.NoError(t, r.changes().Finalize(context.Background(), late.Finalization))
 			if r.wrongNumber(late.Slot) < 0 {
 				continue
 			}
@@ -231,7 +231,7 @@ func TestFailedPushDoesNotWaitForTheCollection(t *testing.T) {
 		a.Throughput.Observe(64, time.Microsecond)
 		a.PushFromCheckpoint = true
 		var failed time.Time
-		a.Driver = driver{Driver: r.gwat, push: func() (bool, error) { failed = time.Now(); return false, errors.New("no") }}
+		a.Driver = driver{Driver: r.changes(), push: func() (bool, error) { failed = time.Now(); return false, errors.New("no") }}
 		_, err := r.run(a)
 		require.ErrorContains(t, err, "no")
 		require.Less(t, time.Since(failed), time.Second)
@@ -249,7 +249,7 @@ func TestRefusedCheckpointsAreSteppedOver(t *testing.T) {
 		refusedRoots := map[common.Hash]bool{}
 		for range 12 {
 			a := r.attempt()
-			a.Driver, a.Refused = refusing{r.gwat, &asked}, refusedRoots
+			a.Driver, a.Refused = refusing{r.changes(), &asked}, refusedRoots
 			_, err := r.run(a)
 			var refused *headsync.RefusedCheckpoint
 			require.ErrorAs(t, err, &refused)

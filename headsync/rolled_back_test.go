@@ -21,7 +21,7 @@ type rollback struct {
 }
 
 func (d *rollback) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
-	return d.r.gwat.HeadSyncReady(ctx, cp)
+	return d.r.changes().HeadSyncReady(ctx, cp)
 }
 
 func (d *rollback) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
@@ -31,7 +31,7 @@ func (d *rollback) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInf
 			return false, err
 		}
 	}
-	return d.r.gwat.HeadSync(ctx, infos)
+	return d.r.changes().HeadSync(ctx, infos)
 }
 
 // Another driver rolls gwat back between ready and push, and gwat finalizes what it

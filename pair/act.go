@@ -9,8 +9,8 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/pair/guard"
 )
 
 // act starts what the stage asks for.
@@ -76,7 +76,7 @@ func (p *Pair) startCollecting(ctx context.Context) {
 func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.job.attempts, Spec: p.polls.identity.Spec, Beacon: p.nodes.beacon, Collector: p.job.collector,
-		Gwat: p.nodes.gwat, Driver: timedDriver{p.writes.writer.With(permit), p.shown.metrics}, Ledger: p.ledger.For(p.job.attempts), Now: p.cfg.Now,
+		Gwat: p.nodes.gwat, Driver: timedDriver{p.writes.to(permit), p.shown.metrics}, Ledger: p.ledger.For(p.job.attempts), Now: p.cfg.Now,
 		Limits: p.limits(), Throughput: &p.job.throughput, Refused: p.refusedRoots(), HandsOff: permit.Inhibit, PushFromCheckpoint: p.job.pushFromCheckpoint,
 		Below: p.job.below, BeaconWorks: p.beaconWorks(),
 	}
@@ -137,7 +137,7 @@ func (p *Pair) startCompleting(ctx context.Context) {
 	p.start(ctx, taskComplete, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
 		defer cancel()
-		_, err := p.writes.writer.With(permit).Sync(ctx, info)
+		_, err := p.writes.to(permit).Sync(ctx, info)
 		return headsync.Result{}, err
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
@@ -79,7 +80,7 @@ func takeLock(b *fake) {
 	client, err := gwatclient.New(gwatclient.Config{Endpoint: "http://localhost/gwat", Transport: b.gwatWire})
 	require.NoError(b.t, err)
 	defer client.Close()
-	ok, err := client.HeadSyncReady(context.Background(), checkpoint.Genesis())
+	ok, err := client.Changes(guard.New(false).Permit()).HeadSyncReady(context.Background(), checkpoint.Genesis())
 	require.NoError(b.t, err)
 	require.True(b.t, ok)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/pair/guard"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
@@ -30,35 +29,40 @@ type Gate interface {
 	SetView(gate.View)
 }
 
-// gatedCalls are the calls that change a gwat behind a gate: the gate holds the beacon
-// node's calls back from before a ready until its push has ended.
-type gatedCalls struct {
-	guard.Calls
+// gateLock is the lock of a gate while it is taken for a ready and its push.
+type gateLock struct {
 	gate Gate
 
 	mu      sync.Mutex
-	release func() // of the gate's lock; nil if it is free
+	release func() // nil if the lock is free
 }
 
-func (n *gatedCalls) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+// gatedCalls are the calls that change a gwat behind a gate: the gate holds the beacon
+// node's calls back from before a ready until its push has ended.
+type gatedCalls struct {
+	gwatWriter
+	*gateLock
+}
+
+func (n gatedCalls) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
 	release, err := n.gate.Lock(ctx)
 	if err != nil {
 		return false, fmt.Errorf("wait for the beacon node's calls to end: %w", err) // nothing was sent
 	}
 	n.keep(release)
-	ok, err := n.Calls.HeadSyncReady(ctx, cp)
+	ok, err := n.gwatWriter.HeadSyncReady(ctx, cp)
 	if !ok && !gwatclient.PossiblyDone(err) {
 		n.free()
 	}
 	return ok, err
 }
 
-func (n *gatedCalls) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+func (n gatedCalls) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
 	defer n.free()
-	return n.Calls.HeadSync(ctx, infos)
+	return n.gwatWriter.HeadSync(ctx, infos)
 }
 
-func (n *gatedCalls) keep(release func()) {
+func (n *gateLock) keep(release func()) {
 	n.free()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -66,7 +70,7 @@ func (n *gatedCalls) keep(release func()) {
 }
 
 // free lets the beacon node's calls through again, once.
-func (n *gatedCalls) free() {
+func (n *gateLock) free() {
 	n.mu.Lock()
 	release := n.release
 	n.release = nil
@@ -78,14 +82,14 @@ func (n *gatedCalls) free() {
 
 // freeGate ends an attempt's hold of the gate, however the attempt ended.
 func (p *Pair) freeGate() {
-	if p.gate.calls != nil {
-		p.gate.calls.free()
+	if p.gate.lock != nil {
+		p.gate.lock.free()
 	}
 }
 
 // gated is what the loop keeps of the gate; the zero value if there is none.
 type gated struct {
-	calls    *gatedCalls // nil without a gate
+	lock     *gateLock // nil without a gate
 	evidence evidence
 }
 

@@ -86,7 +86,7 @@ func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &fakeGate{}
-			n := &gatedCalls{Calls: &tc.calls, gate: g}
+			n := gatedCalls{&tc.calls, &gateLock{gate: g}}
 			_, err := n.HeadSyncReady(t.Context(), checkpoint.Genesis())
 			require.ErrorIs(t, err, tc.calls.readyErr)
 			require.Equal(t, tc.holds, g.locked)
@@ -105,7 +105,7 @@ func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
 func TestNoReadyWithoutTheGatesLock(t *testing.T) {
 	calls := &fakeCalls{ready: true}
 	ended := errors.New("ended")
-	n := &gatedCalls{Calls: calls, gate: &fakeGate{refuse: ended}}
+	n := gatedCalls{calls, &gateLock{gate: &fakeGate{refuse: ended}}}
 	ok, err := n.HeadSyncReady(t.Context(), checkpoint.Genesis())
 	require.False(t, ok)
 	require.ErrorIs(t, err, ended)

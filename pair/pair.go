@@ -1,6 +1,7 @@
 package pair
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -9,11 +10,13 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
-	"github.com/gwatsync/syncd/pair/guard"
 	"github.com/gwatsync/syncd/pair/ledger"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
@@ -51,6 +54,12 @@ type nodes struct {
 	beacon poll.BeaconNode
 }
 
+// gwatWriter has the calls that change gwat; gwatclient gives them to the holder of a Permit.
+type gwatWriter interface {
+	headsync.Driver
+	Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error)
+}
+
 // stage is how the present stage began, and the facts by which it is left.
 type stage struct {
 	since  time.Time
@@ -79,22 +88,22 @@ func New(cfg Config) (*Pair, error) {
 		gwat.Close()
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
-	calls, gated := guard.Calls(gwat), (*gatedCalls)(nil)
+	to, lock := func(p guard.Permit) gwatWriter { return gwat.Changes(p) }, (*gateLock)(nil)
 	if cfg.Gate != nil {
-		gated = &gatedCalls{Calls: gwat, gate: cfg.Gate}
-		calls = gated
+		lock = &gateLock{gate: cfg.Gate}
+		to = func(p guard.Permit) gwatWriter { return gatedCalls{gwat.Changes(p), lock} }
 	}
-	p, err := newPair(cfg, gwat, guard.NewWriter(calls), beacon, m)
+	p, err := newPair(cfg, gwat, to, beacon, m)
 	if err != nil {
 		gwat.Close()
 		beacon.Close()
 		return nil, err
 	}
-	p.gate.calls = gated
+	p.gate.lock = lock
 	return p, nil
 }
 
-func newPair(cfg Config, gwat poll.GwatNode, writer guard.Writer, beacon poll.BeaconNode, m *metrics) (*Pair, error) {
+func newPair(cfg Config, gwat poll.GwatNode, to func(guard.Permit) gwatWriter, beacon poll.BeaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
 	board := &publish.Board{}
@@ -103,7 +112,7 @@ func newPair(cfg Config, gwat poll.GwatNode, writer guard.Writer, beacon poll.Be
 		ledger: ledger.Open(cfg.Journal, log, cfg.Now), box: newBox(),
 		stage:  stage{since: now, reason: "syncd started"},
 		polls:  polls{poller: poll.New(gwat, beacon, cfg.Now)},
-		writes: writes{guard: guard.New(cfg.Observe), writer: writer},
+		writes: writes{guard: guard.New(cfg.Observe), to: to},
 		job:    job{pushFromCheckpoint: cfg.PushFromCheckpoint, refused: map[common.Hash]int{}},
 		health: judged{judge: health.New(cfg.PollInterval), born: time.Now()},
 		shown:  shown{board: board, metrics: m, told: now},

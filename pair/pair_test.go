@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
@@ -294,7 +295,7 @@ func TestRivalIsWatchedAndFollowed(t *testing.T) {
 		client, err := gwatclient.New(gwatclient.Config{Endpoint: gwatURL, Transport: b.gwatHost})
 		require.NoError(t, err)
 		defer client.Close()
-		ok, err := client.HeadSyncReady(context.Background(), checkpoint.Genesis())
+		ok, err := client.Changes(guard.New(false).Permit()).HeadSyncReady(context.Background(), checkpoint.Genesis())
 		require.NoError(t, err)
 		require.True(t, ok)
 

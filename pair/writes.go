@@ -5,15 +5,15 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/headsync"
-	"github.com/gwatsync/syncd/pair/guard"
 	"github.com/gwatsync/syncd/pair/poll"
 )
 
 // writes is whether syncd may send what changes gwat (S6).
 type writes struct {
 	guard    *guard.Guard
-	writer   guard.Writer
+	to       func(guard.Permit) gwatWriter
 	rival    headsync.RivalWatch
 	takeover bool   // a ready that was pending is in force
 	inhibit  string // why nothing is sent; "" if something may be

@@ -13,7 +13,7 @@ import (
 )
 
 // GwatNode is what the loop reads of a gwat; gwatclient.Client has it. The calls that
-// change gwat are not among it: those are made by a guard.Writer for a Permit.
+// change gwat are not among it: those need a guard.Permit.
 type GwatNode interface {
 	headsync.Gwat
 	Candidates(ctx context.Context, slot primitives.Slot) ([]common.Hash, error)

@@ -21,6 +21,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
@@ -161,7 +162,7 @@ func holdLock(t *testing.T, endpoint string) {
 	require.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		ok, err := client.HeadSyncReady(ctx, checkpoint.Genesis())
+		ok, err := client.Changes(guard.New(false).Permit()).HeadSyncReady(ctx, checkpoint.Genesis())
 		return err == nil && ok
 	}, patience, 5*time.Millisecond, "the lock")
 }

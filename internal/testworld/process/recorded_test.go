@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
@@ -134,7 +135,7 @@ func TestRecordedChainIsPushed(t *testing.T) {
 	var pushed []headsync.Entry
 	attempt := &headsync.Attempt{
 		Number: 1, Spec: spec, Beacon: client, Collector: headsync.NewCollector(client, spec),
-		Gwat: gwat, Driver: gwat, Ledger: noLedger{}, Now: time.Now, HandsOff: func() string { return "" },
+		Gwat: gwat, Driver: gwat.Changes(guard.New(false).Permit()), Ledger: noLedger{}, Now: time.Now, HandsOff: func() string { return "" },
 		Report: func(r headsync.Report) {
 			if r.Accepted {
 				pushed = r.Push

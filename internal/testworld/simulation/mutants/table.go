@@ -156,7 +156,7 @@ var mutants = []mutant{
 		Rules: []string{"observe"},
 		Edits: []edit{
 			{"pair/writes.go", "if p.cfg.Observe {", "if p.cfg.Observe && p.ledger.Pause() != nil {"},
-			{"pair/guard/guard.go", "if g.observe {", "if g == nil {"},
+			{"gwatclient/guard/guard.go", "if g.observe {", "if g == nil {"},
 		},
 	},
 	{

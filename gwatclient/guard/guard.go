@@ -1,13 +1,9 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 
-	"github.com/ethereum/go-ethereum/common"
-
-	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -52,41 +48,4 @@ func (p Permit) Inhibit() string {
 		return "no permit to change gwat was issued"
 	}
 	return *p.guard.reason.Load()
-}
-
-// Calls are the calls that change gwat. What gwatclient says of each holds.
-type Calls interface {
-	HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error)
-	HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error)
-	Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error)
-}
-
-// Writer makes the calls that change gwat for whoever has a Permit. It is the only
-// way to them: what else the loop has of a gwat reads.
-type Writer struct{ calls Calls }
-
-// NewWriter returns the writer of a gwat.
-func NewWriter(calls Calls) Writer { return Writer{calls} }
-
-// With returns the calls for the holder of a Permit. Without one each of them is
-// ErrNoPermit and sends nothing.
-func (w Writer) With(p Permit) Calls {
-	if !p.Issued() {
-		return denied{}
-	}
-	return w.calls
-}
-
-type denied struct{}
-
-func (denied) HeadSyncReady(context.Context, checkpoint.ConsensusInfo) (bool, error) {
-	return false, ErrNoPermit
-}
-
-func (denied) HeadSync(context.Context, []checkpoint.ConsensusInfo) (bool, error) {
-	return false, ErrNoPermit
-}
-
-func (denied) Sync(context.Context, checkpoint.ConsensusInfo) ([]common.Hash, error) {
-	return nil, ErrNoPermit
 }
