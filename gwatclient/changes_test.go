@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -30,7 +31,7 @@ func TestNothingIsChangedWithoutAPermit(t *testing.T) {
 		_, err = calls.Sync(ctx, checkpoint.ConsensusInfo{})
 		require.ErrorIs(t, err, guard.ErrNoPermit, name)
 		require.ErrorIs(t, calls.Finalize(ctx, nil), guard.ErrNoPermit, name)
-		_, err = calls.FinalizeCoordinated(ctx, Finalization{})
+		_, err = calls.FinalizeCoordinated(ctx, Finalization{Base: common.Hash{1}})
 		require.ErrorIs(t, err, guard.ErrNoPermit, name)
 		require.ErrorIs(t, calls.AddPeer(ctx, "enode://a"), guard.ErrNoPermit, name)
 		require.False(t, PossiblyDone(err), "nothing was sent")
