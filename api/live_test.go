@@ -29,7 +29,7 @@ func simulated(t *testing.T, registry prometheus.Registerer, speed float64, poll
 	nodes, err := simnet.Start(t.Context(), simnet.Options{
 		World:  world.Config{Seed: 3, GenesisTime: uint64(time.Now().Unix()) - 66, SecondsPerSlot: 1, SlotsPerEpoch: 8, MissRate: 0.05},
 		Gwat:   gwatsim.Config{SyncSpeed: speed, DAGSpeed: 20, Peers: 2},
-		Beacon: beaconsim.Config{SyncSpeed: speed, Peers: 2},
+		Beacon: beaconsim.Config{SyncSpeed: speed, Peers: 2, Driver: beaconsim.DriverOff},
 	})
 	require.NoError(t, err)
 	memory := journal.OpenMemory()

@@ -84,7 +84,7 @@ func newRig(ctx context.Context, p plan) (*rig, error) {
 	}
 	r.gwatURL, r.beaconURL = "http://"+gwatListener.Addr().String(), "http://"+beaconListener.Addr().String()
 	r.beacon, err = beaconsim.New(beaconsim.Config{
-		Chain: p.chain, Peers: 3, Gwat: r.gwatURL, IdleWork: true, AnswerCost: p.costs.Answer,
+		Chain: p.chain, Peers: 3, Gwat: r.gwatURL, Driver: beaconsim.DriverOff, IdleWork: true, AnswerCost: p.costs.Answer,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build the beacon node: %w", err), gwatListener.Close(), beaconListener.Close())

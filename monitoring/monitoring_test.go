@@ -45,7 +45,7 @@ func scraped(t *testing.T) ([]byte, map[string]*dto.MetricFamily) {
 	nodes, err := simnet.Start(t.Context(), simnet.Options{
 		World:  world.Config{Seed: 3, GenesisTime: uint64(time.Now().Unix()) - 66, SecondsPerSlot: 1, SlotsPerEpoch: 8},
 		Gwat:   gwatsim.Config{SyncSpeed: 120, DAGSpeed: 20, Peers: 2},
-		Beacon: beaconsim.Config{SyncSpeed: 60, Peers: 2, IdleWork: true},
+		Beacon: beaconsim.Config{SyncSpeed: 60, Peers: 2, IdleWork: true, Driver: beaconsim.DriverOff},
 	})
 	require.NoError(t, err)
 	registry := prometheus.NewRegistry()

@@ -95,7 +95,7 @@ func (f *fake) startGwat() {
 }
 
 func (f *fake) startBeacon() {
-	cfg := beaconsim.Config{Chain: f.world, Peers: 3, Gwat: "http://localhost/gwat", Transport: f.gwatWire}
+	cfg := beaconsim.Config{Chain: f.world, Peers: 3, Gwat: "http://localhost/gwat", Transport: f.gwatWire, Driver: beaconsim.DriverOff}
 	if f.beaconCfg != nil {
 		f.beaconCfg(&cfg)
 	}

@@ -93,7 +93,7 @@ func (b *bench) startGwat(change func(*gwatsim.Config)) {
 
 func (b *bench) startBeacon(change func(*beaconsim.Config)) {
 	b.t.Helper()
-	cfg := beaconsim.Config{Chain: b.world, Peers: 3, Gwat: gwatURL, Transport: b.gwatHost}
+	cfg := beaconsim.Config{Chain: b.world, Peers: 3, Gwat: gwatURL, Transport: b.gwatHost, Driver: beaconsim.DriverOff}
 	if change != nil {
 		change(&cfg)
 	}

@@ -97,9 +97,9 @@ func gwatFlags() []cli.Flag {
 func beaconFlags() []cli.Flag {
 	return append(nodeFlags("127.0.0.1:3500", beaconsim.DefaultVersion),
 		text("gwat", "", "RPC endpoint of gwat (http, ws, path of an IPC socket); empty makes no calls"),
-		yes("driver", "drive gwat's head sync with the built-in driver and its faults"),
+		text("driver", "real", "real: as the real node does, with its built-in driver and its bad blocks; on: no block is bad; off: it does not drive"),
 		yes("idle-work", "make none of the calls of normal work"),
-		yes("bad-blocks", "process gossip blocks as real nodes do: a dag_finalize that fails ends the head for good"),
+		yes("bad-blocks", "a gossip block whose dag_finalize fails is bad for good with every --driver"),
 		period("answer-cost", 0, "time that a REST answer takes"),
 		period("sse-timeout", beaconsim.DefaultSSETimeout, "time after which an event stream fails and falls silent"),
 	)

@@ -85,6 +85,10 @@ func runBeacon(ctx context.Context, c *cli.Command) error {
 	if err := checkEndpoint(c.String("gwat")); err != nil {
 		return err
 	}
+	driver, err := beaconsim.ParseDriver(c.String("driver"))
+	if err != nil {
+		return usageError(fmt.Errorf("--driver: %w", err))
+	}
 	cfg := beaconsim.Config{
 		Chain:      chain,
 		DataDir:    c.String("data-dir"),
@@ -94,13 +98,11 @@ func runBeacon(ctx context.Context, c *cli.Command) error {
 		Version:    c.String("node-version"),
 		Gwat:       c.String("gwat"),
 		JWTSecret:  secret,
+		Driver:     driver,
 		IdleWork:   c.Bool("idle-work"),
 		BadBlocks:  c.Bool("bad-blocks"),
 		AnswerCost: c.Duration("answer-cost"),
 		SSETimeout: c.Duration("sse-timeout"),
-	}
-	if c.Bool("driver") {
-		cfg.Driver = beaconsim.DriverOn
 	}
 	n, err := beaconsim.New(cfg)
 	if errors.Is(err, beaconsim.ErrBadConfig) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
@@ -178,7 +179,7 @@ func TestALogThatNobodyReadsStopsNothing(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, errors.Join(read.Close(), write.Close())) })
 	nodes, err := simnet.Start(t.Context(), simnet.Options{World: world.Config{
 		GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8,
-	}})
+	}, Beacon: beaconsim.Config{Driver: beaconsim.DriverOff}})
 	require.NoError(t, err)
 	address := freeAddress(t)
 	cmd, ended := process(t, write, write, []string{"NOTIFY_SOCKET=" + socket, fmt.Sprintf("WATCHDOG_USEC=%d", patience.Microseconds())},

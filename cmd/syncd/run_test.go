@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
@@ -75,7 +76,7 @@ func TestRunOnAWrongNetworkHaltsAndSaysSo(t *testing.T) {
 	network := func(chainID uint64) *simnet.Pair {
 		p, err := simnet.Start(t.Context(), simnet.Options{World: world.Config{
 			ChainID: chainID, GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8,
-		}})
+		}, Beacon: beaconsim.Config{Driver: beaconsim.DriverOff}})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, p.Close()) })
 		return p

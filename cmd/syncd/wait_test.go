@@ -15,6 +15,7 @@ import (
 
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
@@ -23,7 +24,7 @@ import (
 func TestWaitEndsWhenThePairWorks(t *testing.T) {
 	nodes, err := simnet.Start(t.Context(), simnet.Options{World: world.Config{
 		GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8,
-	}})
+	}, Beacon: beaconsim.Config{Driver: beaconsim.DriverOff}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, nodes.Close()) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")

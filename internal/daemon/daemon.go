@@ -206,6 +206,14 @@ func Serve(ctx context.Context, cfg *settings.Config, version string, stderr io.
 // URL is where the API is served.
 func (d *Daemon) URL() string { return d.api.URL() }
 
+// GateURL is where the gate takes the beacon node's calls over HTTP; "" without one.
+func (d *Daemon) GateURL() string {
+	if d.gate == nil || d.gate.Addr(gate.NameHTTP) == nil {
+		return ""
+	}
+	return "http://" + d.gate.Addr(gate.NameHTTP).String()
+}
+
 // Run ends with ctx (then without an error) or when a part fails: such an error is one
 // of syncd itself, whatever it wraps, so that a service manager starts syncd again.
 // beside runs with the parts.

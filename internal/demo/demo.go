@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gwatsync/syncd/fsm"
@@ -51,8 +52,6 @@ type Demo struct {
 	Timeout  time.Duration // of Until
 	Seed     uint64        // of the simulated network
 	AnyPort  bool          // a busy address is no error: take a free port
-
-	beacon *beaconsim.Node
 }
 
 // DefaultTimeout is that of syncd demo. It counts only with a stage to reach.
@@ -74,7 +73,22 @@ func (d *Demo) Check() error {
 // Run runs the demo until its stage is reached or ctx or the view ends. Its error has
 // an exit code.
 func (d *Demo) Run(ctx context.Context) (err error) {
-	nodes, err := simnet.Start(ctx, d.options(time.Now()))
+	log, err := logs.New(d.View.Writer(), d.Settings.Log.Level, d.Settings.Log.Format)
+	if err != nil {
+		return err
+	}
+	var served *daemon.Daemon
+	options := d.options(time.Now())
+	options.Between = func(p *simnet.Pair) (string, error) {
+		d.Settings.SetEndpoints(p.GwatWS, p.BeaconURL)
+		d.Settings.Gate.Listen = "127.0.0.1:0"
+		var err error
+		if served, err = d.serve(log); err != nil {
+			return "", err
+		}
+		return served.GateURL(), nil
+	}
+	nodes, err := simnet.Start(ctx, options)
 	if err != nil {
 		return fmt.Errorf("start the simulated pair: %w", err)
 	}
@@ -83,12 +97,13 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 			err = fmt.Errorf("stop the simulated pair: %w", closeErr)
 		}
 	}()
-	d.beacon = nodes.Beacon
-	d.Settings.SetEndpoints(nodes.GwatWS, nodes.BeaconURL)
-	log, err := logs.New(d.View.Writer(), d.Settings.Log.Level, d.Settings.Log.Format)
-	if err != nil {
-		return err
-	}
+	fmt.Fprintf(d.View.Writer(), "syncd: the page is at %s/\n", served.URL())
+	fmt.Fprintf(d.View.Writer(), "syncd: the API is at %s (syncd status --api %s)\n", served.URL(), served.URL())
+	return d.follow(ctx, served)
+}
+
+// serve builds the daemon, which listens from here on.
+func (d *Demo) serve(log *logrus.Logger) (*daemon.Daemon, error) {
 	memory := journal.OpenMemory()
 	served, err := daemon.New(d.Settings, d.Version, memory, log)
 	if exit.Of(err) == exit.Busy && d.AnyPort {
@@ -96,12 +111,7 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 		d.Settings.API.Listen = "127.0.0.1:0"
 		served, err = daemon.New(d.Settings, d.Version, memory, log)
 	}
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(d.View.Writer(), "syncd: the page is at %s/\n", served.URL())
-	fmt.Fprintf(d.View.Writer(), "syncd: the API is at %s (syncd status --api %s)\n", served.URL(), served.URL())
-	return d.follow(ctx, served)
+	return served, err
 }
 
 func (d *Demo) options(now time.Time) simnet.Options {
@@ -115,9 +125,7 @@ func (d *Demo) options(now time.Time) simnet.Options {
 			SyncSpeed: gwatSpeed, DAGSpeed: dagSpeed,
 			RollbackCost: rollbackCost, EntryCost: entryCost,
 		},
-		// Its normal calls begin with the switch: a beacon node that calls while
-		// gwat still waits may finalize what the demo is to show the push of.
-		Beacon: beaconsim.Config{SyncSpeed: beaconSpeed, IdleWork: true},
+		Beacon: beaconsim.Config{SyncSpeed: beaconSpeed},
 	}
 }
 
@@ -167,9 +175,6 @@ func (d *Demo) watch(ctx context.Context, served *daemon.Daemon, changes <-chan 
 		case c, ok := <-changes:
 			if !ok {
 				return d.unreached(served, "the demo was stopped")
-			}
-			if fsm.Stage(c.To) == fsm.Switching {
-				d.beacon.SetIdle(false)
 			}
 			show(c)
 			if fsm.Stage(c.To) == d.Until {

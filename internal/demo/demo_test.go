@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,6 +41,32 @@ func TestUntilAStage(t *testing.T) {
 		stages = append(stages, l.Stage)
 	}
 	require.Equal(t, []string{"connecting", "checkpoint_sync"}, stages)
+}
+
+// seen is a view that keeps the names of the findings it was shown.
+type seen struct {
+	terminal.View
+	findings map[string]bool
+}
+
+func (v *seen) Show(u terminal.Update) {
+	for _, f := range u.Snapshot.Findings {
+		v.findings[f.Name] = true
+	}
+	v.View.Show(u)
+}
+
+// The beacon node drives, and calls gwat through the gate: syncd alone pushes, and nothing
+// is said about a second driver or a gate that is not used.
+func TestTheBeaconNodeCallsThroughTheGate(t *testing.T) {
+	d, out, log := demo(t, "127.0.0.1:0")
+	view := &seen{View: JSON(out, log), findings: map[string]bool{}}
+	d.View, d.Until = view, fsm.Working
+	require.NoError(t, d.Run(t.Context()))
+	require.Contains(t, out.String(), "by our push")
+	for _, name := range []string{"gate_unused", "gate_bypassed", "second_driver"} {
+		require.NotContains(t, view.findings, name)
+	}
 }
 
 func TestEndsBeforeTheStage(t *testing.T) {

@@ -69,7 +69,7 @@ func simulated(t *testing.T, chain uint64) *simnet.Pair {
 			Seed: chain, ChainID: chain, GenesisTime: uint64(time.Now().Unix()) - 20*16 - 2, SecondsPerSlot: 1, SlotsPerEpoch: 16, MissRate: 0.05,
 		},
 		Gwat:   gwatsim.Config{SyncSpeed: 200, DAGSpeed: 12, EntryCost: 60 * time.Millisecond, RollbackCost: 5 * time.Millisecond, Lock: 2 * time.Second},
-		Beacon: beaconsim.Config{SyncSpeed: 120, IdleWork: true},
+		Beacon: beaconsim.Config{SyncSpeed: 120, IdleWork: true, Driver: beaconsim.DriverOff},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, nodes.Close()) })

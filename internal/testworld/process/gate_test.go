@@ -84,7 +84,7 @@ func newGatedTrio(t *testing.T) (*trio, *tap) {
 // through has the beacon node drive, and call gwat, at an endpoint of syncd's gate.
 func (tr *trio) through(endpoint, listen string) {
 	tr.beacon.args = slices.DeleteFunc(tr.beacon.args, func(arg string) bool { return strings.HasPrefix(arg, "--gwat=") })
-	tr.beacon.args = append(tr.beacon.args, "--driver", "--gwat="+endpoint)
+	tr.beacon.args = append(tr.beacon.args, "--driver=real", "--gwat="+endpoint)
 	tr.syncd.args = append(tr.syncd.args, listen)
 }
 

@@ -65,7 +65,7 @@ func TestDriverThroughTheGate(t *testing.T) {
 			tr.beacon.args[i] = "--gwat=http://" + gate
 		}
 	}
-	tr.beacon.args = append(tr.beacon.args, "--driver")
+	tr.beacon.args = append(tr.beacon.args, "--driver=real")
 	tr.syncd.args = append(tr.syncd.args, "--gate.listen="+gate)
 	tr.syncd.start()
 	tr.gwat.start()

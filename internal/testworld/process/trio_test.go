@@ -75,7 +75,7 @@ func newTrio(t *testing.T, way transport, links bool) *trio {
 	tr.gwat = tr.process("gwat", append([]string{"simnet", "gwat", "--listen=" + gwat, "--data-dir=" + filepath.Join(dir, "gwat"),
 		"--call-log=" + tr.calls, "--sync-speed=30", "--dag-speed=15", "--lock=" + proof.LockTime.String(), "--entry-cost=100ms"}, network...))
 	tr.beacon = tr.process("beacon", append([]string{"simnet", "beacon", "--listen=" + beacon, "--data-dir=" + filepath.Join(dir, "beacon"),
-		"--sync-speed=10", "--gwat=http://" + tr.links[faults.LinkPair].address}, network...))
+		"--sync-speed=10", "--driver=off", "--gwat=http://" + tr.links[faults.LinkPair].address}, network...))
 	tr.syncd = tr.process("syncd", []string{"syncd", "run", "--gwat.endpoint=" + string(way) + "://" + toGwat, "--beacon.endpoint=http://" + toBeacon,
 		"--data-dir=" + filepath.Join(dir, "syncd"), "--api.listen=" + api, "--gwat.lock=" + proof.LockTime.String(), "--push-timeout=" + proof.PushTimeout.String(),
 		"--poll-interval=" + proof.PollInterval.String(), "--ready-interval=" + proof.PollInterval.String(), "--call-timeout=" + proof.CallTimeout.String()})

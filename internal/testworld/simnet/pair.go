@@ -26,6 +26,9 @@ type Options struct {
 	Gwat   gwatsim.Config
 	Beacon beaconsim.Config
 	IPC    string // path of a socket on which gwat is served too; "" for none
+	// Between returns the endpoint at which the beacon node calls gwat, when the
+	// addresses of the pair are known; nil is gwat's own.
+	Between func(*Pair) (endpoint string, err error)
 }
 
 // Pair is a running pair.
@@ -95,6 +98,11 @@ func (p *Pair) build(options Options) error {
 	}
 	beacon.Gwat, beacon.JWTSecret = p.GwatURL, gwat.JWTSecret
 	var err error
+	if options.Between != nil {
+		if beacon.Gwat, err = options.Between(p); err != nil {
+			return err
+		}
+	}
 	if p.Gwat, err = gwatsim.New(gwat); err != nil {
 		return fmt.Errorf("build gwat: %w", err)
 	}

@@ -42,7 +42,7 @@ func TestBuiltInDriverTakesThePairFromZeroToWork(t *testing.T) {
 	p, err := Start(t.Context(), Options{
 		World:  young(150),
 		Gwat:   gwatsim.Config{SyncSpeed: 400, DAGSpeed: 100, GoOn: true, DataDir: t.TempDir()},
-		Beacon: beaconsim.Config{SyncSpeed: 60, Driver: beaconsim.DriverOn, DataDir: t.TempDir()},
+		Beacon: beaconsim.Config{SyncSpeed: 60, DataDir: t.TempDir()},
 		IPC:    filepath.Join(t.TempDir(), "gwat.ipc"),
 	})
 	require.NoError(t, err)

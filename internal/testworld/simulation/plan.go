@@ -98,7 +98,7 @@ func worldOf(n int, foreign bool) world.Chain {
 func NewPlan(seed uint64) *Plan {
 	d := newSeededRand(digest("plan"), seed)
 	n := d.upTo(worlds)
-	p := &Plan{Seed: seed, chain: worldOf(n, false), foreign: worldOf(n, true)}
+	p := &Plan{Seed: seed, chain: worldOf(n, false), foreign: worldOf(n, true), driver: beaconsim.DriverOff}
 	p.planDaemon(d)
 	p.planNodes(d)
 	p.polite = d.chance(60)

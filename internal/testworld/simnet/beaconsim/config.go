@@ -14,15 +14,31 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
-// DriverMode says whether the node drives gwat's head sync by itself.
+// DriverMode is how far the node does with gwat what the real one does.
 type DriverMode int
 
 const (
-	// DriverOff: no head sync; normal work begins when the node's own sync is done.
-	DriverOff DriverMode = iota
-	// DriverOn: the built-in driver with its recorded faults.
+	// DriverReal is the real node: its built-in driver takes gwat through head sync, and
+	// no normal work begins before that; a gossip block whose dag_finalize failed is bad
+	// for good, and the head stands from then on.
+	DriverReal DriverMode = iota
+	// DriverOn has the built-in driver with its recorded faults, and no bad blocks.
 	DriverOn
+	// DriverOff is no real node: normal work begins when its own sync is done, and no
+	// block is bad. It is for tests of a syncd beside a node that does not drive.
+	DriverOff
 )
+
+var driverNames = map[string]DriverMode{"real": DriverReal, "on": DriverOn, "off": DriverOff}
+
+// ParseDriver returns the mode with a name: real, on or off.
+func ParseDriver(name string) (DriverMode, error) {
+	mode, ok := driverNames[name]
+	if !ok {
+		return 0, fmt.Errorf("%w: the driver is %q, want real, on or off", ErrBadConfig, name)
+	}
+	return mode, nil
+}
 
 // Defaults of Config.
 const (
@@ -47,10 +63,9 @@ type Config struct {
 	JWTSecret []byte // 32 bytes; empty sends no token
 	// Transport carries the calls to an http endpoint in place of sockets; nil dials.
 	Transport http.RoundTripper
-	Driver    DriverMode
-	IdleWork  bool // makes none of the calls of normal work
-	// BadBlocks has a gossip block processed as the real node does: with a dag_finalize
-	// inside, whose failure marks the block bad, so that the head stands for good.
+	Driver    DriverMode // without a Gwat there is nothing to drive
+	IdleWork  bool       // makes none of the calls of normal work
+	// BadBlocks has blocks marked bad in the other modes of Driver, too.
 	BadBlocks bool
 
 	AnswerCost time.Duration // what a REST answer takes
@@ -66,6 +81,12 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// drives reports whether the built-in driver runs.
+func (c Config) drives() bool { return c.Gwat != "" && c.Driver != DriverOff }
+
+// marksBad reports whether a block whose dag_finalize failed is bad for good.
+func (c Config) marksBad() bool { return c.Gwat != "" && (c.Driver == DriverReal || c.BadBlocks) }
 
 func (c Config) validate(now time.Time) error {
 	switch {

@@ -61,7 +61,7 @@ func (h *hub) publish(topic string, content any) {
 	}
 }
 
-// publishHead tells of a new head, and of a new finalized checkpoint if it brought one.
+// publishHead tells of a new head.
 func (n *Node) publishHead(before, head *world.BeaconBlock) {
 	// The root in block events is no block's root, as recorded.
 	n.hub.publish("block", map[string]any{
@@ -86,6 +86,10 @@ func (n *Node) publishHead(before, head *world.BeaconBlock) {
 		"previous_duty_dependent_root": dutyRoot(1),
 		"current_duty_dependent_root":  dutyRoot(0),
 	})
+}
+
+// publishFinality tells of a new finalized checkpoint if a new head brought one.
+func (n *Node) publishFinality(before, head *world.BeaconBlock) {
 	finalized := n.chain.Finality(head).Finalized
 	if finalized == n.chain.Finality(before).Finalized {
 		return

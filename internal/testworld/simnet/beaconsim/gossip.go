@@ -87,7 +87,13 @@ func (g *gossip) process(ctx context.Context, block *world.BeaconBlock) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, context.DeadlineExceeded): // its own hang-up
+		case errors.Is(err, context.DeadlineExceeded):
+			// Its own hang-up: the block is good, but the rest of its processing is skipped,
+			// and the disk does not know the new head.
+			if g.node.State().Head.Slot < block.Slot {
+				g.node.moveHead(block)
+			}
+			return
 		case err != nil || answer.Error != nil:
 			g.mu.Lock()
 			g.bad[block.Root] = true

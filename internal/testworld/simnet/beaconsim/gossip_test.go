@@ -29,7 +29,10 @@ func (g *finalizer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewDecoder(r.Body).Decode(&request)
 	result := `{"error":null}`
-	if request.Method == "dag_finalize" {
+	switch request.Method {
+	case "dag_headSyncReady", "dag_headSync":
+		result = "true"
+	case "dag_finalize":
 		if hold := g.hold.Load(); hold != nil {
 			select {
 			case <-*hold:
@@ -43,6 +46,36 @@ func (g *finalizer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, request.ID, result)
+}
+
+// The disk does not know a head whose processing was ended by the node's own hang-up: a
+// restart goes back below it.
+func TestAHangUpSkipsTheRestOfABlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain, err := world.New(world.Config{GenesisTime: uint64(time.Now().Unix()) - 200, SecondsPerSlot: 4, SlotsPerEpoch: 8})
+		require.NoError(t, err)
+		gwat, link := &finalizer{}, &wire.Wire{}
+		link.Serve(gwat)
+		dir := t.TempDir()
+		n, err := New(Config{Chain: chain, Gwat: "http://gwat", Transport: link, Peers: 3, DataDir: dir})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- n.Run(ctx) }()
+		time.Sleep(20 * time.Second)
+		before, err := loadHead(dir, chain)
+		require.NoError(t, err)
+		hold := make(chan struct{})
+		gwat.hold.Store(&hold)
+		time.Sleep(blockLimit + 8*time.Second)
+		after, err := loadHead(dir, chain)
+		require.NoError(t, err)
+		require.LessOrEqual(t, after.Slot, before.Slot+1, "no block was processed to its end")
+		require.Less(t, before.Slot+1, n.State().Head.Slot, "the head goes on")
+		require.Zero(t, n.BadBlocks())
+		cancel()
+		require.NoError(t, <-ended)
+	})
 }
 
 // A failed dag_finalize inside the processing of a block ends the head for good; the
@@ -73,7 +106,7 @@ func TestBadBlocks(t *testing.T) {
 				require.NoError(t, err)
 				gwat, link := &finalizer{}, &wire.Wire{}
 				link.Serve(gwat)
-				n, err := New(Config{Chain: chain, Gwat: "http://gwat", Transport: link, Peers: 3, BadBlocks: true})
+				n, err := New(Config{Chain: chain, Gwat: "http://gwat", Transport: link, Peers: 3})
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)

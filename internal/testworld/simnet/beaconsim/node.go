@@ -27,7 +27,7 @@ type Node struct {
 	gwat   *gwat // nil without an endpoint
 	calls  *callLog
 	hub    *hub
-	gossip *gossip // nil without Config.BadBlocks
+	gossip *gossip // nil where no block is bad
 	rest   *faults
 	done   chan struct{} // closed when Run has ended: open streams end with it
 	wake   chan struct{} // the driver is done: catch up at once
@@ -71,7 +71,7 @@ func New(cfg Config) (*Node, error) {
 		wake:  make(chan struct{}, 1),
 
 		caughtUp: make(chan struct{}),
-		driving:  cfg.Driver == DriverOn,
+		driving:  cfg.drives(),
 		idle:     cfg.IdleWork,
 		peers:    cfg.Peers,
 	}
@@ -90,7 +90,7 @@ func New(cfg Config) (*Node, error) {
 	default:
 		n.head = world.AtOrBefore(n.chain, wall, cfg.StartSlot)
 	}
-	if cfg.BadBlocks && n.gwat != nil {
+	if cfg.marksBad() {
 		n.gossip = newGossip(n)
 	}
 	return n, nil
@@ -105,7 +105,7 @@ func (n *Node) Run(ctx context.Context) error {
 		defer n.gwat.close()
 		group.Go(func() error { n.greet(ctx); return nil })
 		group.Go(func() error { n.work(ctx); return nil })
-		if n.cfg.Driver == DriverOn {
+		if n.cfg.drives() {
 			group.Go(func() error { n.drive(ctx); return nil })
 		}
 	}
@@ -251,10 +251,7 @@ func (n *Node) standsStill() bool {
 
 // setHead takes a new head, keeps it and tells the event streams.
 func (n *Node) setHead(head *world.BeaconBlock) error {
-	n.mu.Lock()
-	before, synced := n.head, n.synced
-	n.head = head
-	n.mu.Unlock()
+	before, synced := n.moveHead(head)
 	if before.Root == head.Root {
 		return nil
 	}
@@ -262,9 +259,21 @@ func (n *Node) setHead(head *world.BeaconBlock) error {
 		return fmt.Errorf("keep the head: %w", err)
 	}
 	if synced {
-		n.publishHead(before, head)
+		n.publishFinality(before, head)
 	}
 	return nil
+}
+
+// moveHead takes a new head and tells the event streams of it. The disk does not know it.
+func (n *Node) moveHead(head *world.BeaconBlock) (before *world.BeaconBlock, synced bool) {
+	n.mu.Lock()
+	before, synced = n.head, n.synced
+	n.head = head
+	n.mu.Unlock()
+	if synced && before.Root != head.Root {
+		n.publishHead(before, head)
+	}
+	return before, synced
 }
 
 // wait ends after d, or when wake is signalled; false if ctx ended first.

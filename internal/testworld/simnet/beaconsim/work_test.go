@@ -104,7 +104,7 @@ func TestNormalWorkCallsAsRecorded(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	n, _ := start(t, Config{Chain: chain, Gwat: url, JWTSecret: make([]byte, 32)})
+	n, _ := start(t, Config{Chain: chain, Gwat: url, JWTSecret: make([]byte, 32), Driver: DriverOff})
 	eventually(t, func() bool { return count(n, "dag_sync") >= 3 && count(n, "dag_validateSpines") >= 2 })
 
 	calls := gwatCalls(n)
@@ -150,7 +150,7 @@ func TestErrorsOfGwatDoNotStopTheCalls(t *testing.T) {
 	t.Parallel()
 	chain := generated(t, world.Config{Seed: 1, GenesisTime: genesisAgo(40)})
 	for _, endpoint := range []string{"http://127.0.0.1:1", "ws://127.0.0.1:1"} {
-		n, _ := start(t, Config{Chain: chain, Gwat: endpoint})
+		n, _ := start(t, Config{Chain: chain, Gwat: endpoint, Driver: DriverOff})
 		eventually(t, func() bool { return count(n, "dag_sync") >= 2 })
 		for _, call := range gwatCalls(n) {
 			require.Error(t, call.Err)
@@ -165,7 +165,7 @@ func TestBuiltInDriverWithItsFaults(t *testing.T) {
 		ready:    []any{errors.New("procedure is locked"), false, true},
 		headSync: errors.New("spine not found"),
 	}, nil)
-	n, rest := start(t, Config{Chain: chain, Gwat: url, Driver: DriverOn})
+	n, rest := start(t, Config{Chain: chain, Gwat: url})
 	head := n.State().Head
 	require.Equal(t, true, data[map[string]any](t, rest+"/eth/v1/node/syncing")["is_syncing"])
 	eventually(t, func() bool { return count(n, "dag_sync") >= 1 })
@@ -199,7 +199,7 @@ func TestWithoutDriverNothingIsSentBeforeTheOwnSyncIsDone(t *testing.T) {
 	t.Parallel()
 	chain := generated(t, world.Config{Seed: 1, GenesisTime: genesisAgo(300)})
 	url := startGwat(t, &fakeGwat{}, nil)
-	n, rest := start(t, Config{Chain: chain, Gwat: url, SyncSpeed: 150, DataDir: t.TempDir(), Peers: 1})
+	n, rest := start(t, Config{Chain: chain, Gwat: url, SyncSpeed: 150, DataDir: t.TempDir(), Peers: 1, Driver: DriverOff})
 	syncing := data[map[string]any](t, rest+"/eth/v1/node/syncing")
 	require.Equal(t, true, syncing["is_syncing"])
 	require.NotEqual(t, "0", syncing["sync_distance"])
