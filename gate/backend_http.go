@@ -22,6 +22,7 @@ const (
 // httpBackend sends each message as a POST.
 type httpBackend struct {
 	at        endpoint
+	whole     wholePool // of calls that are held whole, to an endpoint without TLS
 	transport *http.Transport
 }
 
@@ -34,7 +35,7 @@ func newHTTPBackend(e endpoint) *httpBackend {
 	t.IdleConnTimeout = idleBackend
 	t.MaxResponseHeaderBytes = maxHeaderBytes
 	t.Protocols = httpOne()
-	return &httpBackend{at: e, transport: t}
+	return &httpBackend{at: e, transport: t, whole: wholePool{at: e, dial: t.DialContext}}
 }
 
 func httpOne() *http.Protocols {
@@ -43,7 +44,10 @@ func httpOne() *http.Protocols {
 	return &p
 }
 
-func (b *httpBackend) close() { b.transport.CloseIdleConnections() }
+func (b *httpBackend) close() {
+	b.whole.close()
+	b.transport.CloseIdleConnections()
+}
 
 func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 	req := (&http.Request{
@@ -56,6 +60,9 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 	if req.Header.Get("Authorization") == "" && b.at.url.User != nil {
 		password, _ := b.at.url.User.Password()
 		req.SetBasicAuth(b.at.url.User.Username(), password)
+	}
+	if b.at.url.Scheme == "http" && b.whole.takes(x) {
+		return b.whole.do(ctx, req)
 	}
 	resp, err := b.transport.RoundTrip(req)
 	if err != nil {
