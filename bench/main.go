@@ -66,7 +66,8 @@ type rowName struct {
 	want want
 }
 
-var subjects = []subject{handoverMost, handoverNone, collection, busy, memory, killed, share, idle, large}
+var subjects = []subject{handoverMost, handoverNone, collection, busy, memory, killed, share, idle, large,
+	gateLatency, gateThroughput, gateMemory, gateRestart}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -113,6 +114,10 @@ func run(ctx context.Context, args []string) int {
 		var err error
 		if commit, err = cleanCommit(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 2
+		}
+		if _, err := findProxy(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: -record publishes all rows:", err)
 			return 2
 		}
 	}
@@ -221,7 +226,7 @@ func (b *bench) profile(s subject) string { return filepath.Join(b.profiles, s.n
 // hint says of a missed figure where the profile is, or how to get one.
 func (b *bench) hint(s subject, rows []row) {
 	for i := range rows {
-		if rows[i].OK {
+		if rows[i].OK || rows[i].Skipped != "" {
 			continue
 		}
 		rows[i].Profile = "go run ./bench -cpuprofile DIR -only " + s.name

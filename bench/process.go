@@ -25,7 +25,7 @@ func build(ctx context.Context, dir string) error {
 	return nil
 }
 
-// daemon is a syncd that runs as a process of its own, with default settings.
+// daemon is a program that runs as a process of its own: a syncd with default settings, unless said otherwise.
 type daemon struct {
 	cmd *exec.Cmd
 	api string
@@ -34,12 +34,8 @@ type daemon struct {
 
 // startDaemon runs syncd beside a pair; data is its directory.
 func (b *bench) startDaemon(r *rig, data string) (*daemon, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a free port
+	address, err := freeAddress()
 	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
 		return nil, err
 	}
 	d := &daemon{api: "http://" + address, out: &tail{}}
@@ -50,6 +46,15 @@ func (b *bench) startDaemon(r *rig, data string) (*daemon, error) {
 		return nil, fmt.Errorf("start syncd: %w", err)
 	}
 	return d, nil
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 func (d *daemon) pid() int { return d.cmd.Process.Pid }

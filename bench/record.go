@@ -20,8 +20,8 @@ const (
 
 // measuredPaths are what the figures are of: all that runs in a row.
 var measuredPaths = []string{
-	"bench", "beaconclient", "checkpoint", "cmd/syncd", "failure", "fsm", "gwatclient", "headsync", "health", "journal", "pair",
-	"status", "api", "internal/testworld/simnet", "go.mod",
+	"bench", "beaconclient", "checkpoint", "cmd/syncd", "failure", "fsm", "gate", "gwatclient", "headsync", "health", "journal", "pair",
+	"status", "api", "internal/daemon", "internal/testworld/simnet", "go.mod",
 }
 
 // lastChange is the newest commit that changed what is measured; tests and documents do not count.

@@ -20,6 +20,7 @@ type row struct {
 	Spread  *spread `json:"spread,omitempty"`
 	Costs   string  `json:"costs,omitempty"` // of the simulated nodes
 	Note    string  `json:"note,omitempty"`
+	Skipped string  `json:"skipped,omitempty"` // what it lacks on this machine
 	Error   string  `json:"error,omitempty"`   // why it could not be measured, or is not correct
 	Profile string  `json:"profile,omitempty"` // of a missed figure: how to see what holds it
 }
@@ -79,6 +80,15 @@ func figure(name string, w want, value float64, wrong error) row {
 	return r
 }
 
+// skipped are rows that cannot be measured on this machine.
+func skipped(names []rowName, why error) []row {
+	var rows []row
+	for _, n := range names {
+		rows = append(rows, row{Name: n.name, Want: n.want.String(), Skipped: why.Error()})
+	}
+	return rows
+}
+
 // report is the content of bench.json.
 type report struct {
 	At      time.Time `json:"at"`
@@ -114,7 +124,7 @@ func (r *report) print(w io.Writer) error {
 	}
 	for _, row := range r.Rows {
 		fmt.Fprintf(w, "\n%s\n", row.Name)
-		for _, line := range [][2]string{{"costs", row.Costs}, {"note", row.Note}, {"error", row.Error}, {"profile", row.Profile}} {
+		for _, line := range [][2]string{{"costs", row.Costs}, {"note", row.Note}, {"skipped", row.Skipped}, {"error", row.Error}, {"profile", row.Profile}} {
 			if line[1] != "" {
 				fmt.Fprintf(w, "  %s: %s\n", line[0], line[1])
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"os"
 	"testing"
 	"time"
 
@@ -41,9 +42,13 @@ func TestRowsWork(t *testing.T) {
 			require.Len(t, rows, len(s.rows))
 			for i, r := range rows {
 				require.Equal(t, s.rows[i].name, r.Name)
+				if r.Skipped != "" {
+					require.Empty(t, os.Getenv("CI"), r.Skipped)
+					t.Skip(r.Skipped)
+				}
 				require.Empty(t, r.Error, r.Name)
 				require.NotNil(t, r.Value, r.Name)
-				if s.name == killed.name || s.name == large.name {
+				if s.name == killed.name || s.name == large.name || s.name == gateRestart.name || s.name == gateMemory.name {
 					require.True(t, r.OK, "%s is %v, want %s", r.Name, *r.Value, r.Want) // no matter of time
 				}
 			}
