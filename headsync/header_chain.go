@@ -395,7 +395,8 @@ func (w *walk) readAhead(ctx context.Context, low, high primitives.Slot) error {
 	for slot := low; slot < high; slot++ {
 		g.Go(func() error {
 			h, err := w.c.beacon.Header(ctx, beaconclient.AtSlot(slot))
-			if errors.Is(err, beaconclient.ErrNotFound) {
+			// A slot whose only block was orphaned by a kill answers as a node that starts, for good.
+			if errors.Is(err, beaconclient.ErrNotFound) || errors.Is(err, beaconclient.ErrStarting) {
 				return nil
 			}
 			if err != nil {

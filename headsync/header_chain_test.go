@@ -1,6 +1,7 @@
 package headsync
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,6 +22,7 @@ import (
 type longBeacon struct {
 	Beacon
 	fork  primitives.Slot
+	empty error        // answer to a header by a slot without a canonical block; nil: not found
 	reads atomic.Int64 // of headers
 }
 
@@ -53,7 +55,7 @@ func (b *longBeacon) Header(_ context.Context, id beaconclient.BlockID) (beaconc
 		}
 	}
 	if slot%7 == 3 {
-		return beaconclient.Header{}, beaconclient.ErrNotFound
+		return beaconclient.Header{}, cmp.Or(b.empty, beaconclient.ErrNotFound)
 	}
 	return beaconclient.Header{Root: b.root(slot), ParentRoot: b.parent(slot), Slot: slot, Canonical: true}, nil
 }
@@ -99,6 +101,16 @@ func (b *longBeacon) requireStream(t *testing.T, c *Collector, chain HeaderChain
 	require.ErrorIs(t, err, io.EOF)
 	require.NoError(t, CheckLinked(out))
 	return out
+}
+
+// A real beacon node answers 500 "nil summary" for good to the header of a slot whose only
+// block was orphaned when the node was killed: no such slot may end an attempt.
+func TestChainOverAnOrphanedBlock(t *testing.T) {
+	b := &longBeacon{empty: beaconclient.ErrStarting}
+	c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, CreatorsPerSlot: 1})
+	chain, err := c.Chain(t.Context(), b.head(200), 64)
+	require.NoError(t, err)
+	b.requireStream(t, c, chain, 64)
 }
 
 // A chain of any length takes a bounded part of memory, and all of it can be read.
