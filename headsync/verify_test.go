@@ -1,0 +1,48 @@
+package headsync
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// lookAt is a look in which every spine of the head is in one state, at the height of the head's slot.
+func lookAt(at time.Time, slot int, state checkpoint.SpineState, spines ...common.Hash) Look {
+	l := Look{At: at, Clock: primitives.Slot(slot), Head: entry(slot, spines...)}
+	for range spines {
+		l.States, l.Heights = append(l.States, state), append(l.Heights, uint64(slot))
+	}
+	return l
+}
+
+// The completing call coordinates gwat up to the beacon's head: gwat may have been
+// coordinated to that very slot already, but not beyond it.
+func TestCompletingCallNeverGoesBack(t *testing.T) {
+	const slot = 4 * time.Second
+	start := time.Unix(1000, 0)
+	for coord, want := range map[primitives.Slot]bool{99: true, 100: true, 101: false} {
+		v := NewVerifier(start, slot, 100, 50, nil)
+		l := lookAt(start.Add(ResyncSlots*slot), 100, checkpoint.SpineFinal, spine(1))
+		l.Sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync, LastCoordSlot: coord}
+		require.Equal(t, want, v.Observe(l).Complete, "last coordinated slot %d, head 100", coord)
+	}
+}
+
+// A spine at the very height that gwat had at the start was final before.
+func TestWhatWasFinalAtTheStartIsNoEvidence(t *testing.T) {
+	const slot = 4 * time.Second
+	start := time.Unix(1000, 0)
+	v := NewVerifier(start, slot, 100, 103, nil)
+	for i := 101; i <= 103; i++ {
+		require.False(t, v.Observe(lookAt(start.Add(time.Duration(i-100)*slot), i, checkpoint.SpineFinal, spine(i))).Working)
+	}
+	require.Equal(t, primitives.Slot(100), v.Covered())
+	require.False(t, v.Observe(lookAt(start.Add(4*slot), 104, checkpoint.SpineFinal, spine(104))).Working)
+	require.True(t, v.Observe(lookAt(start.Add(5*slot), 105, checkpoint.SpineFinal, spine(105))).Working)
+}
