@@ -214,6 +214,49 @@ func TestWindowsOfTheCoordinatedEra(t *testing.T) {
 	}
 }
 
+// A poll in which a node did not answer is no second sign: what the poll still
+// carries of that node's state is from before.
+func TestAPollWithoutAnAnswerIsNoSign(t *testing.T) {
+	no := false
+	for name, tc := range map[string]struct{ fault, unanswered func(*Input) }{
+		"foreign_checkpoint": {
+			func(in *Input) { in.Coordinated.CheckpointKnown = &no },
+			func(in *Input) { in.Gwat.Reach = Down },
+		},
+		"private_fork": {
+			func(in *Input) { in.Beacon.Justified-- },
+			func(in *Input) { in.Beacon.Reach, in.Beacon.Known = Down, false },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := NewCoordinated(time.Second)
+			observe := func(n int, faults ...func(*Input)) []string {
+				in := coordinatedSteady(n)
+				for _, f := range faults {
+					f(&in)
+				}
+				return names(engine.Observe(in).Findings)
+			}
+			for n := range 5 {
+				require.Empty(t, observe(n))
+			}
+			require.Empty(t, observe(5, tc.fault))
+			require.Empty(t, observe(6, tc.fault, tc.unanswered))
+			require.Contains(t, observe(7, tc.fault), name)
+		})
+	}
+}
+
+// Before the network's constants are known nothing is judged by its epochs.
+func TestCoordinatedPairOfAnUnknownNetwork(t *testing.T) {
+	engine := NewCoordinated(time.Second)
+	for n := range 10 {
+		in := coordinatedSteady(n)
+		in.Spec, in.Beacon.Justified = nil, 0
+		require.Empty(t, engine.Observe(in).Findings)
+	}
+}
+
 // Fifty quiet minutes of a healthy pair tells nothing.
 func TestHealthyCoordinatedPairBringsNoFinding(t *testing.T) {
 	engine := NewCoordinated(time.Second)
