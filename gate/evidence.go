@@ -98,7 +98,6 @@ type Status struct {
 	Locked    bool      // syncd holds the lock
 	Asked     time.Time // the newest dag_headSyncReady: the beacon node's own sync is done
 	Absorbed  Absorbed
-	Sent      *SentList // the newest; nil if there is none
 }
 
 // recorder keeps the newest calls and tells subscribers of each.
@@ -208,7 +207,7 @@ func (g *Gate) Status() Status {
 	defer r.mu.Unlock()
 	return Status{
 		Calls: r.seq, LastCall: r.last, Held: held, HeldSince: since, Locked: locked,
-		Asked: r.asked, Absorbed: r.absorbed, Sent: r.sent,
+		Asked: r.asked, Absorbed: r.absorbed,
 	}
 }
 
@@ -221,6 +220,17 @@ func (g *Gate) Proved(seq uint64) {
 	if r.absorbed.LastSeq <= seq {
 		r.absorbed = Absorbed{}
 	}
+}
+
+// TakeSent returns the newest list of a dag_headSync that was answered without gwat, and
+// keeps it no longer; nil if there is none.
+func (g *Gate) TakeSent() *SentList {
+	r := &g.evidence
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sent := r.sent
+	r.sent = nil
+	return sent
 }
 
 // headSyncAsked records that the beacon node's own sync is done.

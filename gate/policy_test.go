@@ -115,7 +115,7 @@ func TestDriverIsAnsweredWithoutGwat(t *testing.T) {
 	push := `{"jsonrpc":"2.0","id":"p","method":"dag_headSync","params":[[{"slot":"0x1f","creators":[],"finalizing":[]},{"slot":"0x20","creators":[],"finalizing":["` + common.Hash{31: 2}.Hex() + `"]}]]}`
 	_, answer = post(t.Context(), g, push)
 	require.Equal(t, result(push, "true"), answer)
-	sent := g.Status().Sent
+	sent := g.TakeSent()
 	require.Equal(t, 2, sent.Total)
 	require.Len(t, sent.Entries, 2)
 	require.Equal(t, common.Hash{31: 2}, sent.Entries[1].Finalizing[0])
@@ -123,7 +123,8 @@ func TestDriverIsAnsweredWithoutGwat(t *testing.T) {
 
 	_, answer = post(t.Context(), g, `{"jsonrpc":"2.0","id":3,"method":"dag_headSync","params":[[{"slot":5}]]}`)
 	require.Contains(t, answer, `"result":true`, "the beacon node takes any answer for success")
-	require.NotEmpty(t, g.Status().Sent.Malformed)
+	require.NotEmpty(t, g.TakeSent().Malformed)
+	require.Nil(t, g.TakeSent(), "once")
 }
 
 // A list of 20,000 slots is kept; one that is longer than gwat could have is cut.

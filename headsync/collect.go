@@ -49,6 +49,10 @@ type Beacon interface {
 // next is bounded. One attempt uses it at a time; its parts
 // run concurrently.
 type Collector struct {
+	// Collected, if not nil, is told each entry that is read or taken from what is kept.
+	// It is called concurrently.
+	Collected func(Entry)
+
 	beacon Beacon
 	spec   checkpoint.Spec
 	chain  HeaderChain // of the last call, from where it was asked to begin
@@ -131,6 +135,9 @@ func (c *Collector) withCreators(ctx context.Context, e Entry) (Entry, error) {
 		return Entry{}, err
 	}
 	e.Info.Creators = creators
+	if c.Collected != nil {
+		c.Collected(e)
+	}
 	return e, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/status"
 )
@@ -11,6 +13,9 @@ import (
 // GateQuietSlots is for how long no call may pass the gate under a beacon node whose
 // head moves: it calls in every slot.
 const GateQuietSlots = 4
+
+// ListSlots is for how long a difference of the beacon node's list must last.
+const ListSlots = 2
 
 // Gate is what the gate between the nodes saw up to one poll.
 type Gate struct {
@@ -20,6 +25,20 @@ type Gate struct {
 	Since    time.Time
 	Lasting  int    // of those, how many met an error that no wait heals
 	Error    string // of the last of those
+	List     *List  // of the beacon node's own head sync; nil before the first
+}
+
+// List is how far the list of the beacon node's own head sync, which the gate answered,
+// was compared.
+type List struct {
+	Entries   int    // that it has
+	Malformed string // what could not be read of it; "" if nothing
+	Compared  int    // with what syncd collected over REST
+	Differs   int    // differences that were found
+	First     []string
+	Finalized int             // entries that gwat was read to have finalized
+	Missing   int             // entries that gwat was read not to have finalized
+	MissingAt primitives.Slot // the first of them
 }
 
 var gateRules = []rule{
@@ -29,6 +48,13 @@ var gateRules = []rule{
 			Remedy:  "Nothing while gwat starts or syncs: syncd checks each named block, and pushes what gwat lacks. If it stays, gwat is away or hangs: see gwat_unreachable, gwat_hung. If it is critical, the evidence has gwat's error; a spine that no peer has means that gwat lacks the blocks: look at its peers, then resync gwat."},
 		tell: polls(1), windowNote: "after such an answer", clear: polls(1), clearNote: "after gwat was read to have finalized all of it",
 		needs: nobody, look: (*view).behindGate, critical: func(v *view) bool { return v.Gate != nil && v.Gate.Lasting > 0 },
+	},
+	{
+		Entry: Entry{Name: "beacon_list_differs", Severity: status.SeverityWarning, Node: nodePair,
+			Meaning: "The list that the beacon node sent in its own dag_headSync, which the gate answered without gwat, is not what the beacon node says over REST, or names blocks that gwat has not finalized though the pair is level.",
+			Remedy:  "See first that beacon.endpoint is the REST API of the very node whose --http-web3provider is the gate: two beacon nodes may differ. If it is, the evidence names the slots: write a recording (syncd record) for support. What gwat lacks below the beacon's checkpoint is pushed again by syncd resync --full --force."},
+		tell: slots(ListSlots), windowNote: "of such a difference", clear: polls(1), clearNote: "after gwat has all of it, or after the beacon node's next list",
+		needs: nobody, look: (*view).listDiffers,
 	},
 	{
 		Entry: Entry{Name: "gate_unused", Severity: status.SeverityWarning, Node: nodePair,
@@ -85,6 +111,31 @@ func (v *view) behindGate() signal {
 		return shows(said, fmt.Sprintf("%d of them met an error that no wait heals", v.Gate.Lasting), why)
 	}
 	return shows(said, why)
+}
+
+// listDiffers judges the comparison of the beacon node's list.
+func (v *view) listDiffers() signal {
+	switch {
+	case v.Gate == nil:
+		return unmeasured
+	case v.Gate.List == nil:
+		return healthy
+	}
+	l := v.Gate.List
+	said := []string{fmt.Sprintf("the list has %d entries; %d were compared with REST, %d are finalized by gwat", l.Entries, l.Compared, l.Finalized)}
+	if l.Malformed != "" {
+		said = append(said, "it cannot be read to its end: "+l.Malformed)
+	}
+	if l.Differs > 0 {
+		said = append(append(said, fmt.Sprintf("%d differences from REST", l.Differs)), l.First...)
+	}
+	if l.Missing > 0 {
+		said = append(said, fmt.Sprintf("gwat has not finalized %d of its entries, the first of slot %d", l.Missing, l.MissingAt))
+	}
+	if len(said) == 1 {
+		return healthy
+	}
+	return shows(said...)
 }
 
 // quietGate judges a gate without calls; follows says which of the two cases is asked for:

@@ -128,6 +128,9 @@ var windowCases = map[string]struct {
 	}, 49, 1, nil},
 	"clock_skew":       {func(in *Input, _ int) { in.Beacon.Clock += SkewSlots }, 3, 17, nil},
 	"gwat_behind_gate": {func(in *Input, _ int) { in.Gate.Absorbed, in.Gate.Since = 2, in.At }, 1, 1, nil},
+	"beacon_list_differs": {func(in *Input, _ int) {
+		in.Gate.List = &List{Entries: 9, Compared: 9, Differs: 1, First: []string{"slot 7 has other spines or creators in the list than by REST"}}
+	}, 9, 1, nil},
 	// Four slots from the last call, four polls before the fault's first.
 	"gate_unused": {func(in *Input, n int) {
 		frozenGwat(in, begun(in, n))

@@ -68,7 +68,7 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 		s := p.cfg.Gate.Status()
 		in.Gate = &health.Gate{
 			Calls: s.Calls, Held: s.Held, Absorbed: s.Absorbed.Count, Since: s.Absorbed.Since,
-			Lasting: s.Absorbed.Lasting, Error: s.Absorbed.Error,
+			Lasting: s.Absorbed.Lasting, Error: s.Absorbed.Error, List: p.listHealth(),
 		}
 	}
 	if p.polls.identity != nil {

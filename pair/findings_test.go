@@ -158,6 +158,12 @@ func (g *busyGate) Calls(after uint64) []gate.Call {
 	return g.fakeGate.Calls(after)
 }
 
+func (g *busyGate) TakeSent() *gate.SentList {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fakeGate.TakeSent()
+}
+
 func (g *busyGate) Proved(seq uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -237,6 +243,9 @@ var findingCases = map[string]findingCase{
 	"gwat_behind_gate": {fakeConfig: overGate, fault: onGate(func(g *busyGate) {
 		g.status.Absorbed = gate.Absorbed{Count: 3, Since: time.Now(), LastSeq: 1 << 40, Spines: []common.Hash{{1}}, Error: "busy"}
 	}), heal: onGate(func(g *busyGate) { g.status.Absorbed = gate.Absorbed{} }), tells: pollsIn(1, 0), clears: pollsIn(1, 0)},
+	"beacon_list_differs": {fakeConfig: overGate, fault: onGate(func(g *busyGate) {
+		g.sent = &gate.SentList{Total: 1, Entries: []checkpoint.ConsensusInfo{{Slot: 1, Finalizing: []common.Hash{{9}}}}}
+	}), heal: onGate(func(g *busyGate) { g.sent = &gate.SentList{} }), tells: slotsIn(health.ListSlots + 1), clears: pollsIn(2, 0)},
 	"gate_unused": {fakeConfig: overGate, fault: func(b *fake) {
 		onGate(func(g *busyGate) { g.quiet = true })(b)
 		failCalls(normalWork, gwatsim.Fault{Error: "busy"})(b)

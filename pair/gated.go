@@ -26,6 +26,8 @@ type Gate interface {
 	Calls(after uint64) []gate.Call
 	// Proved says that gwat has what was absorbed up to a sequence number (S9).
 	Proved(seq uint64)
+	// TakeSent returns the newest list of a dag_headSync that was answered, once.
+	TakeSent() *gate.SentList
 	SetView(gate.View)
 }
 
@@ -91,6 +93,7 @@ func (p *Pair) freeGate() {
 type gated struct {
 	lock     *gateLock // nil without a gate
 	evidence evidence
+	list     beaconList
 }
 
 // evidence is what the loop knows from the calls that passed the gate.

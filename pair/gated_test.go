@@ -20,6 +20,7 @@ type fakeGate struct {
 	status gate.Status
 	calls  []gate.Call
 	proved uint64
+	sent   *gate.SentList
 	view   gate.View
 	locked int // locks that were not released
 	locks  int
@@ -48,6 +49,11 @@ func (g *fakeGate) Proved(seq uint64) {
 	if g.status.Absorbed.LastSeq <= seq {
 		g.status.Absorbed = gate.Absorbed{}
 	}
+}
+func (g *fakeGate) TakeSent() *gate.SentList {
+	sent := g.sent
+	g.sent = nil
+	return sent
 }
 func (g *fakeGate) SetView(v gate.View) { g.view = v }
 

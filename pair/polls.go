@@ -66,6 +66,7 @@ func (p *Pair) question() poll.Question {
 		q.Spines = append(q.Spines, confirmed.Spine)
 	}
 	q.Spines = append(q.Spines, p.absorbedSpines()...)
+	q.Spines = append(q.Spines, p.listedSpines()...)
 	return q
 }
 
@@ -95,6 +96,7 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 	if o.Gwat.Err == nil {
 		p.proveAbsorbed(o)
 	}
+	p.compareList(o)
 	p.countCalls()
 	p.verify(o)
 	p.evaluateHealth(o, previous)
@@ -117,6 +119,7 @@ func (p *Pair) identified(o *poll.Observation) {
 	p.polls.spec = &o.Identity.Spec
 	if p.job.collector == nil {
 		p.job.collector = headsync.NewCollector(p.nodes.beacon, p.polls.identity.Spec)
+		p.watchCollected()
 	}
 	if fresh && p.polls.identity.Conflict() == "" {
 		p.ledger.SetNetwork(p.journalNetwork())
