@@ -91,9 +91,15 @@ func (s *script) Updates() (<-chan *status.Snapshot, func()) {
 // serve runs the API with the page until stop or the end of the test.
 func serve(t *testing.T, src api.Source, listen string) (addr string, stop func()) {
 	t.Helper()
+	return serveWith(t, src, nil, listen)
+}
+
+// serveWith is serve with the calls of a gate.
+func serveWith(t *testing.T, src api.Source, calls api.CallSource, listen string) (addr string, stop func()) {
+	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	s, err := api.New(api.Config{Listen: listen, Page: page.Handler(), Log: log}, src)
+	s, err := api.New(api.Config{Listen: listen, Page: page.Handler(), Calls: calls, Log: log}, src)
 	require.NoError(t, err)
 	require.NoError(t, s.Listen())
 	ctx, cancel := context.WithCancel(context.Background())

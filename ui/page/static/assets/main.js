@@ -1,5 +1,6 @@
 // Puts the parts together: what is known, when it is drawn, and what is said
 // while nothing new comes.
+import { Calls } from "./calls.js";
 import { Chart, charts } from "./charts.js";
 import { Feed } from "./feed.js";
 import { clock, duration } from "./text.js";
@@ -43,6 +44,8 @@ const feed = new Feed({
     later();
   },
 });
+
+const calls = new Calls((...params) => feed.call(...params), $);
 
 // sample is what syncd_progress would say of this snapshot.
 function sample(s) {
@@ -111,6 +114,7 @@ function draw() {
   view.findings(s.findings ?? [], s.verdict !== "" && s.verdict !== "unknown", at);
   ages(s, at, why);
   drawCharts(at.getTime());
+  calls.draw(at.getTime());
   document.documentElement.dataset.seq = s.seq;
   title();
 }
@@ -165,3 +169,4 @@ theme(false);
 view.diagram();
 drawHistory();
 feed.start();
+calls.start();
