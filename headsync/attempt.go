@@ -119,7 +119,9 @@ type Attempt struct {
 	start   int                 // of next, when the round began
 	inForce *checkpoint.Pending // the ready that gwat has accepted
 	sent    int                 // batches
-	reads   sync.WaitGroup      // of batches whose spines are being read
+	reads   sync.WaitGroup      // of blocks of gwat, beside what else is done
+	early   *earlyTail          // of the first batch of a round, until it is used
+	unread  *confirming         // of the last push, until its reads have begun
 	result  Result
 }
 

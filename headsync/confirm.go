@@ -3,12 +3,18 @@ package headsync
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/gwatsync/syncd/checkpoint"
 )
 
-// confirming is a push whose spines are being read; its answer comes once.
-type confirming chan confirmation
+// confirming is a push whose spines are to be read; its answer comes once. The reads
+// begin when the next push is sent, or when nothing else is to be done: before that they
+// would be in the way of the calls that gwat waits for.
+type confirming struct {
+	begin  func() // begins the reads, once
+	answer chan confirmation
+}
 
 type confirmation struct {
 	push []Entry
@@ -17,9 +23,8 @@ type confirmation struct {
 }
 
 // confirm moves the position over a push whose last spine gwat has finalized,
-// and begins to read whether gwat has finalized every spine of it, and whether
-// what was there before still is.
-func (a *Attempt) confirm(ctx context.Context, before tail, push []Entry) (confirming, error) {
+// and prepares to read whether gwat has finalized every spine of it.
+func (a *Attempt) confirm(ctx context.Context, before tail, push []Entry) (*confirming, error) {
 	base := a.pos.RolledBack()
 	moved := base
 	rest := len(push) // how many entries at the end name no spine
@@ -40,28 +45,40 @@ func (a *Attempt) confirm(ctx context.Context, before tail, push []Entry) (confi
 	moved.Last, moved.Rest = push[len(push)-1], push[len(push)-rest:]
 	a.next += len(push) - len(a.pos.Rest)
 	a.pos = moved
-	out := make(confirming, 1)
-	a.reads.Go(func() {
-		c := confirmation{push: push, pos: base}
-		view, err := ReadSpines(ctx, a.Gwat, push)
-		if c.err = err; err == nil {
-			if n := c.pos.Confirm(push, view); n < len(push) {
-				c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
-			} else {
-				c.err = a.verifyTail(ctx, before)
-			}
-		}
-		out <- c
+	out := &confirming{answer: make(chan confirmation, 1)}
+	out.begin = sync.OnceFunc(func() {
+		a.reads.Go(func() { out.answer <- a.readBack(ctx, base, before, push) })
 	})
+	a.unread = out
 	return out, nil
 }
 
+// readBack reads whether gwat has finalized every spine of a push that followed base,
+// and whether what was there before still is.
+func (a *Attempt) readBack(ctx context.Context, base Position, before tail, push []Entry) confirmation {
+	tailRead := make(chan error, 1)
+	go func() { tailRead <- a.verifyTail(ctx, before) }()
+	c := confirmation{push: push, pos: base}
+	view, err := ReadSpines(ctx, a.Gwat, push)
+	tailErr := <-tailRead
+	if c.err = err; err != nil {
+		return c
+	}
+	if n := c.pos.Confirm(push, view); n < len(push) {
+		c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
+		return c
+	}
+	c.err = tailErr
+	return c
+}
+
 // confirmed waits for the reads of a push and stores what they prove (S7).
-func (a *Attempt) confirmed(of confirming) error {
+func (a *Attempt) confirmed(of *confirming) error {
 	if of == nil {
 		return nil
 	}
-	c := <-of
+	of.begin()
+	c := <-of.answer
 	if c.err != nil {
 		return c.err
 	}
@@ -74,11 +91,4 @@ func (a *Attempt) confirmed(of confirming) error {
 		a.Ledger.SetConfirmed(*a.result.Confirmed)
 	}
 	return nil
-}
-
-// drop waits for reads whose push was built upon one that is not confirmed.
-func (a *Attempt) drop(of confirming) {
-	if of != nil {
-		<-of
-	}
 }

@@ -38,8 +38,13 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 		defer close(batches)
 		a.makeBatches(ctx, stream, first, known, size, batches)
 	})
-	var last confirming
-	for c := range batches {
+	a.early = a.captureEarly(ctx)
+	var last *confirming
+	for {
+		c, more := a.nextBatch(batches, last)
+		if !more {
+			break
+		}
 		if a.Takeover != nil && len(c.entries) == 0 {
 			if err := a.release(ctx); err != nil { // nothing can follow the ready in force
 				c.err = errors.Join(c.err, err)
@@ -51,8 +56,7 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 		if len(c.entries) > 0 {
 			took, n, next, err := a.pushBatch(ctx, c.entries)
 			if lastErr := a.confirmed(last); lastErr != nil {
-				a.drop(next)
-				return lastErr
+				return lastErr // of next nothing is read
 			}
 			last = next
 			measured.Lock()
@@ -76,11 +80,25 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 	return errors.Join(a.confirmed(last), ctx.Err())
 }
 
+// nextBatch returns the next batch. While there is none, what was pushed last is read back.
+func (a *Attempt) nextBatch(batches <-chan checkedBatch, last *confirming) (c checkedBatch, more bool) {
+	select {
+	case c, more = <-batches:
+		return c, more
+	default:
+	}
+	if last != nil {
+		last.begin()
+	}
+	c, more = <-batches
+	return c, more
+}
+
 // pushBatch makes gwat ready at the position, pushes entries, and moves the
 // position over them once their last spine is seen finalized. That all of them
-// were applied is read while gwat works on the next batch. It gives how long
+// were applied is read while gwat works on the next batch (see confirming). It gives how long
 // gwat took for how many entries.
-func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration, int, confirming, error) {
+func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration, int, *confirming, error) {
 	waited, err := a.awaitMoment(ctx, len(a.pos.Rest)+len(entries))
 	if err != nil {
 		return 0, 0, nil, err
@@ -93,7 +111,7 @@ func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration
 		entries = rest
 	}
 	push := append(a.pos.Rest[:len(a.pos.Rest):len(a.pos.Rest)], entries...)
-	before, err := a.captureTail(ctx)
+	before, err := a.tailBefore(ctx, waited)
 	if err != nil {
 		return 0, 0, nil, errors.Join(err, a.release(ctx)) // of a ready taken over
 	}
@@ -288,6 +306,10 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	}
 	callCtx, cancel := a.callContext(ctx)
 	defer cancel()
+	if a.unread != nil {
+		a.unread.begin() // while gwat works
+		a.unread = nil
+	}
 	begin := a.Now()
 	ok, err := a.Driver.HeadSync(callCtx, Infos(push))
 	took := a.Now().Sub(begin)

@@ -116,7 +116,7 @@ func TestTailWitnessesProveAsMuchAsAllBlocks(t *testing.T) {
 		}}
 		gwat := &tailGwat{order: order}
 		a.Gwat = gwat
-		before, err := a.captureTail(t.Context())
+		before, err := a.captureTail(t.Context(), a.pos)
 		require.NoError(t, err)
 		for _, keep := range []int{0, 10, 30, 45, 48, 49, 50} {
 			// Rolled back to the spine of slot keep; then the push from slot 51 on.

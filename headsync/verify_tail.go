@@ -58,10 +58,10 @@ type tail struct {
 	blocks map[uint64]*gwatclient.Block // the witnesses by number; none for gwat's genesis
 }
 
-// captureTail reads the witnesses before a ready. The checkpoint's spine must be there:
+// captureTail reads the witnesses of a position before a ready. The checkpoint's spine must be there:
 // it was proved or confirmed, or gwat has accepted it.
-func (a *Attempt) captureTail(ctx context.Context) (tail, error) {
-	back := a.pos.RolledBack()
+func (a *Attempt) captureTail(ctx context.Context, at Position) (tail, error) {
+	back := at.RolledBack()
 	t := tail{slot: back.Last.Slot(), last: back.Number, blocks: map[uint64]*gwatclient.Block{}}
 	if back.Number == 0 { // genesis does not change
 		return t, nil
@@ -95,6 +95,37 @@ func (a *Attempt) captureTail(ctx context.Context) (tail, error) {
 	}
 	t.blocks[low] = above // what comes in from below moves it
 	return t, nil
+}
+
+// earlyTail is a tail that is read while the first batch is made.
+type earlyTail struct {
+	root common.Hash // of the checkpoint
+	read chan struct{}
+	tail tail
+	err  error
+}
+
+// captureEarly begins to read the witnesses of the position.
+func (a *Attempt) captureEarly(ctx context.Context) *earlyTail {
+	e := &earlyTail{root: a.pos.Checkpoint.Root, read: make(chan struct{})}
+	at := a.pos
+	a.reads.Go(func() {
+		defer close(e.read)
+		e.tail, e.err = a.captureTail(ctx, at)
+	})
+	return e
+}
+
+// tailBefore returns the witnesses of the position before a ready, those read early if
+// they are of the same checkpoint and the ready did not have to wait.
+func (a *Attempt) tailBefore(ctx context.Context, waited bool) (tail, error) {
+	e := a.early
+	a.early = nil
+	if e == nil || waited || e.root != a.pos.Checkpoint.Root {
+		return a.captureTail(ctx, a.pos)
+	}
+	<-e.read
+	return e.tail, e.err
 }
 
 // brokenAt reports whether two blocks of neighbouring numbers are not in the order rule.

@@ -173,7 +173,8 @@ func openOrMove(path string, each func([]byte)) (*lineFile, string, error) {
 // Get implements Store.
 func (s *fileStore) Get(key string) ([]byte, error) { return s.current[key], nil }
 
-// Set implements Store: one line of some hundred bytes and one fdatasync.
+// Set implements Store: one line of some hundred bytes and, but for a pending call that
+// is cleared, one fdatasync.
 func (s *fileStore) Set(values map[string][]byte) error {
 	next := maps.Clone(s.current)
 	for key, v := range values {
@@ -196,7 +197,9 @@ func (s *fileStore) Set(values map[string][]byte) error {
 	if s.values.stale || s.values.size > maxValues || !s.values.intact() {
 		err = s.values.replace(line)
 	} else {
-		err = s.values.append(line, true)
+		call, named := values[keyPending]
+		clears := named && call == nil && len(values) == 1
+		err = s.values.append(line, !clears)
 	}
 	if err == nil {
 		s.current = next

@@ -38,7 +38,8 @@ type Store interface {
 	// Get gives the value of a key, nil if there is none.
 	Get(key string) ([]byte, error)
 	// Set writes all values or none; a nil value deletes its key. They are durable
-	// when it returns nil.
+	// when it returns nil; only a pending call that is cleared may be there again after
+	// a power cut, and is then looked into like any other that is found at a start.
 	Set(values map[string][]byte) error
 	// Append adds to the history and keeps its newest entries.
 	Append(value []byte, keep int) error
@@ -114,7 +115,8 @@ func (j *Journal) Pending() (*checkpoint.Pending, error) {
 	return &p, nil
 }
 
-// ClearPending is called when the answer is there, or when what gwat did is known.
+// ClearPending is called when the answer is there, or when what gwat did is known. It
+// does not wait for the disk: a cleared call that comes back is found to be over.
 func (j *Journal) ClearPending() error { return j.write(map[string][]byte{keyPending: nil}) }
 
 // SetConfirmed keeps the last entry whose spines gwat was seen to have finalized.
