@@ -78,10 +78,11 @@ func outcomeOf(err error) Outcome {
 	return OutcomeCut
 }
 
-// newBackend returns the backend at e, which it does not connect to.
-func newBackend(e endpoint) backend {
+// newBackend returns the backend at e, which it does not connect to. carrier, if it is
+// not nil, takes the place of HTTP's sockets.
+func newBackend(e endpoint, carrier http.RoundTripper) backend {
 	if e.kind == kindHTTP {
-		return newHTTPBackend(e)
+		return newHTTPBackend(e, carrier)
 	}
 	return &streamBackend{at: e, dial: func(ctx context.Context, h http.Header) (stream, error) { return dialStream(ctx, e, h) }}
 }

@@ -23,10 +23,13 @@ const (
 type httpBackend struct {
 	at        endpoint
 	whole     wholePool // of calls that are held whole, to an endpoint without TLS
-	transport *http.Transport
+	transport http.RoundTripper
 }
 
-func newHTTPBackend(e endpoint) *httpBackend {
+func newHTTPBackend(e endpoint, carrier http.RoundTripper) *httpBackend {
+	if carrier != nil {
+		return &httpBackend{at: e, transport: carrier}
+	}
 	// No proxy of the environment and no redirects (a transport follows none). Here also
 	// no HTTP/2, no decoding, and no timeout for an answer.
 	t := jsonrpc.NewTransport(dialTimeout, true)
@@ -46,7 +49,9 @@ func httpOne() *http.Protocols {
 
 func (b *httpBackend) close() {
 	b.whole.close()
-	b.transport.CloseIdleConnections()
+	if t, ok := b.transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {

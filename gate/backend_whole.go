@@ -55,10 +55,10 @@ func (c *wholeConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// takes reports whether a message is sent this way.
+// takes reports whether a message is sent this way; none is where sockets are replaced.
 func (p *wholePool) takes(x *exchange) bool {
 	_, held := x.body.(*bytes.Reader)
-	return held && x.length > 0 && x.length <= maxWhole
+	return p.dial != nil && held && x.length > 0 && x.length <= maxWhole
 }
 
 var requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}

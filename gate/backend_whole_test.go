@@ -52,7 +52,7 @@ func wholeBackend(t *testing.T, serve http.HandlerFunc) (*httpBackend, *httptest
 	t.Cleanup(s.Close)
 	at, err := parseEndpoint(s.URL)
 	require.NoError(t, err)
-	b := newHTTPBackend(at)
+	b := newHTTPBackend(at, nil)
 	t.Cleanup(b.close)
 	return b, s, &opened
 }
@@ -182,7 +182,7 @@ func TestWholeCallEndsWithItsCaller(t *testing.T) {
 func TestWholeCallOfAGwatThatIsAway(t *testing.T) {
 	at, err := parseEndpoint("http://127.0.0.1:1")
 	require.NoError(t, err)
-	b := newHTTPBackend(at)
+	b := newHTTPBackend(at, nil)
 	defer b.close()
 	_, _, err = exchangeWhole(t.Context(), b, blockNumber)
 	require.ErrorIs(t, err, failure.RetryLater)

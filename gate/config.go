@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -54,6 +55,8 @@ type Config struct {
 
 	// Backend is gwat: an http, https, ws or wss URL, or the path of its IPC socket.
 	Backend string
+	// Transport carries the calls to an HTTP backend in place of sockets; nil dials.
+	Transport http.RoundTripper
 
 	// PassLastingErrors passes an error that no wait heals on to the beacon node,
 	// which then marks the block bad. By default the call is absorbed.

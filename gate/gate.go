@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net"
+	"net/http"
 	"sync/atomic"
 )
 
@@ -20,6 +21,9 @@ type Gate struct {
 	links     links
 }
 
+// Handler serves the HTTP listener's requests, for whoever brings them without one.
+func (g *Gate) Handler() http.Handler { return httpHandler{g: g, post: true} }
+
 // New returns a gate that listens on nothing yet.
 func New(cfg Config) (*Gate, error) {
 	if err := cfg.Check(); err != nil {
@@ -30,7 +34,7 @@ func New(cfg Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gate{cfg: cfg, at: at, backend: newBackend(at), stopping: make(chan struct{})}
+	g := &Gate{cfg: cfg, at: at, backend: newBackend(at, cfg.Transport), stopping: make(chan struct{})}
 	g.evidence.observe = cfg.Observe
 	g.SetView(cfg.View)
 	return g, nil
