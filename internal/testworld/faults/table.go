@@ -39,6 +39,18 @@ var processRows = []Row{
 		Does:  "A node that hangs is one that does not answer in time. Stopped itself, it reads the head anew before it pushes, and never pushes on what it read before.",
 		Sees:  "`connecting`; `gwat_hung` or `beacon_hung`. A stopped syncd answers nothing, and nothing from before the stop passes for new: the snapshot's time tells",
 		Tests: []string{"process.TestStopInEveryStage"}},
+	{Group: GroupProcesses, Fault: "gwat killed for 20, 60, 120 and 240 s, or stopped for 25 and 60 s, under a beacon node at work behind the gate", Instead: "the beacon node's chain goes on",
+		Does:  "Holds the beacon node's `dag_finalize`, absorbs it after 20 s, and proves or pushes later what was absorbed.",
+		Sees:  "`gwat_unreachable` or `gwat_hung`, `gwat_behind_gate`. Without the gate the beacon node's head stands for good",
+		Tests: []string{"pair.TestTheBeaconKeepsItsChainBehindTheGate", "pair.TestTheBeaconLosesItsChainWithoutTheGate"}},
+	{Group: GroupProcesses, Fault: "`resync` of a working pair at each phase of a slot, gwat's lock held for longer than a slot", Instead: "the beacon node's chain goes on",
+		Does:  "Holds the beacon node's `dag_finalize` until its push has ended.",
+		Sees:  "the stages of the resync. With a gate that does not wait the beacon node's head stands for good",
+		Tests: []string{"pair.TestAResyncBehindTheGateHarmsNoChain", "pair.TestResyncsEndTheChainIfTheGateDoesNotWait"}},
+	{Group: GroupProcesses, Fault: "gwat 20,000 slots behind under a beacon node at work behind the gate", Instead: "the beacon node's chain goes on",
+		Does:  "Pushes in batches, and lets what waits through in between.",
+		Sees:  "the push's progress",
+		Tests: []string{"pair.TestALongPushUnderABeaconAtWork"}},
 }
 
 var connectionRows = []Row{

@@ -4,7 +4,6 @@ package test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +11,8 @@ import (
 
 	"github.com/gwatsync/syncd/internal/testworld/faults"
 	"github.com/gwatsync/syncd/internal/testworld/proof"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 )
 
 // lasts is how long a fault is kept up; longer where only the slots show it.
@@ -35,7 +36,7 @@ func TestKillInEveryStage(t *testing.T) {
 		for j, victim := range faults.Processes() {
 			t.Run(stage+"/"+victim, func(t *testing.T) {
 				t.Parallel()
-				tr := newTrio(t, way(i+j), false)
+				tr := newTrioAt(t, between, way(i+j), false)
 				tr.bringTo(stage)
 				tr.nodesOf(stage, victim)
 				w := tr.watch()
@@ -54,34 +55,6 @@ func TestKillInEveryStage(t *testing.T) {
 	}
 }
 
-// A beacon node with its built-in driver comes to normal work through the gate, also
-// when each process in turn is killed at work.
-func TestDriverThroughTheGate(t *testing.T) {
-	t.Parallel()
-	tr := newTrio(t, overHTTP, false)
-	gate := freeAddress(t)
-	for i, arg := range tr.beacon.args {
-		if strings.HasPrefix(arg, "--gwat=") {
-			tr.beacon.args[i] = "--gwat=http://" + gate
-		}
-	}
-	tr.beacon.args = append(tr.beacon.args, "--driver=real")
-	tr.syncd.args = append(tr.syncd.args, "--gate.listen="+gate)
-	tr.syncd.start()
-	tr.gwat.start()
-	tr.beacon.start()
-	tr.reaches("working")
-	for _, p := range []*process{tr.gwat, tr.beacon, tr.syncd} {
-		p.kill()
-		if p != tr.syncd {
-			tr.reaches("connecting")
-		}
-		p.start()
-		tr.reaches("working")
-	}
-	tr.requireSafe()
-}
-
 // Each process is stopped in each stage, holding its sockets open and saying
 // nothing, and goes on later where it was.
 func TestStopInEveryStage(t *testing.T) {
@@ -89,7 +62,7 @@ func TestStopInEveryStage(t *testing.T) {
 		for j, victim := range faults.Processes() {
 			t.Run(stage+"/"+victim, func(t *testing.T) {
 				t.Parallel()
-				tr := newTrio(t, way(i+j), false)
+				tr := newTrioAt(t, between, way(i+j), false)
 				tr.bringTo(stage)
 				tr.nodesOf(stage, victim)
 				w := tr.watch()
@@ -118,7 +91,7 @@ func TestToxicInEveryStage(t *testing.T) {
 				by := way(turn)
 				t.Run(toxic.Name+"/"+on+"/"+stage, func(t *testing.T) {
 					t.Parallel()
-					spoil(t, newTrio(t, by, true), toxic, on, stage)
+					spoil(t, newTrioAt(t, between, by, true), toxic, on, stage)
 				})
 			}
 		}
@@ -199,9 +172,23 @@ func (tr *trio) concludes(w *proof.Watch, f proof.Fault, m faults.Recovery) {
 	for _, p := range []*process{tr.gwat, tr.beacon, tr.syncd} {
 		p.requireAlive()
 	}
-	w.RequireTruth(f, tr.requireSafe())
+	calls := tr.requireSafe()
+	if tr.between {
+		requireNoDriver(tr.t, calls)
+	}
+	w.RequireTruth(f, calls)
 	w.RequireConfirmed(tr.gwatURL)
 	recoveries.Add(tr.t, m)
+}
+
+// requireNoDriver proves by gwat's log that the beacon node's driver never reached it.
+func requireNoDriver(t *testing.T, calls []gwatsim.Call) {
+	t.Helper()
+	for _, c := range calls {
+		if c.Method == proof.MethodReady || c.Method == proof.MethodPush {
+			require.NotEqual(t, beaconsim.UserAgent, c.Peer.UserAgent, "%s of the beacon node's driver, call %d", c.Method, c.Seq)
+		}
+	}
 }
 
 // Both nodes and syncd are started at once from nothing.

@@ -32,7 +32,16 @@ type trio struct {
 	calls               string // gwat's call log
 	world               *world.World
 	links               map[string]*link // by name; LinkPair is always there
+	between             bool             // syncd is the gate of this pair
 }
+
+// position is where syncd is: beside the pair, or the gate between its nodes.
+type position int
+
+const (
+	beside position = iota
+	between
+)
 
 // transport is how syncd talks to gwat.
 type transport string
@@ -46,7 +55,15 @@ const (
 // some seconds each, a push two or three. The beacon node is the last to be done:
 // one that waits for gwat finalizes by its normal calls what is to be pushed.
 // The nodes speak through a proxy; with links, syncd does so with each of them too.
+// It is beside the pair: the beacon node does not drive.
 func newTrio(t *testing.T, way transport, links bool) *trio {
+	t.Helper()
+	return newTrioAt(t, beside, way, links)
+}
+
+// newTrioAt is newTrio at a position. Between the nodes, the beacon node drives by
+// itself; its calls go through LinkPair to syncd's gate.
+func newTrioAt(t *testing.T, at position, way transport, links bool) *trio {
 	t.Helper()
 	dir := t.TempDir()
 	gwat, beacon, api := freeAddress(t), freeAddress(t), freeAddress(t)
@@ -61,13 +78,18 @@ func newTrio(t *testing.T, way transport, links bool) *trio {
 	}
 	tr := &trio{
 		t: t, gwatURL: "http://" + gwat, beaconURL: "http://" + beacon, api: "http://" + api,
-		calls: filepath.Join(dir, "calls"),
+		calls: filepath.Join(dir, "calls"), between: at == between,
 	}
 	var err error
 	tr.world, err = world.New(cfg)
 	require.NoError(t, err)
 	toGwat, toBeacon := gwat, beacon
-	tr.links = map[string]*link{faults.LinkPair: newLink(t, gwat)}
+	called, driver, gate := gwat, "off", []string(nil) // by the beacon node
+	if tr.between {
+		called, driver = freeAddress(t), "on"
+		gate = []string{"--gate.listen=" + called}
+	}
+	tr.links = map[string]*link{faults.LinkPair: newLink(t, called)}
 	if links {
 		tr.links[faults.LinkGwat], tr.links[faults.LinkBeacon] = newLink(t, gwat), newLink(t, beacon)
 		toGwat, toBeacon = tr.links[faults.LinkGwat].address, tr.links[faults.LinkBeacon].address
@@ -75,10 +97,11 @@ func newTrio(t *testing.T, way transport, links bool) *trio {
 	tr.gwat = tr.process("gwat", append([]string{"simnet", "gwat", "--listen=" + gwat, "--data-dir=" + filepath.Join(dir, "gwat"),
 		"--call-log=" + tr.calls, "--sync-speed=30", "--dag-speed=15", "--lock=" + proof.LockTime.String(), "--entry-cost=100ms"}, network...))
 	tr.beacon = tr.process("beacon", append([]string{"simnet", "beacon", "--listen=" + beacon, "--data-dir=" + filepath.Join(dir, "beacon"),
-		"--sync-speed=10", "--driver=off", "--gwat=http://" + tr.links[faults.LinkPair].address}, network...))
+		"--sync-speed=10", "--driver=" + driver, "--gwat=http://" + tr.links[faults.LinkPair].address}, network...))
 	tr.syncd = tr.process("syncd", []string{"syncd", "run", "--gwat.endpoint=" + string(way) + "://" + toGwat, "--beacon.endpoint=http://" + toBeacon,
 		"--data-dir=" + filepath.Join(dir, "syncd"), "--api.listen=" + api, "--gwat.lock=" + proof.LockTime.String(), "--push-timeout=" + proof.PushTimeout.String(),
 		"--poll-interval=" + proof.PollInterval.String(), "--ready-interval=" + proof.PollInterval.String(), "--call-timeout=" + proof.CallTimeout.String()})
+	tr.syncd.args = append(tr.syncd.args, gate...)
 	return tr
 }
 

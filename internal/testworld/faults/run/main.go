@@ -143,6 +143,7 @@ func suites(seeds int, fuzz time.Duration) ([]suite, error) {
 		{fmt.Sprintf("simulation, %d seeds", seeds), []string{"./internal/testworld/simulation", "-run", "^TestSeeds$", "-timeout", "10m", fmt.Sprintf("-seeds=%d", seeds), fmt.Sprintf("-jobs=%d", runtime.NumCPU())}},
 		{"simulation, one fault at a time", []string{"./internal/testworld/simulation", "-run", "^TestRecoveries$", "-measure=../../../" + results + "simulation.json"}},
 		{"whole processes", []string{"-tags", "integration", "-parallel", "16", "-timeout", "12m", "./internal/testworld/process"}},
+		{"the beacon node's chain", []string{"./pair", "-run", "Chain|TestALongPush", "-far=20000"}},
 		{"networks, disk and memory", []string{"-tags", "networks", "-timeout", "8m", "./internal/testworld/networks"}},
 	}
 	targets, err := faults.Tests(".", "Fuzz")

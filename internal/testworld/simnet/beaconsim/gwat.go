@@ -12,6 +12,10 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
+// UserAgent is what the node calls itself in its calls to gwat, so that gwat's log tells
+// them from others, also behind a gate.
+const UserAgent = "the simulated beacon node"
+
 // gwat is the node's connection to its execution node.
 type gwat struct {
 	endpoint string
@@ -23,7 +27,7 @@ type gwat struct {
 }
 
 func newGwat(endpoint string, secret []byte, transport http.RoundTripper, log *callLog) *gwat {
-	g := &gwat{endpoint: endpoint, log: log}
+	g := &gwat{endpoint: endpoint, log: log, options: []rpc.ClientOption{rpc.WithHeader("User-Agent", UserAgent)}}
 	if len(secret) > 0 {
 		g.options = append(g.options, rpc.WithHTTPAuth(gethnode.NewJWTAuth([32]byte(secret))))
 	}
