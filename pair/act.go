@@ -100,6 +100,9 @@ func (p *Pair) startAttempt(ctx context.Context) {
 			}
 		}
 		defer p.freeGate()
+		if err := p.holdGate(ctx, a.Takeover); err != nil {
+			return headsync.Result{}, err
+		}
 		return a.Run(ctx)
 	})
 }

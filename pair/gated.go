@@ -47,11 +47,9 @@ type gatedCalls struct {
 }
 
 func (n gatedCalls) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
-	release, err := n.gate.Lock(ctx)
-	if err != nil {
-		return false, fmt.Errorf("wait for the beacon node's calls to end: %w", err) // nothing was sent
+	if err := n.take(ctx); err != nil {
+		return false, err
 	}
-	n.keep(release)
 	ok, err := n.gwatWriter.HeadSyncReady(ctx, cp)
 	if !ok && !gwatclient.PossiblyDone(err) {
 		n.free()
@@ -64,11 +62,17 @@ func (n gatedCalls) HeadSync(ctx context.Context, infos []checkpoint.ConsensusIn
 	return n.gwatWriter.HeadSync(ctx, infos)
 }
 
-func (n *gateLock) keep(release func()) {
+// take takes the gate's lock in place of one that is held.
+func (n *gateLock) take(ctx context.Context) error {
 	n.free()
+	release, err := n.gate.Lock(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for the beacon node's calls to end: %w", err) // nothing was sent
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.release = release
+	return nil
 }
 
 // free lets the beacon node's calls through again, once.
@@ -80,6 +84,15 @@ func (n *gateLock) free() {
 	if release != nil {
 		release()
 	}
+}
+
+// holdGate takes the gate's lock for an attempt that takes a ready over: its push has no
+// ready of its own that would.
+func (p *Pair) holdGate(ctx context.Context, takeover *checkpoint.Pending) error {
+	if p.gate.lock == nil || takeover == nil {
+		return nil
+	}
+	return p.gate.lock.take(ctx)
 }
 
 // freeGate ends an attempt's hold of the gate, however the attempt ended.

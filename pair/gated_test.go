@@ -107,6 +107,30 @@ func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
 	}
 }
 
+// A push on a ready that was taken over has no ready that locks the gate: the attempt does.
+func TestAnAttemptThatTakesAReadyOverHoldsTheGate(t *testing.T) {
+	ended := errors.New("ended")
+	for name, tc := range map[string]struct {
+		takeover *checkpoint.Pending
+		refuse   error
+		locked   int
+	}{
+		"a ready of its own": {},
+		"taken over":         {takeover: &checkpoint.Pending{}, locked: 1},
+		"no lock":            {takeover: &checkpoint.Pending{}, refuse: ended},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &fakeGate{refuse: tc.refuse}
+			p := &Pair{gate: gated{lock: &gateLock{gate: g}}}
+			require.ErrorIs(t, p.holdGate(t.Context(), tc.takeover), tc.refuse)
+			require.Equal(t, tc.locked, g.locked)
+			p.freeGate()
+			require.Zero(t, g.locked)
+		})
+	}
+	require.NoError(t, (&Pair{}).holdGate(t.Context(), &checkpoint.Pending{}), "there is no gate")
+}
+
 // A ready waits for the gate and is not sent when the wait is ended.
 func TestNoReadyWithoutTheGatesLock(t *testing.T) {
 	calls := &fakeCalls{ready: true}

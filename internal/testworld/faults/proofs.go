@@ -44,6 +44,9 @@ type Found struct {
 	Seeds []int  `json:"seeds"`
 }
 
+// ByTest is the rule of a planted bug that a test finds, not a seed.
+const ByTest = "test"
+
 // Caught is how a planted bug was found.
 type Caught struct {
 	Bug  string `json:"bug"`
@@ -133,7 +136,7 @@ func (p Proofs) writeSimulation(b *strings.Builder) {
 
 `+"`make simulate`"+` runs the whole daemon against the simulated pair in fake time; a seed decides
 the network, both nodes, the settings, what happens when, and which faults there are. Each
-run is judged by the nodes' own logs: the rules S1 to S7, the order of what gwat finalized,
+run is judged by the nodes' own logs: the rules S1 to S10, the order of what gwat finalized,
 what the API told, and that the pair works in time once all is well.
 
 | what | figure (%s) |
@@ -163,17 +166,21 @@ func (p Proofs) writePlanted(b *strings.Builder) {
 ### Planted bugs
 
 `+"`make mutants`"+` plants %d bugs, one at a time, into a build of the simulation and runs at
-most %s seeds of it; each has to be found, by a rule that it breaks. The seeds: %s.
+most %s seeds of it; each has to be found, by a rule that it breaks. What no run of the
+simulation shows has the rule `+"`test`"+`: the named test has to fail. The seeds: %s.
 
 | bug | what | rules that may find it | found by | seed |
 |---|---|---|---|---|
 `, len(p.Planted.Bugs), figure(p.Planted.Seeds), since(p.Planted.Date))
 	for _, c := range p.Planted.Bugs {
 		rule, seed := unmeasured, ""
-		if c.Seed > 0 {
+		bug := p.bugs[c.Bug]
+		switch {
+		case c.Rule == ByTest:
+			rule = "`" + bug.Test + "`"
+		case c.Seed > 0:
 			rule, seed = c.Rule, fmt.Sprint(c.Seed)
 		}
-		bug := p.bugs[c.Bug]
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", c.Bug, bug.What, strings.Join(bug.Rules, ", "), rule, seed)
 	}
 }

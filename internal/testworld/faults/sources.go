@@ -54,6 +54,7 @@ func Tests(root string, prefixes ...string) ([]string, error) {
 type Bug struct {
 	Name, What string
 	Rules      []string // that may find it
+	Test       string   // that has to fail, if no rule of the simulation finds it
 }
 
 // PlantedBugs reads the table of simulation/mutants, which is a program and cannot be imported.
@@ -83,6 +84,8 @@ func PlantedBugs(root string) ([]Bug, error) {
 				b.What = strings.Join(texts(field.Value), "")
 			case name.Name == "Rules":
 				b.Rules = texts(field.Value)
+			case name.Name == "Test":
+				b.Test = strings.Join(texts(field.Value), "")
 			}
 		}
 		if b.Name == "" {

@@ -29,6 +29,8 @@ func (r *run) check() []Violation {
 	c.checkWorking()
 	c.checkDrivers()
 	c.checkAnswers()
+	c.checkGate()
+	c.checkBlocks()
 	c.checkEnd()
 	slices.SortStableFunc(c.found, func(a, b Violation) int { return cmp.Compare(a.At, b.At) })
 	return c.found

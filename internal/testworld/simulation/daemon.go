@@ -26,9 +26,11 @@ type incarnation struct {
 	changes <-chan status.Change
 	cancel  context.CancelFunc
 	done    chan struct{}
-	dead    bool // killed: nothing of it has an effect any more
-	stopped bool // asked to stop
+	dead    bool          // killed: nothing of it has an effect any more
+	stopped bool          // asked to stop
+	drained chan struct{} // closed when its gate, if it has one, has ended
 	begin   time.Duration
+	stops   time.Duration // when it was asked to stop
 	end     time.Duration // never while it runs
 }
 
@@ -64,6 +66,9 @@ func (r *run) startSyncd() {
 	cfg.Beacon = beaconclient.Config{URL: beaconURL, Transport: &wire{r.net, syncdBeacon, l.number, alive}}
 	cfg.Journal = journal.OpenStore(store{r.disk, l}, r.disk.note)
 	r.disk.note = ""
+	if r.plan.gated {
+		cfg.Gate = r.startGate(l)
+	}
 	p, err := pair.New(cfg)
 	if err != nil {
 		panic("the plan's config is refused: " + err.Error())
@@ -108,6 +113,7 @@ func (r *run) killSyncd(why string, torn bool, back time.Duration) {
 	if torn {
 		r.disk.tear()
 	}
+	r.killGate()
 	r.net.reap(l.done, syncdGwat, syncdBeacon)
 	r.sched.at(r.now()+back, digest("restart"), r.startSyncd)
 }
@@ -119,8 +125,9 @@ func (r *run) stopSyncd(back time.Duration) {
 		return
 	}
 	r.log("stop", "syncd", "", uint64(l.number))
-	l.stopped = true
+	l.stopped, l.stops = true, r.now()
 	l.cancel()
+	r.closeGate()
 	r.onStop = append(r.onStop, func() bool {
 		select {
 		case <-l.done:
@@ -129,6 +136,10 @@ func (r *run) stopSyncd(back time.Duration) {
 		}
 		r.drain(l)
 		if l.end == never {
+			if !r.gateEnded(l) {
+				return false
+			}
+			r.killGate()
 			l.end = r.now()
 			r.sched.at(r.now()+back, digest("restart"), r.startSyncd)
 		}

@@ -17,6 +17,9 @@ const (
 	syncdBeacon    link = "syncd>beacon"
 	beaconGwat     link = "beacon>gwat"
 	competitorGwat link = "competitor>gwat"
+	beaconGate     link = "beacon>gate" // of a pair with syncd between
+	gateGwat       link = "gate>gwat"
+	clientGate     link = "client>gate"
 )
 
 // never is the time of what did not happen.
@@ -41,6 +44,8 @@ type exchange struct {
 	answer   []byte // as it reached the caller
 	whole    bool   // the caller was given all that the node said
 	gaveUp   bool   // the caller did not wait for the end
+	hit      bool   // by a fault of the link
+	header   http.Header
 	lost     string // why no answer came
 	conn     int    // which incarnation of the node it was sent to
 	node     int    // which incarnation of the node served it
@@ -122,6 +127,8 @@ func (x *exchange) kept() bool {
 		return true
 	case syncdBeacon:
 		return x.call == pathHead
+	case beaconGate, gateGwat, clientGate:
+		return true
 	}
 	return false
 }

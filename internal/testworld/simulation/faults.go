@@ -37,12 +37,13 @@ func (f *fault) String() string {
 	if f.way > 0 {
 		when = fmt.Sprintf("when gwat has %d%% of the way", f.way)
 	}
-	return fmt.Sprintf("%d: %s %s for %s", f.number, f.kind.name, when, f.lasts.Round(time.Millisecond))
+	return fmt.Sprintf("%d: %s%s %s for %s", f.number, f.kind.name, f.kind.where, when, f.lasts.Round(time.Millisecond))
 }
 
 // faultKind is what can go wrong; begin does it and gives what ends it, or nil.
 type faultKind struct {
 	name   string
+	where  string // shown behind the name
 	weight int
 	low    time.Duration // how long it lasts
 	high   time.Duration
@@ -50,14 +51,16 @@ type faultKind struct {
 	ends   bool // it ends the process of syncd
 }
 
-func newFault(d *seededRand, p *Plan) *fault {
+func newFault(d *seededRand, p *Plan) *fault { return newFaultOf(faultKinds, d, p) }
+
+func newFaultOf(kinds []*faultKind, d *seededRand, p *Plan) *fault {
 	total := 0
-	for _, k := range faultKinds {
+	for _, k := range kinds {
 		total += k.weight
 	}
 	f := &fault{seed: d.next()}
 	at := d.upTo(total)
-	for _, k := range faultKinds {
+	for _, k := range kinds {
 		if at -= k.weight; at < 0 {
 			f.kind = k
 			break
@@ -169,7 +172,7 @@ func (r *run) heal() {
 		r.beacon.SetIdle(false)
 	}
 	r.beacon.SetFrozenHead(false)
-	if r.beacon.State().Driving { // as recorded, it never ends if gwat does not take its ready
+	if !r.plan.gated && r.beacon.State().Driving { // as recorded, it never ends if gwat does not take its ready
 		r.killBeacon()
 		r.startBeaconAgain(false, beaconsim.DriverOff)
 	}

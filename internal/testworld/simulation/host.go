@@ -24,6 +24,8 @@ type host struct {
 	backlog     []backlogged
 	serving     sync.WaitGroup
 	died        time.Duration
+	queues      bool // its sockets outlive the process: callers wait while it is away
+	closing     bool // it stops: who comes now waits for the next process
 }
 
 type backlogged struct {
@@ -34,7 +36,7 @@ type backlogged struct {
 // start has a process serve; live is its own incarnation, if it has one.
 func (h *host) start(handler http.Handler, live func(context.Context) error) {
 	h.incarnation++
-	h.up, h.handler = true, handler
+	h.up, h.closing, h.handler = true, false, handler
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan struct{})
 	go func(done chan struct{}) {
@@ -42,6 +44,20 @@ func (h *host) start(handler http.Handler, live func(context.Context) error) {
 		_ = live(ctx) // it ends with the context
 	}(h.done)
 	h.net.run.log("start", h.name, "", uint64(h.incarnation))
+	if h.queues {
+		h.takeIn()
+	}
+}
+
+// inFlight counts the requests that it has taken in and not answered.
+func (h *host) inFlight() int {
+	count := 0
+	for _, x := range h.net.sorted() {
+		if x.host == h && x.arrived != never && x.served == never && !x.closed {
+			count++
+		}
+	}
+	return count
 }
 
 // kill ends the process as kill -9 does. stop is what makes its calls return.
@@ -49,7 +65,10 @@ func (h *host) kill(stop func()) {
 	if !h.up {
 		return
 	}
-	h.up, h.paused, h.backlog = false, false, nil
+	h.up, h.paused = false, false
+	if !h.queues {
+		h.backlog = nil
+	}
 	h.died = h.net.run.now()
 	h.net.run.log("kill", h.name, "", uint64(h.incarnation))
 	h.cancel()
@@ -78,6 +97,11 @@ func (h *host) resume() {
 		return
 	}
 	h.paused = false
+	h.takeIn()
+}
+
+// takeIn serves what has waited.
+func (h *host) takeIn() {
 	backlog := h.backlog
 	h.backlog = nil
 	for _, b := range backlog {

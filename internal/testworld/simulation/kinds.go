@@ -1,10 +1,14 @@
 package simulation
 
+import "slices"
+
 // FaultKinds names all that can go wrong in a run.
 func FaultKinds() []string {
-	out := make([]string, len(faultKinds))
-	for i, k := range faultKinds {
-		out[i] = k.name
+	var out []string
+	for _, k := range slices.Concat(faultKinds, gateKinds) {
+		if !slices.Contains(out, k.name) {
+			out = append(out, k.name)
+		}
 	}
 	return out
 }

@@ -73,6 +73,9 @@ func linkKind(name string, weight int, low, high time.Duration, kind linkFaultKi
 		if kind >= frameDrop {
 			lf.links = []link{syncdBeacon}
 		}
+		if r.plan.gated {
+			lf.links = throughGate(lf.links, newSeededRand(f.seed, digest("gate")))
+		}
 		lf.only = pick(d,
 			func(*exchange) bool { return true },
 			func(x *exchange) bool { return x.changes() },
@@ -88,6 +91,19 @@ func linkKind(name string, weight int, low, high time.Duration, kind linkFaultKi
 			r.net.faults = slices.DeleteFunc(r.net.faults, func(o *linkFault) bool { return o == lf })
 		}
 	}}
+}
+
+// throughGate is what a fault of links is when syncd is between the nodes: gwat's
+// side of the gate fails with syncd's own way to gwat, or alone.
+func throughGate(links []link, d *seededRand) []link {
+	out := slices.Clone(links)
+	if at := slices.Index(out, beaconGwat); at >= 0 {
+		out[at] = pick(d, gateGwat, gateGwat, beaconGate)
+	}
+	if slices.Contains(out, syncdGwat) && !slices.Contains(out, gateGwat) && d.chance(60) {
+		out = append(out, gateGwat)
+	}
+	return out
 }
 
 // fault gives the fault that hits an exchange on a hop, nil if none does.

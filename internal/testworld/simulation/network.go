@@ -89,6 +89,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	w.net.opened(x)
 	header := req.Header.Clone()
+	x.header = header
 	url := req.URL.String()
 	method := req.Method
 	departs := &waiting{
@@ -142,7 +143,12 @@ func (n *network) depart(x *exchange, r *seededRand, s *step) {
 	if x.link == syncdGwat || x.link == syncdBeacon {
 		n.run.awaits(s)
 	}
+	if act := n.run.onGateCall; act != nil && x.link == gateGwat {
+		n.run.onGateCall = nil
+		act()
+	}
 	if f := n.fault(x, hopRequest); f != nil {
+		x.hit = true
 		f.onRequest(n, x, r, s)
 	}
 }
@@ -171,6 +177,10 @@ func (n *network) arrive(x *exchange, method, url string, header http.Header) {
 	switch {
 	case x.doom != nil: // a fault on the way has decided already
 		n.finish(x, x.doom)
+		return
+	case node.queues && (!node.up || node.closing):
+		node.backlog = append(node.backlog, backlogged{x.key, func() { n.arrive(x, method, url, header) }})
+		x.conn = node.incarnation + 1
 		return
 	case !node.up:
 		n.finish(x, errRefused)
@@ -212,6 +222,7 @@ func (n *network) answered(x *exchange, w *responseWriter) {
 				return
 			}
 			if f := n.fault(x, hopAnswer); f != nil {
+				x.hit = true
 				f.onAnswer(n, x, r, s, w)
 			}
 		},

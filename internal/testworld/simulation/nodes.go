@@ -80,17 +80,21 @@ func (r *run) startBeacon(slot primitives.Slot, driver beaconsim.DriverMode) {
 
 func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beaconsim.DriverMode) {
 	cfg := r.plan.beacon
-	cfg.Chain, cfg.Driver, cfg.StartSlot = chain, driver, slot
+	cfg.Chain, cfg.Driver, cfg.StartSlot = chain, r.plan.driverOf(driver), slot
 	if slot == 0 {
 		cfg.SyncSpeed = 0
 	}
 	h := r.beaconHost
-	cfg.Gwat, cfg.Transport = gwatURL, &wire{r.net, beaconGwat, h.incarnation + 1, r.beaconAlive(h.incarnation + 1)}
+	way, url := r.beaconsWay()
+	cfg.Gwat, cfg.Transport = url, &wire{r.net, way, h.incarnation + 1, r.beaconAlive(h.incarnation + 1)}
 	node, err := beaconsim.New(cfg)
 	if err != nil {
 		panic("the beacon node does not start: " + err.Error())
 	}
 	r.beacon = node
+	if h.incarnation > 0 || cfg.SyncSpeed > 0 {
+		r.beaconsFrom = append(r.beaconsFrom, r.now())
+	}
 	h.start(node.Handler(), node.Run)
 }
 

@@ -33,6 +33,8 @@ type Plan struct {
 	asks    time.Duration // between two questions of the operator
 	polite  bool          // the beacon's calls of normal work begin with the switch
 	far     time.Duration // that a hop may take longer than beside each other
+	gated   bool          // syncd stands between the nodes
+	batches bool          // another client sends batches through it
 }
 
 const (
@@ -106,7 +108,6 @@ func NewPlan(seed uint64) *Plan {
 	slot := p.chain.Spec().SlotDuration()
 	p.quiet = time.Duration(d.between(15, 60))*slot + offBeat
 	p.planLength(newSeededRand(digest("length"), seed))
-	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	count := pick(d, 1, 2, 3, 4, 5, 6, 8)
 	if p.deep() {
 		count = 0
@@ -114,6 +115,8 @@ func NewPlan(seed uint64) *Plan {
 	for i := range count {
 		p.Faults = append(p.Faults, newFault(newSeededRand(digest("fault"), seed, uint64(i)), p))
 	}
+	p.planGate(newSeededRand(digest("gate"), seed))
+	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	for i, f := range p.Faults {
 		f.number = i + 1
 	}
@@ -192,6 +195,9 @@ func (p *Plan) String() string {
 	}
 	fmt.Fprintf(&out, "  gwat from slot %d, costs %s and %s, fallback %d; beacon from slot %d at %v slots/s, idle %v, polite %v, driver %v; quiet from %s\n",
 		p.gwat.StartSlot, p.gwat.RollbackCost, p.gwat.EntryCost, p.gwat.FallbackSlots, p.from, p.beacon.SyncSpeed, p.beacon.IdleWork, p.polite, p.driver == beaconsim.DriverOn, p.quiet)
+	if p.beacon.BadBlocks {
+		fmt.Fprintf(&out, "  syncd between the nodes: %v; a failed dag_finalize marks a block bad\n", p.gated)
+	}
 	for _, f := range p.Faults {
 		fmt.Fprintf(&out, "  %s\n", f)
 	}

@@ -111,6 +111,9 @@ func (r *run) somethingWrong() bool {
 			return true
 		}
 	}
+	if r.plan.beacon.BadBlocks && r.beacon.BadBlocks() > 0 {
+		return true // its head stands until the operator restarts it
+	}
 	return !r.gwatHost.up || r.gwatHost.paused || !r.beaconHost.up || r.beaconHost.paused
 }
 
@@ -118,5 +121,5 @@ func (r *run) somethingWrong() bool {
 // only watched need not come to it, and a beacon node that drives or stands idle
 // from the start is set right only when all faults are over.
 func (p *Plan) healthy() bool {
-	return !p.pair.Observe && p.driver != beaconsim.DriverOn && (p.polite || !p.beacon.IdleWork)
+	return !p.pair.Observe && (p.gated || p.driver != beaconsim.DriverOn) && (p.polite || !p.beacon.IdleWork)
 }

@@ -23,7 +23,11 @@ type record struct {
 	ours  []*exchange          // readies, pushes and dag_syncs of syncd that went out, in the order they were sent
 	// answers that syncd was given, in the order in which it got them
 	heads, syncings, candidates, blocks []*exchange
-	found                               []Violation
+	// calls on both sides of the gate: of the beacon node and of others, and to gwat
+	before, behind []*exchange
+	byBody         map[uint64][]*exchange // those to gwat, by what they say
+	canonical      map[common.Hash]bool   // spines of the chain that won
+	found          []Violation
 }
 
 func (r *run) record() *record {

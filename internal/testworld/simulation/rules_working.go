@@ -10,6 +10,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
@@ -64,7 +65,7 @@ func (c *record) checkSaid(incarnation int, switching *stageChange, at time.Dura
 	// eth_syncing false tells of a dag_sync of the last slots, before the switch too.
 	lately := min(began, at-2*c.plan.chain.Spec().SlotDuration())
 	worked := slices.ContainsFunc(c.net.exchanges, func(x *exchange) bool {
-		return x.link == beaconGwat && x.arrived >= lately && x.arrived <= at && c.calls[x.id].Err == "" &&
+		return (x.link == beaconGwat || x.link == gateGwat) && x.arrived >= lately && x.arrived <= at && c.calls[x.id].Err == "" &&
 			slices.Contains([]string{callSync, callCandidates, "dag_finalize"}, x.call) && strings.Contains(c.calls[x.id].Answer, `"error":null`)
 	})
 	first := c.headReached(switching)
@@ -163,6 +164,9 @@ func (c *record) checkTakenBack(incarnation int, from, until time.Duration) {
 			bad = never
 		case bad == never:
 			bad = max(at, from)
+			if s.stage == gwatsim.StageResync { // for a slot it says so between two calls of a healthy pair
+				bad += c.plan.chain.Spec().SlotDuration()
+			}
 		}
 	}
 	judge := func(at time.Duration) bool {

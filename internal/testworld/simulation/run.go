@@ -52,6 +52,15 @@ type run struct {
 	disk  *disk
 
 	gwatHost, beaconHost *host
+	gateHost             *host           // the gate in syncd's process
+	gates                sync.WaitGroup  // that have not ended
+	onGateCall           func()          // is told of the next call that the gate sends to gwat, once
+	endBatches           func()          // nil if no other client sends any
+	batches              [][]part        // that another client sent through the gate
+	beaconsFrom          []time.Duration // when beacon nodes began that were not synced, or began again
+	endsAt               time.Duration   // when all that runs is stopped
+	bypassed             bool            // a beacon node that starts now calls gwat past the gate
+	deadSince            time.Duration   // since when the operator sees a head that stands for good
 	gwatDisk             *gwatsim.Disk
 	gwat                 *gwatsim.Node
 	beacon               *beaconsim.Node
@@ -107,16 +116,20 @@ func Run(t *testing.T, seed uint64, o Options) Result {
 func newRun(plan *Plan, o Options) *run {
 	r := &run{
 		seed: plan.Seed, plan: plan, sched: newScheduler(plan.Seed), visits: map[string]int{},
-		crashAt: o.CrashAt, crashAfter: o.CrashAfter, print: o.Log, daemonLog: o.Daemon, working: never,
+		crashAt: o.CrashAt, crashAfter: o.CrashAfter, print: o.Log, daemonLog: o.Daemon, working: never, deadSince: never,
 	}
 	if r.daemonLog == nil {
 		r.daemonLog = quiet()
 	}
 	r.clock = &clock{begin: r.sched.begin}
 	r.net = &network{run: r, inFlight: map[*exchange]bool{}}
-	r.gwatHost, r.beaconHost = &host{net: r.net, name: "gwat"}, &host{net: r.net, name: "beacon", links: []link{beaconGwat}}
-	r.net.hosts = map[link]*host{syncdGwat: r.gwatHost, beaconGwat: r.gwatHost, competitorGwat: r.gwatHost, syncdBeacon: r.beaconHost}
-	r.net.callers = map[link]*host{beaconGwat: r.beaconHost}
+	r.gwatHost, r.beaconHost = &host{net: r.net, name: "gwat"}, &host{net: r.net, name: "beacon", links: []link{beaconGwat, beaconGate}}
+	r.gateHost = &host{net: r.net, name: "gate", links: []link{gateGwat}, queues: true}
+	r.net.hosts = map[link]*host{
+		syncdGwat: r.gwatHost, beaconGwat: r.gwatHost, competitorGwat: r.gwatHost, gateGwat: r.gwatHost,
+		syncdBeacon: r.beaconHost, beaconGate: r.gateHost, clientGate: r.gateHost,
+	}
+	r.net.callers = map[link]*host{beaconGwat: r.beaconHost, beaconGate: r.beaconHost}
 	r.gwatDisk, r.disk = &gwatsim.Disk{}, newDisk(r)
 	return r
 }
@@ -133,6 +146,10 @@ func (r *run) play() {
 		}
 	}
 	r.asks(0)
+	r.tends()
+	if r.plan.batches {
+		r.endBatches = r.sendBatches()
+	}
 	r.sched.at(r.plan.quiet, digest("heal"), r.heal)
 	r.sched.run(r.over)
 	r.end()
@@ -174,11 +191,16 @@ func (r *run) over() bool {
 // end stops all that runs.
 func (r *run) end() {
 	r.log("end", "", "", 0)
+	r.endsAt = r.now()
+	if r.endBatches != nil {
+		r.endBatches()
+	}
 	for _, l := range r.incarnations {
 		if l.end == never {
 			l.dead = true
 			l.cancel()
 			r.disk.die(newSeededRand(r.seed))
+			r.killGate()
 			r.net.reap(l.done, syncdGwat, syncdBeacon)
 		}
 	}
@@ -191,7 +213,8 @@ func (r *run) end() {
 	}
 	helped := make(chan struct{})
 	go func() { r.helpers.Wait(); close(helped) }()
-	r.net.reap(helped, competitorGwat)
+	r.net.reap(helped, competitorGwat, clientGate)
+	r.gates.Wait()
 }
 
 func (r *run) now() time.Duration { return r.sched.now() }

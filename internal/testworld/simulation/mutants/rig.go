@@ -44,6 +44,10 @@ func (r rig) try(ctx context.Context, m mutant) outcome {
 	o := outcome{mutant: m}
 	begin := time.Now()
 	defer func() { o.took = time.Since(begin) }()
+	if m.Test != "" {
+		o.rule, o.err = r.test(ctx, m)
+		return o
+	}
 	binary, err := r.build(ctx, m)
 	if err != nil {
 		o.err = err
@@ -63,8 +67,41 @@ func (r rig) try(ctx context.Context, m mutant) outcome {
 	return o
 }
 
-// build compiles the simulation over the edited files; the sources stay as they are.
-func (r rig) build(ctx context.Context, m mutant) (string, error) {
+// test runs the test that has to find a bug, and returns the rule byTest if it fails.
+func (r rig) test(ctx context.Context, m mutant) (string, error) {
+	list, err := r.overlay(m)
+	if err != nil {
+		return "", err
+	}
+	folder, name, err := testOf(m)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", list, "-count=1", "-timeout=5m", "-run", "^"+name+"$", folder)
+	cmd.Dir = r.root
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil && strings.Contains(string(out), "no tests to run"):
+		return "", fmt.Errorf("there is no test %s", m.Test)
+	case err == nil:
+		return "", nil
+	case strings.Contains(string(out), "[build failed]"), !strings.Contains(string(out), "FAIL"):
+		return "", fmt.Errorf("the test could not be run: %w: %s", err, lastLines(string(out)))
+	}
+	return byTest, nil
+}
+
+// testOf returns the folder and the name of the test that has to find a bug.
+func testOf(m mutant) (folder, name string, err error) {
+	at := strings.LastIndexByte(m.Test, '.')
+	if at < 0 {
+		return "", "", fmt.Errorf("%q is not a package and a test", m.Test)
+	}
+	return "./" + m.Test[:at], m.Test[at+1:], nil
+}
+
+// overlay writes the edited files and the list by which the go command takes them.
+func (r rig) overlay(m mutant) (string, error) {
 	replaced, err := r.mutate(m)
 	if err != nil {
 		return "", err
@@ -74,7 +111,13 @@ func (r rig) build(ctx context.Context, m mutant) (string, error) {
 		return "", err
 	}
 	list := filepath.Join(r.dir, m.Name+".json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+	return list, os.WriteFile(list, overlay, 0o600)
+}
+
+// build compiles the simulation over the edited files; the sources stay as they are.
+func (r rig) build(ctx context.Context, m mutant) (string, error) {
+	list, err := r.overlay(m)
+	if err != nil {
 		return "", err
 	}
 	binary := filepath.Join(r.dir, m.Name+".test")
@@ -125,6 +168,9 @@ func (o outcome) line() string {
 	}
 	if o.rule == "" {
 		return fmt.Sprintf("%s: no violation (%s)", o.mutant.Name, o.took.Round(time.Second))
+	}
+	if o.rule == byTest {
+		return fmt.Sprintf("%s: found by %s (%s)", o.mutant.Name, o.mutant.Test, o.took.Round(time.Second))
 	}
 	return fmt.Sprintf("%s: %s broken with seed %s (%s)", o.mutant.Name, o.rule, o.seed, o.took.Round(time.Second))
 }

@@ -8,13 +8,18 @@ type edit struct {
 }
 
 // mutant is a deliberate bug. Rules are the names under which the simulation
-// may find it, as it prints them in its violations.
+// may find it, as it prints them in its violations. What no run of the simulation can
+// show has the rule "test": Test, such as pair.TestName, has to fail.
 type mutant struct {
 	Name  string
 	What  string
 	Rules []string
+	Test  string
 	Edits []edit
 }
+
+// byTest is the rule of bugs that a test has to find.
+const byTest = "test"
 
 // mutants are the bugs that the simulation has to find, each against a rule
 // that it would break.
@@ -35,7 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		Name: "journalled_ready_believed", What: "a ready found in the journal is taken over whatever gwat says",
-		Rules: []string{"S1"},
+		Rules: []string{"S1", "S2"},
 		Edits: []edit{{"headsync/outlived.go",
 			"case p.Call == checkpoint.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:",
 			"case p.Call == checkpoint.CallReady:"}},
@@ -64,7 +69,7 @@ var mutants = []mutant{
 	{
 		Name: "reorg_ignored", What: "what is pushed is not compared with the head any more",
 		Rules: []string{"S3"},
-		Edits: []edit{{"headsync/push.go", "if head.Root == a.chain.Tip().Root {", "if head.Root != a.chain.Parent {"}},
+		Edits: []edit{{"headsync/push.go", "if head.Root == a.chain.Tip().Root {", "if head.Root != a.chain.parent {"}},
 	},
 	{
 		Name: "head_not_asked", What: "the head is not read before a push",
@@ -168,5 +173,103 @@ var mutants = []mutant{
 		Name: "no_second_attempt", What: "a failed attempt is not tried again",
 		Rules: []string{"liveness"},
 		Edits: []edit{{"pair/act.go", "!p.idle(seen) && p.isDue(", "p.job.attempts == 0 && p.isDue("}},
+	},
+	{
+		Name: "verifier_base_before_rollback", What: "what gwat finalized counts as work only beyond the number from before a ready rolled it back",
+		Rules: []string{"test"}, Test: "pair.TestTheVerificationCountsFromWhatThePushFinalized",
+		Edits: []edit{{"pair/proof.go", "if from != fsm.Working && p.proof.pushedTo > 0 {", "if from == fsm.Working && p.proof.pushedTo > 0 {"}},
+	},
+	{
+		Name: "lock_over_a_block", What: "gwat's lock is taken over the block of a beacon node at work, with no gate between",
+		Rules: []string{"block"},
+		Edits: []edit{{"headsync/moment.go", "if !a.BeaconWorks || a.Takeover != nil {\n\t\treturn false, nil", "if !a.BeaconWorks || a.Takeover == nil {\n\t\treturn false, nil"}},
+	},
+	{
+		Name: "lag_memory_kept", What: "a restarted beacon node is measured by the lag that it had before",
+		Rules: []string{"test"}, Test: "health.TestLagIsMeasuredAnewAfterARestart",
+		Edits: []edit{
+			{"health/memory.go", "if b.Head+checkpoint.NearHead < m.head {\n\t\tm.behind = false", "if b.Head+checkpoint.NearHead < m.head {\n\t\tm.headLost = false"},
+			{"health/memory.go", "if m.lagSince += gap; gap > m.slot() {\n\t\tm.behind = false", "if m.lagSince += gap; gap > m.slot() {\n\t\tm.headLost = false"},
+		},
+	},
+	{
+		Name: "observe_keeps_the_sign", What: "an observer never forgets a competing driver",
+		Rules: []string{"test"}, Test: "pair.TestAnObserverForgetsACompetingDriver",
+		Edits: []edit{{"pair/act.go", "if p.polls.identity != nil {\n\t\tp.writes.rival.Expire(", "if p.polls.identity != nil && !p.cfg.Observe {\n\t\tp.writes.rival.Expire("}},
+	},
+	{
+		Name: "log_blocks_the_loop", What: "whoever logs waits for the log's reader",
+		Rules: []string{"test"}, Test: "internal/logs.TestALogThatNobodyReadsHoldsNobodyUp",
+		Edits: []edit{{"internal/logs/writer.go", "w.queue = append(w.queue, bytes.Clone(p))", "if len(w.queue) == 0 {\n\t\treturn w.out.Write(p)\n\t}\n\tw.queue = append(w.queue, bytes.Clone(p))"}},
+	},
+	{
+		Name: "gate_answer_changed", What: "the gate adds a byte to each answer that it forwards",
+		Rules: []string{"S8"},
+		Edits: []edit{{"gate/conn_http.go", "copyThrough(onlyWriter{w}, answer.body, rec.feed, flush)",
+			"copyThrough(onlyWriter{w}, io.MultiReader(answer.body, strings.NewReader(\"\\n\")), rec.feed, flush)"}},
+	},
+	{
+		Name: "gate_header_dropped", What: "a header of the caller does not reach gwat",
+		Rules: []string{"S8"},
+		Edits: []edit{{"gate/backend_http.go", "delete(out, \"Accept-Encoding\")", "delete(out, \"Accept\")"}},
+	},
+	{
+		Name: "gate_call_repeated", What: "a forwarded call without an answer is made once more",
+		Rules: []string{"S8"},
+		Edits: []edit{
+			{"gate/conn_http.go", "x.body, x.length = body, length\n", "all, _ := io.ReadAll(body)\n\tx.body, x.length = bytes.NewReader(all), length\n"},
+			{"gate/conn_http.go", "answer, err := g.backend.do(r.Context(), &x)\n",
+				"answer, err := g.backend.do(r.Context(), &x)\n\tif err != nil && r.Context().Err() == nil {\n\t\tx.body = bytes.NewReader(all)\n\t\tanswer, err = g.backend.do(r.Context(), &x)\n\t}\n"},
+		},
+	},
+	{
+		Name: "gate_newest_first", What: "of several held calls the newest has its turn",
+		Rules: []string{"S8", "S9"},
+		Edits: []edit{{"gate/hold.go", "first, free = q.waiting[0] == h, q.lock == nil", "first, free = q.waiting[len(q.waiting)-1] == h, q.lock == nil"}},
+	},
+	{
+		Name: "gate_finalize_not_held", What: "dag_finalize is forwarded while gwat is away or syncs",
+		Rules: []string{"S8", "S9"},
+		Edits: []edit{{"gate/policy.go", "[]string{methodFinalize}, ActionHold,", "[]string{methodFinalize}, ActionForward,"}},
+	},
+	{
+		Name: "gate_never_absorbs", What: "a call is held for longer than the beacon node waits",
+		Rules: []string{"S9"},
+		Edits: []edit{{"gate/config.go", "DefaultAbsorb = 20 * time.Second", "DefaultAbsorb = 45 * time.Second"}},
+	},
+	{
+		Name: "gate_error_absorbed", What: "a held call whose time is over is answered with gwat's last error",
+		Rules: []string{"S9"},
+		Edits: []edit{{"gate/owned.go", "rec.calls[i].Lasting = lasting\n", "if last != nil {\n\t\trec.end(i, OutcomeError, why)\n\t\treturn last\n\t}\n\trec.calls[i].Lasting = lasting\n"}},
+	},
+	{
+		Name: "gate_stop_drops_held", What: "what is held when syncd stops is dropped",
+		Rules: []string{"S9"},
+		Edits: []edit{{"gate/owned.go", "case v == gone:", "case v == gone, v == absorbed && g.draining.Load():"}},
+	},
+	{
+		Name: "gate_driver_forwarded", What: "the beacon node's own readies go to gwat",
+		Rules: []string{"S6", "S9"},
+		Edits: []edit{{"gate/policy.go", "[]string{methodReady}, ActionAnswer,", "[]string{methodReady}, ActionForward,"}},
+	},
+	{
+		Name: "gate_lock_ignored", What: "held calls go to gwat while syncd has its lock",
+		Rules: []string{"S9"},
+		Edits: []edit{{"gate/hold.go", "first, free = q.waiting[0] == h, q.lock == nil", "first, free = q.waiting[0] == h, q.trying || !q.trying"}},
+	},
+	{
+		Name: "gate_pause_ignored", What: "the gate holds and answers calls though syncd is paused",
+		Rules: []string{"S8", "S10"},
+		Edits: []edit{{"pair/gated.go", "case s.Observe, s.Stage == string(fsm.Paused),", "case s.Observe,"}},
+	},
+	{
+		Name: "gate_holds_sync", What: "the gate holds a call that its policy did not name",
+		Rules: []string{"S8", "S10"},
+		Edits: []edit{{"gate/policy.go", "[]string{methodFinalize}, ActionHold,", "[]string{methodFinalize, methodSync}, ActionHold,"}},
+	},
+	{
+		Name: "gate_absorbed_not_proved", What: "working is said though an absorbed call is not proved",
+		Rules: []string{"test"}, Test: "pair.TestAbsorbedCallsAreProvedByBlockReads",
+		Edits: []edit{{"pair/gated.go", "if a.Count == 0 {\n\t\treturn \"\"", "if a.Count >= 0 {\n\t\treturn \"\""}},
 	},
 }

@@ -5,6 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -22,6 +25,12 @@ func TestMutantsFitTheSources(t *testing.T) {
 		names[m.Name] = true
 		assert.NotEmpty(t, m.Rules, m.Name)
 		assert.NotEmpty(t, m.What, m.Name)
+		assert.Equal(t, slices.Contains(m.Rules, byTest), m.Test != "", m.Name)
+		if m.Test != "" {
+			folder, name, err := testOf(m)
+			require.NoError(t, err)
+			assert.True(t, hasTest(t, filepath.Join(root, folder), name), "%s: there is no %s", m.Name, m.Test)
+		}
 		replaced, err := r.mutate(m)
 		require.NoError(t, err, m.Name)
 		require.NotEmpty(t, replaced, m.Name)
@@ -36,6 +45,17 @@ func TestMutantsFitTheSources(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, len(mutants), 12)
+}
+
+// hasTest reports whether a folder has a test of that name.
+func hasTest(t *testing.T, folder, name string) bool {
+	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	require.NoError(t, err)
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return strings.Contains(string(text), "\nfunc "+name+"(")
+	})
 }
 
 func TestOutcomeIsJudged(t *testing.T) {
