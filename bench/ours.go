@@ -64,9 +64,12 @@ func newOurs(r *rig) (*ours, error) {
 func (o *ours) run(ctx context.Context) error {
 	spec := o.rig.chain.Spec()
 	a := &headsync.Attempt{
-		Number: 1, Spec: spec, Beacon: o.beacon, Collector: headsync.NewCollector(o.beacon, spec),
-		Gwat: o.gwat, Driver: o.gwat.Changes(guard.New(false).Permit()), Ledger: o.ledger, Now: time.Now, Limits: headsync.Limits{Hard: pair.DefaultPushTimeout},
-		Report: func(headsync.Report) {}, HandsOff: func() string { return "" }, Refused: map[common.Hash]bool{},
+		Number: 1, Spec: spec, Now: time.Now, Limits: headsync.Limits{Hard: pair.DefaultPushTimeout}, Report: func(headsync.Report) {},
+		Nodes: headsync.Nodes{
+			Beacon: o.beacon, Collector: headsync.NewCollector(o.beacon, spec), Gwat: o.gwat,
+			Driver: o.gwat.Changes(guard.New(false).Permit()), Ledger: o.ledger,
+		},
+		Orders: headsync.Orders{Inhibit: func() string { return "" }, Refused: map[common.Hash]bool{}},
 	}
 	result, err := a.Run(ctx)
 	switch {

@@ -26,9 +26,9 @@ var (
 	ErrBusy = failure.WithKind(failure.RetryLater, errors.New("gwat is busy"))
 	// ErrLockHeld: gwat is in stage head, and not by a call of this attempt.
 	ErrLockHeld = failure.WithKind(failure.RetryLater, errors.New("gwat's head-sync lock is held"))
-	// ErrHandsOff: a push is due, and syncd keeps its hands off.
-	ErrHandsOff = failure.WithKind(failure.RetryLater, errors.New("hands off"))
-	// ErrHeadUnknown: no head answer young enough was had before the push.
+	// ErrWriteInhibited: a push is due, and nothing may be sent that changes gwat.
+	ErrWriteInhibited = failure.WithKind(failure.RetryLater, errors.New("writing to gwat is inhibited"))
+	// ErrHeadUnknown: no sufficiently recent head response before the push.
 	ErrHeadUnknown = failure.WithKind(failure.Abort, errors.New("the beacon's head could not be read before the push"))
 )
 
@@ -81,25 +81,43 @@ type Result struct {
 // ready, so that an accepted one is followed by its push at once. It makes one
 // state-changing call at a time.
 type Attempt struct {
-	Number    uint64
-	Spec      checkpoint.Spec
-	Beacon    Chain
-	Collector *Collector
-	Gwat      Gwat
-	Driver    Driver
-	Ledger    Ledger
-	Now       func() time.Time
+	Number uint64
+	Spec   checkpoint.Spec
+	Now    func() time.Time
 	// Report is told how far the attempt is, in its own goroutine.
 	Report func(Report)
 	Limits Limits
 	// Throughput is gwat's speed as earlier attempts measured it; may be nil.
 	Throughput *Throughput
+	Nodes
+	Orders
+
+	course
+	inForce *checkpoint.Pending // the ready that gwat has accepted
+	sent    int                 // batches
+	reads   sync.WaitGroup      // of blocks of gwat, beside what else is done
+	early   *earlyTail          // of the first batch of a round, until it is used
+	unread  *confirming         // of the last push, until its reads have begun
+	result  Result
+}
+
+// Nodes are what an attempt reads and writes. Only Driver changes gwat.
+type Nodes struct {
+	Beacon    Chain
+	Collector *Collector
+	Gwat      Gwat
+	Driver    Driver
+	Ledger    Ledger
+}
+
+// Orders are where an attempt begins and what it may do.
+type Orders struct {
 	// PushFromCheckpoint begins at the last checkpoint whatever gwat has beyond it.
 	PushFromCheckpoint bool
-	// HandsOff says why nothing may be sent that changes gwat, now; "" if it may.
+	// Inhibit returns why nothing may be sent that changes gwat, now; "" if it may.
 	// It is asked before each ready. An attempt that may not send still finds out
 	// whether gwat is caught up.
-	HandsOff func() string
+	Inhibit func() string
 	// BeaconWorks: the beacon node does its normal work, and nothing holds its calls
 	// while gwat's lock is held: each ready waits for a moment that meets no block.
 	BeaconWorks bool
@@ -110,19 +128,16 @@ type Attempt struct {
 	Below *primitives.Slot
 	// Refused holds roots of checkpoints that gwat refused before.
 	Refused map[common.Hash]bool
+}
 
-	chain   HeaderChain
-	stream  *EntryStream      // of what follows the position
-	tip     <-chan headAnswer // the head for the next round, if it is being read already
-	next    int               // how many blocks of the chain come before the first entry after the position
-	pos     Position
-	start   int                 // of next, when the round began
-	inForce *checkpoint.Pending // the ready that gwat has accepted
-	sent    int                 // batches
-	reads   sync.WaitGroup      // of blocks of gwat, beside what else is done
-	early   *earlyTail          // of the first batch of a round, until it is used
-	unread  *confirming         // of the last push, until its reads have begun
-	result  Result
+// course is how far an attempt is on the chain that it follows.
+type course struct {
+	chain  HeaderChain
+	stream *EntryStream      // of what follows the position
+	tip    <-chan headAnswer // the head for the next round, if it is being read already
+	next   int               // how many blocks of the chain come before the first entry after the position
+	start  int               // of next, when the round began
+	pos    Position
 }
 
 // Run makes the attempt. Errors are of a kind; a state-changing call that may still
@@ -170,171 +185,11 @@ func (a *Attempt) run(ctx context.Context) error {
 	}
 }
 
-// open reads the head, names the chain up to it, and finds where to begin.
-func (a *Attempt) open(ctx context.Context) error {
-	read := a.readHead(ctx)
-	justified, justifiedErr := a.justified(ctx)
-	answer := <-read
-	if answer.err != nil {
-		return answer.err
-	}
-	head := answer.head
-	a.result.Head = head
-	if justifiedErr != nil {
-		return justifiedErr
-	}
-	var err error
-	if a.Takeover != nil {
-		return a.openTakeover(ctx, head)
-	}
-	if a.Below == nil {
-		err = a.openAt(ctx, head, min(justified, head.Slot), justified)
-		if !errors.Is(err, ErrNoAnchor) {
-			return err
-		}
-	}
-	// gwat does not stand at the last checkpoint: look below it, from some epochs
-	// before its last finalized block, and ever further down.
-	latest, err := a.Gwat.Latest(ctx)
-	if err != nil {
-		return fmt.Errorf("read gwat's last finalized block: %w", err)
-	}
-	from := min(justified, latest.Slot, head.Slot)
-	if a.Below != nil {
-		from = min(from, *a.Below)
-	}
-	for step := primitives.Slot(2 * a.Spec.SlotsPerEpoch); ; step *= 2 {
-		upTo := from
-		from -= min(from, step)
-		err := a.openBelow(ctx, head, from, min(justified, upTo+step))
-		if !errors.Is(err, ErrNoAnchor) || from == 0 {
-			return err
-		}
-	}
-}
-
-// head reads the beacon's head. One that lies in the future would have us walk as
-// far down as the node likes to answer.
-func (a *Attempt) head(ctx context.Context) (beaconclient.Header, error) {
-	head, err := a.Beacon.Header(ctx, beaconclient.Head)
-	if err != nil {
-		return head, fmt.Errorf("read the beacon's head: %w", err)
-	}
-	if clock := a.Spec.SlotAt(a.Now()); head.Slot > clock+1 {
-		return head, fmt.Errorf("%w: the head is at slot %d, the clock at slot %d", ErrInconsistent, head.Slot, clock)
-	}
-	return head, nil
-}
-
-// headAnswer is what the beacon said of its head, and when.
-type headAnswer struct {
-	head beaconclient.Header
-	at   time.Time
-	err  error
-}
-
-// readHead reads the head beside what else is done; the answer comes once.
-func (a *Attempt) readHead(ctx context.Context) <-chan headAnswer {
-	out := make(chan headAnswer, 1)
-	go func() {
-		head, err := a.head(ctx)
-		out <- headAnswer{head, a.Now(), err}
-	}()
-	return out
-}
-
-// openTakeover begins at the checkpoint of the ready that is in force. If the
-// beacon has left it nothing can follow it, and the lock is given back.
-func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) error {
-	slot := a.Takeover.Slot
-	err := a.openAt(ctx, head, slot, slot)
-	if errors.Is(err, ErrNoAnchor) {
-		return errors.Join(fmt.Errorf("%w: the checkpoint at slot %d of the ready in force", ErrReorg, slot), a.release(ctx))
-	}
-	return err
-}
-
-// openAt makes the newest usable block of the slots from to upTo the position.
-func (a *Attempt) openAt(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot) error {
-	return a.openBy(ctx, head, from, upTo, func(entries []Entry, view View) (Position, bool) {
-		pos, ok := Anchor(entries, upTo, view)
-		_, root := pos.Info()
-		return pos, ok && (a.Takeover == nil || root == a.Takeover.Root)
-	})
-}
-
-// openBelow makes the oldest one the position: what follows it is proved.
-func (a *Attempt) openBelow(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot) error {
-	return a.openBy(ctx, head, from, upTo, OldestAnchor)
-}
-
-func (a *Attempt) openBy(ctx context.Context, head beaconclient.Header, from, upTo primitives.Slot, anchor func([]Entry, View) (Position, bool)) error {
-	warmed := a.Collector.warm(ctx, from, head.Slot) // both take a while
-	chain, err := a.Collector.Chain(ctx, head, from)
-	<-warmed
-	if err != nil {
-		return fmt.Errorf("name the blocks from slot %d to %d: %w", from, head.Slot, err)
-	}
-	a.chain = chain
-	stream := a.Collector.Stream(ctx, chain, from)
-	entries, err := stream.upTo(upTo)
-	if err == nil && len(entries) == 0 {
-		err = ErrNoAnchor
-	} else if err != nil {
-		err = fmt.Errorf("collect slots %d to %d: %w", from, upTo, err)
-	}
-	var pos Position
-	if err == nil {
-		pos, err = a.anchored(ctx, entries, anchor)
-	}
-	if err != nil {
-		stream.Close()
-		return err
-	}
-	a.pos = pos
-	for a.next = 0; entries[a.next].Root != pos.Last.Root; {
-		a.next++
-	}
-	a.next++
-	stream.unread(entries[a.next:])
-	a.stream = stream // it reads ahead already
-	a.Collector.Forget(from)
-	return nil
-}
-
-func (a *Attempt) anchored(ctx context.Context, entries []Entry, anchor func([]Entry, View) (Position, bool)) (Position, error) {
-	view, err := ReadSpines(ctx, a.Gwat, entries)
-	if err != nil {
-		return Position{}, err
-	}
-	pos, ok := anchor(entries, view)
-	if !ok {
-		return pos, fmt.Errorf("%w from slot %d to %d", ErrNoAnchor, entries[0].Slot(), entries[len(entries)-1].Slot())
-	}
-	return pos, nil
-}
-
 func (a *Attempt) closeStream() {
 	if a.stream != nil {
 		a.stream.Close()
 		a.stream = nil
 	}
-}
-
-// justified is the slot of the beacon's last checkpoint; 0 before there is one.
-func (a *Attempt) justified(ctx context.Context) (primitives.Slot, error) {
-	fin, err := a.Beacon.Finality(ctx, beaconclient.StateHead)
-	if err != nil {
-		return 0, fmt.Errorf("read the last checkpoint: %w", err)
-	}
-	if fin.CurrentJustified.IsGenesis() {
-		return 0, nil
-	}
-	h, err := a.Beacon.Header(ctx, beaconclient.AtRoot(fin.CurrentJustified.Root))
-	if err != nil {
-		return 0, fmt.Errorf("read the block of the last checkpoint: %w", err)
-	}
-	return h.Slot, nil
 }
 
 // round goes from the position to the end of the chain: it passes what gwat has
@@ -352,8 +207,8 @@ func (a *Attempt) round(ctx context.Context) error {
 	if err != nil || len(unproven) == 0 {
 		return err
 	}
-	if why := a.HandsOff(); why != "" {
-		return fmt.Errorf("%w: %s", ErrHandsOff, why)
+	if why := a.Inhibit(); why != "" {
+		return fmt.Errorf("%w: %s", ErrWriteInhibited, why)
 	}
 	return a.pushAll(ctx, a.stream, unproven, known)
 }

@@ -90,9 +90,9 @@ func (r *rig) changes() gwatclient.Changes { return r.gwat.Changes(guard.New(fal
 
 func (r *rig) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
-		Number: 1, Spec: r.spec, Beacon: r.beacon, Collector: headsync.NewCollector(r.beacon, r.spec),
-		Gwat: r.gwat, Driver: r.changes(), Ledger: r.ledger, Now: time.Now, Limits: headsync.Limits{Hard: 5 * time.Second}, HandsOff: func() string { return "" },
-		Report: func(headsync.Report) {}, Refused: map[common.Hash]bool{},
+		Number: 1, Spec: r.spec, Now: time.Now, Limits: headsync.Limits{Hard: 5 * time.Second}, Report: func(headsync.Report) {},
+		Nodes:  headsync.Nodes{Beacon: r.beacon, Collector: headsync.NewCollector(r.beacon, r.spec), Gwat: r.gwat, Driver: r.changes(), Ledger: r.ledger},
+		Orders: headsync.Orders{Inhibit: func() string { return "" }, Refused: map[common.Hash]bool{}},
 	}
 }
 
@@ -241,9 +241,9 @@ func TestReadOnlyAttemptSendsNothing(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, nil, gwatsim.Config{})
 		a := r.attempt()
-		a.HandsOff = func() string { return "only looking" }
+		a.Inhibit = func() string { return "only looking" }
 		_, err := r.run(a)
-		require.ErrorIs(t, err, headsync.ErrHandsOff)
+		require.ErrorIs(t, err, headsync.ErrWriteInhibited)
 		require.ErrorContains(t, err, "only looking")
 		require.Zero(t, r.calls("dag_headSyncReady"))
 	})

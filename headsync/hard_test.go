@@ -184,14 +184,14 @@ func TestWaitingFarBehindCostsLittle(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 4*6000; c.MissRate = 0 }, gwatsim.Config{StartSlot: 500})
 		a := r.attempt()
-		a.HandsOff = func() string { return "waiting" }
+		a.Inhibit = func() string { return "waiting" }
 		w := r.watch(a)
 		_, err := r.run(a)
-		require.ErrorIs(t, err, headsync.ErrHandsOff)
+		require.ErrorIs(t, err, headsync.ErrWriteInhibited)
 		require.Less(t, w.headers.Load(), int64(6000), "each header once")
 		before := w.headers.Load()
 		_, err = r.run(r.again(a))
-		require.ErrorIs(t, err, headsync.ErrHandsOff)
+		require.ErrorIs(t, err, headsync.ErrWriteInhibited)
 		require.Less(t, w.headers.Load()-before, int64(20))
 	})
 }

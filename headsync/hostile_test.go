@@ -99,8 +99,8 @@ func TestHostileNumberIsNotReadUpTo(t *testing.T) {
 
 	var told []Report
 	a := &Attempt{
-		Gwat: boasting{number: 1 << 30}, Limits: Limits{}.complete(), Report: func(r Report) { told = append(told, r) },
-		chain: chainOf(entries...), pos: Position{Number: 5, Spine: spine(0), Last: entry(9)},
+		Nodes: Nodes{Gwat: boasting{number: 1 << 30}}, Limits: Limits{}.complete(), Report: func(r Report) { told = append(told, r) },
+		course: course{chain: chainOf(entries...), pos: Position{Number: 5, Spine: spine(0), Last: entry(9)}},
 	}
 	c := NewCollector(nil, checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 2})
 	c.remember(entries[0])

@@ -52,8 +52,8 @@ func (a *Attempt) awaitMoment(ctx context.Context, entries int) (waited bool, er
 		if clock > head.Slot+QuietSlots || head.Slot >= clock && left >= needs {
 			return waited, nil
 		}
-		if why := a.HandsOff(); why != "" {
-			return waited, fmt.Errorf("%w: %s", ErrHandsOff, why)
+		if why := a.Inhibit(); why != "" {
+			return waited, fmt.Errorf("%w: %s", ErrWriteInhibited, why)
 		}
 		if !waited {
 			a.await(clock)

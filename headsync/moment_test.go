@@ -89,14 +89,14 @@ func TestInhibitedWhileItWaits(t *testing.T) {
 		w := r.watch(a)
 		a.Beacon, a.BeaconWorks = &lateHead{w, r, 2 * time.Second}, true
 		asked := 0
-		a.HandsOff = func() string {
+		a.Inhibit = func() string {
 			if asked++; asked > 3 {
 				return "paused"
 			}
 			return ""
 		}
 		_, err := r.run(a)
-		require.ErrorIs(t, err, headsync.ErrHandsOff)
+		require.ErrorIs(t, err, headsync.ErrWriteInhibited)
 		require.Zero(t, r.calls("dag_headSyncReady"))
 	})
 }

@@ -84,7 +84,7 @@ func (r *rig) watch(a *headsync.Attempt) *watched {
 // again is a further attempt with the same beacon and collector.
 func (r *rig) again(a *headsync.Attempt) *headsync.Attempt {
 	next := r.attempt()
-	next.Beacon, next.Collector, next.HandsOff = a.Beacon, a.Collector, a.HandsOff
+	next.Beacon, next.Collector, next.Inhibit = a.Beacon, a.Collector, a.Inhibit
 	return next
 }
 

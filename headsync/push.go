@@ -189,16 +189,16 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 			return fmt.Errorf("%w: eth_syncing says stage %s", ErrBusy, sync.Stage)
 		}
 	}
-	if why := a.HandsOff(); why != "" {
-		return fmt.Errorf("%w: %s", ErrHandsOff, why)
+	if why := a.Inhibit(); why != "" {
+		return fmt.Errorf("%w: %s", ErrWriteInhibited, why)
 	}
 	info, root := a.pos.Info()
 	a.tell(PhaseReady, nil)
 	pending := a.pending(checkpoint.CallReady, push)
 	a.Ledger.SetPending(pending)
-	if why := a.HandsOff(); why != "" { // the disk may have been slow
+	if why := a.Inhibit(); why != "" { // the disk may have been slow
 		a.Ledger.ClearPending()
-		return fmt.Errorf("%w: %s", ErrHandsOff, why)
+		return fmt.Errorf("%w: %s", ErrWriteInhibited, why)
 	}
 	callCtx, cancel := a.callContext(ctx)
 	defer cancel()

@@ -75,7 +75,7 @@ func TestNothingIsPushedOntoAnotherCheckpoint(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, func(c *world.Config) { c.MissRate, c.QuietRate = 0, 0 }, gwatsim.Config{StartSlot: 95})
 		a := r.attempt()
-		a.HandsOff = func() string {
+		a.Inhibit = func() string {
 			if r.calls("dag_headSyncReady") == 0 {
 				require.NoError(t, r.node.RollbackTo(uint64(len(r.node.FinalizedOrder()))-21))
 			}

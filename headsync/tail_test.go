@@ -110,10 +110,10 @@ func TestTailWitnessesProveAsMuchAsAllBlocks(t *testing.T) {
 		order := d.finalize(nil, d.spines[:50])
 		cp := uint64(len(order) - 1)
 		number := cp
-		a := &Attempt{Spec: checkpoint.Spec{SlotsPerEpoch: 4}, pos: Position{
+		a := &Attempt{Spec: checkpoint.Spec{SlotsPerEpoch: 4}, course: course{pos: Position{
 			Checkpoint: Entry{Info: checkpoint.ConsensusInfo{Slot: 50, Finalizing: []common.Hash{order[cp].Hash}}},
 			At:         number, Number: number, Spine: order[cp].Hash,
-		}}
+		}}}
 		gwat := &tailGwat{order: order}
 		a.Gwat = gwat
 		before, err := a.captureTail(t.Context(), a.pos)

@@ -15,7 +15,15 @@ type memory struct {
 	spec *checkpoint.Spec
 	now  time.Duration
 
-	// gwat's finality: the highest number seen, and what became of it.
+	finalityMemory
+	headMemory
+	clockMemory
+	gate  gateMemory
+	coord coordinatedMemory
+}
+
+// finalityMemory is gwat's finality: the highest number seen, and what became of it.
+type finalityMemory struct {
 	numbered bool
 	high     uint64 // highest number seen
 	number   uint64
@@ -26,7 +34,10 @@ type memory struct {
 	openFrom time.Duration
 	before   fsm.Stage // the newest one that was no pause
 	tip      primitives.Slot
+}
 
+// headMemory is the beacon's head, and how far it is behind the wall clock.
+type headMemory struct {
 	headKnown   bool
 	head        primitives.Slot
 	root        common.Hash
@@ -40,14 +51,15 @@ type memory struct {
 	unheard     int           // new heads since the last event
 	unheardFrom time.Duration // the first of them
 	events      uint64
-	clockKnown  bool
-	offset      time.Duration // wall clock minus elapsed time
-	jump        time.Duration // the last jump of the wall clock
-	jumpAt      time.Duration
-	jumped      bool
+}
 
-	gate  gateMemory
-	coord coordinatedMemory
+// clockMemory is how the wall clock goes beside the one that never jumps.
+type clockMemory struct {
+	clockKnown bool
+	offset     time.Duration // wall clock minus elapsed time
+	jump       time.Duration // the last jump of the wall clock
+	jumpAt     time.Duration
+	jumped     bool
 }
 
 // slotUnknown stands for the length of a slot until the beacon node has told it.

@@ -75,10 +75,15 @@ func (p *Pair) startCollecting(ctx context.Context) {
 // attempt returns a head sync that may change gwat as far as the permit goes.
 func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 	return &headsync.Attempt{
-		Number: p.job.attempts, Spec: p.polls.identity.Spec, Beacon: p.nodes.beacon, Collector: p.job.collector,
-		Gwat: p.nodes.gwat, Driver: timedDriver{p.writes.to(permit), p.shown.metrics}, Ledger: p.ledger.For(p.job.attempts), Now: p.cfg.Now,
-		Limits: p.limits(), Throughput: &p.job.throughput, Refused: p.refusedRoots(), HandsOff: permit.Inhibit, PushFromCheckpoint: p.job.pushFromCheckpoint,
-		Below: p.job.below, BeaconWorks: p.beaconWorks(),
+		Number: p.job.attempts, Spec: p.polls.identity.Spec, Now: p.cfg.Now, Limits: p.limits(), Throughput: &p.job.throughput,
+		Nodes: headsync.Nodes{
+			Beacon: p.nodes.beacon, Collector: p.job.collector, Gwat: p.nodes.gwat,
+			Driver: timedDriver{p.writes.to(permit), p.shown.metrics}, Ledger: p.ledger.For(p.job.attempts),
+		},
+		Orders: headsync.Orders{
+			PushFromCheckpoint: p.job.pushFromCheckpoint, Inhibit: permit.Inhibit, BeaconWorks: p.beaconWorks(),
+			Below: p.job.below, Refused: p.refusedRoots(),
+		},
 	}
 }
 

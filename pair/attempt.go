@@ -30,7 +30,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		return
 	}
 	tells := !failure.Canceled(r.err) || errors.Is(r.err, gwatclient.ErrNotReady)
-	if r.err != nil && tells && !errors.Is(r.err, headsync.ErrHandsOff) {
+	if r.err != nil && tells && !errors.Is(r.err, headsync.ErrWriteInhibited) {
 		p.failed(r.err)
 	}
 	if r.sequence != p.job.sequence {

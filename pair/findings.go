@@ -106,7 +106,7 @@ func (p *Pair) countFailed(err error) {
 	switch {
 	case err == nil:
 		p.health.failed = 0
-	case failure.Canceled(err), errors.Is(err, headsync.ErrHandsOff),
+	case failure.Canceled(err), errors.Is(err, headsync.ErrWriteInhibited),
 		errors.Is(err, headsync.ErrLockHeld), errors.Is(err, headsync.ErrBusy): // findings and stages of their own tell of these
 	default:
 		if p.health.failed == 0 {

@@ -134,8 +134,12 @@ func TestRecordedChainIsPushed(t *testing.T) {
 	require.NoError(t, err)
 	var pushed []headsync.Entry
 	attempt := &headsync.Attempt{
-		Number: 1, Spec: spec, Beacon: client, Collector: headsync.NewCollector(client, spec),
-		Gwat: gwat, Driver: gwat.Changes(guard.New(false).Permit()), Ledger: noLedger{}, Now: time.Now, HandsOff: func() string { return "" },
+		Number: 1, Spec: spec, Now: time.Now,
+		Nodes: headsync.Nodes{
+			Beacon: client, Collector: headsync.NewCollector(client, spec), Gwat: gwat,
+			Driver: gwat.Changes(guard.New(false).Permit()), Ledger: noLedger{},
+		},
+		Orders: headsync.Orders{Inhibit: func() string { return "" }},
 		Report: func(r headsync.Report) {
 			if r.Accepted {
 				pushed = r.Push
