@@ -18,13 +18,22 @@ func (i Identity) Conflict() string {
 	case i.Spec.Era() != EraHeadSync:
 		return "the beacon node is of the coordinated era, and gwat of the head-sync era: run both nodes at versions of one network"
 	case i.GwatChainID != i.Spec.DepositChainID:
-		return fmt.Sprintf("wrong network: gwat's chain id is %d, the beacon node's DEPOSIT_CHAIN_ID is %d: point both endpoints at nodes of one network",
-			i.GwatChainID, i.Spec.DepositChainID)
+		return i.Spec.ChainConflict(i.GwatChainID)
 	case !i.SlotInfo:
 		return fmt.Sprintf("wrong network: gwat does not accept the beacon node's genesis time %d, %d s a slot, %d slots an epoch (dag_syncSlotInfo false): point both endpoints at nodes of one network",
 			i.Spec.GenesisTime, i.Spec.SecondsPerSlot, i.Spec.SlotsPerEpoch)
 	}
 	return ""
+}
+
+// ChainConflict returns why a gwat of that chain id is not of the beacon node's network;
+// "" if it is.
+func (s Spec) ChainConflict(gwatChainID uint64) string {
+	if gwatChainID == s.DepositChainID {
+		return ""
+	}
+	return fmt.Sprintf("wrong network: gwat's chain id is %d, the beacon node's DEPOSIT_CHAIN_ID is %d: point both endpoints at nodes of one network",
+		gwatChainID, s.DepositChainID)
 }
 
 // SpineState is what gwat has of one spine.

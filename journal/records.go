@@ -18,6 +18,11 @@ type Network struct {
 	GenesisTime uint64 `json:"genesisTime"` // Unix time in seconds
 }
 
+// NetworkOf returns the network of a spec.
+func NetworkOf(s checkpoint.Spec) Network {
+	return Network{ChainID: s.DepositChainID, GenesisTime: s.GenesisTime}
+}
+
 // Pause is an operator's order to keep hands off, which outlives a restart.
 type Pause struct {
 	Reason string    `json:"reason,omitempty"`

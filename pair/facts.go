@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/poll"
 )
 
@@ -37,7 +38,7 @@ func (p *Pair) silent(o *poll.Observation) string {
 func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f := fsm.Facts{}
 	if pause := p.ledger.Pause(); pause != nil {
-		f.Paused, f.PauseWhy = true, asked("", pause.Reason)
+		f.Paused, f.PauseWhy = true, orders.Asked("", pause.Reason)
 	}
 	o := p.polls.last
 	if o == nil {

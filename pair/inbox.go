@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/poll"
 )
 
 // inbox is all that the loop takes messages from.
 type inbox struct {
-	stop     <-chan struct{}
-	looks    <-chan *poll.Observation
-	reports  <-chan report
-	results  <-chan result
-	commands <-chan command
-	events   <-chan beaconclient.Event
-	tick     <-chan time.Time
-	attempt  <-chan time.Time
+	stop    <-chan struct{}
+	looks   <-chan *poll.Observation
+	reports <-chan report
+	results <-chan result
+	orders  <-chan orders.Order
+	events  <-chan beaconclient.Event
+	tick    <-chan time.Time
+	attempt <-chan time.Time
 }
 
 // The messages that carry nothing.
@@ -42,7 +43,7 @@ func (in *inbox) next() any {
 		return m
 	case m := <-in.results:
 		return m
-	case m := <-in.commands:
+	case m := <-in.orders:
 		return m
 	case m, open := <-in.events:
 		return in.event(m, open)
@@ -67,7 +68,7 @@ func (in *inbox) waiting() any {
 	if m, ok := arrived(in.results); ok {
 		return m
 	}
-	if m, ok := arrived(in.commands); ok {
+	if m, ok := arrived(in.orders); ok {
 		return m
 	}
 	if m, open, ok := take(in.events); ok {
@@ -107,18 +108,19 @@ func take[T any](from <-chan T) (m T, open, ok bool) {
 // box has the channels on which the loop is sent what others have done for it. Who sends
 // gives up once the loop has stopped.
 type box struct {
-	polls    chan *poll.Observation
-	reports  chan report
-	results  chan result
-	commands chan command
-	stopped  chan struct{} // closed when the loop ends
+	polls   chan *poll.Observation
+	reports chan report
+	results chan result
+	orders  *orders.Queue
+	stopped chan struct{} // closed when the loop ends
 
 	senders sync.WaitGroup // polls and workers
 }
 
 func newBox() box {
+	stopped := make(chan struct{})
 	return box{
 		polls: make(chan *poll.Observation), reports: make(chan report), results: make(chan result),
-		commands: make(chan command), stopped: make(chan struct{}),
+		orders: orders.NewQueue(stopped), stopped: stopped,
 	}
 }

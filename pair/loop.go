@@ -10,6 +10,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
@@ -36,7 +37,7 @@ func (p *Pair) Run(ctx context.Context) error {
 	defer attempt.Stop()
 	p.settle(inner) // a pause may be in force
 	p.poll(inner)
-	in := inbox{ctx.Done(), p.box.polls, p.box.reports, p.box.results, p.box.commands, events, tick.C, attempt.C}
+	in := inbox{ctx.Done(), p.box.polls, p.box.reports, p.box.results, p.box.orders.C(), events, tick.C, attempt.C}
 	for {
 		p.stage.known = false
 		switch m := in.next().(type) {
@@ -48,7 +49,7 @@ func (p *Pair) Run(ctx context.Context) error {
 			p.reported(inner, m)
 		case result: // the worker has returned: its place is free
 			p.ended(inner, m)
-		case command: // an operator's order: it is carried out before it is answered
+		case orders.Order: // an operator's order: it is carried out before it is answered
 			p.obey(inner, m)
 		case beaconclient.Event: // something changed: what, the next poll reads
 			if m.Head != nil {

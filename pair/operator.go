@@ -3,37 +3,24 @@ package pair
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/orders"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
-// command is an operator's order.
-type command struct {
-	do   func(context.Context) error
-	done chan error
-}
-
 // History returns the newest stage changes first; at most limit.
 func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
-	kept, err := p.cfg.Journal.History(limit)
-	if err != nil {
-		return nil, err
-	}
-	changes := make([]status.Change, len(kept))
-	for i, c := range kept {
-		changes[i] = status.Change(c)
-	}
-	return changes, nil
+	return publish.History(p.cfg.Journal, limit)
 }
 
 // Pause has syncd send nothing to either node until Resume, over a restart of syncd
 // too, if the journal can be written.
 func (p *Pair) Pause(ctx context.Context, reason string) error {
-	return p.order(ctx, func(ctx context.Context) error {
+	return p.box.orders.Give(ctx, func(ctx context.Context) error {
 		if p.ledger.Pause() == nil {
 			p.ledger.SetPause(&journal.Pause{Reason: reason, At: p.cfg.Now()})
 			p.settle(ctx) // before the disk, which may be slow
@@ -45,7 +32,7 @@ func (p *Pair) Pause(ctx context.Context, reason string) error {
 
 // Resume ends a pause.
 func (p *Pair) Resume(ctx context.Context) error {
-	return p.order(ctx, func(context.Context) error {
+	return p.box.orders.Give(ctx, func(context.Context) error {
 		if p.ledger.Pause() != nil {
 			p.ledger.SetPause(nil)
 			p.ledger.KeepPause()
@@ -66,7 +53,7 @@ var (
 // After a full one pushes begin at the last checkpoint whatever gwat has beyond it,
 // until one has ended well (S4: the operator forces it).
 func (p *Pair) Resync(ctx context.Context, r status.Resync) error {
-	return p.order(ctx, func(ctx context.Context) error {
+	return p.box.orders.Give(ctx, func(ctx context.Context) error {
 		switch {
 		case p.ledger.Pause() != nil:
 			return ErrPaused
@@ -83,36 +70,16 @@ func (p *Pair) Resync(ctx context.Context, r status.Resync) error {
 			p.job.pushFromCheckpoint, how = true, ", with the full push"
 		}
 		if p.machine.Can(fsm.ResyncAsked) {
-			p.fire(ctx, fsm.ResyncAsked, asked(how, r.Reason))
+			p.fire(ctx, fsm.ResyncAsked, orders.Asked(how, r.Reason))
 		}
 		p.poll(ctx)
 		return nil
 	})
 }
 
-func asked(how, reason string) string {
-	if reason == "" {
-		return "asked by the operator" + how
-	}
-	return "asked by the operator" + how + ": " + reason
-}
-
-// order has the loop do something, and decide anew.
-func (p *Pair) order(ctx context.Context, do func(context.Context) error) error {
-	c := command{do: do, done: make(chan error, 1)}
-	select {
-	case p.box.commands <- c:
-		return <-c.done
-	case <-p.box.stopped:
-		return ErrStopped
-	case <-ctx.Done():
-		return fmt.Errorf("the pair did not take the order: %w", ctx.Err())
-	}
-}
-
 // obey carries an order out in the loop.
-func (p *Pair) obey(ctx context.Context, c command) {
-	err := c.do(ctx)
+func (p *Pair) obey(ctx context.Context, o orders.Order) {
+	err := o.Do(ctx)
 	p.settle(ctx)
-	c.done <- err
+	o.Done(err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -129,7 +130,7 @@ func TestResyncIsRefusedWhilePausedAndByAnObserver(t *testing.T) {
 		require.NoError(t, d.Resume(t.Context()))
 		require.NoError(t, d.Resync(t.Context(), status.Resync{Force: true}))
 		d.stop()
-		require.ErrorIs(t, d.Resync(context.Background(), status.Resync{Force: true}), ErrStopped)
+		require.ErrorIs(t, d.Resync(context.Background(), status.Resync{Force: true}), orders.ErrStopped)
 	})
 }
 

@@ -2,7 +2,6 @@ package pair
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
@@ -21,9 +19,6 @@ import (
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
 )
-
-// ErrStopped: the pair's loop has ended.
-var ErrStopped = failure.WithKind(failure.RetryLater, errors.New("syncd is stopping"))
 
 // Pair runs one pair: Run is the loop, and all other exported methods may be called
 // beside it. What the loop knows is in one value for each subject; only the loop's

@@ -17,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -155,7 +156,7 @@ func TestPauseAndResume(t *testing.T) {
 		require.NoError(t, d.Resume(ctx))
 		d.reaches(fsm.Working)
 		d.stop()
-		require.ErrorIs(t, d.Resume(ctx), ErrStopped)
+		require.ErrorIs(t, d.Resume(ctx), orders.ErrStopped)
 		_, open := <-d.changes
 		for open {
 			_, open = <-d.changes

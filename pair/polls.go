@@ -79,7 +79,7 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 	p.polls.history.Observe(o)
 	if o.Identity != nil {
 		p.identified(o)
-		p.ledger.Retry(p.journalNetwork())
+		p.ledger.Retry(journal.NetworkOf(p.polls.identity.Spec))
 	}
 	if p.job.human != nil && o.At.After(p.job.human.until) {
 		p.job.human = nil
@@ -122,11 +122,6 @@ func (p *Pair) identified(o *poll.Observation) {
 		p.watchCollected()
 	}
 	if fresh && p.polls.identity.Conflict() == "" {
-		p.ledger.SetNetwork(p.journalNetwork())
+		p.ledger.SetNetwork(journal.NetworkOf(p.polls.identity.Spec))
 	}
-}
-
-// journalNetwork returns the network as the journal keeps it; the identity is known.
-func (p *Pair) journalNetwork() journal.Network {
-	return journal.Network{ChainID: p.polls.identity.Spec.DepositChainID, GenesisTime: p.polls.identity.Spec.GenesisTime}
 }

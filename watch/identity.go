@@ -1,12 +1,7 @@
 package watch
 
 import (
-	"fmt"
-
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/journal"
 )
 
 // identity is who the nodes said they are.
@@ -38,20 +33,6 @@ func (i *identity) conflict() string {
 		return ""
 	case i.spec.Era() != checkpoint.EraCoordinated:
 		return "two eras: gwat is of the coordinated era, the beacon node of the head-sync era: run both nodes at versions of one network"
-	case *i.chain != i.spec.DepositChainID:
-		return fmt.Sprintf("wrong network: gwat's chain id is %d, the beacon node's DEPOSIT_CHAIN_ID is %d: point both endpoints at nodes of one network", *i.chain, i.spec.DepositChainID)
 	}
-	return ""
-}
-
-// network returns what the journal keeps of the network; nil before it is known.
-func (i *identity) network() *journal.Network {
-	if i.spec == nil {
-		return nil
-	}
-	return &journal.Network{ChainID: i.spec.DepositChainID, GenesisTime: i.spec.GenesisTime}
-}
-
-func prometheusFor(r prometheus.Registerer, pair string) prometheus.Registerer {
-	return prometheus.WrapRegistererWith(prometheus.Labels{"pair": pair}, r)
+	return i.spec.ChainConflict(*i.chain)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -392,7 +393,7 @@ func TestOrdersAfterTheEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.NoError(t, w.Run(ctx))
-		require.ErrorIs(t, w.Pause(t.Context(), ""), ErrStopped)
+		require.ErrorIs(t, w.Pause(t.Context(), ""), orders.ErrStopped)
 		for range changes { // closed at the end
 		}
 	})

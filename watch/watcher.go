@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/sirupsen/logrus"
 
@@ -15,17 +16,13 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
 
-// Errors of the orders.
-var (
-	// ErrStopped: the loop has ended.
-	ErrStopped = failure.WithKind(failure.RetryLater, errors.New("syncd is stopping"))
-	// ErrBeaconDrives: syncd makes no calls in this era, so there is nothing to do again.
-	ErrBeaconDrives = failure.WithKind(failure.NeedsHuman, errors.New("this pair is of the coordinated era: the beacon node drives gwat and syncd only watches; restart the beacon node to have it sync gwat again"))
-)
+// ErrBeaconDrives: syncd makes no calls in this era, so there is nothing to do again.
+var ErrBeaconDrives = failure.WithKind(failure.NeedsHuman, errors.New("this pair is of the coordinated era: the beacon node drives gwat and syncd only watches; restart the beacon node to have it sync gwat again"))
 
 // Watcher is the loop of one pair. Run owns every field but the channels.
 type Watcher struct {
@@ -34,7 +31,7 @@ type Watcher struct {
 	cfg    Config
 	log    logrus.FieldLogger
 	polls  poller
-	orders chan order
+	orders *orders.Queue
 	ended  chan struct{}
 
 	machine *fsm.Machine
@@ -60,18 +57,12 @@ type known struct {
 	begin  time.Time    // of the loop
 	events uint64       // head events of the beacon's stream
 	nodes  nodes
-	paused bool
+	pause  *journal.Pause // the operator's; nil if there is none
 	who    identity
 }
 
 // trouble is why the journal's last write failed; "" if it did not.
 type trouble string
-
-// order is an operator's order.
-type order struct {
-	do   func() error
-	done chan error
-}
 
 // New returns a watcher of the pair; neither node needs to be up.
 func New(cfg Config) (*Watcher, error) {
@@ -80,20 +71,21 @@ func New(cfg Config) (*Watcher, error) {
 	}
 	board := &publish.Board{}
 	now := cfg.Now()
+	ended := make(chan struct{})
 	w := &Watcher{
 		Reader: board.Reader(), board: board, cfg: cfg, log: cfg.Log.WithField("pair", cfg.Name),
 		polls:  poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: cfg.Now, timeout: cfg.CallTimeout},
-		orders: make(chan order), ended: make(chan struct{}),
+		orders: orders.NewQueue(ended), ended: ended,
 		stage:  entered{at: now, reason: "syncd started"},
 		health: health.NewCoordinated(cfg.PollInterval),
 	}
 	w.pair.begin = now
-	if pause, err := cfg.Journal.Pause(); err == nil && pause != nil {
-		w.pair.paused = true
+	if pause, err := cfg.Journal.Pause(); err == nil {
+		w.pair.pause = pause
 	}
 	w.machine = fsm.New(w.changed)
 	if cfg.Registerer != nil {
-		labelled := prometheusFor(cfg.Registerer, cfg.Name)
+		labelled := prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Name}, cfg.Registerer)
 		if err := labelled.Register(publish.NewMirror(w.Snapshot, health.CoordinatedCatalog())); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -138,11 +130,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 			if again {
 				poll()
 			}
-		case o := <-w.orders:
-			err := o.do()
+		case o := <-w.orders.C():
+			err := o.Do(ctx)
 			w.settle(ctx)
 			w.publish()
-			o.done <- err
+			o.Done(err)
 		case e, open := <-events:
 			if !open {
 				events = nil
@@ -247,7 +239,9 @@ func (w *Watcher) facts() fsm.Facts {
 		spec: w.pair.who.spec, conflict: w.pair.who.conflict(), judged: w.pair.who.complete(), now: w.now(),
 		followed: w.proof.followed, since: w.proof.since, follows: w.proof.follows,
 	})
-	f.Paused = w.pair.paused
+	if pause := w.pair.pause; pause != nil {
+		f.Paused, f.PauseWhy = true, orders.Asked("", pause.Reason)
+	}
 	return f
 }
 
@@ -268,9 +262,9 @@ func (w *Watcher) changed(c fsm.Change) {
 }
 
 func (w *Watcher) noteNetwork() {
-	if n := w.pair.who.network(); n != nil && !w.pair.who.noted {
+	if spec := w.pair.who.spec; spec != nil && !w.pair.who.noted {
 		w.pair.who.noted = true
-		w.note(w.cfg.Journal.SetNetwork(*n))
+		w.note(w.cfg.Journal.SetNetwork(journal.NetworkOf(*spec)))
 	}
 }
 
