@@ -1,4 +1,3 @@
-// Package failuretest holds what the tests of every decoder ask of an error.
 package failuretest
 
 import (

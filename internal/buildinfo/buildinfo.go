@@ -1,4 +1,3 @@
-// Package buildinfo says which syncd this is.
 package buildinfo
 
 import "runtime/debug"

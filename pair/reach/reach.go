@@ -1,4 +1,3 @@
-// Package reach puts the errors of both clients into the words of package health.
 package reach
 
 import (

@@ -1,5 +1,3 @@
-// Package faults says which faults syncd is put through, what it does about
-// each, and which test proves it; docs/faults.md is made from it.
 package faults
 
 import "github.com/gwatsync/syncd/fsm"

@@ -1,0 +1,2 @@
+// Package failuretest holds what the tests of every decoder ask of an error.
+package failuretest

@@ -1,0 +1,2 @@
+// Package buildinfo says which syncd this is.
+package buildinfo

@@ -1,0 +1,3 @@
+// Package proof judges whole processes from outside: by the status that syncd
+// tells and by the call log that the simulated gwat keeps.
+package proof
