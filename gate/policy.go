@@ -39,7 +39,7 @@ var (
 func Table() []Rule {
 	return []Rule{
 		{everyEra, []State{StateHandsOff}, nil, ActionForward,
-			"An operator's pause, `--observe` and another syncd's claim: the gate holds back nothing (S10)."},
+			"An operator's pause, a halt, `--observe` and another syncd's claim: the gate holds back nothing (S10)."},
 		{[]Era{EraHeadSync, EraUnknown}, activeState, []string{methodReady}, ActionAnswer,
 			"syncd makes gwat ready. Answered at the first ask: until then the beacon node's head stands still, and nothing can be pushed."},
 		{[]Era{EraHeadSync, EraUnknown}, activeState, []string{methodHeadSync}, ActionAnswer,
