@@ -44,6 +44,7 @@ func list(name, usage string) cli.Flag {
 // worldFlags describe the network; both nodes of a pair get the same.
 func worldFlags() []cli.Flag {
 	return []cli.Flag{
+		text("era", eraHeadSync, "era of the protocol: head-sync or coordinated; the latter takes of the network's flags genesis, genesis-file, seconds-per-slot, slots-per-epoch and chain-id"),
 		number("seed", 1, "what the generated network is made from"),
 		text("genesis", "", "genesis time: Unix seconds, or relative to now as in now-120s"),
 		text("genesis-file", "", "file that keeps a relative genesis, so that the other node and a restart take the same"),

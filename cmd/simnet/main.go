@@ -52,8 +52,8 @@ func command(stdout io.Writer) *cli.Command {
 		Writer:    stdout,
 		ErrWriter: io.Discard, // run prints errors, once
 		Commands: []*cli.Command{
-			{Name: "gwat", Usage: "run a simulated gwat", Flags: append(worldFlags(), gwatFlags()...), Action: runGwat},
-			{Name: "beacon", Usage: "run a simulated beacon node", Flags: append(worldFlags(), beaconFlags()...), Action: runBeacon},
+			{Name: "gwat", Usage: "run a simulated gwat", Flags: append(worldFlags(), gwatFlags()...), Action: ofEra(runGwat, runCoordinatedGwat)},
+			{Name: "beacon", Usage: "run a simulated beacon node", Flags: append(worldFlags(), beaconFlags()...), Action: ofEra(runBeacon, runCoordinatedBeacon)},
 			{Name: "healthcheck", Usage: "exit 0 if a node answers", Flags: healthFlags(), Action: runHealthcheck},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 )
 
@@ -71,6 +72,9 @@ func TestWrongUsageNamesTheFlagAndTheValue(t *testing.T) {
 		{[]string{"beacon", "--recorded", "--recorded-head", "900"}, "head slot 900"},
 		{[]string{"gwat", "--genesis", "now", "--call-log", "nowhere/calls"}, "--call-log"},
 		{[]string{"gwat", "--nonsense"}, "nonsense"},
+		{[]string{"gwat", "--genesis", "now", "--era", "third"}, `--era is "third"; want head-sync or coordinated`},
+		{[]string{"beacon", "--era", "coordinated"}, "--genesis is missing"},
+		{[]string{"gwat", "--era", "coordinated", "--genesis", "now", "--slots-per-epoch", "0"}, "--slots-per-epoch is 0"},
 		{[]string{"gwat", "extra"}, `"extra"`},
 		{[]string{"nodes"}, `no command "nodes"`},
 		{[]string{"healthcheck"}, "--url is missing"},
@@ -180,4 +184,39 @@ func TestHealthcheckOfABrokenServer(t *testing.T) {
 	code, _, stderr := invoke(t, "healthcheck", "--url", server.URL)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr, "502")
+}
+
+// Both nodes of the coordinated era as processes: the beacon node drives gwat over its IPC
+// socket and over authrpc.
+func TestCoordinatedNodesAsProcesses(t *testing.T) {
+	for _, over := range []string{"ipc", "authrpc"} {
+		t.Run(over, func(t *testing.T) {
+			dir := t.TempDir()
+			secret := write(t, strings.Repeat("ab", 32))
+			shared := []string{
+				"SIMNET_ERA=coordinated", "SIMNET_GENESIS=now-100s", "SIMNET_GENESIS_FILE=" + filepath.Join(dir, "genesis"),
+				"SIMNET_SECONDS_PER_SLOT=1", "SIMNET_SLOTS_PER_EPOCH=8", "SIMNET_JWT_SECRET=" + secret, "SIMNET_LISTEN=127.0.0.1:0",
+			}
+			socket := filepath.Join(dir, "gwat.ipc")
+			gwat := startProcess(t, shared, "gwat", "--ipc", socket)
+			endpoint := gwat.address
+			if over == "ipc" {
+				endpoint = socket
+			}
+			beacon := startProcess(t, shared, "beacon", "--gwat", endpoint)
+			client, err := gwatclient.New(gwatclient.Config{Endpoint: socket, Timeout: 5 * time.Second})
+			require.NoError(t, err)
+			defer client.Close()
+			require.Eventually(t, func() bool {
+				syncing, err := client.CoordinatedSyncing(t.Context())
+				return err == nil && !syncing
+			}, 60*time.Second, 50*time.Millisecond, "the beacon node drives gwat to its head")
+			for _, p := range []*process{gwat, beacon} {
+				code, _, stderr := invoke(t, "healthcheck", "--url", p.address)
+				require.Equal(t, exitOK, code, stderr)
+				require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+				require.NoError(t, p.Wait(), "a graceful stop exits 0")
+			}
+		})
+	}
 }

@@ -40,7 +40,7 @@ func network(c *cli.Command) (world.Chain, error) {
 		return chain, nil
 	}
 	if genesis == 0 {
-		return nil, usageError(errors.New("--genesis is missing; give Unix seconds or a time relative to now as in now-120s"))
+		return nil, errNoGenesis
 	}
 	for _, flag := range positive {
 		if c.Uint64(flag) == 0 {

@@ -70,7 +70,7 @@ func runGwat(ctx context.Context, c *cli.Command) error {
 	if path := c.String("ipc"); path != "" {
 		extra = append(extra, func(ctx context.Context) error { return n.ServeIPC(ctx, path) })
 	}
-	return serve(ctx, c, chain, n, extra...)
+	return serve(ctx, c, networkOf(chain), n, extra...)
 }
 
 func runBeacon(ctx context.Context, c *cli.Command) error {
@@ -111,7 +111,7 @@ func runBeacon(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, c, chain, n)
+	return serve(ctx, c, networkOf(chain), n)
 }
 
 // checkEndpoint refuses an endpoint to which no call could ever be made; "" is none.
@@ -127,15 +127,22 @@ func checkEndpoint(gwat string) error {
 	return nil
 }
 
+// shownNetwork is what a node prints of its network at its start.
+type shownNetwork struct{ chain, genesis, slot, epoch uint64 }
+
+func networkOf(chain world.Chain) shownNetwork {
+	spec := chain.Spec()
+	return shownNetwork{spec.DepositChainID, spec.GenesisTime, spec.SecondsPerSlot, spec.SlotsPerEpoch}
+}
+
 // serve runs a node until ctx ends, which is no failure.
-func serve(ctx context.Context, c *cli.Command, chain world.Chain, n node, extra ...func(context.Context) error) error {
+func serve(ctx context.Context, c *cli.Command, network shownNetwork, n node, extra ...func(context.Context) error) error {
 	listener, err := net.Listen("tcp", c.String("listen"))
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", c.String("listen"), err)
 	}
-	spec := chain.Spec()
 	fmt.Fprintf(c.Root().Writer, "simnet %s: serving %s, chain %d, genesis %d, %d s a slot, %d slots an epoch\n",
-		c.Name, listener.Addr(), spec.DepositChainID, spec.GenesisTime, spec.SecondsPerSlot, spec.SlotsPerEpoch)
+		c.Name, listener.Addr(), network.chain, network.genesis, network.slot, network.epoch)
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() error { return n.Run(inner) })
 	group.Go(func() error { return simnet.Serve(inner, listener, n.Handler()) })

@@ -88,7 +88,15 @@ func (b *Beacon) standing() (head uint64, initial bool, peers int) {
 }
 
 // Run follows the network and drives gwat until ctx ends.
-func (b *Beacon) Run(ctx context.Context) {
+func (b *Beacon) Run(ctx context.Context) { b.run(ctx, b.drive) }
+
+// Follow follows the network without driving a gwat, as a beacon node without an
+// execution endpoint does, until ctx ends.
+func (b *Beacon) Follow(ctx context.Context) {
+	b.run(ctx, func(context.Context) Letter { return Waits })
+}
+
+func (b *Beacon) run(ctx context.Context, drive func(context.Context) Letter) {
 	pace := min(b.net.SlotTime()/4, 250*time.Millisecond)
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
@@ -97,7 +105,7 @@ func (b *Beacon) Run(ctx context.Context) {
 		b.follow(pace)
 		if wait -= pace; wait <= 0 {
 			wait = 0
-			if b.drive(ctx) == Waits {
+			if drive(ctx) == Waits {
 				wait = time.Second
 			}
 		}

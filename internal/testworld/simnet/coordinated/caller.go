@@ -5,21 +5,26 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	gethnode "github.com/ethereum/go-ethereum/node"
 )
 
 var zeroHash common.Hash
 
-// callTimeout is how long a beacon node waits for an answer over HTTP.
+// callTimeout is how long a beacon node waits for an answer over HTTP; over IPC it has
+// no limit.
 const callTimeout = 6 * time.Second
 
-// Caller makes the beacon node's calls to gwat over HTTP.
+// Caller makes the beacon node's calls to gwat.
 type Caller struct {
-	URL       string
+	URL       string            // http(s)://…, or the path of gwat's IPC socket
 	Transport http.RoundTripper // http.DefaultTransport if it is nil
+	JWTSecret []byte            // of authrpc; nil for no token
 }
 
 // State asks dag_coordinatedState.
@@ -33,8 +38,6 @@ func (c Caller) Finalize(ctx context.Context, f Finalize) (Answer, error) {
 }
 
 func (c Caller) call(ctx context.Context, method string, params ...any) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	if params == nil {
 		params = []any{}
 	}
@@ -42,29 +45,67 @@ func (c Caller) call(ctx context.Context, method string, params ...any) (Answer,
 	if err != nil {
 		return Answer{}, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
+	send := c.overHTTP
+	if !strings.Contains(c.URL, "://") {
+		send = c.overIPC
+	}
+	raw, err := send(ctx, body)
 	if err != nil {
 		return Answer{}, err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	transport := c.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer response.Body.Close()
 	var out struct {
 		Result Answer    `json:"result"`
 		Error  *rpcError `json:"error"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&out); err != nil {
+	if err := json.Unmarshal(raw, &out); err != nil {
 		return Answer{}, err
 	}
 	if out.Error != nil {
 		return Answer{}, fmt.Errorf("%s: %s", method, out.Error.Message)
 	}
 	return out.Result, nil
+}
+
+func (c Caller) overHTTP(ctx context.Context, body []byte) (raw json.RawMessage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if c.JWTSecret != nil {
+		if err := gethnode.NewJWTAuth([32]byte(c.JWTSecret))(request.Header); err != nil {
+			return nil, err
+		}
+	}
+	transport := c.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("gwat answered %s", response.Status)
+	}
+	err = json.NewDecoder(response.Body).Decode(&raw)
+	return raw, err
+}
+
+// overIPC dials for each call: a socket of a gwat that was restarted is found again.
+func (c Caller) overIPC(ctx context.Context, body []byte) (raw json.RawMessage, err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", c.URL)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if _, err := conn.Write(body); err != nil {
+		return nil, err
+	}
+	err = json.NewDecoder(conn).Decode(&raw)
+	return raw, err
 }

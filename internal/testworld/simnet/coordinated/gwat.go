@@ -15,8 +15,7 @@ type Gwat struct {
 	net *Network
 	// BlockTime is how long it loads one block from a peer.
 	BlockTime time.Duration
-	// Serves reports whether its endpoint serves a method; nil is all: IPC. authrpc
-	// serves dag and eth alone.
+	// Serves reports whether ServeHTTP serves a method; nil is all, as IPC does.
 	Serves func(method string) bool
 
 	work sync.Mutex // the one that dag_finalize takes, without a limit

@@ -28,7 +28,7 @@ func network(age uint64) *Network {
 
 func ask(t *testing.T, g *Gwat, method, params string) (result, failed string) {
 	t.Helper()
-	raw := g.serve(rpcRequest{ID: json.RawMessage("1"), Method: method, Params: split(t, params)})
+	raw := g.serve(rpcRequest{ID: json.RawMessage("1"), Method: method, Params: split(t, params)}, nil)
 	var out struct {
 		Result json.RawMessage `json:"result"`
 		Error  *rpcError       `json:"error"`

@@ -25,32 +25,47 @@ type rpcError struct {
 var errCrashed = &rpcError{-32000, "method handler crashed"}
 
 // ServeHTTP serves the JSON-RPC of gwat: the calls of its IPC socket.
-func (g *Gwat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *Gwat) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.serveHTTP(w, r, g.Serves) }
+
+// serveHTTP serves the methods that serves names; nil is all.
+func (g *Gwat) serveHTTP(w http.ResponseWriter, r *http.Request, serves func(method string) bool) {
 	var raw json.RawMessage
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&raw); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	answer, err := g.answer(raw, serves)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(answer)
+}
+
+// answer answers a message: one request or a batch.
+func (g *Gwat) answer(raw json.RawMessage, serves func(method string) bool) ([]byte, error) {
 	var batch []rpcRequest
 	if json.Unmarshal(raw, &batch) == nil {
 		answers := make([]json.RawMessage, len(batch))
 		for i, request := range batch {
-			answers[i] = g.serve(request)
+			answers[i] = g.serve(request, serves)
 		}
-		_ = json.NewEncoder(w).Encode(answers)
-		return
+		return json.Marshal(answers)
 	}
 	var request rpcRequest
 	if err := json.Unmarshal(raw, &request); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
+		return nil, err
 	}
-	_, _ = w.Write(g.serve(request))
+	return g.serve(request, serves), nil
 }
 
-func (g *Gwat) serve(r rpcRequest) json.RawMessage {
-	result, failed := g.call(r)
+func (g *Gwat) serve(r rpcRequest, serves func(method string) bool) json.RawMessage {
+	var result any
+	failed := notServed(r.Method)
+	if serves == nil || serves(r.Method) {
+		result, failed = g.call(r)
+	}
 	answer := map[string]any{"jsonrpc": "2.0", "id": r.ID}
 	if failed != nil {
 		answer["error"] = failed
@@ -66,9 +81,6 @@ func (g *Gwat) serve(r rpcRequest) json.RawMessage {
 
 // call answers one request.
 func (g *Gwat) call(r rpcRequest) (any, *rpcError) {
-	if g.Serves != nil && !g.Serves(r.Method) {
-		return nil, notServed(r.Method)
-	}
 	switch r.Method {
 	case "dag_coordinatedState":
 		return g.State(), nil
