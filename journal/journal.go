@@ -54,6 +54,7 @@ const (
 	keyConfirmed = "confirmed"
 	keyNetwork   = "network"
 	keyPause     = "pause"
+	keyPeers     = "peers"
 )
 
 // OpenMemory gives a journal that ends with the process.
@@ -163,13 +164,27 @@ func (j *Journal) SetNetwork(n Network) error {
 	}
 	values := map[string][]byte{keyNetwork: data}
 	if was != nil && *was != n {
-		values[keyPending], values[keyConfirmed] = nil, nil
+		values[keyPending], values[keyConfirmed], values[keyPeers] = nil, nil, nil
 		j.lock()
 		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d) and starts anew for chain id %d, genesis time %d",
 			was.ChainID, was.GenesisTime, n.ChainID, n.GenesisTime))
 		j.unlock()
 	}
 	return j.write(values)
+}
+
+// SetPeers keeps the enodes of the peers that gwat had.
+func (j *Journal) SetPeers(enodes []string) error {
+	return setValue(j, keyPeers, peersRecord{Enodes: enodes})
+}
+
+// Peers returns the enodes of the peers that gwat had, the newest first.
+func (j *Journal) Peers() ([]string, error) {
+	r, err := value[peersRecord](j, keyPeers)
+	if r == nil {
+		return nil, err
+	}
+	return r.Enodes, nil
 }
 
 // AppendChange adds a stage change; the newest 10,000 are kept.

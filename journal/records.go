@@ -38,6 +38,10 @@ type Change struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
+type peersRecord struct {
+	Enodes []string `json:"enodes"`
+}
+
 type pendingRecord struct {
 	Call      string          `json:"call"`
 	Attempt   uint64          `json:"attempt"`

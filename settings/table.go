@@ -40,6 +40,12 @@ type Config struct {
 		Insecure          bool
 		PassLastingErrors bool
 	}
+	Heal struct {
+		Peers         bool
+		Checkpoint    bool
+		RestartGwat   string
+		RestartBeacon string
+	}
 	API struct {
 		Listen         string
 		AllowedHosts   []string
@@ -134,6 +140,14 @@ var All = []Setting{
 		Usage: "let gate.listen be an address that other machines reach, without TLS"},
 	{Key: "gate.pass-lasting-errors", Default: false, field: func(c *Config) any { return &c.Gate.PassLastingErrors },
 		Usage: "pass an error of dag_finalize that no wait heals on to the beacon node, which then ignores that block and all that follow it; else the call is answered in gwat's place and reported"},
+	{Key: "heal.peers", Default: false, field: func(c *Config) any { return &c.Heal.Peers },
+		Usage: "coordinated era: have a gwat that lost all peers connect to those that it had before"},
+	{Key: "heal.checkpoint", Default: false, field: func(c *Config) any { return &c.Heal.Checkpoint },
+		Usage: "coordinated era: exchange a checkpoint of gwat that is no block of the beacon node's chain"},
+	{Key: "heal.restart-gwat", field: func(c *Config) any { return &c.Heal.RestartGwat },
+		Usage: "coordinated era: `COMMAND` for a gwat that carries out no call, such as systemctl restart gwat; it is run without a shell; empty for none"},
+	{Key: "heal.restart-beacon", field: func(c *Config) any { return &c.Heal.RestartBeacon },
+		Usage: "coordinated era: `COMMAND` for a beacon node that makes no call; empty for none"},
 	{Key: "api.listen", Default: "127.0.0.1:8650", Serving: true, field: func(c *Config) any { return &c.API.Listen }, check: checkListen,
 		Usage: "`HOST:PORT` of the API, the probes and the metrics; port 0 takes a free one"},
 	{Key: "api.allowed-hosts", Serving: true, field: func(c *Config) any { return &c.API.AllowedHosts },

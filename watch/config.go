@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -9,7 +10,9 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/watch/heal"
 )
 
 // Config of a Watcher.
@@ -23,6 +26,14 @@ type Config struct {
 	PollInterval time.Duration // between two polls
 	CallTimeout  time.Duration // for one node's part of a poll
 
+	Observe bool // no heal is tried, whatever Heals says
+	Heals   Heals
+	// Changes returns the calls that change gwat for the holder of a Permit; without it
+	// no call is made.
+	Changes func(guard.Permit) Changes
+	// Command runs an operator's command and returns its output; heal.Run if it is nil.
+	Command func(ctx context.Context, command string) (string, error)
+
 	Journal    *journal.Journal
 	Log        logrus.FieldLogger
 	Registerer prometheus.Registerer // may be nil
@@ -35,6 +46,9 @@ var ErrConfig = failure.WithKind(failure.NeedsHuman, errors.New("unusable watch 
 func (c *Config) check() error {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Command == nil {
+		c.Command = heal.Run
 	}
 	switch {
 	case c.Gwat == nil:

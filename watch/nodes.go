@@ -10,8 +10,8 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
-// Gwat is what the loop needs of gwat. No call changes it. *gwatclient.Client is one.
-// The methods are called by one goroutine at a time.
+// Gwat is what the loop reads of gwat. No call changes it. *gwatclient.Client is one.
+// The methods are called concurrently.
 type Gwat interface {
 	Endpoint() string
 	ChainID(ctx context.Context) (uint64, error)
@@ -22,10 +22,17 @@ type Gwat interface {
 	CoordinatedState(ctx context.Context) (gwatclient.CoordinatedState, error)
 	CoordinatedSyncing(ctx context.Context) (bool, error)
 	WatInfo(ctx context.Context) (gwatclient.WatInfo, error)
+	Peers(ctx context.Context) ([]gwatclient.Peer, error)
+}
+
+// Changes are the calls of heals, which change gwat. gwatclient.Changes is one.
+type Changes interface {
+	AddPeer(ctx context.Context, enode string) error
+	FinalizeCoordinated(ctx context.Context, f gwatclient.Finalization) (gwatclient.CoordinatedState, error)
 }
 
 // Beacon is what the loop needs of the beacon node. *beaconclient.Client is one. The
-// methods are called by one goroutine at a time, Events once.
+// methods are called concurrently, Events once.
 type Beacon interface {
 	URL() string
 	Spec(ctx context.Context) (checkpoint.Spec, error)

@@ -37,7 +37,8 @@ type GwatPoll struct {
 	ChainID *uint64
 	Version string
 	Peers   *uint64
-	Syncing bool // eth_syncing is not false
+	Enodes  []string // of its peers, those that it dialled first
+	Syncing bool     // eth_syncing is not false
 	State   *gwatclient.CoordinatedState
 	Loading bool // it answers "synchronization": it loads from its peers
 	Wat     *gwatclient.WatInfo
@@ -120,7 +121,10 @@ func (p *poller) pollGwat(ctx context.Context, slow bool) (g GwatPoll) {
 		if id, err := p.gwat.ChainID(ctx); err == nil {
 			g.ChainID = &id
 		}
-		g.Version, _ = p.gwat.ClientVersion(ctx) // authrpc does not serve it
+		g.Version, _ = p.gwat.ClientVersion(ctx)         // authrpc does not serve it
+		if peers, err := p.gwat.Peers(ctx); err == nil { // IPC alone serves it
+			g.Enodes = enodes(peers)
+		}
 	}
 	return g
 }

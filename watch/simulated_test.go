@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/journal"
@@ -27,10 +28,17 @@ type simulated struct {
 	beacon               *coordinated.Beacon
 	gwatWire, beaconWire wire.Wire
 	watcher              *Watcher
+	config               func(*Config) // what a test sets of the watcher's config; may be nil
 }
 
 // besideAPair runs a watcher beside a simulated pair on the fake clock.
 func besideAPair(t *testing.T, test func(t *testing.T, p *simulated)) {
+	t.Helper()
+	besideAPairWith(t, nil, test)
+}
+
+// besideAPairWith is besideAPair for a watcher whose config is changed.
+func besideAPairWith(t *testing.T, config func(*simulated, *Config), test func(t *testing.T, p *simulated)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &simulated{net: &coordinated.Network{ChainID: 1337, GenesisTime: genesisTime - 2*180, SecondsPerSlot: 2, SlotsPerEpoch: 8}}
@@ -39,6 +47,9 @@ func besideAPair(t *testing.T, test func(t *testing.T, p *simulated)) {
 		p.gwatWire.Serve(http.HandlerFunc(p.gwat.ServeHTTP))
 		p.beacon = coordinated.NewBeacon(p.net, coordinated.Caller{URL: "http://gwat", Transport: &p.gwatWire}, 3)
 		p.beaconWire.Serve(http.HandlerFunc(p.beacon.ServeHTTP))
+		if config != nil {
+			p.config = func(c *Config) { config(p, c) }
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		beaconEnded, watcherEnded := make(chan struct{}), make(chan error, 1)
 		go func() { p.beacon.Run(ctx); close(beaconEnded) }()
@@ -60,10 +71,15 @@ func (p *simulated) start(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(beacon.Close)
 	log, _ := test.NewNullLogger()
-	p.watcher, err = New(Config{
+	cfg := Config{
 		Name: "main", Version: "test", Gwat: gwat, Beacon: beacon,
+		Changes:      func(p guard.Permit) Changes { return gwat.Changes(p) },
 		PollInterval: time.Second, CallTimeout: time.Second, Journal: journal.OpenMemory(), Log: log,
-	})
+	}
+	if p.config != nil {
+		p.config(&cfg)
+	}
+	p.watcher, err = New(cfg)
 	require.NoError(t, err)
 }
 

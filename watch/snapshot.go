@@ -44,7 +44,7 @@ func (w *Watcher) publish() {
 	stage := w.machine.Stage()
 	w.seq++
 	s := &status.Snapshot{
-		Seq: w.seq, At: now, Pair: w.cfg.Name, Version: w.cfg.Version, Observe: true, Era: string(checkpoint.EraCoordinated),
+		Seq: w.seq, At: now, Pair: w.cfg.Name, Version: w.cfg.Version, Observe: w.cfg.Observe || !w.cfg.Heals.any(), Era: string(checkpoint.EraCoordinated),
 		Stage: string(stage), Since: w.stage.at, Reason: w.stage.reason, Waiting: w.waiting(stage),
 		Findings: w.health.Findings(),
 		Gwat:     status.Node{Endpoint: w.cfg.Gwat.Endpoint(), Since: w.stage.at},
@@ -146,7 +146,7 @@ func (w *Watcher) evaluateHealth(o *Observation) {
 func (w *Watcher) input(o *Observation) health.Input {
 	in := health.Input{
 		At: o.At, Elapsed: o.At.Sub(w.pair.begin), Stage: w.machine.Stage(), Spec: w.pair.who.spec,
-		Conflict: w.pair.who.conflict(), Events: w.pair.events, Journal: string(w.journal),
+		Conflict: w.pair.who.conflict(), Events: w.pair.events, Journal: string(w.journal), Human: w.healing.human(w.cfg.Heals, o.At),
 		Gwat: health.Gwat{
 			Node:    health.Node{Reach: reach.Gwat(o.Gwat.Err), Error: failure.Message(o.Gwat.Err), Latency: o.Gwat.Latency, Peers: o.Gwat.Peers},
 			Syncing: o.Gwat.Syncing,

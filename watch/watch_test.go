@@ -138,6 +138,9 @@ func (g fakeGwat) CoordinatedState(context.Context) (gwatclient.CoordinatedState
 func (g fakeGwat) CoordinatedSyncing(context.Context) (bool, error) {
 	return ask(g.ask, func() (bool, error) { return g.syncing || g.loading, nil })
 }
+func (g fakeGwat) Peers(context.Context) ([]gwatclient.Peer, error) {
+	return ask(g.ask, func() ([]gwatclient.Peer, error) { return nil, nil })
+}
 func (g fakeGwat) WatInfo(context.Context) (gwatclient.WatInfo, error) {
 	return ask(g.ask, func() (gwatclient.WatInfo, error) {
 		return gwatclient.WatInfo{Current: g.spec.SlotAt(time.Now()), DAG: g.final}, nil

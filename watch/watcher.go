@@ -38,6 +38,7 @@ type Watcher struct {
 	stage   entered
 	pair    known
 	proof   proof
+	healing healing
 	health  *health.Engine
 	journal trouble
 	seq     uint64
@@ -66,7 +67,8 @@ type trouble string
 
 // New returns a watcher of the pair; neither node needs to be up.
 func New(cfg Config) (*Watcher, error) {
-	if err := cfg.check(); err != nil {
+	err := cfg.check()
+	if err != nil {
 		return nil, err
 	}
 	board := &publish.Board{}
@@ -80,6 +82,9 @@ func New(cfg Config) (*Watcher, error) {
 		health: health.NewCoordinated(cfg.PollInterval),
 	}
 	w.pair.begin = now
+	if w.healing, err = newHealing(&cfg); err != nil {
+		w.note(err)
+	}
 	if pause, err := cfg.Journal.Pause(); err == nil {
 		w.pair.pause = pause
 	}
@@ -118,6 +123,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if polling {
 			<-results
 		}
+		w.healing.wait()
 	}()
 	poll()
 	for {
@@ -126,10 +132,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		case o := <-results:
 			polling = false
-			w.observed(ctx, o)
+			w.observed(inner, o)
 			if again {
 				poll()
 			}
+		case r := <-w.healing.done:
+			w.healed(r)
+			w.publish()
+			poll()
 		case o := <-w.orders.C():
 			err := o.Do(ctx)
 			w.settle(ctx)
@@ -169,6 +179,7 @@ func (w *Watcher) observed(ctx context.Context, o *Observation) {
 	w.proof.observe(o, w.now())
 	w.settle(ctx)
 	w.evaluateHealth(o)
+	w.heal(ctx, o)
 	w.publish()
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/buildinfo"
 	"github.com/gwatsync/syncd/internal/commandline"
@@ -37,6 +38,7 @@ func demoCommand(std stdio) *cli.Command {
 			&cli.StringFlag{Name: "until", Usage: "end with 0 as soon as this `STAGE` is reached; without it the demo stays up", HideDefault: true},
 			&cli.DurationFlag{Name: "timeout", Value: demo.DefaultTimeout, Usage: "how long to wait for the stage of --until"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the simulated network is made from"},
+			&cli.StringFlag{Name: "era", Value: string(checkpoint.EraHeadSync), Usage: "of the simulated nodes: head-sync or coordinated, that of today's network"},
 			&cli.StringFlag{Name: "output", Value: "text", Usage: "text or json"},
 		}, commandline.SettingFlags(demo.Defaults, settings.ServingKeys()...)...),
 		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
@@ -53,6 +55,7 @@ func demoCommand(std stdio) *cli.Command {
 			}
 			d := &demo.Demo{
 				Settings: cfg, Version: buildinfo.Version(version), Until: fsm.Stage(cmd.String("until")), Timeout: cmd.Duration("timeout"), Seed: cmd.Uint64("seed"),
+				Era:     checkpoint.Era(cmd.String("era")),
 				AnyPort: cfg.Source("api.listen") == settings.FromDefault,
 			}
 			if err := d.Check(); err != nil {

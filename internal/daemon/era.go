@@ -16,6 +16,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/settings"
@@ -58,6 +59,9 @@ type loops struct {
 	timeout  time.Duration
 	log      logrus.FieldLogger
 
+	replaced chan struct{} // closed when the loop of the other era takes over
+	ended    chan struct{} // closed when Run ends
+
 	closeNodes func() // of nodes and other
 }
 
@@ -99,11 +103,14 @@ func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logr
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
 	l := &loops{
+		replaced: make(chan struct{}), ended: make(chan struct{}),
 		nodes: eraNode{spec: beacon.Spec, state: gwat.CoordinatedState}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
 		closeNodes: func() { gwat.Close(); beacon.Close() },
 		other: func(r prometheus.Registerer) (Loop, error) {
 			return watch.New(watch.Config{
 				Name: cfg.Pair, Version: version, Gwat: gwat, Beacon: beacon,
+				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
+				Changes:      func(p guard.Permit) watch.Changes { return gwat.Changes(p) },
 				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: j, Log: log, Registerer: r,
 			})
 		},
@@ -114,6 +121,7 @@ func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logr
 
 // Run runs the loop of the pair's era until ctx ends.
 func (l *loops) Run(ctx context.Context) error {
+	defer close(l.ended)
 	defer l.closeNodes()
 	first := l.now.Load()
 	inner, cancel := context.WithCancel(ctx)
@@ -137,6 +145,7 @@ func (l *loops) Run(ctx context.Context) error {
 	}
 	l.log.Info("This pair is of the coordinated era: its beacon node drives gwat, syncd watches and reports")
 	l.now.Store(&running{Loop: next, metrics: registry})
+	close(l.replaced)
 	return next.Run(ctx)
 }
 
@@ -185,11 +194,11 @@ func (l *loops) Resync(ctx context.Context, order status.Resync) error {
 }
 
 func (l *loops) Subscribe() (changes <-chan status.Change, cancel func()) {
-	return l.now.Load().Subscribe()
+	return over(l, false, func(r *running) (<-chan status.Change, func()) { return r.Subscribe() })
 }
 
 func (l *loops) Updates() (snapshots <-chan *status.Snapshot, cancel func()) {
-	return l.now.Load().Updates()
+	return over(l, true, func(r *running) (<-chan *status.Snapshot, func()) { return r.Updates() })
 }
 
 func (l *loops) Samples(limit int) []status.Sample { return l.now.Load().Samples(limit) }

@@ -27,6 +27,15 @@ type namedLoop struct {
 
 func (l *namedLoop) Snapshot() *status.Snapshot { return &status.Snapshot{Pair: l.name} }
 
+func (l *namedLoop) Subscribe() (<-chan status.Change, func()) {
+	changes := make(chan status.Change, 1)
+	changes <- status.Change{Reason: l.name}
+	if l.name == "first" {
+		go func() { <-l.ended; close(changes) }()
+	}
+	return changes, func() {}
+}
+
 func (l *namedLoop) Run(ctx context.Context) error {
 	defer close(l.ended)
 	if l.err != nil {
@@ -74,6 +83,7 @@ func TestTheLoopFollowsTheEra(t *testing.T) {
 		second := &namedLoop{name: "second", ended: make(chan struct{})}
 		begin, closed := time.Now(), false
 		l := &loops{
+			replaced: make(chan struct{}), ended: make(chan struct{}),
 			nodes: eraNode{
 				spec: func(context.Context) (checkpoint.Spec, error) {
 					if time.Since(begin) < 10*time.Second {
@@ -95,10 +105,17 @@ func TestTheLoopFollowsTheEra(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- l.Run(ctx) }()
+		changes, leave := l.Subscribe()
 		time.Sleep(9 * time.Second)
 		require.Equal(t, "first", l.Snapshot().Pair)
 		time.Sleep(2 * time.Second)
 		require.Equal(t, "second", l.Snapshot().Pair)
+		for _, want := range []string{"first", "second"} {
+			require.Equal(t, want, (<-changes).Reason, "a subscriber gets the changes of both loops, in order")
+		}
+		leave()
+		_, open := <-changes
+		require.False(t, open)
 		families, err := l.Gather()
 		require.NoError(t, err)
 		require.Empty(t, families)
@@ -114,6 +131,7 @@ func TestAFailedLoopIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failed := errors.New("failed")
 		l := &loops{
+			replaced: make(chan struct{}), ended: make(chan struct{}),
 			nodes: eraNode{
 				spec: func(context.Context) (checkpoint.Spec, error) { return checkpoint.Spec{}, beaconclient.ErrDown },
 				state: func(context.Context) (gwatclient.CoordinatedState, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/daemon"
 	"github.com/gwatsync/syncd/internal/exit"
@@ -50,8 +51,9 @@ type Demo struct {
 	View     terminal.View // shows the stages
 	Until    fsm.Stage     // end here; "" for never
 	Timeout  time.Duration // of Until
-	Seed     uint64        // of the simulated network
-	AnyPort  bool          // a busy address is no error: take a free port
+	Seed     uint64        // of the simulated network; the coordinated era has one network
+	Era      checkpoint.Era
+	AnyPort  bool // a busy address is no error: take a free port
 }
 
 // DefaultTimeout is that of syncd demo. It counts only with a stage to reach.
@@ -63,6 +65,9 @@ func (d *Demo) Check() error {
 	if stages := fsm.Stages(); d.Until != "" && !slices.Contains(stages, d.Until) {
 		names := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(stages)), ", "), "[]")
 		return exit.Errorf(exit.Usage, "--until is %q: want one of %s", d.Until, names)
+	}
+	if eras := []checkpoint.Era{checkpoint.EraHeadSync, checkpoint.EraCoordinated}; d.Era != "" && !slices.Contains(eras, d.Era) {
+		return exit.Errorf(exit.Usage, "--era is %q: want %s or %s", d.Era, eras[0], eras[1])
 	}
 	if d.Timeout <= 0 {
 		return exit.Errorf(exit.Usage, "--timeout is %s: want a duration above zero, such as 2m", d.Timeout)
@@ -76,6 +81,9 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 	log, err := logs.New(d.View.Writer(), d.Settings.Log.Level, d.Settings.Log.Format)
 	if err != nil {
 		return err
+	}
+	if d.Era == checkpoint.EraCoordinated {
+		return d.runCoordinated(ctx, log)
 	}
 	var served *daemon.Daemon
 	options := d.options(time.Now())
@@ -97,9 +105,14 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 			err = fmt.Errorf("stop the simulated pair: %w", closeErr)
 		}
 	}()
+	d.announce(served)
+	return d.follow(ctx, served)
+}
+
+// announce prints where the page and the API are.
+func (d *Demo) announce(served *daemon.Daemon) {
 	fmt.Fprintf(d.View.Writer(), "syncd: the page is at %s/\n", served.URL())
 	fmt.Fprintf(d.View.Writer(), "syncd: the API is at %s (syncd status --api %s)\n", served.URL(), served.URL())
-	return d.follow(ctx, served)
 }
 
 // serve builds the daemon, which listens from here on.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
@@ -69,6 +70,17 @@ func TestTheBeaconNodeCallsThroughTheGate(t *testing.T) {
 	}
 }
 
+func TestThePairOfTheCoordinatedEra(t *testing.T) {
+	d, out, log := demo(t, "127.0.0.1:0")
+	d.Era, d.Until = checkpoint.EraCoordinated, fsm.Working
+	begin := time.Now()
+	require.NoError(t, d.Run(t.Context()), log.String())
+	require.Less(t, time.Since(begin), time.Minute)
+	for _, stage := range []string{"checkpoint_sync", "head_sync", "switching", "working"} {
+		require.Contains(t, out.String(), `"stage":"`+stage+`"`)
+	}
+}
+
 func TestEndsBeforeTheStage(t *testing.T) {
 	d, _, _ := demo(t, "127.0.0.1:0")
 	d.Until, d.Timeout = fsm.Working, 300*time.Millisecond
@@ -104,6 +116,7 @@ func TestABusyAddress(t *testing.T) {
 func TestWhatCheckRefuses(t *testing.T) {
 	for text, change := range map[string]func(*Demo){
 		`--until is "done": want one of connecting, checkpoint_sync,`: func(d *Demo) { d.Until = "done" },
+		`--era is "third": want head-sync or coordinated`:             func(d *Demo) { d.Era = "third" },
 		"--timeout is 0s": func(d *Demo) { d.Timeout = 0 },
 	} {
 		d, _, _ := demo(t, "127.0.0.1:0")

@@ -94,7 +94,7 @@ func TestAuthRPC(t *testing.T) {
 }
 
 func TestStartServesAPairThatWorks(t *testing.T) {
-	p, err := Start(t.Context(), now(40, 1))
+	p, err := Start(t.Context(), now(40, 1), Speeds{BlockTime: time.Millisecond, SyncSpeed: 100})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return p.Beacon.Letter() == Works && !p.Gwat.Syncing() }, 30*time.Second, 10*time.Millisecond)
 	response, err := http.Get(p.BeaconURL + "/eth/v1/config/spec")

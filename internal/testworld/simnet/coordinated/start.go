@@ -24,8 +24,14 @@ type Pair struct {
 	group  *errgroup.Group
 }
 
+// Speeds are how long an empty pair needs for its sync. The zero value is at once.
+type Speeds struct {
+	BlockTime time.Duration // that gwat loads a block
+	SyncSpeed uint64        // slots a second of the beacon node's initial sync
+}
+
 // Start serves an empty pair of the network until ctx ends or Close is called.
-func Start(ctx context.Context, n *Network) (*Pair, error) {
+func Start(ctx context.Context, n *Network, speeds Speeds) (*Pair, error) {
 	forGwat, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for gwat: %w", err)
@@ -36,8 +42,12 @@ func Start(ctx context.Context, n *Network) (*Pair, error) {
 	}
 	p := &Pair{GwatURL: "http://" + forGwat.Addr().String(), BeaconURL: "http://" + forBeacon.Addr().String()}
 	p.Gwat = NewGwat(n, Enodes(3)...)
+	p.Gwat.BlockTime = speeds.BlockTime
 	transport := &http.Transport{}
 	p.Beacon = NewBeacon(n, Caller{URL: p.GwatURL, Transport: transport}, 3)
+	if speeds.SyncSpeed > 0 {
+		p.Beacon.SyncSpeed = speeds.SyncSpeed
+	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.group, ctx = errgroup.WithContext(ctx)
 	p.group.Go(func() error {

@@ -1,0 +1,106 @@
+package heal
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// Each heal: the facts that prove it, and each change of them that takes the proof away.
+func TestProve(t *testing.T) {
+	none := func() map[string]bool { return map[string]bool{} }
+	anyHeal := map[string]func(*Facts){
+		"inhibited":      func(f *Facts) { f.Why = "paused" },
+		"a node is away": func(f *Facts) { f.BothUp = false },
+		"gwat loads":     func(f *Facts) { f.Loading = true },
+	}
+	for name, tc := range map[string]struct {
+		heal   Name
+		facts  Facts
+		breaks map[string]func(*Facts)
+	}{
+		"peers": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: none()}, map[string]func(*Facts){
+			"peers not told":   func(f *Facts) { f.GwatPeers = nil },
+			"a peer":           func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
+			"normal work":      func(f *Facts) { f.GwatSyncing = false },
+			"no enode is kept": func(f *Facts) { f.Enodes = 0 },
+		}},
+		"checkpoint": {Checkpoint, Facts{BothUp: true, CheckpointKnown: ptr(false), BeaconPeers: ptr(uint64(1)), BeaconLag: maxLag, Unjustified: maxUnjustified, Findings: none()}, map[string]func(*Facts){
+			"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
+			"known":             func(f *Facts) { f.CheckpointKnown = ptr(true) },
+			"the beacon syncs":  func(f *Facts) { f.BeaconSyncing = true },
+			"the head lags":     func(f *Facts) { f.BeaconLag = maxLag + 1 },
+			"beacon's peers":    func(f *Facts) { f.BeaconPeers = ptr(uint64(0)) },
+			"peers not told":    func(f *Facts) { f.BeaconPeers = nil },
+			"finality stands":   func(f *Facts) { f.Unjustified = maxUnjustified + 1 },
+			"a fork of its own": func(f *Facts) { f.Findings = map[string]bool{"private_fork": true} },
+		}},
+		"restart gwat": {RestartGwat, Facts{BothUp: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
+			"not wedged":       func(f *Facts) { f.Findings = none() },
+			"restarted before": func(f *Facts) { f.GwatRestarted = true },
+		}},
+		"restart the beacon node: silent": {RestartBeacon, Facts{BothUp: true, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){
+			"not silent": func(f *Facts) { f.Findings = none() },
+		}},
+		"restart the beacon node: still wedged": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
+			"gwat first": func(f *Facts) { f.GwatRestarted = false },
+			"not wedged": func(f *Facts) { f.Findings = none() },
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proved, why := Prove(tc.heal, &tc.facts)
+			require.True(t, proved, why)
+			require.NotEmpty(t, why)
+			maps.Copy(tc.breaks, anyHeal)
+			for what, change := range tc.breaks {
+				f := tc.facts
+				change(&f)
+				proved, why := Prove(tc.heal, &f)
+				require.False(t, proved, what)
+				require.NotEmpty(t, why, what)
+			}
+		})
+	}
+	proved, why := Prove("none", &Facts{BothUp: true})
+	require.False(t, proved)
+	require.Contains(t, why, `no heal "none"`)
+}
+
+// A proof that breaks begins again; three tries, a minute apart, then a human.
+func TestRecord(t *testing.T) {
+	const slot = 2 * time.Second
+	begin := time.Unix(1000, 0)
+	at := func(d time.Duration) time.Time { return begin.Add(d) }
+	r := &Record{}
+	due := func(d time.Duration) bool {
+		ok, why := r.Next(slot, at(d))
+		require.NotEmpty(t, why)
+		return ok
+	}
+	r.Observe(false, "nothing is wrong", begin)
+	require.False(t, due(0))
+	r.Observe(true, "proved", begin)
+	require.False(t, due(HoldSlots*slot-time.Millisecond))
+	r.Observe(false, "not now", at(7*time.Second))
+	r.Observe(true, "proved", at(7500*time.Millisecond))
+	require.False(t, due(8*time.Second), "the break counts")
+	require.True(t, due(15500*time.Millisecond))
+	for i := range MaxTries {
+		now := 16*time.Second + time.Duration(i)*Pause
+		require.True(t, due(now))
+		r.Try(at(now))
+		require.False(t, due(now+Pause-time.Millisecond))
+	}
+	last := 16*time.Second + (MaxTries-1)*Pause
+	require.False(t, due(last+Pause), "it was tried %d times", MaxTries)
+	require.False(t, r.GivenUp(at(last+Pause-1)))
+	require.True(t, r.GivenUp(at(last+Pause)))
+	r.Observe(false, "gone", at(last+Pause))
+	require.False(t, r.GivenUp(at(last+2*Pause)))
+	r.Worked()
+	require.Zero(t, r.Tries())
+}

@@ -1,0 +1,235 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/sirupsen/logrus"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/watch/heal"
+)
+
+// Heals are the operator's switches. Without any, syncd only tells what is wrong.
+type Heals struct {
+	Peers         bool
+	Checkpoint    bool
+	RestartGwat   string // a command; "" for none
+	RestartBeacon string // a command; "" for none
+}
+
+func (h Heals) on(n heal.Name) bool {
+	switch n {
+	case heal.Peers:
+		return h.Peers
+	case heal.Checkpoint:
+		return h.Checkpoint
+	}
+	return h.command(n) != ""
+}
+
+func (h Heals) command(n heal.Name) string {
+	switch n {
+	case heal.RestartGwat:
+		return h.RestartGwat
+	case heal.RestartBeacon:
+		return h.RestartBeacon
+	}
+	return ""
+}
+
+func (h Heals) any() bool { return slices.ContainsFunc(heal.All, h.on) }
+
+// maxEnodes is how many peers of gwat are remembered.
+const maxEnodes = 16
+
+// healing is what the loop keeps of its heals.
+type healing struct {
+	guard   *guard.Guard
+	records map[heal.Name]*heal.Record
+	enodes  []string  // of peers that gwat had, the newest first
+	running heal.Name // the one try that runs; "" for none
+	done    chan healed
+	told    map[heal.Name]bool // it was logged that a heal is called for and off
+}
+
+// healed is how a try ended.
+type healed struct {
+	name heal.Name
+	what string // what was done
+	err  error
+}
+
+// newHealing returns what a loop begins with. Its error is of the journal; the rest is
+// usable all the same.
+func newHealing(cfg *Config) (healing, error) {
+	h := healing{
+		guard: guard.New(cfg.Observe || cfg.Changes == nil), records: map[heal.Name]*heal.Record{},
+		done: make(chan healed, 1), told: map[heal.Name]bool{},
+	}
+	for _, n := range heal.All {
+		h.records[n] = &heal.Record{}
+	}
+	var err error
+	h.enodes, err = cfg.Journal.Peers()
+	return h, err
+}
+
+// wait waits for the end of the try that runs.
+func (h *healing) wait() {
+	if h.running != "" {
+		<-h.done
+	}
+}
+
+// human returns why the heals need a human; "" if they do not.
+func (h *healing) human(on Heals, at time.Time) string {
+	for _, n := range heal.All {
+		if on.on(n) && h.records[n].GivenUp(at) {
+			return fmt.Sprintf("heal.%s was tried %d times, and what called for it goes on", n, h.records[n].Tries())
+		}
+	}
+	return ""
+}
+
+// enodes returns the addresses of peers, those that gwat dialled first: the port of an
+// inbound one may be none that it listens on.
+func enodes(peers []gwatclient.Peer) []string {
+	var dialled, inbound []string
+	for _, p := range peers {
+		if p.Inbound {
+			inbound = append(inbound, p.Enode)
+		} else {
+			dialled = append(dialled, p.Enode)
+		}
+	}
+	return append(dialled, inbound...)
+}
+
+// remember keeps the peers that gwat has, before those that it had.
+func (w *Watcher) remember(seen []string) {
+	h := &w.healing
+	kept := slices.Clone(seen)
+	for _, e := range h.enodes {
+		if !slices.Contains(kept, e) {
+			kept = append(kept, e)
+		}
+	}
+	kept = kept[:min(len(kept), maxEnodes)]
+	if len(seen) == 0 || slices.Equal(kept, h.enodes) {
+		return
+	}
+	h.enodes = kept
+	w.note(w.cfg.Journal.SetPeers(kept))
+}
+
+// heal takes a poll in, and begins the heal that is called for: one at a time.
+func (w *Watcher) heal(ctx context.Context, o *Observation) {
+	w.remember(o.Gwat.Enodes)
+	h, f := &w.healing, w.healFacts(o)
+	h.guard.Set(f.Why)
+	if f.Working {
+		for _, r := range h.records {
+			r.Worked()
+		}
+	}
+	for _, n := range heal.All {
+		proved, why := heal.Prove(n, &f)
+		h.records[n].Observe(proved, why, o.At)
+		if !proved {
+			delete(h.told, n)
+		}
+	}
+	if h.running != "" || w.pair.who.spec == nil {
+		return
+	}
+	slot := time.Duration(w.pair.who.spec.SecondsPerSlot) * time.Second
+	for _, n := range heal.All {
+		due, why := h.records[n].Next(slot, o.At)
+		switch {
+		case !due:
+		case w.cfg.Heals.on(n):
+			w.begin(ctx, n, why)
+			return
+		case !h.told[n]:
+			h.told[n] = true
+			w.log.WithField("heal", n).Warnf("heal.%s would help and is off: %s", n, why)
+		}
+	}
+}
+
+// healFacts returns what the heals depend on.
+func (w *Watcher) healFacts(o *Observation) heal.Facts {
+	found := w.health.Findings()
+	f := heal.Facts{
+		BothUp: o.Up(), Working: health.Of(w.machine.Stage(), found, true) == status.VerdictWorking,
+		Loading: o.Gwat.Loading, GwatSyncing: o.Gwat.Syncing, GwatPeers: o.Gwat.Peers, Enodes: len(w.healing.enodes),
+		BeaconSyncing: o.Beacon.Syncing.IsSyncing, BeaconPeers: o.Beacon.Peers,
+		CheckpointKnown: o.CheckpointKnown, Findings: map[string]bool{},
+		GwatRestarted: w.healing.records[heal.RestartGwat].Tries() > 0,
+	}
+	for _, one := range found {
+		f.Findings[one.Name] = true
+	}
+	switch {
+	case w.cfg.Observe:
+		f.Why = "observe is set"
+	case w.machine.Stage() == fsm.Paused || w.pair.pause != nil:
+		f.Why = "paused"
+	case w.pair.who.spec == nil:
+		f.Why = "the network is not known yet"
+	default:
+		f.Why = w.pair.who.conflict()
+	}
+	if spec := w.pair.who.spec; spec != nil && o.Up() {
+		f.BeaconLag = primitives.Slot(checkpoint.Lag(o.Beacon.Head.Slot, w.now()))
+		clock, justified := spec.Epoch(w.now()), o.Beacon.Finality.CurrentJustified.Epoch
+		f.Unjustified = clock - min(clock, justified)
+	}
+	return f
+}
+
+// begin begins a try. It runs beside the loop, which takes its end from healing.done.
+func (w *Watcher) begin(ctx context.Context, n heal.Name, why string) {
+	h := &w.healing
+	h.records[n].Try(w.cfg.Now())
+	h.running = n
+	w.log.WithFields(logrus.Fields{"heal": n, "try": h.records[n].Tries()}).Warnf("Heal %s begins: %s", n, why)
+	try := try{
+		gwat: w.cfg.Gwat, beacon: w.cfg.Beacon, changes: w.cfg.Changes, run: w.cfg.Command,
+		permit: h.guard.Permit(), spec: *w.pair.who.spec, enodes: slices.Clone(h.enodes), command: w.cfg.Heals.command(n),
+	}
+	go func() { // its place in done is free
+		what, err := try.do(ctx, n)
+		h.done <- healed{name: n, what: what, err: err}
+	}()
+}
+
+// healed takes the end of a try in: a line of the log and of the history.
+func (w *Watcher) healed(r healed) {
+	w.healing.running = ""
+	if failure.Canceled(r.err) {
+		return // we are stopping
+	}
+	log, reason := w.log.WithField("heal", r.name), fmt.Sprintf("heal %s: %s", r.name, r.what)
+	if r.err != nil {
+		reason = fmt.Sprintf("heal %s failed: %s", r.name, failure.Message(r.err))
+		log.WithField("done", r.what).WithError(r.err).Warnf("Heal %s failed", r.name)
+	} else {
+		log.Warnf("Heal %s is done: %s", r.name, r.what)
+	}
+	stage := string(w.machine.Stage())
+	change := status.Change{At: w.cfg.Now(), From: stage, To: stage, Event: "heal", Reason: reason}
+	w.board.Changed(change)
+	w.note(w.cfg.Journal.AppendChange(journal.Change(change)))
+}

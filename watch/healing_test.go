@@ -1,0 +1,215 @@
+package watch
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
+	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/watch/heal"
+)
+
+// The incidents from which the beacon node's driver never recovers.
+var lasting = map[string]struct {
+	heals    Heals
+	name     heal.Name
+	within   time.Duration // from the incident to working, with the heal
+	incident func(p *simulated)
+	restart  func(p *simulated) // what an operator does: both nodes restarted
+}{
+	"B2 gwat restarted without peers": {Heals{Peers: true}, heal.Peers, 30 * time.Second,
+		func(p *simulated) {
+			p.gwatWire.Set(wire.Refused)
+			time.Sleep(4 * time.Second)
+			p.gwat.Restart()
+			p.gwatWire.Set(wire.Up)
+		},
+		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
+	"B3 foreign checkpoint": {Heals{Checkpoint: true}, heal.Checkpoint, 30 * time.Second,
+		func(p *simulated) { p.forge(); p.beacon.Restart() },
+		func(p *simulated) { p.gwat.Wipe(); p.gwat.Restart("enode://a"); p.beacon.Restart() }},
+	"A2' gwat wedged": {Heals{RestartGwat: "restart gwat", RestartBeacon: "restart beacon"}, heal.RestartGwat, 120 * time.Second,
+		func(p *simulated) { p.gwat.Wedge() },
+		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
+	"B7 beacon silent": {Heals{RestartBeacon: "restart beacon"}, heal.RestartBeacon, 60 * time.Second,
+		func(p *simulated) {
+			p.beacon.Freeze(true)
+			p.gwatWire.Set(wire.Refused)
+			time.Sleep(4 * time.Second)
+			p.gwat.Restart("enode://a")
+			p.gwatWire.Set(wire.Up)
+		},
+		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Freeze(false); p.beacon.Restart() }},
+}
+
+// forge gives gwat a checkpoint whose root is no block of the chain.
+func (p *simulated) forge() {
+	f := p.net.Call(p.net.Slot(), coordinated.NoSync)
+	last := p.gwat.State().LastFinalized
+	f.Spines, f.BaseSpine, f.Checkpoint.Root = nil, last, common.HexToHash("0xbebe")
+	p.gwat.Finalize(f)
+}
+
+// command is the operator's command in the simulated world.
+func (p *simulated) command(_ context.Context, command string) (string, error) {
+	switch command {
+	case "restart gwat":
+		p.gwat.Restart("enode://a")
+	case "restart beacon":
+		p.beacon.Freeze(false)
+		p.beacon.Restart()
+	}
+	return "restarted", nil
+}
+
+func withHeals(h Heals) func(*simulated, *Config) {
+	return func(p *simulated, c *Config) { c.Heals, c.Command = h, p.command }
+}
+
+func incident(p *simulated, t *testing.T, bring func(*simulated)) {
+	t.Helper()
+	p.works(t, 30*time.Second)
+	bring(p)
+	within(t, p.watcher, 60*time.Second, "failing", func(s *status.Snapshot) bool { return s.Verdict == status.VerdictFailing })
+}
+
+// Each incident by itself, with both nodes restarted by the operator, and healed.
+func TestHeals(t *testing.T) {
+	for name, tc := range lasting {
+		t.Run(name, func(t *testing.T) {
+			besideAPairWith(t, withHeals(Heals{}), func(t *testing.T, p *simulated) {
+				incident(p, t, tc.incident)
+				time.Sleep(3 * time.Minute)
+				require.Equal(t, status.VerdictFailing, p.watcher.Snapshot().Verdict, "by itself it never recovers")
+				require.Empty(t, heals(t, p), "a heal that is off only tells")
+				require.True(t, p.watcher.Snapshot().Observe)
+				begin := time.Now()
+				tc.restart(p)
+				p.works(t, 2*time.Minute)
+				t.Logf("%s: by itself never, working %s after the operator restarted both", name, time.Since(begin))
+			})
+			besideAPairWith(t, withHeals(tc.heals), func(t *testing.T, p *simulated) {
+				before := p.gwat.State().LastFinalized
+				begin := time.Now()
+				incident(p, t, tc.incident)
+				p.works(t, tc.within)
+				t.Logf("%s: healed and working %s after the start of the pair", name, time.Since(begin))
+				done := heals(t, p)
+				require.NotEmpty(t, done)
+				require.True(t, strings.HasPrefix(done[len(done)-1].Reason, "heal "+string(tc.name)+": "), done[len(done)-1].Reason)
+				require.Len(t, done, 1, "one try is enough")
+				require.NotEqual(t, before, p.gwat.State().LastFinalized)
+				require.False(t, p.watcher.Snapshot().Observe)
+			})
+		})
+	}
+}
+
+// heals returns the tries that the history has, the newest first.
+func heals(t *testing.T, p *simulated) (out []status.Change) {
+	t.Helper()
+	changes, err := p.watcher.History(t.Context(), 1000)
+	require.NoError(t, err)
+	for _, c := range changes {
+		if c.Event == "heal" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// An observer and a paused pair are never healed.
+func TestNothingIsHealed(t *testing.T) {
+	all := Heals{Peers: true, Checkpoint: true, RestartGwat: "restart gwat", RestartBeacon: "restart beacon"}
+	for name, tc := range lasting {
+		besideAPairWith(t, func(p *simulated, c *Config) { withHeals(all)(p, c); c.Observe = true }, func(t *testing.T, p *simulated) {
+			incident(p, t, tc.incident)
+			time.Sleep(3 * time.Minute)
+			require.Empty(t, heals(t, p), name)
+			require.Equal(t, status.VerdictFailing, p.watcher.Snapshot().Verdict)
+		})
+		besideAPairWith(t, withHeals(all), func(t *testing.T, p *simulated) {
+			p.works(t, 30*time.Second)
+			require.NoError(t, p.watcher.Pause(t.Context(), "by hand"))
+			tc.incident(p)
+			time.Sleep(3 * time.Minute)
+			require.Empty(t, heals(t, p), name)
+		})
+	}
+}
+
+// A heal without effect is tried three times, a minute apart; then it needs a human.
+func TestAHealWithoutEffect(t *testing.T) {
+	var at []time.Time
+	besideAPairWith(t, func(_ *simulated, c *Config) {
+		c.Heals = Heals{RestartBeacon: "restart beacon"}
+		c.Command = func(context.Context, string) (string, error) { at = append(at, time.Now()); return "", heal.ErrCommand }
+	}, func(t *testing.T, p *simulated) {
+		incident(p, t, lasting["B7 beacon silent"].incident)
+		within(t, p.watcher, 10*time.Minute, "needs_human", hasFinding("needs_human"))
+		time.Sleep(5 * time.Minute)
+		require.Len(t, at, heal.MaxTries)
+		require.GreaterOrEqual(t, at[1].Sub(at[0]), heal.Pause)
+		require.GreaterOrEqual(t, at[2].Sub(at[1]), heal.Pause)
+		require.Len(t, heals(t, p), heal.MaxTries)
+	})
+}
+
+// The peers that gwat had are known to the next syncd.
+func TestPeersAreKeptOverARestart(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{Peers: true}), func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		kept, err := p.watcher.cfg.Journal.Peers()
+		require.NoError(t, err)
+		require.Equal(t, []string{"enode://a", "enode://b"}, kept)
+		h, err := newHealing(&Config{Journal: p.watcher.cfg.Journal})
+		require.NoError(t, err)
+		require.Equal(t, kept, h.enodes)
+		require.False(t, h.guard.Permit().Issued(), "without calls to make there is no permit")
+	})
+}
+
+func TestAtMostSixteenPeersAreKept(t *testing.T) {
+	w := &Watcher{cfg: Config{Journal: journal.OpenMemory()}, healing: healing{enodes: coordinated.Enodes(maxEnodes)}}
+	w.remember([]string{"enode://new"})
+	require.Len(t, w.healing.enodes, maxEnodes)
+	require.Equal(t, "enode://new", w.healing.enodes[0])
+	w.remember(nil)
+	require.Len(t, w.healing.enodes, maxEnodes, "a gwat without peers takes none away")
+}
+
+// The checkpoint that comes back is exchanged again; no call is made whose spine is not
+// final in gwat, and none without a permit.
+func TestTheExchangeIsProved(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{Checkpoint: true}), func(t *testing.T, p *simulated) {
+		for range 2 {
+			incident(p, t, lasting["B3 foreign checkpoint"].incident)
+			p.works(t, 30*time.Second)
+		}
+		require.Len(t, heals(t, p), 2)
+		for _, c := range p.gwat.Calls() {
+			if len(c.Asked.Spines) == 0 && c.Asked.Checkpoint.Root != common.HexToHash("0xbebe") {
+				require.Nil(t, c.Answer.Error)
+				_, known := p.net.SlotOfRoot(c.Asked.Checkpoint.Root)
+				require.True(t, known, "a stored checkpoint is canonical")
+			}
+		}
+		one := try{gwat: p.watcher.cfg.Gwat, beacon: p.watcher.cfg.Beacon, changes: p.watcher.cfg.Changes, spec: checkpoint.Spec{SlotsPerEpoch: 8, SecondsPerSlot: 2}}
+		before := len(p.gwat.Calls())
+		_, err := one.do(t.Context(), heal.Checkpoint)
+		require.ErrorIs(t, err, heal.ErrUnproved)
+		one.permit = guard.New(false).Permit()
+		_, err = one.do(t.Context(), heal.Checkpoint)
+		require.ErrorContains(t, err, "has the block of gwat's checkpoint")
+		require.InDelta(t, before, len(p.gwat.Calls()), 2)
+	})
+}
