@@ -7,6 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
@@ -41,6 +42,9 @@ func Diagnosis(s *status.Snapshot, now time.Time) string {
 	verdict := terminal.Verdict(s)
 	paragraph(0, "The pair %s is %s: %s.", s.Pair, strings.ToUpper(verdict), meanings[verdict])
 	paragraph(0, "Its stage is %s, for %s.", s.Stage, terminal.Ago(s.Since, now))
+	if s.Era == string(checkpoint.EraCoordinated) {
+		paragraph(0, "Its nodes are of the coordinated era: the beacon node drives gwat, syncd watches.")
+	}
 	if s.Waiting != "" {
 		paragraph(0, "It waits: %s.", strings.TrimSuffix(s.Waiting, "."))
 	}

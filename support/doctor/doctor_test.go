@@ -15,6 +15,9 @@ func TestDiagnosis(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	good := Diagnosis(&status.Snapshot{At: now, Pair: "main", Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-time.Hour)}, now)
 	require.Equal(t, "The pair main is WORKING: both nodes were seen to do their normal work.\nIts stage is working, for 1h0m0s.\n\nNothing is found to be wrong.\n", good)
+	today := Diagnosis(&status.Snapshot{At: now, Era: "coordinated", Stage: "working"}, now)
+	require.Contains(t, today, "Its nodes are of the coordinated era: the beacon node drives gwat")
+	require.NotContains(t, good, "era")
 	old := Diagnosis(&status.Snapshot{At: now.Add(-time.Minute), Stage: "working"}, now)
 	require.Contains(t, old, "syncd hangs, or the clocks of the two")
 	for _, v := range []string{status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted} {

@@ -131,6 +131,9 @@ func (f frame) head(p *painter) {
 	if n := s.Network; n != nil {
 		about += fmt.Sprintf(", network %s, chain id %d, slot %d", orDash(n.Name), n.ChainID, n.CurrentSlot)
 	}
+	if s.Era != "" {
+		about += ", era " + s.Era
+	}
 	p.entry("syncd", strings.TrimSpace(s.Version)+", "+about+fmt.Sprintf(" (%s, #%d)", f.how, s.Seq))
 	verdict := Verdict(s)
 	text := p.st.ofVerdict(verdict).Render(strings.ToUpper(verdict))

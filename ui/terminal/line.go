@@ -36,6 +36,7 @@ var lineFields = []struct {
 	{"eta", "when the pair may work", func(s *status.Snapshot) string { return timeText(s.ETA) }},
 	{"findings", "names of what is wrong, the worst first, with commas", func(s *status.Snapshot) string { return findingNames(s.Findings) }},
 	{"waiting", "why it does not go on right now", func(s *status.Snapshot) string { return s.Waiting }},
+	{"era", "head-sync or coordinated: the protocol of the nodes", func(s *status.Snapshot) string { return s.Era }},
 }
 
 // tame keeps a value from passing for the next field, whatever reads the line.

@@ -37,6 +37,9 @@ func Table(s *status.Snapshot, now time.Time) string {
 	if n := s.Network; n != nil {
 		line("network", "%s, chain id %d, slot %d", orDash(n.Name), n.ChainID, n.CurrentSlot)
 	}
+	if s.Era != "" {
+		line("era", "%s", s.Era)
+	}
 	line("gwat", "%s", nodeText(s.Gwat, now))
 	line("beacon", "%s", nodeText(s.Beacon, now))
 	if c := s.Checkpoint; c != nil {

@@ -44,5 +44,7 @@ func TestStatusTable(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
 	require.Equal(t, string(want), got)
+	require.NotContains(t, got, "\nera ")
+	require.Contains(t, Table(&status.Snapshot{Era: "coordinated"}, now), "era      coordinated\n")
 	require.NotPanics(t, func() { Table(&status.Snapshot{}, now) })
 }

@@ -88,9 +88,9 @@ func sample() *status.Snapshot {
 func TestLineIsStable(t *testing.T) {
 	require.Equal(t, `verdict=failing stage=head_sync since=2026-11-21T11:59:00Z seq=7 `+
 		`gwat=up gwat_slot=70 gwat_lag=7 gwat_peers=0 beacon=down beacon_slot=- beacon_lag=- beacon_peers=- `+
-		`push=4/12 eta=2026-11-21T12:01:30Z findings=beacon_unreachable,gwat_no_peers waiting="gwat finalizes"`, Line(sample()))
+		`push=4/12 eta=2026-11-21T12:01:30Z findings=beacon_unreachable,gwat_no_peers waiting="gwat finalizes" era=-`, Line(sample()))
 	require.Equal(t, `verdict=unknown stage=- since=- seq=0 gwat=down gwat_slot=- gwat_lag=- gwat_peers=- `+
-		`beacon=down beacon_slot=- beacon_lag=- beacon_peers=- push=- eta=- findings=- waiting=-`, Line(&status.Snapshot{}))
+		`beacon=down beacon_slot=- beacon_lag=- beacon_peers=- push=- eta=- findings=- waiting=- era=coordinated`, Line(&status.Snapshot{Era: "coordinated"}))
 	for _, said := range hostile {
 		s := sample()
 		s.Stage, s.Waiting, s.Findings[0].Name = said, said+`" gwat=up`, said+" a=b"
