@@ -51,6 +51,9 @@ func facts(o *Observation, s *standing) fsm.Facts {
 	f.CheckpointReached, f.CheckpointWhy = checkpointReached(o, s)
 	f.DAGSynced, f.DAGWhy = dagSynced(o, s)
 	f.FellBehind, f.FellBehindWhy = fellBehind(o, s)
+	if f.FellBehind && f.DAGSynced { // at an epoch's change both rules would hold, and the stages go round for ever
+		f.DAGSynced, f.DAGWhy = false, f.FellBehindWhy
+	}
 	f.Verified, f.VerifyWhy = verified(o, s)
 	f.VerifyOver = !f.Verified && s.now >= s.since+verifySlots
 	return f

@@ -138,6 +138,9 @@ func (w *Watcher) heal(ctx context.Context, o *Observation) {
 	w.remember(o.Gwat.Enodes)
 	h, f := &w.healing, w.healFacts(o)
 	h.guard.Set(f.Why)
+	if f.Loading {
+		return // a call runs: the poll shows neither a proof nor its end
+	}
 	if f.Working {
 		for _, r := range h.records {
 			r.Worked()

@@ -37,9 +37,6 @@ var lasting = map[string]struct {
 	"B3 foreign checkpoint": {Heals{Checkpoint: true}, heal.Checkpoint, 30 * time.Second,
 		func(p *simulated) { p.forge(); p.beacon.Restart() },
 		func(p *simulated) { p.gwat.Wipe(); p.gwat.Restart("enode://a"); p.beacon.Restart() }},
-	"A2' gwat wedged": {Heals{RestartGwat: "restart gwat", RestartBeacon: "restart beacon"}, heal.RestartGwat, 120 * time.Second,
-		func(p *simulated) { p.gwat.Wedge() },
-		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
 	"B7 beacon silent": {Heals{RestartBeacon: "restart beacon"}, heal.RestartBeacon, 60 * time.Second,
 		func(p *simulated) {
 			p.beacon.Freeze(true)
