@@ -114,11 +114,13 @@ func TestHostileAPIClients(t *testing.T) {
 			}
 		},
 		"a body of a gibibyte": func(t *testing.T) {
-			conn, err := h.ask(t, post(gibibyte))
-			require.NoError(t, err)
-			go flood("", "[", gibibyte)(conn, nil)
-			code, _ := answered(t, conn)
-			require.Equal(t, http.StatusRequestEntityTooLarge, code)
+			require.Eventually(t, func() bool { // the attack before it may have used up the calls
+				conn, err := h.ask(t, post(gibibyte))
+				require.NoError(t, err)
+				go flood("", "[", gibibyte)(conn, nil)
+				code, _ := answered(t, conn)
+				return code == http.StatusRequestEntityTooLarge
+			}, proof.Within, 200*time.Millisecond)
 		},
 		"a batch bomb": func(t *testing.T) {
 			bomb := request("[" + strings.TrimSuffix(strings.Repeat("{},", 30_000), ",") + "]")

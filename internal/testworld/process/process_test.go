@@ -62,7 +62,7 @@ func TestStopInEveryStage(t *testing.T) {
 		for j, victim := range faults.Processes() {
 			t.Run(stage+"/"+victim, func(t *testing.T) {
 				t.Parallel()
-				tr := newTrioAt(t, between, way(i+j), false)
+				tr := newTrio(t, way(i+j), false)
 				tr.bringTo(stage)
 				tr.nodesOf(stage, victim)
 				w := tr.watch()
@@ -91,7 +91,7 @@ func TestToxicInEveryStage(t *testing.T) {
 				by := way(turn)
 				t.Run(toxic.Name+"/"+on+"/"+stage, func(t *testing.T) {
 					t.Parallel()
-					spoil(t, newTrioAt(t, between, by, true), toxic, on, stage)
+					spoil(t, newTrio(t, by, true), toxic, on, stage)
 				})
 			}
 		}
