@@ -44,7 +44,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) run $(STATICCHECK) -checks $(CHECKS) ./...
 
 integration: ## whole processes: kill -9, SIGSTOP and every toxic in every stage
-	$(GO) test -count=1 -timeout 15m -parallel 16 -tags integration ./internal/testworld/process
+	$(GO) test -count=1 -timeout 25m -parallel 8 -tags integration ./internal/testworld/process
 	$(GO) test -count=1 -timeout 5m ./pair -run TestALongPushUnderABeaconAtWork -far=20000
 
 page-test: ## the page in Chromium; pictures in bin/screenshots
