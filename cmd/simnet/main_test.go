@@ -152,7 +152,7 @@ func TestBothNodesAsProcesses(t *testing.T) {
 		"SIMNET_REORG=40:3", "SIMNET_STALL=4-5", "SIMNET_LISTEN=127.0.0.1:0",
 	}
 	gwat := startProcess(t, shared, "gwat", "--data-dir", filepath.Join(dir, "gwat"), "--ipc", filepath.Join(dir, "gwat.ipc"), "--call-log", filepath.Join(dir, "calls"))
-	beacon := startProcess(t, shared, "beacon", "--gwat", gwat.address, "--data-dir", filepath.Join(dir, "beacon"))
+	beacon := startProcess(t, shared, "beacon", "--driver=off", "--gwat", gwat.address, "--data-dir", filepath.Join(dir, "beacon"))
 	genesis := regexp.MustCompile(`genesis \d+`)
 	require.Equal(t, genesis.FindString(gwat.line), genesis.FindString(beacon.line))
 	require.Eventually(t, func() bool {
