@@ -77,6 +77,9 @@ func (h *host) kill(stop func()) {
 		if x.host != h || x.arrived == never {
 			continue
 		}
+		if h.closing && x.served != never && x.stream == nil {
+			continue // the kernel delivers what a process wrote that ended by itself
+		}
 		if x.hangUp != nil {
 			x.hangUp()
 		}

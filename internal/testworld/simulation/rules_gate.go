@@ -87,7 +87,7 @@ func (c *record) checkForwarded(x *exchange) {
 			c.broken("S8", x.arrived, fmt.Sprintf("%s #%d lost its header %s on the way", x.call, x.id, name))
 		}
 	}
-	if x.hit || y.hit || x.ended == never || x.gaveUp || c.endedIn(x.arrived, x.ended) || x.ended >= c.endsAt {
+	if x.hit || y.hit || x.ended == never || x.gaveUp || c.killedIn(x.arrived, x.ended) || x.ended >= c.endsAt {
 		return
 	}
 	whole := y.whole && y.ended != never && y.err == nil && !y.gaveUp
@@ -161,7 +161,7 @@ func forwardedOf(parts []part) [][]byte {
 	return out
 }
 
-// answersBatch tells what is wrong with the answer to a batch; "" if nothing is.
+// answersBatch returns what is wrong with the answer to a batch; "" if nothing is.
 func answersBatch(x *exchange, parts []part) string {
 	var answers []struct {
 		ID     json.RawMessage `json:"id"`
@@ -191,10 +191,4 @@ func answersBatch(x *exchange, parts []part) string {
 // killedIn reports whether a process of syncd was killed in a time.
 func (c *record) killedIn(from, to time.Duration) bool {
 	return slices.ContainsFunc(c.incarnations, func(l *incarnation) bool { return l.dead && l.end >= from && l.end <= to })
-}
-
-// endedIn reports whether a process of syncd ended in a time, however it did: the simulated
-// network then loses what was written and is still on a slow link, unlike a kernel.
-func (c *record) endedIn(from, to time.Duration) bool {
-	return slices.ContainsFunc(c.incarnations, func(l *incarnation) bool { return l.end != never && l.end >= from && l.end <= to })
 }
