@@ -12,12 +12,9 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// The bounds of syncd_calls, and how often its subscription looks for new ones.
 const (
-	defaultCalls = 200
-	maxCalls     = 4096 // as many as a gate keeps
-	maxChoices   = 64   // methods, actions or outcomes of a filter
-	callsPause   = 250 * time.Millisecond
+	maxChoices = 64                     // methods, actions or outcomes of a filter
+	callsPause = 250 * time.Millisecond // between two looks of a subscription
 )
 
 // CallSource is what the API needs of a gate. Its methods are called concurrently.
@@ -41,8 +38,8 @@ func (f *CallFilter) UnmarshalJSON(raw []byte) error {
 }
 
 func (f *CallFilter) check() error {
-	if f.Limit < 0 || f.Limit > maxCalls {
-		return &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("limit is %d, want 1 to %d", f.Limit, maxCalls)}
+	if f.Limit < 0 || f.Limit > status.MaxCalls {
+		return &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("limit is %d, want 1 to %d", f.Limit, status.MaxCalls)}
 	}
 	for _, list := range [][]string{f.Methods, f.Actions, f.Outcomes} {
 		if len(list) > maxChoices {
@@ -93,7 +90,7 @@ func traffic(g CallSource, f *status.CallFilter) status.Traffic {
 	}
 	limit := f.Limit
 	if limit == 0 {
-		limit = defaultCalls
+		limit = status.DefaultCalls
 	}
 	out.Calls = out.Calls[max(0, len(out.Calls)-limit):]
 	return out
@@ -110,7 +107,7 @@ func (s *subscriptions) Calls(ctx context.Context, filter *CallFilter) (*rpc.Sub
 		f = status.CallFilter(*filter)
 	}
 	if f.Limit == 0 {
-		f.Limit = maxCalls
+		f.Limit = status.MaxCalls
 	}
 	after := uint64(0)
 	switch {

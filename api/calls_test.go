@@ -163,6 +163,6 @@ func TestTheDocumentHasTheWordsOfTheGate(t *testing.T) {
 		require.Contains(t, words("era"), e.String())
 	}
 	limit := sub(sub(doc.Components.Schemas["CallFilter"]["properties"])["limit"])
-	require.EqualValues(t, maxCalls, limit["maximum"])
-	require.EqualValues(t, defaultCalls, limit["default"])
+	require.EqualValues(t, status.MaxCalls, limit["maximum"])
+	require.EqualValues(t, status.DefaultCalls, limit["default"])
 }

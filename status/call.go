@@ -22,6 +22,12 @@ type Call struct {
 	Listener   string           `json:"listener"`        // "http", "ws" or "ipc"
 }
 
+// The bounds of CallFilter.Limit.
+const (
+	DefaultCalls = 200
+	MaxCalls     = 4096 // as many as a gate keeps
+)
+
 // CallFilter chooses calls. A member that is not set chooses all.
 type CallFilter struct {
 	After    *uint64    `json:"after,omitempty"`    // a sequence number: those behind it

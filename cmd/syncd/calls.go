@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -33,7 +34,7 @@ answer), answered and absorbed (without gwat), gone (the caller hung up), delive
 			&cli.StringSliceFlag{Name: "action", Usage: "only calls with which the gate did this: forward, answer or hold; may be given more than once", HideDefault: true},
 			&cli.DurationFlag{Name: "min-duration", Usage: "only calls that took at least so long", HideDefault: true},
 			&cli.StringFlag{Name: "since", Usage: "only calls since then: a duration before now, such as 10m, or a `TIME` such as 2026-01-02T15:04:05Z", HideDefault: true},
-			&cli.IntFlag{Name: "limit", Value: 200, Usage: "the newest of them, at most so many, 1 to 4096"}),
+			&cli.IntFlag{Name: "limit", Value: status.DefaultCalls, Usage: fmt.Sprintf("the newest of them, at most so many, 1 to %d", status.MaxCalls)}),
 		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			form, err := commandline.OneOf(cmd, "output", "table or json", operator.FormTable, operator.FormJSON)
 			if err != nil {
@@ -52,8 +53,8 @@ func callFilter(cmd *cli.Command, now time.Time) (status.CallFilter, error) {
 	f := status.CallFilter{
 		Methods: cmd.StringSlice("method"), Outcomes: cmd.StringSlice("outcome"), Actions: cmd.StringSlice("action"), Limit: cmd.Int("limit"),
 	}
-	if f.Limit < 1 || f.Limit > 4096 {
-		return f, exit.Errorf(exit.Usage, "--limit is %d: want 1 to 4096", f.Limit)
+	if f.Limit < 1 || f.Limit > status.MaxCalls {
+		return f, exit.Errorf(exit.Usage, "--limit is %d: want 1 to %d", f.Limit, status.MaxCalls)
 	}
 	least := cmd.Duration("min-duration")
 	if least < 0 {
