@@ -32,6 +32,17 @@ func ofEra(headSync, coordinatedEra cli.ActionFunc) cli.ActionFunc {
 	}
 }
 
+// coordinatedNode returns what the flags say of either node: its network and the secret
+// of its calls.
+func coordinatedNode(c *cli.Command) (*coordinated.Network, []byte, error) {
+	n, err := coordinatedNetwork(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err := readSecret(c.String("jwt-secret"))
+	return n, secret, err
+}
+
 // coordinatedNetwork returns the network that the flags describe.
 func coordinatedNetwork(c *cli.Command) (*coordinated.Network, error) {
 	genesis, err := genesisTime(c.String("genesis"), c.String("genesis-file"), time.Now())
@@ -73,11 +84,7 @@ func (s served) Run(ctx context.Context) error {
 }
 
 func runCoordinatedGwat(ctx context.Context, c *cli.Command) error {
-	n, err := coordinatedNetwork(c)
-	if err != nil {
-		return err
-	}
-	secret, err := readSecret(c.String("jwt-secret"))
+	n, secret, err := coordinatedNode(c)
 	if err != nil {
 		return err
 	}
@@ -93,11 +100,7 @@ func runCoordinatedGwat(ctx context.Context, c *cli.Command) error {
 }
 
 func runCoordinatedBeacon(ctx context.Context, c *cli.Command) error {
-	n, err := coordinatedNetwork(c)
-	if err != nil {
-		return err
-	}
-	secret, err := readSecret(c.String("jwt-secret"))
+	n, secret, err := coordinatedNode(c)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"time"
+
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -14,9 +16,7 @@ func (s *State) gwat() status.Node {
 	if o == nil {
 		return n
 	}
-	n.Reachable, n.Since = o.Gwat.Err == nil, s.Nodes.Measured.GwatSince
-	n.Error, n.LatencyMS = status.NewError(o.Gwat.Err, o.At), status.Milliseconds(o.Gwat.Latency)
-	if !n.Reachable {
+	if !s.answered(&n, o.Gwat.Err, o.Gwat.Latency, s.Nodes.Measured.GwatSince) {
 		return n
 	}
 	if o.Gwat.Latest != nil {
@@ -34,9 +34,7 @@ func (s *State) beacon() status.Node {
 	if o == nil {
 		return n
 	}
-	n.Reachable, n.Since = o.Beacon.Err == nil, s.Nodes.Measured.BeaconSince
-	n.Error, n.LatencyMS = status.NewError(o.Beacon.Err, o.At), status.Milliseconds(o.Beacon.Latency)
-	if !n.Reachable {
+	if !s.answered(&n, o.Beacon.Err, o.Beacon.Latency, s.Nodes.Measured.BeaconSince) {
 		return n
 	}
 	slot := o.Beacon.Head.Header.Slot
@@ -49,6 +47,13 @@ func (s *State) beacon() status.Node {
 		n.Progress = s.Nodes.Measured.Beacon
 	}
 	return n
+}
+
+// answered notes how the newest poll found a node, and reports whether it answered.
+func (s *State) answered(n *status.Node, err error, took time.Duration, since time.Time) bool {
+	n.Reachable, n.Since = err == nil, since
+	n.Error, n.LatencyMS = status.NewError(err, s.Nodes.Last.At), status.Milliseconds(took)
+	return n.Reachable
 }
 
 // lag returns how many slots a node is behind the clock of the newest poll.
