@@ -133,7 +133,7 @@ func place(from, to string) (os.FileInfo, error) {
 	return os.Lstat(to)
 }
 
-// vacant tells whether a socket may be made at path. Only who listens wants the
+// vacant reports whether a socket may be made at path. Only who listens wants the
 // directory: before the start it may be one that the service manager makes.
 func vacant(path string) error {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil {

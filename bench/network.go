@@ -94,7 +94,7 @@ func (n *network) entries(b, head *world.BeaconBlock) int {
 	return count
 }
 
-// stops tells whether gwat can stand at a number before head: where a body ends.
+// stops reports whether gwat can stand at a number before head: where a body ends.
 func (n *network) stops(head *world.BeaconBlock, number uint64) bool {
 	for b, ok := head, true; ok && n.number(b) >= number; b, ok = n.Block(b.ParentRoot) {
 		if n.number(b) == number {

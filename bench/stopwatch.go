@@ -92,7 +92,7 @@ func (s *stopwatch) answeredAt(method string, answer []byte, at time.Time) {
 	}
 }
 
-// showsReady tells whether an answer to eth_syncing says that gwat's own sync is over.
+// showsReady reports whether an answer to eth_syncing says that gwat's own sync is over.
 func showsReady(answer []byte) bool {
 	var in struct {
 		Result json.RawMessage `json:"result"`

@@ -20,7 +20,7 @@ type Checkpoint struct {
 	Root  common.Hash      `json:"root"`
 }
 
-// IsGenesis tells that nothing was justified yet.
+// IsGenesis reports whether nothing was justified yet.
 func (c Checkpoint) IsGenesis() bool { return c.Root == (common.Hash{}) }
 
 // ConsensusInfo is what gwat is told about one slot: who may create gwat

@@ -42,7 +42,7 @@ type BeaconProgress struct {
 	Now      primitives.Slot
 }
 
-// AtCheckpoint tells whether the beacon's head has reached the last checkpoint
+// AtCheckpoint reports whether the beacon's head has reached the last checkpoint
 // of the network. That checkpoint is not to be had from a node that is behind,
 // so the slot where it stands in normal work is taken.
 func (b BeaconProgress) AtCheckpoint(s Spec) (bool, string) {
@@ -53,7 +53,7 @@ func (b BeaconProgress) AtCheckpoint(s Spec) (bool, string) {
 	return false, fmt.Sprintf("the beacon's head at slot %d to reach the last checkpoint at about slot %d", b.Head, want)
 }
 
-// NearHead tells whether the beacon's DAG sync is over: its head is within a few
+// NearHead reports whether the beacon's DAG sync is over: its head is within a few
 // slots of the wall clock, or its sync distance has come down to that.
 // is_syncing is not asked: a built-in driver holds it true.
 func (b BeaconProgress) NearHead() bool {

@@ -78,6 +78,6 @@ func Name(err error) string {
 	return ""
 }
 
-// Canceled tells that err comes from our own cancelled context, which is no
+// Canceled reports whether err comes from our own cancelled context, which is no
 // failure of a node.
 func Canceled(err error) bool { return errors.Is(err, context.Canceled) }

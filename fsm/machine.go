@@ -8,7 +8,7 @@ import (
 	"github.com/looplab/fsm"
 )
 
-// ErrIllegal tells that the table has no row for an event in this stage.
+// ErrIllegal reports whether the table has no row for an event in this stage.
 var ErrIllegal = errors.New("illegal event")
 
 // Change is one step the machine took.
@@ -61,7 +61,7 @@ func (m *Machine) callbacks() fsm.Callbacks {
 // Stage is the current stage.
 func (m *Machine) Stage() Stage { return Stage(m.m.Current()) }
 
-// Can tells whether the table has a row for the event in the current stage.
+// Can reports whether the table has a row for the event in the current stage.
 func (m *Machine) Can(ev Event) bool { return m.m.Can(string(ev)) }
 
 // Fire takes the step for an event. With a cancelled ctx nothing happens and

@@ -90,7 +90,7 @@ func (s *scanner) reset() {
 }
 
 // scan reads p up to the end of the value and returns how many bytes that are;
-// done tells whether the end was met.
+// done reports whether the end was met.
 func (s *scanner) scan(p []byte) int {
 	i := 0
 	for i < len(p) && !s.done && !s.foreign {

@@ -97,7 +97,7 @@ func intervalInOrder(after uint64, spine *gwatclient.Block, byNumber map[uint64]
 	return allReached(spine, inside)
 }
 
-// allReached tells whether every block of inside is spine or an ancestor of it.
+// allReached reports whether every block of inside is spine or an ancestor of it.
 func allReached(spine *gwatclient.Block, inside map[common.Hash]*gwatclient.Block) bool {
 	reached := map[common.Hash]bool{spine.Hash: true}
 	queue := []*gwatclient.Block{spine}

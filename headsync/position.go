@@ -43,7 +43,7 @@ type Position struct {
 	Spine  common.Hash
 }
 
-// usable tells whether ready can be asked with an entry: gwat has finalized its
+// usable reports whether ready can be asked with an entry: gwat has finalized its
 // last spine with number equal to height. The genesis block needs no spine.
 func usable(e Entry, view View) bool {
 	spine, has := e.Info.LastSpine()

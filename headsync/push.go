@@ -96,7 +96,7 @@ func (a *Attempt) nextBatch(batches <-chan checkedBatch, last *confirming) (c ch
 
 // pushBatch makes gwat ready at the position, pushes entries, and moves the
 // position over them once their last spine is seen finalized. That all of them
-// were applied is read while gwat works on the next batch (see confirming). It gives how long
+// were applied is read while gwat works on the next batch (see confirming). Returned is how long
 // gwat took for how many entries.
 func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration, int, *confirming, error) {
 	waited, err := a.awaitMoment(ctx, len(a.pos.Rest)+len(entries))
@@ -249,7 +249,7 @@ func (a *Attempt) callContext(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeout(ctx, a.Limits.Hard)
 }
 
-// RefusedCheckpoint tells that gwat does not take a block as checkpoint though
+// RefusedCheckpoint reports whether gwat does not take a block as checkpoint though
 // reads show it finalized; the next attempt takes the one before.
 type RefusedCheckpoint struct {
 	Root common.Hash

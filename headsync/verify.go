@@ -166,7 +166,7 @@ func (v *Verifier) head(l Look) string {
 	return ""
 }
 
-// quiet tells that a head carries nothing, or what the head before it carried last.
+// quiet reports whether a head carries nothing, or what the head before it carried last.
 func (v *Verifier) quiet(head Entry) bool {
 	spine, has := head.Info.LastSpine()
 	if !has {
@@ -175,7 +175,7 @@ func (v *Verifier) quiet(head Entry) bool {
 	return len(head.Info.Finalizing) == 1 && len(v.before) > 0 && v.before[len(v.before)-1] == spine
 }
 
-// brings tells whether a head carries a spine that was not final at the start and
+// brings reports whether a head carries a spine that was not final at the start and
 // that syncd did not push itself.
 func (v *Verifier) brings(l Look) bool {
 	for i, s := range l.Head.Info.Finalizing {

@@ -107,7 +107,7 @@ func TestVerifierTakesNewerHeadsOnly(t *testing.T) {
 
 	require.True(t, v.Observe(look(12, 103, checkpoint.SpineOpen)).Working)
 	require.True(t, v.Observe(look(19, 102, checkpoint.SpineOpen)).Working, "a reorg back to what is covered")
-	require.True(t, v.Observe(look(21, 103, checkpoint.SpineOpen)).Working, "waited for anew")
+	require.True(t, v.Observe(look(21, 103, checkpoint.SpineOpen)).Working, "waited for again")
 	require.True(t, v.Observe(look(29, 103, checkpoint.SpineOpen)).Working)
 	require.False(t, v.Observe(look(30, 103, checkpoint.SpineOpen)).Working)
 }

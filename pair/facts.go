@@ -76,7 +76,7 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	return f, true
 }
 
-// identityConflict tells whether the nodes said who they are, and why they are no pair.
+// identityConflict reports whether the nodes said who they are, and why they are no pair.
 func (p *Pair) identityConflict(o *poll.Observation) (bool, string) {
 	if errors.Is(o.Gwat.Err, failure.NeedsHuman) {
 		return true, fmt.Sprintf("gwat at %s: %v", p.nodes.gwat.Endpoint(), o.Gwat.Err)
@@ -122,7 +122,7 @@ func (p *Pair) oneBadAnswer(o *poll.Observation) bool {
 		o.At.Sub(p.polls.history.BadBefore) >= p.polls.spec.SlotDuration()
 }
 
-// checkpointReached tells whether both nodes stand at or past the last checkpoint.
+// checkpointReached reports whether both nodes stand at or past the last checkpoint.
 func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
 	ok, why := o.Beacon.Progress(now).AtCheckpoint(spec)
 	if !ok {

@@ -95,7 +95,7 @@ func (r *repeats) Format(e *logrus.Entry) ([]byte, error) {
 	return r.Formatter.Format(e)
 }
 
-// pass tells whether a line is written, and how often its like was left out.
+// pass reports whether a line is written, and how often its like was left out.
 func (r *repeats) pass(shape string, now time.Time) (left int, write bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -92,7 +92,7 @@ func sameTime(at time.Time, text string) bool {
 	return text == at.UTC().Format("2006-01-02 15:04:05") || text == at.UTC().Format("15:04:05")
 }
 
-// says tells whether the text stands for the value, by rules written anew here.
+// says reports whether the text stands for the value, by rules written anew here.
 func says(t *testing.T, kind string, value any, text string) bool {
 	t.Helper()
 	if value == nil || value == "" {

@@ -46,7 +46,7 @@ func Document(m Measured, p Proofs) string {
 	return b.String()
 }
 
-// Measures tells whether a measured time is one of the row.
+// Measures reports whether a measured time is one of the row.
 func (r Row) Measures(s Summary) bool {
 	cases := strings.HasSuffix(r.Key, ":") && strings.HasPrefix(s.Fault, r.Key)
 	// A fault that the simulation and the processes both have is two rows.

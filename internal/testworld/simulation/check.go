@@ -123,7 +123,7 @@ func (c *record) checkOrder() {
 	}
 }
 
-// rolledBackSince tells whether gwat's number has fallen, or it was replaced.
+// rolledBackSince reports whether gwat's number has fallen, or it was replaced.
 func (c *record) rolledBackSince(at time.Duration) bool {
 	was := c.sampleAt(at)
 	for _, s := range c.samples {

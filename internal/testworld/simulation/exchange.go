@@ -90,7 +90,7 @@ func (x *exchange) name(r *http.Request) {
 	}
 }
 
-// changes tells whether the call may change gwat.
+// changes reports whether the call may change gwat.
 func (x *exchange) changes() bool { return changing(x.call) }
 
 func changing(call string) bool {
@@ -120,7 +120,7 @@ func (x *exchange) result() (json.RawMessage, bool) {
 	return one.Result, true
 }
 
-// kept tells whether a rule may want the answer, so that the others can be freed.
+// kept reports whether a rule may want the answer, so that the others can be freed.
 func (x *exchange) kept() bool {
 	switch x.link {
 	case syncdGwat:

@@ -98,7 +98,7 @@ func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beac
 	h.start(node.Handler(), node.Run)
 }
 
-// beaconAlive tells whether a incarnation of the beacon node's process goes on.
+// beaconAlive reports whether a incarnation of the beacon node's process goes on.
 func (r *run) beaconAlive(incarnation int) func() bool {
 	return func() bool { return r.beaconHost.up && r.beaconHost.incarnation == incarnation }
 }

@@ -62,7 +62,7 @@ func finalizedBy(chain world.Chain, spine common.Hash, final map[common.Hash]boo
 	return order
 }
 
-// toldDisorder tells that gwat last told a incarnation of syncd, after an entry was stored,
+// toldDisorder reports whether gwat last told a incarnation of syncd, after an entry was stored,
 // of a block under a number that is not the one which the chain up to that entry
 // gives it: data that gwat holds in a wrong order is as good as lost.
 func (c *record) toldDisorder(incarnation int, since, at time.Duration, root common.Hash) bool {

@@ -123,7 +123,7 @@ func (x *exchange) infos() []checkpoint.ConsensusInfo {
 	return params
 }
 
-// saidTrue tells that syncd was given true.
+// saidTrue reports whether syncd was given true.
 func (x *exchange) saidTrue() bool {
 	raw, ok := x.result()
 	return ok && string(raw) == "true"
@@ -164,7 +164,7 @@ func ancestors(chain world.Chain, head *world.BeaconBlock, after primitives.Slot
 	return list, below
 }
 
-// isAncestor tells whether a block is on the chain of a head.
+// isAncestor reports whether a block is on the chain of a head.
 func isAncestor(chain world.Chain, head *world.BeaconBlock, root common.Hash) bool {
 	for b := head; ; {
 		if b.Root == root {

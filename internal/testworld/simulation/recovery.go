@@ -16,10 +16,10 @@ type Recovery struct {
 	Works  time.Duration // since when working is said unbroken at the run's end; never if it is not
 }
 
-// Held tells that working was said from before the fault to the run's end.
+// Held reports whether working was said from before the fault to the run's end.
 func (w Recovery) Held() bool { return w.Works != never && w.Works <= w.Began }
 
-// Under tells that the pair came to work while the fault lasted.
+// Under reports whether the pair came to work while the fault lasted.
 func (w Recovery) Under() bool { return w.Works > w.Began && w.Works <= w.Ended }
 
 // Took is how long the recovery took: from the fault's end, and from its

@@ -36,7 +36,7 @@ func (c *record) checkDrivers() {
 	}
 }
 
-// heldByAnother tells whether the head lock, when gwat answered, was taken by a
+// heldByAnother reports whether the head lock, when gwat answered, was taken by a
 // ready that was not syncd's.
 func (c *record) heldByAnother(y *exchange) bool {
 	var newest gwatsim.Call
@@ -54,7 +54,7 @@ func (c *record) heldByAnother(y *exchange) bool {
 	return by != "" && by != syncdGwat
 }
 
-// ownCallNear tells whether a call of syncd's own may explain an answer.
+// ownCallNear reports whether a call of syncd's own may explain an answer.
 func (c *record) ownCallNear(y *exchange) bool {
 	window := 2*c.plan.pair.PollInterval + 2*c.plan.pair.CallTimeout
 	outlived := c.plan.pair.PushTimeout + c.plan.pair.LockTime
@@ -94,7 +94,7 @@ func (c *record) checkAlone(x *exchange, before []*exchange) {
 	}
 }
 
-// effectTold tells whether syncd was told, before it sent x, that gwat has finalized
+// effectTold reports whether syncd was told, before it sent x, that gwat has finalized
 // the last spine of the push y.
 func (c *record) effectTold(y, x *exchange) bool {
 	entries := y.infos()

@@ -58,7 +58,7 @@ func (c *record) checkHeld() {
 	}
 }
 
-// saidDone tells that a dag_finalize was answered without an error.
+// saidDone reports whether a dag_finalize was answered without an error.
 func (x *exchange) saidDone() bool {
 	raw, ok := x.result()
 	return ok && strings.Contains(string(raw), `"error":null`)

@@ -86,7 +86,7 @@ func (c *record) lastLatest(push *exchange) string {
 	return ""
 }
 
-// journalled tells whether the disk said, when a ready was sent, that it is pending.
+// journalled reports whether the disk said, when a ready was sent, that it is pending.
 func (c *record) journalled(ready *exchange, spine [32]byte) bool {
 	var value *checkpoint.Pending
 	for _, p := range c.disk.pending {

@@ -115,7 +115,7 @@ func (c *record) checkTold(q *asked) {
 	c.broken("S7", q.ended, fmt.Sprintf("slot %d, number %d, is told as confirmed, and gwat has long lost it", q.snap.Confirmed.Slot, q.snap.Confirmed.Number))
 }
 
-// calm tells that syncd's calls went through in a time.
+// calm reports whether syncd's calls went through in a time.
 func (c *record) calm(from, to time.Duration) bool {
 	for _, x := range c.net.exchanges {
 		if (x.link == syncdGwat || x.link == syncdBeacon) && x.stream == nil && x.sent >= from && x.sent <= to && (x.lost != "" || x.ended == never || !x.whole) {

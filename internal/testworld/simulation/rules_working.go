@@ -119,7 +119,7 @@ func (c *record) headReached(said *stageChange) *exchange {
 	return newest
 }
 
-// isQuiet tells that a block brings no spine that a block before it has not.
+// isQuiet reports whether a block brings no spine that a block before it has not.
 func isQuiet(chain world.Chain, head *world.BeaconBlock) bool {
 	for b := head; len(head.Finalization) > 0 && b.Slot > 0; {
 		parent, ok := chain.Block(b.ParentRoot)
@@ -134,7 +134,7 @@ func isQuiet(chain world.Chain, head *world.BeaconBlock) bool {
 	return len(head.Finalization) == 0
 }
 
-// answersWork tells that a call of normal work was answered without an error inside.
+// answersWork reports whether a call of normal work was answered without an error inside.
 func answersWork(x *exchange) bool {
 	raw, ok := x.result()
 	return ok && strings.Contains(string(raw), `"error":null`)

@@ -84,7 +84,7 @@ func (n *Node) finalizeAll(spines []common.Hash) error {
 	return nil
 }
 
-// validateSpines tells whether the node has all of the spines; no lock guards it.
+// validateSpines reports whether the node has all of the spines; no lock guards it.
 func (n *Node) validateSpines(spines []common.Hash) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -89,7 +89,7 @@ func (d *dag) candidates(last *world.DAGBlock, upTo primitives.Slot) []common.Ha
 	return out
 }
 
-// descends tells whether ancestor is in the past of block.
+// descends reports whether ancestor is in the past of block.
 func (d *dag) descends(block, ancestor *world.DAGBlock) bool {
 	seen := make(map[common.Hash]bool)
 	for queue := slices.Clone(block.Parents); len(queue) > 0; queue = queue[1:] {

@@ -255,7 +255,7 @@ func (n *Node) DropDAG(from primitives.Slot, absent time.Duration) {
 	n.dirty = true
 }
 
-// locked tells that the head lock is held.
+// locked reports whether the head lock is held.
 func (n *Node) locked(now time.Time) bool { return n.busy || now.Before(n.lockedUntil) }
 
 func (n *Node) stage(now time.Time) Stage {
@@ -273,7 +273,7 @@ func (n *Node) stage(now time.Time) Stage {
 	}
 }
 
-// errStopped tells that the node died while a call was inside.
+// errStopped reports whether the node died while a call was inside.
 var errStopped = errors.New("the node has stopped")
 
 // sleep waits inside a call, which only the death of the node cuts short: calls

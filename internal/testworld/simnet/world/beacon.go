@@ -151,7 +151,7 @@ func (b *beacon) spines(last, upTo primitives.Slot, branch uint64) ([]common.Has
 	return out, last
 }
 
-// names tells whether a branch names the spine of slot after that of last.
+// names reports whether a branch names the spine of slot after that of last.
 // Where the spine of a slot does not descend from the one before it, a branch
 // takes the first, the second or neither, and so orders their blocks differently.
 func (b *beacon) names(slot, last primitives.Slot, branch uint64) bool {
