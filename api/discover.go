@@ -16,3 +16,8 @@ type discovery struct{}
 
 // Discover is rpc.discover: the OpenRPC document.
 func (discovery) Discover() json.RawMessage { return document }
+
+// BadParams is what a call with parameters of other names becomes: their error.
+func (discovery) BadParams(message string) (bool, error) {
+	return false, &rpcError{code: codeInvalidParams, msg: message}
+}

@@ -45,25 +45,23 @@ func (s *Server) serveRPC(w http.ResponseWriter, r *http.Request, server *rpc.Se
 }
 
 // prepare counts the calls of a request, at most a full batch and at least one,
-// and renames rpc.discover; ok is false if the request is no JSON.
+// renames rpc.discover and puts named parameters in their order; ok is false if
+// the request is no JSON.
 func prepare(raw []byte) (calls int, body []byte, ok bool) {
 	if !json.Valid(raw) {
 		return 1, raw, false
 	}
 	trimmed := bytes.TrimSpace(raw)
 	if trimmed[0] != '[' {
-		return 1, rename(trimmed), true
+		return 1, rename(byPosition(trimmed)), true
 	}
 	var batch []json.RawMessage
 	if err := json.Unmarshal(trimmed, &batch); err != nil {
 		return 1, raw, false
 	}
 	calls = min(max(len(batch), 1), maxBatch)
-	if !bytes.Contains(trimmed, []byte(discoverName)) {
-		return calls, trimmed, true
-	}
 	for i, call := range batch {
-		batch[i] = rename(call)
+		batch[i] = rename(byPosition(call))
 	}
 	body, err := json.Marshal(batch)
 	return calls, body, err == nil

@@ -267,7 +267,7 @@ func TestRawRequests(t *testing.T) {
 		"no JSON":         {`{`, -32700},
 		"no version":      {`{"id":1,"method":"syncd_status"}`, -32600},
 		"empty batch":     {`[]`, -32600},
-		"object params":   {`{"jsonrpc":"2.0","id":1,"method":"syncd_history","params":{"limit":1}}`, -32602},
+		"object params":   {`{"jsonrpc":"2.0","id":1,"method":"syncd_history","params":{"most":1}}`, -32602},
 		"too many params": {`{"jsonrpc":"2.0","id":1,"method":"syncd_resume","params":[1]}`, -32602},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,21 @@ type openRPC struct {
 			Name   string
 			Schema schema
 		}
-		Errors []schema
+		Errors   []schema
+		Examples []struct {
+			Name   string
+			Params []struct {
+				Name  string
+				Value any
+			}
+			Result struct {
+				Name  string
+				Value any
+			}
+		}
+	}
+	Servers []struct {
+		Name, URL string
 	}
 	Components struct {
 		Schemas map[string]schema
@@ -149,12 +163,13 @@ func (d *openRPC) validateObject(s schema, v map[string]any, path string) error 
 	for name, member := range v {
 		known, ok := properties[name]
 		if !ok {
-			if s["additionalProperties"] == false {
-				return fmt.Errorf("%s has %s, which the schema does not know", path, name)
-			}
+			// Clients take members that are new to them; here each must be documented.
 			known = s["additionalProperties"]
-			if known == nil {
+			if known == nil && s["properties"] == nil {
 				continue
+			}
+			if known == nil || known == false {
+				return fmt.Errorf("%s has %s, which the schema does not know", path, name)
 			}
 		}
 		if err := d.validate(sub(known), member, path+"."+name); err != nil {
@@ -248,8 +263,8 @@ func (d *openRPC) describes(s schema, typ reflect.Type, path string) error {
 }
 
 func (d *openRPC) describesStruct(s schema, typ reflect.Type, path string) error {
-	if s["type"] != "object" || s["additionalProperties"] != false {
-		return fmt.Errorf("%s: want an object without further properties", path)
+	if s["type"] != "object" {
+		return fmt.Errorf("%s: a struct, the schema says %v", path, s["type"])
 	}
 	properties, required := sub(s["properties"]), []string{}
 	listed, _ := s["required"].([]any)
