@@ -163,7 +163,7 @@ func TestNamedThingsExist(t *testing.T) {
 	variable := regexp.MustCompile(`\bSYNCD_[A-Z_]+\b`)
 	exits := regexp.MustCompile(`(?:exits|exit code|ends with) ([0-9]+)`)
 	docs := documents(t)
-	for _, name := range []string{"README.md", "docs/operating.md", "docs/configuration.md", "docs/api.md"} {
+	for _, name := range []string{"README.md", "docs/operating.md", "docs/deploying.md", "docs/configuration.md", "docs/api.md"} {
 		doc := docs[name]
 		for _, m := range span.FindAllStringSubmatch(fence.ReplaceAllString(doc, ""), -1) {
 			word, _, _ := strings.Cut(m[1], " ")
