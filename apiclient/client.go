@@ -1,6 +1,7 @@
 package apiclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -56,6 +57,7 @@ type Config struct {
 	TLS     *tls.Config // of https; nil trusts the roots of the system
 	Direct  bool        // the address is of this machine: no proxy of the environment is asked
 	Secret  []byte      // of a token for the calls that change something; nil for none
+	Hint    string      // what to do if nobody listens there; "" asks whether the address is right
 }
 
 // Client asks one syncd. It is safe for concurrent use.
@@ -66,6 +68,7 @@ type Client struct {
 	rpc       *rpc.Client
 	transport *http.Transport
 	dialer    websocket.Dialer
+	remedy    string // if nobody listens
 	socket    bool
 }
 
@@ -95,7 +98,9 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.Direct {
 		c.transport.Proxy, c.dialer.Proxy = nil, nil
 	}
+	c.remedy = cmp.Or(cfg.Hint, "is it running, and is this address its --api.listen?")
 	if c.socket {
+		c.remedy = "is it running with this --api.socket?"
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: callTimeout}).DialContext(ctx, "unix", cfg.Socket)
 		}
@@ -129,6 +134,9 @@ func (c *Client) Close() {
 	c.rpc.Close()
 	c.transport.CloseIdleConnections()
 }
+
+// Remedy says what to do if nobody listens at the address.
+func (c *Client) Remedy() string { return c.remedy }
 
 // Address is the API's without user and password, or the path of the socket.
 func (c *Client) Address() string { return c.name }
@@ -248,10 +256,7 @@ func (c *Client) explain(err error) error {
 	if Untrusted(err) {
 		return fmt.Errorf("%w at %s: %w: %s; give --ca-file the file of its certificate or of its issuer", ErrNoSyncd, c.name, ErrCertificate, failure.Text(err.Error()))
 	}
-	if c.socket {
-		return fmt.Errorf("%w at %s: %s; is it running with this --api.socket?", ErrNoSyncd, c.name, failure.Text(err.Error()))
-	}
-	return fmt.Errorf("%w at %s: %s; is it running, and is this address its --api.listen?", ErrNoSyncd, c.name, failure.Text(err.Error()))
+	return fmt.Errorf("%w at %s: %s; %s", ErrNoSyncd, c.name, failure.Text(err.Error()), c.remedy)
 }
 
 // Untrusted reports whether err is about TLS: a certificate that is not trusted, or a

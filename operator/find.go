@@ -1,18 +1,18 @@
 package operator
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"cmp"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/endpoint"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
 )
@@ -26,7 +26,7 @@ const (
 
 // Where says how a running syncd is found. What is nearer wins: a flag, then the
 // environment (SYNCD_API, SYNCD_SOCKET), then the settings of that syncd, then
-// DefaultSocket if it can be used, then the default address.
+// DefaultSocket or the user's own socket if it can be used, then the default address.
 type Where struct {
 	API     string // of --api; "" without
 	Socket  string // of --socket
@@ -64,11 +64,14 @@ func (w Where) Orders() (*apiclient.Client, error) {
 	if w.Socket == "" && w.Secret == "" && w.API == "" {
 		w.Socket, w.Secret = w.permission()
 	}
-	if w.Socket == "" && w.Secret == "" {
-		return nil, exit.Errorf(exit.Usage, "--socket or --jwt-secret is needed: only who can read one of the two may order this, and neither the environment nor a configuration file names one that this user can use")
-	}
-	if w.Socket != "" {
+	switch {
+	case w.Socket != "":
 		return open(apiclient.Config{Socket: w.Socket})
+	case w.Secret == "" && w.API != "":
+		return nil, exit.Errorf(exit.Usage, "--socket or --jwt-secret is needed: at an address that was typed, an order needs the file of the running syncd's api.jwt-secret")
+	case w.Secret == "":
+		return nil, exit.Errorf(exit.Usage, "--socket or --jwt-secret is needed: an order goes over the socket of the running syncd or with its secret, and none was found: tried %s; "+
+			"set api.socket for that syncd, run this as a user who may open it, or name its settings by --config", w.tried())
 	}
 	cfg, err := w.address()
 	if err != nil {
@@ -80,31 +83,48 @@ func (w Where) Orders() (*apiclient.Client, error) {
 	return open(cfg)
 }
 
-// Token returns a token for the calls that change something. Its error has an exit code.
-func (w Where) Token() (string, error) {
-	path := w.Secret
-	if path == "" && w.Settings != nil {
-		path = w.Settings.API.JWTSecret
+// tried says in words where the running syncd was looked for before its address.
+func (w Where) tried() string {
+	parts := []string{"--api and --socket (not given)"}
+	for _, name := range []string{"SYNCD_API", "SYNCD_SOCKET"} {
+		state := "not set"
+		if value := w.variable(name); value != "" {
+			state = endpoint.Mask(value)
+		}
+		parts = append(parts, fmt.Sprintf("%s (%s)", name, state))
 	}
-	if path == "" {
-		return "", exit.Errorf(exit.Usage, "--jwt-secret is needed: no configuration file names one that this user can read")
+	if set := w.Settings; set != nil {
+		if file, unread := set.File(); file != "" {
+			state := "read"
+			switch {
+			case errors.Is(unread, fs.ErrNotExist):
+				state = "not there"
+			case unread != nil:
+				state = "this user may not read it"
+			}
+			parts = append(parts, fmt.Sprintf("%s (%s)", file, state))
+		}
+		if path := set.API.Socket; path != "" {
+			parts = append(parts, "api.socket "+socketState(path))
+		}
 	}
-	secret, err := loadSecret(path)
-	if err != nil {
-		return "", err
+	for _, path := range w.defaultSockets() {
+		parts = append(parts, socketState(path))
 	}
-	return apiclient.Token(secret)
+	return strings.Join(parts, ", ")
 }
 
-func loadSecret(path string) ([]byte, error) {
-	if err := endpoint.CheckSecretPath(path); err != nil {
-		return nil, exit.Errorf(exit.Usage, "--jwt-secret %w", err)
+// socketState names a socket and says why it is not used.
+func socketState(path string) string {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return path + " (not there)"
+	case err == nil && info.Mode().Type() != os.ModeSocket:
+		return path + " (no socket)"
+	case !usable(path):
+		return path + " (this user may not open it)"
 	}
-	secret, err := gwatclient.LoadJWTSecret(path)
-	if err != nil {
-		return nil, exit.Errorf(exit.Usage, "--jwt-secret: %w; name the file that syncd was started with", err)
-	}
-	return secret, nil
+	return path + " (of another syncd than the settings name)"
 }
 
 // permission returns the socket, or else the file of the secret, by which an order may
@@ -118,8 +138,8 @@ func (w Where) permission() (socket, secret string) {
 		return set.API.Socket, ""
 	case set != nil && set.API.JWTSecret != "":
 		return "", set.API.JWTSecret
-	case !elsewhere && usable(w.defaultSocket()):
-		return w.defaultSocket(), ""
+	case !elsewhere:
+		return w.standardSocket(), ""
 	}
 	return "", ""
 }
@@ -148,77 +168,26 @@ func (w Where) target() (apiclient.Config, error) {
 		return apiclient.Config{Socket: w.variable("SYNCD_SOCKET")}, nil
 	case set != nil && usable(set.API.Socket):
 		return apiclient.Config{Socket: set.API.Socket}, nil
-	case (set == nil || set.Source("api.listen") == settings.FromDefault && set.API.TLSCert == "") && usable(w.defaultSocket()):
-		return apiclient.Config{Socket: w.defaultSocket()}, nil
+	case w.standardSocket() != "":
+		return apiclient.Config{Socket: w.standardSocket()}, nil
 	}
-	return w.address()
+	cfg, err := w.address()
+	cfg.Hint = "tried before: " + w.tried() + "; start syncd, or name it by --api, --socket or --config"
+	return cfg, err
 }
 
-// address returns the URL, by flag, environment or settings, and whom to trust there.
-func (w Where) address() (apiclient.Config, error) {
-	out := apiclient.Config{Address: w.API}
-	if out.Address == "" {
-		out.Address = w.variable("SYNCD_API")
+// standardSocket returns the socket at one of the places that need no setting, "" if
+// none can be used or the settings are of a syncd that listens elsewhere.
+func (w Where) standardSocket() string {
+	if set := w.Settings; set != nil && (set.Source("api.listen") != settings.FromDefault || set.API.TLSCert != "") {
+		return ""
 	}
-	var own *x509.Certificate
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if set := w.Settings; out.Address == "" && set != nil {
-		out.Direct = true
-		out.Address = endpoint.Local(set.API.Listen, set.API.TLSCert != "")
-		if out.Address == "" {
-			return out, exit.Errorf(exit.Usage, "--api is needed: api.listen is %q, so the port is known only to the running syncd", set.API.Listen)
-		}
-		own = leaf(set.API.TLSCert)
-		if raw, err := os.ReadFile(set.API.TLSCert); err == nil && set.API.TLSCert != "" {
-			roots.AppendCertsFromPEM(raw)
+	for _, path := range w.defaultSockets() {
+		if usable(path) {
+			return path
 		}
 	}
-	if out.Address == "" {
-		out.Address = DefaultAddress
-	}
-	if w.CAFile != "" {
-		if err := endpoint.CheckSecretPath(w.CAFile); err != nil {
-			return out, exit.Errorf(exit.Usage, "--ca-file %w", err)
-		}
-		raw, err := os.ReadFile(w.CAFile)
-		if err != nil {
-			return out, exit.Errorf(exit.Usage, "--ca-file: %w; name a PEM file that this user can read", err)
-		}
-		if !roots.AppendCertsFromPEM(raw) {
-			return out, exit.Errorf(exit.Usage, "--ca-file is %q, which holds no PEM certificate", w.CAFile)
-		}
-	}
-	out.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	at, err := endpoint.Syncd.Parse(out.Address)
-	if err == nil && own != nil && own.VerifyHostname(at.URL().Hostname()) != nil {
-		// The certificate is for the name under which others ask, not for loopback.
-		switch {
-		case len(own.DNSNames) > 0:
-			out.TLS.ServerName = strings.Replace(own.DNSNames[0], "*", "syncd", 1)
-		case len(own.IPAddresses) > 0:
-			out.TLS.ServerName = own.IPAddresses[0].String()
-		}
-	}
-	return out, nil
-}
-
-// leaf returns the first certificate of a PEM file, nil without one.
-func leaf(path string) *x509.Certificate {
-	if path == "" {
-		return nil
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	cert, err := firstCertificate(raw)
-	if err != nil {
-		return nil
-	}
-	return cert
+	return ""
 }
 
 func (w Where) variable(name string) string {
@@ -230,14 +199,10 @@ func (w Where) variable(name string) string {
 	return ""
 }
 
-func (w Where) defaultSocket() string {
-	switch w.DefaultSocket {
-	case "":
-		return DefaultSocket
-	case "-":
-		return ""
-	}
-	return w.DefaultSocket
+// defaultSockets are the package's and the user's own.
+func (w Where) defaultSockets() []string {
+	paths := []string{cmp.Or(w.DefaultSocket, DefaultSocket), settings.UserSocket(w.Environ)}
+	return slices.DeleteFunc(paths, func(path string) bool { return path == "" || path == "-" })
 }
 
 // usable reports whether a socket is there and this user may dial it.
@@ -252,16 +217,4 @@ func apiError(err error) error {
 		return exit.Errorf(exit.Unknown, "%w; ask again in a moment", err)
 	}
 	return exit.With(exit.Unreachable, err)
-}
-
-func firstCertificate(raw []byte) (*x509.Certificate, error) {
-	for {
-		var block *pem.Block
-		if block, raw = pem.Decode(raw); block == nil {
-			return nil, errors.New("no certificate")
-		}
-		if block.Type == "CERTIFICATE" {
-			return x509.ParseCertificate(block.Bytes)
-		}
-	}
 }

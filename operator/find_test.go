@@ -64,25 +64,30 @@ func written(t *testing.T, content string) string {
 func TestWhereReadsGo(t *testing.T) {
 	dir := shortDir(t)
 	configured, standard := listening(t, dir+"/a"), listening(t, dir+"/b")
+	own := shortDir(t)
+	users := listening(t, own+"/syncd.sock")
 	for name, c := range map[string]struct {
 		where   Where
 		address string
 		socket  string
 	}{
-		"nothing is known":              {Where{}, "http://127.0.0.1:8650", ""},
-		"flag":                          {Where{API: "http://a:1", Environ: []string{"SYNCD_API=http://b:1"}}, "http://a:1", ""},
-		"flag of the socket":            {Where{Socket: "/s", Environ: []string{"SYNCD_API=http://b:1"}}, "", "/s"},
-		"variable":                      {Where{Environ: []string{"SYNCD_API=http://b:1", "SYNCD_SOCKET=/s"}, Settings: loaded(t, map[string]string{"api.listen": "127.0.0.1:9"})}, "http://b:1", ""},
-		"variable of the socket":        {Where{Environ: []string{"SYNCD_API=", "SYNCD_SOCKET=/s"}}, "", "/s"},
-		"the last one counts":           {Where{Environ: []string{"SYNCD_API=http://a:1", "SYNCD_API=http://b:1"}}, "http://b:1", ""},
-		"settings, every address":       {Where{Settings: loaded(t, map[string]string{"api.listen": "0.0.0.0:9120"})}, "http://127.0.0.1:9120", ""},
-		"settings, IPv6":                {Where{Settings: loaded(t, map[string]string{"api.listen": "[::]:9120"})}, "http://[::1]:9120", ""},
-		"settings, TLS":                 {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.tls-cert": "/none", "api.tls-key": "/none"})}, "https://127.0.0.1:9120", ""},
-		"settings, socket":              {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.socket": configured})}, "", configured},
-		"settings, socket of none":      {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.socket": dir + "/none"})}, "http://127.0.0.1:9120", ""},
-		"settings, no socket":           {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.socket": written(t, "")})}, "http://127.0.0.1:9120", ""},
-		"the package's socket":          {Where{DefaultSocket: standard, Settings: loaded(t, nil)}, "", standard},
-		"settings before the package's": {Where{DefaultSocket: standard, Settings: loaded(t, map[string]string{"api.listen": ":9120"})}, "http://127.0.0.1:9120", ""},
+		"nothing is known":                {Where{}, "http://127.0.0.1:8650", ""},
+		"flag":                            {Where{API: "http://a:1", Environ: []string{"SYNCD_API=http://b:1"}}, "http://a:1", ""},
+		"flag of the socket":              {Where{Socket: "/s", Environ: []string{"SYNCD_API=http://b:1"}}, "", "/s"},
+		"variable":                        {Where{Environ: []string{"SYNCD_API=http://b:1", "SYNCD_SOCKET=/s"}, Settings: loaded(t, map[string]string{"api.listen": "127.0.0.1:9"})}, "http://b:1", ""},
+		"variable of the socket":          {Where{Environ: []string{"SYNCD_API=", "SYNCD_SOCKET=/s"}}, "", "/s"},
+		"the last one counts":             {Where{Environ: []string{"SYNCD_API=http://a:1", "SYNCD_API=http://b:1"}}, "http://b:1", ""},
+		"settings, every address":         {Where{Settings: loaded(t, map[string]string{"api.listen": "0.0.0.0:9120"})}, "http://127.0.0.1:9120", ""},
+		"settings, IPv6":                  {Where{Settings: loaded(t, map[string]string{"api.listen": "[::]:9120"})}, "http://[::1]:9120", ""},
+		"settings, TLS":                   {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.tls-cert": "/none", "api.tls-key": "/none"})}, "https://127.0.0.1:9120", ""},
+		"settings, socket":                {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.socket": configured})}, "", configured},
+		"settings, socket of none":        {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.socket": dir + "/none"})}, "http://127.0.0.1:9120", ""},
+		"settings, no socket":             {Where{Settings: loaded(t, map[string]string{"api.listen": ":9120", "api.socket": written(t, "")})}, "http://127.0.0.1:9120", ""},
+		"the package's socket":            {Where{DefaultSocket: standard, Settings: loaded(t, nil)}, "", standard},
+		"the user's socket":               {Where{Environ: []string{"XDG_RUNTIME_DIR=" + own}, Settings: loaded(t, nil)}, "", users},
+		"the package's before the user's": {Where{DefaultSocket: standard, Environ: []string{"XDG_RUNTIME_DIR=" + own}}, "", standard},
+		"settings before the user's":      {Where{Environ: []string{"XDG_RUNTIME_DIR=" + own}, Settings: loaded(t, map[string]string{"api.listen": ":9120"})}, "http://127.0.0.1:9120", ""},
+		"settings before the package's":   {Where{DefaultSocket: standard, Settings: loaded(t, map[string]string{"api.listen": ":9120"})}, "http://127.0.0.1:9120", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.where.DefaultSocket == "" {
@@ -148,8 +153,62 @@ func TestTheRightToOrder(t *testing.T) {
 		require.ErrorContains(t, err, text)
 		require.NotContains(t, err.Error(), digits)
 	}
-	_, err := Where{API: "http://a:1", DefaultSocket: standard, Settings: loaded(t, map[string]string{"api.jwt-secret": secret})}.Orders()
+	_, err := Where{DefaultSocket: standard, Settings: loaded(t, map[string]string{"api.listen": ":9"})}.Orders()
+	require.ErrorContains(t, err, standard+" (of another syncd than the settings name)")
+	_, err = Where{API: "http://a:1", DefaultSocket: standard, Settings: loaded(t, map[string]string{"api.jwt-secret": secret})}.Orders()
 	require.ErrorContains(t, err, "--socket or --jwt-secret is needed", "no token goes to an address that was typed")
+}
+
+// When nothing is found, the error says what was tried, and what to do.
+func TestWhatWasTried(t *testing.T) {
+	dir := t.TempDir()
+	cfg, err := settings.Load(settings.Input{Environ: []string{"SYNCD_API_SOCKET=" + dir + "/configured"}, FallBack: dir + "/none.yaml"})
+	require.NoError(t, err)
+	w := Where{DefaultSocket: written(t, ""), Environ: []string{"XDG_RUNTIME_DIR=" + dir}, Settings: cfg}
+	tried := []string{
+		"--api and --socket (not given), SYNCD_API (not set), SYNCD_SOCKET (not set), " + dir + "/none.yaml (not there), " +
+			"api.socket " + dir + "/configured (not there), " + w.DefaultSocket + " (no socket), " + dir + "/syncd.sock (not there)",
+	}
+	_, err = w.Orders()
+	require.Equal(t, exit.Usage, exit.Of(err))
+	for _, part := range append(tried, "set api.socket for that syncd", "--config") {
+		require.ErrorContains(t, err, part)
+	}
+	w.Settings.API.Listen = "127.0.0.1:1"
+	client, err := w.Client()
+	require.NoError(t, err)
+	defer client.Close()
+	err = Status(t.Context(), client, io.Discard, FormLine)
+	require.Equal(t, exit.Unreachable, exit.Of(err))
+	for _, part := range append(tried, "at http://127.0.0.1:1: ", "refused", "start syncd, or name it by --api, --socket or --config") {
+		require.ErrorContains(t, err, part)
+	}
+	err = Wait(t.Context(), client, io.Discard, time.Millisecond)
+	require.Equal(t, exit.Timeout, exit.Of(err))
+}
+
+func TestNewSecret(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.hex")
+	require.NoError(t, NewSecret(path))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	first, err := os.ReadFile(path)
+	require.NoError(t, err)
+	_, err = Where{Secret: path}.Token()
+	require.NoError(t, err)
+	err = NewSecret(path)
+	require.Equal(t, exit.Usage, exit.Of(err))
+	require.ErrorContains(t, err, "name another file, or remove this one")
+	again, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, first, again, "a secret that may be in use stays")
+	require.Equal(t, exit.Usage, exit.Of(NewSecret(filepath.Join(t.TempDir(), "none", "x"))))
+	other := filepath.Join(t.TempDir(), "other.hex")
+	require.NoError(t, NewSecret(other))
+	second, err := os.ReadFile(other)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
 }
 
 func TestToken(t *testing.T) {
@@ -196,6 +255,7 @@ func TestOverTLS(t *testing.T) {
 		"settings, any host": {Settings: loaded(t, map[string]string{"api.listen": strings.Replace(listen, "127.0.0.1", "0.0.0.0", 1), "api.tls-cert": cert, "api.tls-key": cert})},
 		"flag":               {API: s.URL, CAFile: cert},
 		"variable":           {Environ: []string{"SYNCD_API=" + s.URL}, CAFile: cert},
+		"variable of the CA": {Environ: []string{"SYNCD_API=" + s.URL, "SYNCD_CA_FILE=" + cert}},
 	} {
 		w.DefaultSocket = "-"
 		client, err := w.Client()

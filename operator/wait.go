@@ -63,7 +63,7 @@ const unreached = "syncd cannot be reached: "
 // last is the last answer, with what to look at if there was none.
 func (w *waiting) last() string {
 	if strings.HasPrefix(w.why, unreached) {
-		return w.why + "; is it running, and is this address its --api.listen?"
+		return w.why + "; " + w.client.Remedy()
 	}
 	return cmp.Or(w.why, "-")
 }

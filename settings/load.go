@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,8 +59,9 @@ func Load(in Input) (*Config, error) {
 	if in.File != "" {
 		path = in.File
 	}
-	fromFile, err := readFile(path, in.FallBack)
-	if err != nil {
+	c.file = cmp.Or(path, in.FallBack)
+	var fromFile []value
+	if fromFile, c.unread, err = readFile(path, in.FallBack); err != nil {
 		return nil, err
 	}
 	for _, l := range []struct {
@@ -76,6 +78,10 @@ func Load(in Input) (*Config, error) {
 	return c, nil
 }
 
+// File returns the file in which the settings were looked for, "" for none, and why it
+// could not be read: only that of Input.FallBack may be missing.
+func (c *Config) File() (path string, unread error) { return c.file, c.unread }
+
 func flagValues(flags map[string]string) []value {
 	var out []value
 	for _, s := range All {
@@ -88,7 +94,13 @@ func flagValues(flags map[string]string) []value {
 
 // ClientVariables are the variables of commands that talk to a running syncd, which
 // are no settings.
-var ClientVariables = []string{"SYNCD_API", "SYNCD_SOCKET"}
+var ClientVariables = []string{"SYNCD_API", "SYNCD_SOCKET", "SYNCD_CA_FILE"}
+
+// CheckEnviron refuses a variable of an unknown name, as Load does.
+func CheckEnviron(environ []string) error {
+	_, _, err := readEnv(environ)
+	return err
+}
 
 // foreign are variables that others set under this prefix: Kubernetes and Docker for
 // a service called syncd, docker-compose.yml for its image and port.
@@ -127,23 +139,29 @@ func readEnv(environ []string) (values []value, path string, err error) {
 // maxFile is far more than every setting takes, in bytes.
 const maxFile = 1 << 20
 
-// readFile reads the settings of a file: path, or fallBack if that can be read.
-func readFile(path, fallBack string) ([]value, error) {
+// readFile reads the settings of a file: path, or fallBack if that can be read; unread
+// says why it cannot.
+func readFile(path, fallBack string) (values []value, unread, err error) {
 	if path == "" {
-		raw, err := readBounded(fallBack)
-		if fallBack == "" || err != nil {
-			return nil, nil
+		if fallBack == "" {
+			return nil, nil, nil
 		}
-		return parseFile(fallBack, raw)
+		raw, unread := readBounded(fallBack)
+		if unread != nil {
+			return nil, unread, nil
+		}
+		values, err = parseFile(fallBack, raw)
+		return values, nil, err
 	}
 	raw, err := readBounded(path)
 	if secret := endpoint.CheckSecretPath(path); err != nil && secret != nil {
-		return nil, failure.Newf(failure.NeedsHuman, "--config %w", secret)
+		return nil, nil, failure.Newf(failure.NeedsHuman, "--config %w", secret)
 	}
 	if err != nil {
-		return nil, failure.Newf(failure.NeedsHuman, "--config cannot be read: %w; name a YAML file that this user can read", err)
+		return nil, nil, failure.Newf(failure.NeedsHuman, "--config cannot be read: %w; name a YAML file that this user can read", err)
 	}
-	return parseFile(path, raw)
+	values, err = parseFile(path, raw)
+	return values, nil, err
 }
 
 // readBounded does not read a wrong file to its end.

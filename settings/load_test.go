@@ -2,6 +2,8 @@ package settings
 
 import (
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -77,6 +79,7 @@ func TestKeysWithoutAValueSetNothing(t *testing.T) {
 	for _, content := range []string{"gwat:\n  # endpoint: ws://a:1\nanchor:\npush:\n  capacity:\n", "", "# nothing\n", "---\n", "~\n", "pair: ~\n"} {
 		c, err := Load(Input{File: writeFile(t, content)})
 		require.NoError(t, err, content)
+		c.file = ""
 		require.Equal(t, defaults, c, content)
 	}
 }
@@ -253,6 +256,7 @@ func TestExampleFileIsTheDefaults(t *testing.T) {
 	defaults, err := Load(Input{})
 	require.NoError(t, err)
 	defaults.sources, fromFile.sources = nil, nil
+	fromFile.file = ""
 	require.Equal(t, defaults, fromFile)
 }
 
@@ -261,4 +265,54 @@ func TestDefaultsOfACommand(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "warn", c.Log.Level)
 	require.Equal(t, FromDefault, c.Source("log.level"))
+}
+
+func TestTheFileThatWasLookedFor(t *testing.T) {
+	there, missing := writeFile(t, "pair: a\n"), filepath.Join(t.TempDir(), "none.yaml")
+	for _, c := range []struct {
+		in     Input
+		path   string
+		unread error
+	}{
+		{Input{}, "", nil},
+		{Input{File: there, FallBack: missing}, there, nil},
+		{Input{FallBack: there}, there, nil},
+		{Input{FallBack: missing}, missing, fs.ErrNotExist},
+	} {
+		cfg, err := Load(c.in)
+		require.NoError(t, err)
+		path, unread := cfg.File()
+		require.Equal(t, c.path, path)
+		require.ErrorIs(t, unread, c.unread)
+	}
+}
+
+func TestTheEnvironmentIsChecked(t *testing.T) {
+	require.NoError(t, CheckEnviron([]string{"SYNCD_API=http://a:1", "SYNCD_PAIR=x", "SYNCD_SERVICE_HOST=1", "PATH=/bin"}))
+	require.ErrorContains(t, CheckEnviron([]string{"SYNCD_SOKET=/s"}), `the nearest known one is "SYNCD_SOCKET"`)
+}
+
+// A syncd that a user runs without api.socket takes orders in the user's own directory.
+func TestTheUserSocket(t *testing.T) {
+	dir, err := os.MkdirTemp("", "u")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	environ := []string{"XDG_RUNTIME_DIR=/else", "XDG_RUNTIME_DIR=" + dir}
+	socket := func(environ []string, flags map[string]string) string {
+		cfg, err := Load(Input{Flags: flags})
+		require.NoError(t, err)
+		cfg.UseUserSocket(environ)
+		return cfg.API.Socket
+	}
+	require.Equal(t, dir+"/syncd.sock", socket(environ, nil))
+	require.Equal(t, "/s", socket(environ, map[string]string{"api.socket": "/s"}))
+	require.Empty(t, socket(environ, map[string]string{"api.socket": ""}), "none is wanted")
+	for _, wrong := range [][]string{nil, {"XDG_RUNTIME_DIR=relative"}, {"XDG_RUNTIME_DIR=" + dir + "/none"}, {"XDG_RUNTIME_DIR=/" + strings.Repeat("x", 90)}} {
+		require.Empty(t, socket(wrong, nil))
+	}
+	l, err := net.Listen("unix", dir+"/syncd.sock")
+	require.NoError(t, err)
+	require.Empty(t, socket(environ, nil), "another syncd has it")
+	require.NoError(t, l.Close())
+	require.Equal(t, dir+"/syncd.sock", socket(environ, nil))
 }

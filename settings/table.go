@@ -62,6 +62,8 @@ type Config struct {
 	}
 
 	sources map[string]Source // of each setting
+	file    string            // in which they were looked for
+	unread  error             // why it was not read
 }
 
 // The values of anchor.
@@ -157,7 +159,7 @@ var All = []Setting{
 	{Key: "api.jwt-secret", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.JWTSecret },
 		Usage: "`FILE` with 64 hex digits, of which tokens for the calls that change something are made; empty: only the socket takes them"},
 	{Key: "api.socket", Names: AnyFile, Serving: true, field: func(c *Config) any { return &c.API.Socket }, check: checkSocket,
-		Usage: "`PATH` of a socket for this user only, over which those calls need no token; empty for none"},
+		Usage: "`PATH` of a socket for this user only, over which those calls need no token; empty for none; not set: syncd.sock in XDG_RUNTIME_DIR, if run there by a user"},
 	{Key: "api.tls-cert", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.TLSCert },
 		Usage: "PEM `FILE` of the API's certificate; with api.tls-key the API is https and wss"},
 	{Key: "api.tls-key", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.TLSKey },

@@ -152,12 +152,18 @@ func tokenCommand(std stdio) *cli.Command {
 		Usage: "print a token for the calls of the API that change something; syncd takes it for a minute",
 		Description: `  curl -H "Authorization: Bearer $(syncd token --jwt-secret api.hex)" ...
 It is made from the file of --jwt-secret, or of api.jwt-secret in the settings of
-the running syncd.`,
-		Flags: commandline.ClientFlags(commandline.SecretFlag()),
+the running syncd. Such a file is made by syncd token --new api.hex`,
+		Flags: commandline.ClientFlags(commandline.SecretFlag(), &cli.StringFlag{Name: "new", Usage: "write a fresh secret for api.jwt-secret into this `FILE`, which only this user may read, and make the token from it", HideDefault: true}),
 		Action: commandline.NoArguments(func(_ context.Context, cmd *cli.Command) error {
 			where, err := std.source(cmd).Where(true)
 			if err != nil {
 				return err
+			}
+			if path := cmd.String("new"); path != "" {
+				if err := operator.NewSecret(path); err != nil {
+					return err
+				}
+				where.Secret = path
 			}
 			token, err := where.Token()
 			if err != nil {

@@ -25,6 +25,7 @@ func runCommand(std stdio) *cli.Command {
 			if err != nil {
 				return err
 			}
+			cfg.UseUserSocket(std.environ())
 			return daemon.Serve(ctx, cfg, buildinfo.Version(version), std.stderr)
 		}),
 	}
@@ -46,6 +47,7 @@ func demoCommand(std stdio) *cli.Command {
 			if err != nil {
 				return err
 			}
+			cfg.UseUserSocket(std.environ())
 			if err := cfg.CheckServing(); err != nil {
 				return exit.With(exit.Usage, err)
 			}

@@ -37,6 +37,8 @@ func TestUsageErrors(t *testing.T) {
 		"duration flag":        {splitArgs("run --poll-interval fast"), nil, []string{"--poll-interval", `"fast"`, "want a duration"}},
 		"duration env":         {splitArgs("run"), []string{"SYNCD_POLL_INTERVAL=1"}, []string{"SYNCD_POLL_INTERVAL", `"1"`, "want a duration"}},
 		"duration file":        {[]string{"run", yaml("poll-interval: 1\n")}, nil, []string{"poll-interval in", "syncd.yaml", `"1"`, "want a duration"}},
+		"unknown env, client":  {splitArgs("status --api http://127.0.0.1:1"), []string{"SYNCD_API_LISTN=x"}, []string{`"SYNCD_API_LISTN"`, `the nearest known one is "SYNCD_API_LISTEN"`}},
+		"unknown env, run":     {splitArgs("run"), []string{"SYNCD_GWAT_ENDPIONT=x"}, []string{`the nearest known one is "SYNCD_GWAT_ENDPOINT"`}},
 		"toggle env":           {splitArgs("run"), []string{"SYNCD_OBSERVE=maybe"}, []string{"SYNCD_OBSERVE", `"maybe"`, "want true or false"}},
 		"list file":            {[]string{"run", yaml("api: {allowed-hosts: {a: b}}\n")}, nil, []string{"api.allowed-hosts.a", "unknown key"}},
 		"text file":            {[]string{"run", yaml("pair: [a]\n")}, nil, []string{"pair in", "want a text"}},

@@ -30,7 +30,7 @@ var shells = []struct {
 type Values map[string]string
 
 // pathFlags are the paths among the flags that many commands have.
-var pathFlags = []string{"config", "socket", "jwt-secret", "ca-file"}
+var pathFlags = []string{"config", "socket", "jwt-secret", "ca-file", "new"}
 
 func (v Values) of(command, flag string) string {
 	if own, ok := v[command+"."+flag]; ok {

@@ -101,7 +101,7 @@ func (s Source) Where(orders bool) (operator.Where, error) {
 		w.Secret = cmd.String("jwt-secret")
 	}
 	if w.API != "" || w.Socket != "" || w.Named() && !orders {
-		return w, nil
+		return w, exit.With(exit.Usage, settings.CheckEnviron(s.Environ))
 	}
 	cfg, err := s.Load(true, nil)
 	w.Settings = cfg
@@ -113,7 +113,7 @@ func WhereFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "api", Usage: "`URL` of the running syncd [$SYNCD_API]; without it, where its settings say that it listens, or " + operator.DefaultAddress, HideDefault: true},
 		&cli.StringFlag{Name: "socket", Usage: "`PATH` of the running syncd's --api.socket, in place of --api [$SYNCD_SOCKET]", HideDefault: true},
-		&cli.StringFlag{Name: "ca-file", Usage: "PEM `FILE` of certificates to trust at --api, beside those of the system", HideDefault: true},
+		&cli.StringFlag{Name: "ca-file", Usage: "PEM `FILE` of certificates to trust at --api, beside those of the system [$SYNCD_CA_FILE]", HideDefault: true},
 	}
 }
 
