@@ -112,7 +112,7 @@ var reachRules = []rule{
 	{
 		Entry: Entry{Name: "gwat_bad_answers", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "What listens at gwat's endpoint answers, but not as a gwat of this generation does.",
-			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all), and that gwat is of the head-sync generation. syncd check names what differs."},
+			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all), and that gwat is of the head-sync generation. `syncd check` names what differs."},
 		tell: polls(3), windowNote: "with unusable answers", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Garbled) },
 	},
@@ -140,7 +140,7 @@ var reachRules = []rule{
 	{
 		Entry: Entry{Name: "beacon_bad_answers", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "What listens at the beacon URL answers, but not as a beacon node of a gwat network does.",
-			Remedy:  "Check that the URL is the beacon node's REST API (usually port 3500) and not its gRPC port, gwat or a proxy, and that the node is of a gwat network. syncd check names what differs."},
+			Remedy:  "Check that the URL is the beacon node's REST API (usually port 3500) and not its gRPC port, gwat or a proxy, and that the node is of a gwat network. `syncd check` names what differs."},
 		tell: polls(3), windowNote: "with unusable answers", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal {
 			if v.Beacon.Reach == Denied {
