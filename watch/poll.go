@@ -16,6 +16,9 @@ import (
 // slowEvery is every how many polls the things that hardly change are read again.
 const slowEvery = 30
 
+// maxAge is how old the answer that gwat does not sync may be when a poll ends.
+const maxAge = time.Second
+
 // Observation is what one poll read of both nodes. What was not read is zero.
 type Observation struct {
 	Begin, At time.Time
@@ -77,18 +80,28 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	defer cancel()
 	slow := p.polls%slowEvery == 0
 	p.polls++
-	o := &Observation{Begin: p.now()}
+	o, began := &Observation{Begin: p.now()}, time.Now()
 	var both sync.WaitGroup
 	both.Go(func() { o.Gwat = p.pollGwat(ctx, slow) })
 	both.Go(func() { o.Beacon = p.pollBeacon(ctx, slow) })
 	both.Wait()
 	if o.Up() {
 		p.compare(ctx, o)
+		p.renew(ctx, &o.Gwat, began)
 	} else {
 		p.polls = 0 // who the nodes are is read again when both answer
 	}
 	o.At = p.now()
 	return o
+}
+
+// renew asks again whether gwat syncs if it said no a while ago: a gwat that was stopped
+// in a later call of the poll answers that call when it goes on, and its no is from before
+// the stop. began is when the poll began, by the clock that never jumps.
+func (p *poller) renew(ctx context.Context, g *GwatPoll, began time.Time) {
+	if !g.Syncing && time.Since(began) > maxAge {
+		g.Syncing, g.Err = p.gwat.CoordinatedSyncing(ctx)
+	}
 }
 
 func (p *poller) pollGwat(ctx context.Context, slow bool) (g GwatPoll) {

@@ -40,6 +40,7 @@ type Gwat struct {
 	Latency time.Duration // of the first call
 	slowest time.Duration // of the slowest call
 	Sync    gwatclient.SyncStatus
+	syncAt  time.Time // when it told Sync first, by the clock that never jumps
 	Latest  *gwatclient.Block
 	peers   *uint64 // if this poll read them
 }

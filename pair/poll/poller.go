@@ -17,6 +17,9 @@ import (
 // maxEntries bounds the beacon blocks that polls keep: a completed one leaves four.
 const maxEntries = 64
 
+// maxAge is how old the answer that gwat does not sync may be when a poll ends.
+const maxAge = time.Second
+
 // SlowEvery is every how many polls what hardly changes is read again.
 const SlowEvery = 30
 
@@ -78,6 +81,9 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	if obs.Up() {
 		p.readAcross(ctx, q, obs)
 	}
+	if obs.Up() {
+		obs.Gwat.Err = p.renew(ctx, &obs.Gwat)
+	}
 	obs.At, obs.Done = p.now(), time.Now()
 	return obs
 }
@@ -86,7 +92,7 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 	if g.Sync, g.Err = timed(&g.slowest, func() (gwatclient.SyncStatus, error) { return p.gwat.Syncing(ctx) }); g.Err != nil {
 		return g
 	}
-	g.Latency = g.slowest
+	g.Latency, g.syncAt = g.slowest, time.Now()
 	if g.Latest, g.Err = timed(&g.slowest, func() (*gwatclient.Block, error) { return p.gwat.Latest(ctx) }); g.Err != nil {
 		return g
 	}
@@ -101,6 +107,21 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 	defer p.mu.Unlock()
 	p.extras.Gwat.note(slow, version, g.peers)
 	return g
+}
+
+// renew asks again whether gwat syncs if it said no a while ago: a gwat that was stopped
+// in a later call of the poll answers that call when it goes on, and its no is from before
+// the stop. A yes is no evidence of work, however old it is.
+func (p *Poller) renew(ctx context.Context, g *Gwat) error {
+	if g.Sync.Syncing || time.Since(g.syncAt) <= maxAge {
+		return nil
+	}
+	sync, err := timed(&g.slowest, func() (gwatclient.SyncStatus, error) { return p.gwat.Syncing(ctx) })
+	if err != nil {
+		return fmt.Errorf("ask again whether gwat syncs: %w", err)
+	}
+	g.Sync = sync
+	return nil
 }
 
 // timed makes a call and keeps in slowest how long the slowest one took. A

@@ -1,0 +1,118 @@
+package poll
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gwatclient"
+)
+
+// stoppedGwat is stopped in a call and says resync from the moment at which it goes on.
+type stoppedGwat struct {
+	GwatNode
+	stopped string // the call
+	lasts   time.Duration
+	asked   int
+	resync  bool
+}
+
+func (g *stoppedGwat) answer(call string) {
+	if call == g.stopped {
+		time.Sleep(g.lasts)
+		g.resync = true
+	}
+}
+
+func (g *stoppedGwat) Syncing(context.Context) (gwatclient.SyncStatus, error) {
+	g.asked++
+	if g.resync {
+		return gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync}, nil
+	}
+	return gwatclient.SyncStatus{}, nil
+}
+
+func (g *stoppedGwat) Latest(context.Context) (*gwatclient.Block, error) {
+	g.answer("latest")
+	return &gwatclient.Block{}, nil
+}
+
+func (g *stoppedGwat) BlocksByHash(_ context.Context, spines []common.Hash) ([]*gwatclient.Block, error) {
+	g.answer("blocks")
+	return make([]*gwatclient.Block, len(spines)), nil
+}
+
+func (g *stoppedGwat) Candidates(context.Context, primitives.Slot) ([]common.Hash, error) {
+	g.answer("candidates")
+	return nil, nil
+}
+
+func (g *stoppedGwat) PeerCount(context.Context) (uint64, error)     { return 1, nil }
+func (g *stoppedGwat) ClientVersion(context.Context) (string, error) { return "gwat", nil }
+
+// stillBeacon answers at once.
+type stillBeacon struct{ BeaconNode }
+
+func (stillBeacon) Syncing(context.Context) (beaconclient.Syncing, error) {
+	return beaconclient.Syncing{}, nil
+}
+func (stillBeacon) Spec(context.Context) (checkpoint.Spec, error) { return checkpoint.Spec{}, nil }
+func (stillBeacon) Version(context.Context) (string, error)       { return "", nil }
+func (stillBeacon) PeerCount(context.Context) (uint64, error)     { return 1, nil }
+func (stillBeacon) Header(context.Context, beaconclient.BlockID) (beaconclient.Header, error) {
+	return beaconclient.Header{Root: common.Hash{1}}, nil
+}
+func (stillBeacon) Block(context.Context, beaconclient.BlockID) (beaconclient.Block, error) {
+	return beaconclient.Block{Finalization: []common.Hash{{2}}}, nil
+}
+func (stillBeacon) Finality(context.Context, beaconclient.StateID) (beaconclient.Finality, error) {
+	return beaconclient.Finality{}, nil
+}
+
+// What gwat said before it was stopped in a later call of the poll is no evidence of now.
+func TestAPollOverAStopShowsGwatAsItIsAfterwards(t *testing.T) {
+	for _, call := range []string{"latest", "blocks", "candidates"} {
+		t.Run(call, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := New(&stoppedGwat{stopped: call, lasts: 3 * time.Second}, stillBeacon{}, time.Now)
+				obs := p.Poll(t.Context(), Question{Calls: true, Within: 5 * time.Second})
+				require.True(t, obs.Answered(), "%v %v", obs.Gwat.Err, obs.Beacon.Err)
+				require.Equal(t, gwatclient.StageResync, obs.Gwat.Sync.Stage)
+			})
+		})
+	}
+}
+
+// A poll of the usual length asks once, and a question that is never answered fails it.
+func TestGwatIsAskedAgainOnlyAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gwat := &stoppedGwat{stopped: "candidates", lasts: maxAge}
+		obs := New(gwat, stillBeacon{}, time.Now).Poll(t.Context(), Question{Calls: true, Within: 5 * time.Second})
+		require.True(t, obs.Answered())
+		require.Equal(t, 1, gwat.asked)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		gwat := &silentLater{stoppedGwat{stopped: "candidates", lasts: 2 * time.Second}}
+		obs := New(gwat, stillBeacon{}, time.Now).Poll(t.Context(), Question{Calls: true, Within: 5 * time.Second})
+		require.ErrorIs(t, obs.Gwat.Err, context.DeadlineExceeded)
+		require.Equal(t, 5*time.Second, obs.Took())
+	})
+}
+
+// silentLater does not answer a second question.
+type silentLater struct{ stoppedGwat }
+
+func (g *silentLater) Syncing(ctx context.Context) (gwatclient.SyncStatus, error) {
+	if g.asked > 0 {
+		<-ctx.Done()
+		return gwatclient.SyncStatus{}, ctx.Err()
+	}
+	return g.stoppedGwat.Syncing(ctx)
+}
