@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	between "github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/status"
 )
@@ -159,7 +160,7 @@ func TestTheDocumentHasTheWordsOfTheGate(t *testing.T) {
 		require.Contains(t, words("outcome"), string(o))
 	}
 	require.Len(t, words("outcome"), len(between.Outcomes()))
-	for _, e := range []between.Era{between.EraUnknown, between.EraHeadSync, between.EraCoordinated} {
+	for _, e := range []checkpoint.Era{checkpoint.EraUnknown, checkpoint.EraHeadSync, checkpoint.EraCoordinated} {
 		require.Contains(t, words("era"), e.String())
 	}
 	limit := sub(sub(doc.Components.Schemas["CallFilter"]["properties"])["limit"])

@@ -5,6 +5,8 @@ type Era string
 
 // The eras.
 const (
+	// EraUnknown is the era of a pair whose nodes did not say who they are.
+	EraUnknown Era = ""
 	// EraHeadSync is the protocol of gwat from 2022-09 to 2023-04:
 	// dag_headSyncReady and dag_headSync.
 	EraHeadSync Era = "head-sync"
@@ -12,3 +14,14 @@ const (
 	// dag_finalize with a sync mode. The beacon node drives, syncd watches.
 	EraCoordinated Era = "coordinated"
 )
+
+// String returns the name of the era; "unknown" for EraUnknown.
+func (e Era) String() string {
+	if e == EraUnknown {
+		return "unknown"
+	}
+	return string(e)
+}
+
+// MarshalText returns the name of the era.
+func (e Era) MarshalText() ([]byte, error) { return []byte(e.String()), nil }

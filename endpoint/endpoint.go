@@ -99,6 +99,12 @@ func (e Endpoint) Raw() string { return e.raw }
 // Socket reports whether the address is the path of a Unix socket.
 func (e Endpoint) Socket() bool { return e.url == nil }
 
+// HTTP reports whether the address is an http or https URL.
+func (e Endpoint) HTTP() bool { return e.Scheme() == "http" || e.Scheme() == "https" }
+
+// WebSocket reports whether the address is a ws or wss URL.
+func (e Endpoint) WebSocket() bool { return e.Scheme() == "ws" || e.Scheme() == "wss" }
+
 // Scheme returns the scheme of a URL in lower case, "" for a socket.
 func (e Endpoint) Scheme() string {
 	if e.url == nil {

@@ -27,6 +27,8 @@ func TestParseAccepts(t *testing.T) {
 		require.Equal(t, c.scheme, e.Scheme())
 		require.Equal(t, c.masked, e.String())
 		require.Equal(t, c.scheme == "", e.Socket())
+		require.Equal(t, strings.HasPrefix(c.scheme, "http"), e.HTTP())
+		require.Equal(t, strings.HasPrefix(c.scheme, "ws"), e.WebSocket())
 		require.Equal(t, e.Socket(), e.URL() == nil)
 	}
 }

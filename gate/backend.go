@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -40,7 +41,7 @@ type backend interface {
 
 // downError: gwat was not reached, and nothing was sent. RetryLater.
 type downError struct {
-	at  endpoint
+	at  endpoint.Endpoint
 	err error
 }
 
@@ -51,7 +52,7 @@ func (e *downError) Unwrap() []error { return []error{failure.RetryLater, e.err}
 
 // cutError: the message was sent, in part at least, and no whole answer came. RetryNow.
 type cutError struct {
-	at  endpoint
+	at  endpoint.Endpoint
 	err error
 }
 
@@ -80,8 +81,8 @@ func outcomeOf(err error) Outcome {
 
 // newBackend returns the backend at e, which it does not connect to. carrier, if it is
 // not nil, takes the place of HTTP's sockets.
-func newBackend(e endpoint, carrier http.RoundTripper) backend {
-	if e.kind == kindHTTP {
+func newBackend(e endpoint.Endpoint, carrier http.RoundTripper) backend {
+	if e.HTTP() {
 		return newHTTPBackend(e, carrier)
 	}
 	return &streamBackend{at: e, dial: func(ctx context.Context, h http.Header) (stream, error) { return dialStream(ctx, e, h) }}

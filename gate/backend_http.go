@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
@@ -21,14 +22,15 @@ const (
 
 // httpBackend sends each message as a POST.
 type httpBackend struct {
-	at        endpoint
+	at        endpoint.Endpoint
+	url       *url.URL  // of at
 	whole     wholePool // of calls that are held whole, to an endpoint without TLS
 	transport http.RoundTripper
 }
 
-func newHTTPBackend(e endpoint, carrier http.RoundTripper) *httpBackend {
+func newHTTPBackend(e endpoint.Endpoint, carrier http.RoundTripper) *httpBackend {
 	if carrier != nil {
-		return &httpBackend{at: e, transport: carrier}
+		return &httpBackend{at: e, url: e.URL(), transport: carrier}
 	}
 	// No proxy of the environment and no redirects (a transport follows none). Here also
 	// no HTTP/2, no decoding, and no timeout for an answer.
@@ -38,7 +40,7 @@ func newHTTPBackend(e endpoint, carrier http.RoundTripper) *httpBackend {
 	t.IdleConnTimeout = idleBackend
 	t.MaxResponseHeaderBytes = maxHeaderBytes
 	t.Protocols = httpOne()
-	return &httpBackend{at: e, transport: t, whole: wholePool{at: e, dial: t.DialContext}}
+	return &httpBackend{at: e, url: e.URL(), transport: t, whole: wholePool{at: e, dial: t.DialContext}}
 }
 
 func httpOne() *http.Protocols {
@@ -62,11 +64,11 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 	if x.length != 0 {
 		req.Body = noClose{x.body}
 	}
-	if req.Header.Get("Authorization") == "" && b.at.url.User != nil {
-		password, _ := b.at.url.User.Password()
-		req.SetBasicAuth(b.at.url.User.Username(), password)
+	if req.Header.Get("Authorization") == "" && b.url.User != nil {
+		password, _ := b.url.User.Password()
+		req.SetBasicAuth(b.url.User.Username(), password)
 	}
-	if b.at.url.Scheme == "http" && b.whole.takes(x) {
+	if b.url.Scheme == "http" && b.whole.takes(x) {
 		return b.whole.do(ctx, req)
 	}
 	resp, err := b.transport.RoundTrip(req)
@@ -86,7 +88,7 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 // target is the endpoint with the caller's path and query; a path of the
 // endpoint's own replaces the caller's.
 func (b *httpBackend) target(from *url.URL) *url.URL {
-	u := *b.at.url
+	u := *b.url
 	u.User = nil
 	if from.RawQuery != "" {
 		u.RawQuery = from.RawQuery

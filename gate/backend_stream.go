@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
@@ -21,7 +22,7 @@ const (
 // streamBackend sends each message over a connection that carries nothing else
 // meanwhile, so that the answer needs no matching.
 type streamBackend struct {
-	at   endpoint
+	at   endpoint.Endpoint
 	dial func(context.Context, http.Header) (stream, error)
 
 	mu     sync.Mutex

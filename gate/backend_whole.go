@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 // answer, over a connection that is kept for the next one; http.Transport hands each
 // call to two others, which takes longer than the rest of the gate.
 type wholePool struct {
-	at   endpoint
+	at   endpoint.Endpoint
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
@@ -137,9 +139,10 @@ func (p *wholePool) take(ctx context.Context) (*wholeConn, error) {
 		}
 		_ = c.Close()
 	}
-	address := p.at.url.Host
-	if p.at.url.Port() == "" {
-		address = net.JoinHostPort(p.at.url.Hostname(), "80")
+	to := p.at.URL()
+	address := to.Host
+	if to.Port() == "" {
+		address = net.JoinHostPort(to.Hostname(), "80")
 	}
 	conn, err := p.dial(ctx, "tcp", address)
 	if err != nil {

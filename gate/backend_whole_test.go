@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -50,7 +51,7 @@ func wholeBackend(t *testing.T, serve http.HandlerFunc) (*httpBackend, *httptest
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	at, err := parseEndpoint(s.URL)
+	at, err := endpoint.Gwat.Parse(s.URL)
 	require.NoError(t, err)
 	b := newHTTPBackend(at, nil)
 	t.Cleanup(b.close)
@@ -116,7 +117,7 @@ func TestWholeCallLeavesNoBrokenConnection(t *testing.T) {
 // answersRaw is a pool whose every connection is answered with raw bytes and then closed.
 func answersRaw(t *testing.T, raw string) *wholePool {
 	t.Helper()
-	return &wholePool{at: endpoint{url: &url.URL{Scheme: "http", Host: "gwat"}}, dial: func(_ context.Context, _, address string) (net.Conn, error) {
+	return &wholePool{at: mustParse("http://gwat"), dial: func(_ context.Context, _, address string) (net.Conn, error) {
 		require.Equal(t, "gwat:80", address)
 		near, far := net.Pipe()
 		go func() {
@@ -180,7 +181,7 @@ func TestWholeCallEndsWithItsCaller(t *testing.T) {
 }
 
 func TestWholeCallOfAGwatThatIsAway(t *testing.T) {
-	at, err := parseEndpoint("http://127.0.0.1:1")
+	at, err := endpoint.Gwat.Parse("http://127.0.0.1:1")
 	require.NoError(t, err)
 	b := newHTTPBackend(at, nil)
 	defer b.close()

@@ -6,13 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
 )
 
@@ -110,8 +109,17 @@ func (c Config) Check() error {
 			return err
 		}
 	}
-	_, err := parseEndpoint(c.Backend)
+	_, err := c.backend()
 	return err
+}
+
+// backend returns where gwat is.
+func (c Config) backend() (endpoint.Endpoint, error) {
+	at, err := endpoint.Gwat.Parse(c.Backend)
+	if err != nil {
+		return at, badConfig("backend: %v", err)
+	}
+	return at, nil
 }
 
 func (c Config) checkAddress(listen string) error {
@@ -136,51 +144,4 @@ func isLoopback(host string) bool {
 
 func badConfig(format string, args ...any) error {
 	return failure.Newf(failure.NeedsHuman, "%w: %s", ErrBadConfig, fmt.Sprintf(format, args...))
-}
-
-// kind is how a backend is spoken to.
-type kind int
-
-const (
-	kindHTTP kind = iota
-	kindWS
-	kindIPC
-)
-
-// endpoint is where gwat is.
-type endpoint struct {
-	kind kind
-	url  *url.URL // nil for IPC
-	path string   // of an IPC socket
-}
-
-// String returns the endpoint without credentials and query, for errors and logs.
-func (e endpoint) String() string {
-	if e.url == nil {
-		return e.path
-	}
-	return e.url.Scheme + "://" + e.url.Host + e.url.Path
-}
-
-func parseEndpoint(s string) (endpoint, error) {
-	if s == "" {
-		return endpoint{}, badConfig("there is no backend: give gwat's URL or the path of its IPC socket")
-	}
-	if !strings.Contains(s, "://") {
-		if filepath.Ext(s) == "" && !strings.ContainsRune(s, filepath.Separator) || len(s) > maxSocketPath+17 {
-			return endpoint{}, badConfig("backend %q is neither a URL nor the path of a socket", failure.Text(s))
-		}
-		return endpoint{kind: kindIPC, path: s}, nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return endpoint{}, badConfig("backend %q is no URL", failure.Text(s))
-	}
-	switch u.Scheme {
-	case "http", "https":
-		return endpoint{kind: kindHTTP, url: u}, nil
-	case "ws", "wss":
-		return endpoint{kind: kindWS, url: u}, nil
-	}
-	return endpoint{}, badConfig("backend scheme %q is not http, https, ws or wss", failure.Text(u.Scheme))
 }

@@ -40,7 +40,7 @@ func (h httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // fromPage reports whether a web page may have made the request and gwat would
 // not see it: gwat checks Host and Origin itself where it is reached the same way.
 func (g *Gate) fromPage(r *http.Request, upgrade bool) bool {
-	if g.at.kind == kindHTTP && !upgrade || g.at.kind == kindWS && upgrade {
+	if g.at.HTTP() && !upgrade || g.at.WebSocket() && upgrade {
 		return false
 	}
 	host := r.Host
@@ -73,7 +73,7 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 		g.answerHTTP(w, g.answerBatch(r.Context(), q, exchangeOf(r)))
 	case q.action != ActionForward:
 		g.answerHTTP(w, g.answerOwned(r.Context(), q, exchangeOf(r)))
-	case q.ended && q.scan.level == 0 && !q.scan.foreign && g.at.kind != kindHTTP:
+	case q.ended && q.scan.level == 0 && !q.scan.foreign && !g.at.HTTP():
 		g.answerHTTP(w, &plain{}) // nothing was said; over HTTP gwat answers so
 	case q.ended:
 		g.forwardHTTP(w, r, q.rec, bytes.NewReader(q.head), int64(len(q.head)), true)

@@ -301,7 +301,7 @@ var upgrader = websocket.Upgrader{
 // too; one that is away does not.
 func (g *Gate) serveWS(w http.ResponseWriter, r *http.Request) {
 	var first stream
-	if b, ok := g.backend.(*streamBackend); ok && b.at.kind == kindWS {
+	if b, ok := g.backend.(*streamBackend); ok && b.at.WebSocket() {
 		var err error
 		first, err = b.dial(r.Context(), r.Header)
 		var refused *jsonrpc.StatusError

@@ -51,7 +51,7 @@ type Call struct {
 	Seq      uint64          `json:"seq"` // from 1, without gaps
 	Time     time.Time       `json:"time"`
 	Method   string          `json:"method"`
-	Era      Era             `json:"era"`
+	Era      checkpoint.Era  `json:"era"`
 	Slot     primitives.Slot `json:"slot"` // named by the call, else that of the clock; 0 if neither is known
 	Spines   []common.Hash   `json:"spines,omitempty"`
 	Duration time.Duration   `json:"duration_ns"`

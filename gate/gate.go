@@ -4,12 +4,14 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 // Gate forwards calls to one gwat.
 type Gate struct {
 	cfg      Config
-	at       endpoint
+	at       endpoint.Endpoint
 	backend  backend
 	view     atomic.Pointer[View]
 	evidence recorder
@@ -30,7 +32,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	at, err := parseEndpoint(cfg.Backend)
+	at, err := cfg.backend()
 	if err != nil {
 		return nil, err
 	}

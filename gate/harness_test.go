@@ -21,17 +21,20 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	headSync    = View{Era: EraHeadSync, State: StateWorking}
-	coordinated = View{Era: EraCoordinated, State: StateWorking}
+	headSync    = View{Era: checkpoint.EraHeadSync, State: StateWorking}
+	coordinated = View{Era: checkpoint.EraCoordinated, State: StateWorking}
 	handsOff    = View{State: StateHandsOff}
 )
 
-var kinds = map[string]kind{"http": kindHTTP, "ws": kindWS, "ipc": kindIPC}
+var kinds = []string{"http", "ws", "ipc"}
 
 // standIn is a gwat that answers what a test wants, over all three transports.
 type standIn struct {
@@ -267,8 +270,8 @@ func sendReceive(c caller, raw string) (int, string, error) {
 
 // eachWay runs a test for every listener and backend.
 func eachWay(t *testing.T, fn func(t *testing.T, listener, backend string)) {
-	for listener := range kinds {
-		for backend := range kinds {
+	for _, listener := range kinds {
+		for _, backend := range kinds {
 			t.Run(listener+" to "+backend, func(t *testing.T) { fn(t, listener, backend) })
 		}
 	}
@@ -290,3 +293,12 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 }
 
 func trim(s string) string { return string(bytes.TrimRight([]byte(s), "\n")) }
+
+// mustParse returns an endpoint of gwat that is known to be one.
+func mustParse(address string) endpoint.Endpoint {
+	at, err := endpoint.Gwat.Parse(address)
+	if err != nil {
+		panic(err)
+	}
+	return at
+}

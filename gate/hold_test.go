@@ -16,6 +16,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // fakeBackend is a gwat without sockets.
@@ -86,7 +88,7 @@ func finalize(id int) string {
 
 const finalized = `{"error":null}`
 
-var errRefused = &downError{endpoint{path: "/gwat.ipc"}, errors.New("connection refused")}
+var errRefused = &downError{mustParse("/gwat.ipc"), errors.New("connection refused")}
 
 func down(context.Context, string) (int, string, error) { return 0, "", errRefused }
 
@@ -287,7 +289,7 @@ func TestLastingErrors(t *testing.T) {
 		_, answer = post(t.Context(), g, finalize(5))
 		require.Equal(t, 20*time.Second, time.Since(began))
 		require.Equal(t, result(finalize(5), `{"error":"spine not found"}`), answer)
-		g.SetView(View{Era: EraHeadSync, State: StateSyncing}) // gwat is only behind
+		g.SetView(View{Era: checkpoint.EraHeadSync, State: StateSyncing}) // gwat is only behind
 		_, answer = post(t.Context(), g, finalize(6))
 		require.Equal(t, string(absorbedAnswer("6")), answer)
 		require.Zero(t, g.Status().Absorbed.Lasting)
@@ -418,7 +420,7 @@ func TestStopAbsorbsWhatIsHeld(t *testing.T) {
 // Paused, observing, or in an era that is not its own, the gate holds nothing.
 func TestForwardsEverythingWithHandsOff(t *testing.T) {
 	for name, v := range map[string]View{
-		"hands off":                     {Era: EraHeadSync, State: StateHandsOff},
+		"hands off":                     {Era: checkpoint.EraHeadSync, State: StateHandsOff},
 		"hands off, unknown era":        handsOff,
 		"coordinated":                   coordinated,
 		"unknown era, coordinated call": {},
@@ -428,7 +430,7 @@ func TestForwardsEverythingWithHandsOff(t *testing.T) {
 				b := &fakeBackend{do_: down}
 				g := fakeGate(t, v, b)
 				raw := finalize(1)
-				if v.State == StateSyncing || v.Era == EraCoordinated {
+				if v.State == StateSyncing || v.Era == checkpoint.EraCoordinated {
 					raw = `{"jsonrpc":"2.0","id":1,"method":"dag_finalize","params":[{"spines":[]}]}`
 				}
 				began := time.Now()
@@ -451,6 +453,6 @@ func TestUnknownEra(t *testing.T) {
 		_, answer := post(t.Context(), g, finalize(1))
 		require.Equal(t, 20*time.Second, time.Since(began))
 		require.Equal(t, string(absorbedAnswer("1")), answer)
-		require.Equal(t, EraHeadSync, g.Calls(0)[0].Era)
+		require.Equal(t, checkpoint.EraHeadSync, g.Calls(0)[0].Era)
 	})
 }

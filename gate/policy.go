@@ -1,6 +1,10 @@
 package gate
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/gwatsync/syncd/checkpoint"
+)
 
 // The methods that the policy names.
 const (
@@ -22,7 +26,7 @@ const (
 
 // Rule is one row of the policy. The first row that matches decides.
 type Rule struct {
-	Eras    []Era
+	Eras    []checkpoint.Era
 	States  []State
 	Methods []string // empty: every method
 	Action  Action
@@ -30,7 +34,7 @@ type Rule struct {
 }
 
 var (
-	everyEra    = []Era{EraUnknown, EraHeadSync, EraCoordinated}
+	everyEra    = []checkpoint.Era{checkpoint.EraUnknown, checkpoint.EraHeadSync, checkpoint.EraCoordinated}
 	everyState  = []State{StateSyncing, StateWorking, StateHandsOff}
 	activeState = []State{StateSyncing, StateWorking}
 )
@@ -40,11 +44,11 @@ func Table() []Rule {
 	return []Rule{
 		{everyEra, []State{StateHandsOff}, nil, ActionForward,
 			"An operator's pause, a halt, `--observe` and another syncd's claim: the gate holds back nothing (S10)."},
-		{[]Era{EraHeadSync, EraUnknown}, activeState, []string{methodReady}, ActionAnswer,
+		{[]checkpoint.Era{checkpoint.EraHeadSync, checkpoint.EraUnknown}, activeState, []string{methodReady}, ActionAnswer,
 			"syncd makes gwat ready. Answered at the first ask: until then the beacon node's head stands still, and nothing can be pushed."},
-		{[]Era{EraHeadSync, EraUnknown}, activeState, []string{methodHeadSync}, ActionAnswer,
+		{[]checkpoint.Era{checkpoint.EraHeadSync, checkpoint.EraUnknown}, activeState, []string{methodHeadSync}, ActionAnswer,
 			"syncd pushes. The beacon node takes any answer for success; its list is kept and compared with what syncd collected."},
-		{[]Era{EraHeadSync}, activeState, []string{methodFinalize}, ActionHold,
+		{[]checkpoint.Era{checkpoint.EraHeadSync}, activeState, []string{methodFinalize}, ActionHold,
 			"An error answered to it, a refused or a reset connection marks the block bad in the beacon node for ever; a wait and an absorbed call do not."},
 		{everyEra, everyState, nil, ActionForward,
 			"Everything else passes at once (S10)."},
@@ -77,13 +81,13 @@ var rules = func() map[ruleKey]Action {
 }()
 
 type ruleKey struct {
-	era    Era
+	era    checkpoint.Era
 	state  State
 	method string // "" is every other method
 }
 
 // decide returns what the policy does with a call.
-func decide(era Era, state State, method string) Action {
+func decide(era checkpoint.Era, state State, method string) Action {
 	if action, ok := rules[ruleKey{era, state, method}]; ok {
 		return action
 	}
@@ -91,7 +95,7 @@ func decide(era Era, state State, method string) Action {
 }
 
 // owns reports whether the policy does anything but forward in era and state.
-func owns(era Era, state State) bool {
+func owns(era checkpoint.Era, state State) bool {
 	for _, method := range []string{methodReady, methodHeadSync, methodFinalize} {
 		if decide(era, state, method) != ActionForward {
 			return true
@@ -103,21 +107,21 @@ func owns(era Era, state State) bool {
 // eraOf returns the era that a call shows by itself, for a gate that was not
 // told one: dag_finalize takes a list of hashes in the head-sync era, an object
 // in the coordinated one.
-func eraOf(method string, params []byte) Era {
+func eraOf(method string, params []byte) checkpoint.Era {
 	switch method {
 	case methodReady, methodHeadSync:
-		return EraHeadSync
+		return checkpoint.EraHeadSync
 	case methodFinalize:
 		params = bytes.TrimLeft(params, " \t\r\n")
 		if len(params) == 0 || params[0] != '[' {
-			return EraUnknown
+			return checkpoint.EraUnknown
 		}
 		switch params = bytes.TrimLeft(params[1:], " \t\r\n"); {
 		case len(params) > 0 && params[0] == '[':
-			return EraHeadSync
+			return checkpoint.EraHeadSync
 		case len(params) > 0 && params[0] == '{':
-			return EraCoordinated
+			return checkpoint.EraCoordinated
 		}
 	}
-	return EraUnknown
+	return checkpoint.EraUnknown
 }

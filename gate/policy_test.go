@@ -11,6 +11,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // Every cell of era × state × method, written out: what a change of the table
@@ -40,10 +42,10 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	require.Len(t, want, found)
-	require.True(t, owns(EraHeadSync, StateWorking))
-	require.True(t, owns(EraUnknown, StateSyncing))
-	require.False(t, owns(EraCoordinated, StateWorking))
-	require.False(t, owns(EraHeadSync, StateHandsOff))
+	require.True(t, owns(checkpoint.EraHeadSync, StateWorking))
+	require.True(t, owns(checkpoint.EraUnknown, StateSyncing))
+	require.False(t, owns(checkpoint.EraCoordinated, StateWorking))
+	require.False(t, owns(checkpoint.EraHeadSync, StateHandsOff))
 }
 
 // A row that never decides is a mistake.
@@ -66,7 +68,7 @@ func TestEveryRowDecides(t *testing.T) {
 	}
 }
 
-func firstRow(era Era, state State, method string) int {
+func firstRow(era checkpoint.Era, state State, method string) int {
 	for i, row := range Table() {
 		for _, e := range row.Eras {
 			for _, s := range row.States {
@@ -88,14 +90,14 @@ func firstRow(era Era, state State, method string) int {
 }
 
 func TestEraOfACall(t *testing.T) {
-	for params, want := range map[string]Era{
-		`[["0x12"]]`: EraHeadSync, ` [ [] ]`: EraHeadSync, `[{"spines":[]}]`: EraCoordinated,
-		`[]`: EraUnknown, ``: EraUnknown, `[null]`: EraUnknown, `{}`: EraUnknown,
+	for params, want := range map[string]checkpoint.Era{
+		`[["0x12"]]`: checkpoint.EraHeadSync, ` [ [] ]`: checkpoint.EraHeadSync, `[{"spines":[]}]`: checkpoint.EraCoordinated,
+		`[]`: checkpoint.EraUnknown, ``: checkpoint.EraUnknown, `[null]`: checkpoint.EraUnknown, `{}`: checkpoint.EraUnknown,
 	} {
 		require.Equal(t, want, eraOf(methodFinalize, []byte(params)), params)
 	}
-	require.Equal(t, EraHeadSync, eraOf(methodReady, nil))
-	require.Equal(t, EraUnknown, eraOf(methodSync, []byte(`[["0x12"]]`)))
+	require.Equal(t, checkpoint.EraHeadSync, eraOf(methodReady, nil))
+	require.Equal(t, checkpoint.EraUnknown, eraOf(methodSync, []byte(`[["0x12"]]`)))
 }
 
 // The beacon node's own head sync ends at the gate (S10 names the two calls).

@@ -15,7 +15,7 @@ import (
 )
 
 // newCall begins the record of a call that arrived now.
-func newCall(v View, m *message, action Action, era Era, listener string, arrived time.Time) Call {
+func newCall(v View, m *message, action Action, era checkpoint.Era, listener string, arrived time.Time) Call {
 	c := Call{
 		Time: arrived, Method: boundedName(m.name()), Era: era, Action: action, Listener: listener,
 	}
@@ -168,7 +168,7 @@ type records struct {
 const maxRecorded = 256
 
 // add begins the record of the call m.
-func (r *records) add(v View, m *message, action Action, era Era) {
+func (r *records) add(v View, m *message, action Action, era checkpoint.Era) {
 	if len(r.calls) >= maxRecorded {
 		r.more = true
 		return

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // The bounds of what is read of a request before its fate is known.
@@ -26,7 +28,7 @@ type request struct {
 	ended  bool   // head is all that there is
 	view   View
 	action Action // of a single call; ActionForward of a batch
-	era    Era
+	era    checkpoint.Era
 	mixed  bool // a batch with owned calls; head has all of it
 	rec    *records
 }
@@ -36,7 +38,7 @@ type element struct {
 	raw    []byte // within request.head
 	msg    message
 	action Action
-	era    Era
+	era    checkpoint.Era
 }
 
 // readRequest reads from r as far as it takes to know what the policy does with
@@ -108,9 +110,9 @@ func (q *request) decided(searched bool) bool {
 }
 
 // judge returns what the policy does with the whole call m, and the era of the call.
-func judge(v View, m *message) (Action, Era) {
+func judge(v View, m *message) (Action, checkpoint.Era) {
 	method, era := m.name(), v.Era
-	if era == EraUnknown {
+	if era == checkpoint.EraUnknown {
 		era = eraOf(method, m.params)
 	}
 	action := decide(era, v.State, method)

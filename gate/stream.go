@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/gwatclient/jsonrpc"
 )
 
@@ -150,9 +151,9 @@ func (s *wsStream) end(reason error) {
 
 // dialStream connects to gwat. header is the caller's, nil for none; of it, what
 // a handshake may carry is passed on.
-func dialStream(ctx context.Context, e endpoint, header http.Header) (stream, error) {
-	if e.kind == kindIPC {
-		c, err := jsonrpc.DialIPC(ctx, e.path, dialTimeout)
+func dialStream(ctx context.Context, e endpoint.Endpoint, header http.Header) (stream, error) {
+	if e.Socket() {
+		c, err := jsonrpc.DialIPC(ctx, e.Raw(), dialTimeout)
 		if err != nil {
 			return nil, &downError{e, err}
 		}
@@ -164,7 +165,7 @@ func dialStream(ctx context.Context, e endpoint, header http.Header) (stream, er
 			pass[name] = values
 		}
 	}
-	u := *e.url
+	u := e.URL()
 	if u.User != nil && pass.Get("Authorization") == "" {
 		r := http.Request{Header: pass}
 		password, _ := u.User.Password()

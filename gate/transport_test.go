@@ -479,16 +479,16 @@ func TestConfig(t *testing.T) {
 	g := startGate(t, gwat.ipc, headSync)
 	good := g.cfg
 	for name, change := range map[string]func(*Config){
-		"nothing listens":     func(c *Config) { c.HTTP, c.WS, c.Socket = "", "", "" },
-		"is not host:port":    func(c *Config) { c.HTTP = "localhost" },
-		"there is no TLS":     func(c *Config) { c.HTTP = "0.0.0.0:8550" },
-		"belong together":     func(c *Config) { c.TLSCert = "x" },
-		"at most 90":          func(c *Config) { c.Socket = strings.Repeat("x", 91) },
-		"there is no backend": func(c *Config) { c.Backend = "" },
-		"neither a URL nor":   func(c *Config) { c.Backend = "gwat" },
-		"is not http, https":  func(c *Config) { c.Backend = "ftp://gwat" },
-		"is negative":         func(c *Config) { c.Absorb = -1 },
-		"there is no log":     func(c *Config) { c.Log = nil },
+		"nothing listens":   func(c *Config) { c.HTTP, c.WS, c.Socket = "", "", "" },
+		"is not host:port":  func(c *Config) { c.HTTP = "localhost" },
+		"there is no TLS":   func(c *Config) { c.HTTP = "0.0.0.0:8550" },
+		"belong together":   func(c *Config) { c.TLSCert = "x" },
+		"at most 90":        func(c *Config) { c.Socket = strings.Repeat("x", 91) },
+		"endpoint is empty": func(c *Config) { c.Backend = "" },
+		"has no scheme":     func(c *Config) { c.Backend = "gwat:8545" },
+		"has the scheme":    func(c *Config) { c.Backend = "ftp://gwat" },
+		"is negative":       func(c *Config) { c.Absorb = -1 },
+		"there is no log":   func(c *Config) { c.Log = nil },
 	} {
 		cfg := good
 		change(&cfg)

@@ -29,7 +29,7 @@ type waiting struct {
 // pipe forwards a message over the connection's own uplink.
 func (l *link) pipe(b *streamBackend, q *request, r io.Reader) error {
 	broken := !q.scan.done && (q.scan.foreign || q.ended)
-	if broken && l.client.framed() != (b.at.kind == kindWS) {
+	if broken && l.client.framed() == b.at.Socket() {
 		l.send(errorAnswer("null", codeParse, "parse error")) // as gwat's own form would say
 		return errForeign
 	}

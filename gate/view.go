@@ -2,23 +2,6 @@ package gate
 
 import "github.com/gwatsync/syncd/checkpoint"
 
-// Era is the generation of the protocol between beacon node and gwat.
-type Era int
-
-// The eras.
-const (
-	EraUnknown     Era = iota // not known yet: the shape of a call decides
-	EraHeadSync               // gwat of 2022-09 to 2023-04
-	EraCoordinated            // gwat since 2023-04
-)
-
-var eraNames = [...]string{"unknown", "head-sync", "coordinated"}
-
-func (e Era) String() string { return eraNames[e] }
-
-// MarshalText returns the name of the era.
-func (e Era) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
-
 // State is what syncd does with the pair, as far as the gate's policy needs it.
 type State int
 
@@ -40,7 +23,7 @@ func (s State) String() string { return stateNames[s] }
 
 // View is what the control loop publishes after each turn. It is immutable.
 type View struct {
-	Era   Era
+	Era   checkpoint.Era
 	State State
 	// Spec is the beacon node's clock; the zero value if it is not known. Calls
 	// that name no slot are recorded with the slot of the clock.

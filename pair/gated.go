@@ -215,7 +215,7 @@ func (p *Pair) showToGate(s *status.Snapshot) {
 	}
 	v := gate.View{}
 	if p.polls.spec != nil { // before that this loop does not know whether the pair is of its era
-		v.Era, v.Spec = gate.EraHeadSync, *p.polls.spec
+		v.Era, v.Spec = checkpoint.EraHeadSync, *p.polls.spec
 	}
 	switch {
 	case s.Observe, s.Stage == string(fsm.Paused), s.Stage == string(fsm.Halted):
