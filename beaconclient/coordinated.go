@@ -2,8 +2,11 @@ package beaconclient
 
 import (
 	"context"
+	"fmt"
+	"math"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 )
 
 // SpineData is what a state of the coordinated era says about spines, oldest first.
@@ -41,4 +44,52 @@ func (c *Client) SpineData(ctx context.Context, state StateID) (SpineData, error
 		return SpineData{}, malformed(path, "%w", err)
 	}
 	return SpineData{Finalized: *in.Finalized, Finalization: *in.Finalization}, nil
+}
+
+// farFuture is the epoch of what is not planned.
+const farFuture = math.MaxUint64
+
+// Operation is something that a validator waits for. The coordinator tells gwat of it
+// with dag_finalize.
+type Operation struct {
+	Validator uint64
+	What      string // such as "exit in epoch 7"
+}
+
+// Operations asks for the validators of a state that wait for an activation or an exit
+// in an epoch or later, or for a withdrawal, in the node's order.
+func (c *Client) Operations(ctx context.Context, state StateID, from primitives.Epoch) ([]Operation, error) {
+	path := statePath(state) + "/validators"
+	var in []struct {
+		Index     *decimal `json:"index"`
+		Validator struct {
+			Activation  *decimal `json:"activation_epoch"`
+			Exit        *decimal `json:"exit_epoch"`
+			Withdrawals []any    `json:"withdrawal_ops"`
+		} `json:"validator"`
+	}
+	if err := c.getUpTo(ctx, c.maxBody, path, nil, &in); err != nil {
+		return nil, err
+	}
+	if in == nil {
+		return nil, malformed(path, "no data")
+	}
+	var out []Operation
+	for i, one := range in {
+		v := &one.Validator
+		if err := missing(map[string]bool{"index": one.Index != nil, "activation_epoch": v.Activation != nil, "exit_epoch": v.Exit != nil}); err != nil {
+			return nil, malformed(path, "validator %d %w", i, err)
+		}
+		planned := func(what string, epoch decimal) {
+			if epoch != farFuture && primitives.Epoch(epoch) >= from {
+				out = append(out, Operation{uint64(*one.Index), fmt.Sprintf("%s in epoch %d", what, epoch)})
+			}
+		}
+		planned("activation", *v.Activation)
+		planned("exit", *v.Exit)
+		if n := len(v.Withdrawals); n > 0 {
+			out = append(out, Operation{uint64(*one.Index), fmt.Sprintf("%d withdrawals", n)})
+		}
+	}
+	return out, nil
 }

@@ -104,3 +104,31 @@ func TestSpineDataFaults(t *testing.T) {
 	_, ok := SpineData{}.LastFinal()
 	require.False(t, ok)
 }
+
+// What a validator waits for is told from an epoch on; a recorded list waits for nothing.
+func TestOperations(t *testing.T) {
+	answer := func(body string) ([]Operation, error) {
+		c := serve(t, Config{}, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(body))
+		})
+		return c.Operations(t.Context(), StateHead, 5)
+	}
+	const never = `"18446744073709551615"`
+	ops, err := answer(`{"data":[{"index":"1","balance":"32002226692212","status":"active_ongoing","validator":{"pubkey":"0xb89b",
+		"creator_address":"0x7a80b776a90be719c50cbcb7469829d5d749ad9c","withdrawal_credentials":"0x7a80b776a90be719c50cbcb7469829d5d749ad9c",
+		"effective_balance":"32000000000000","slashed":false,"activation_eligibility_epoch":"0","activation_epoch":"0","exit_epoch":` + never + `,
+		"withdrawable_epoch":` + never + `,"activation_hash":"0x00","exit_hash":"0x00","withdrawal_ops":[]}}],"execution_optimistic":true}`)
+	require.NoError(t, err)
+	require.Empty(t, ops, "as a real beacon node answered")
+	ops, err = answer(`{"data":[
+		{"index":"0","validator":{"activation_epoch":"0","exit_epoch":` + never + `,"withdrawal_ops":[]}},
+		{"index":"1","validator":{"activation_epoch":"5","exit_epoch":` + never + `}},
+		{"index":"2","validator":{"activation_epoch":"4","exit_epoch":"9","withdrawal_ops":[{"amount":"1"}]}}]}`)
+	require.NoError(t, err)
+	require.Equal(t, []Operation{{1, "activation in epoch 5"}, {2, "exit in epoch 9"}, {2, "1 withdrawals"}}, ops)
+	for _, bad := range []string{`{"data":null}`, `{"data":[{"index":"0","validator":{"activation_epoch":"0"}}]}`, `{"data":[{"validator":{}}]}`, `{"data":[{"index":"0","validator":{"activation_epoch":"0","exit_epoch":"-1"}}]}`} {
+		_, err := answer(bad)
+		require.ErrorIs(t, err, ErrMalformed, bad)
+	}
+}

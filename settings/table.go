@@ -43,6 +43,7 @@ type Config struct {
 	Heal struct {
 		Peers         bool
 		Checkpoint    bool
+		Drive         bool
 		RestartGwat   string
 		RestartBeacon string
 	}
@@ -143,9 +144,11 @@ var All = []Setting{
 	{Key: "gate.pass-lasting-errors", Default: false, field: func(c *Config) any { return &c.Gate.PassLastingErrors },
 		Usage: "pass an error of dag_finalize that no wait heals on to the beacon node, which then ignores that block and all that follow it; else the call is answered in gwat's place and reported"},
 	{Key: "heal.peers", Default: false, field: func(c *Config) any { return &c.Heal.Peers },
-		Usage: "coordinated era: have a gwat that lost all peers connect to those that it had before"},
+		Usage: "coordinated era: have a gwat that lost all peers connect to those that it had before; if none is known, finalize what it has"},
 	{Key: "heal.checkpoint", Default: false, field: func(c *Config) any { return &c.Heal.Checkpoint },
 		Usage: "coordinated era: exchange a checkpoint of gwat that is no block of the beacon node's chain"},
+	{Key: "heal.drive", Default: false, field: func(c *Config) any { return &c.Heal.Drive },
+		Usage: "coordinated era: make the calls of a beacon node's driver that makes none after a restart of gwat; never while validators wait for an activation, an exit or a withdrawal"},
 	{Key: "heal.restart-gwat", field: func(c *Config) any { return &c.Heal.RestartGwat },
 		Usage: "coordinated era: `COMMAND` for a gwat that carries out no call, such as systemctl restart gwat; it is run without a shell; empty for none"},
 	{Key: "heal.restart-beacon", field: func(c *Config) any { return &c.Heal.RestartBeacon },

@@ -24,6 +24,7 @@ import (
 type Heals struct {
 	Peers         bool
 	Checkpoint    bool
+	Drive         bool
 	RestartGwat   string // a command; "" for none
 	RestartBeacon string // a command; "" for none
 }
@@ -34,6 +35,8 @@ func (h Heals) on(n heal.Name) bool {
 		return h.Peers
 	case heal.Checkpoint:
 		return h.Checkpoint
+	case heal.Drive:
+		return h.Drive
 	}
 	return h.command(n) != ""
 }
@@ -198,8 +201,18 @@ func (w *Watcher) healFacts(o *Observation) heal.Facts {
 		f.BeaconLag = primitives.Slot(checkpoint.Lag(o.Beacon.Head.Slot, w.now()))
 		clock, justified := spec.Epoch(w.now()), o.Beacon.Finality.CurrentJustified.Epoch
 		f.Unjustified = clock - min(clock, justified)
+		head := spec.Epoch(o.Beacon.Head.Slot)
+		f.Unfollowed = head - min(head, justified)
 	}
 	return f
+}
+
+// try returns a try of a heal. The network must be known.
+func (w *Watcher) try(n heal.Name) *try {
+	return &try{
+		gwat: w.cfg.Gwat, beacon: w.cfg.Beacon, changes: w.cfg.Changes, run: w.cfg.Command,
+		permit: w.healing.guard.Permit(), spec: *w.pair.who.spec, enodes: slices.Clone(w.healing.enodes), command: w.cfg.Heals.command(n),
+	}
 }
 
 // begin begins a try. It runs beside the loop, which takes its end from healing.done.
@@ -208,10 +221,7 @@ func (w *Watcher) begin(ctx context.Context, n heal.Name, why string) {
 	h.records[n].Try(w.cfg.Now())
 	h.running = n
 	w.log.WithFields(logrus.Fields{"heal": n, "try": h.records[n].Tries()}).Warnf("Heal %s begins: %s", n, why)
-	try := try{
-		gwat: w.cfg.Gwat, beacon: w.cfg.Beacon, changes: w.cfg.Changes, run: w.cfg.Command,
-		permit: h.guard.Permit(), spec: *w.pair.who.spec, enodes: slices.Clone(h.enodes), command: w.cfg.Heals.command(n),
-	}
+	try := w.try(n)
 	go func() { // its place in done is free
 		what, err := try.do(ctx, n)
 		h.done <- healed{name: n, what: what, err: err}

@@ -46,6 +46,9 @@ var lasting = map[string]struct {
 			p.gwatWire.Set(wire.Up)
 		},
 		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Freeze(false); p.beacon.Restart() }},
+	"A2' gwat wedged": {Heals{RestartGwat: "restart gwat"}, heal.RestartGwat, 60 * time.Second,
+		func(p *simulated) { p.gwat.Wedge() },
+		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
 }
 
 // forge gives gwat a checkpoint whose root is no block of the chain.
@@ -126,7 +129,7 @@ func heals(t *testing.T, p *simulated) (out []status.Change) {
 
 // An observer and a paused pair are never healed.
 func TestNothingIsHealed(t *testing.T) {
-	all := Heals{Peers: true, Checkpoint: true, RestartGwat: "restart gwat", RestartBeacon: "restart beacon"}
+	all := Heals{Peers: true, Checkpoint: true, Drive: true, RestartGwat: "restart gwat", RestartBeacon: "restart beacon"}
 	for name, tc := range lasting {
 		besideAPairWith(t, func(p *simulated, c *Config) { withHeals(all)(p, c); c.Observe = true }, func(t *testing.T, p *simulated) {
 			incident(p, t, tc.incident)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
@@ -42,5 +43,6 @@ type Beacon interface {
 	Header(ctx context.Context, id beaconclient.BlockID) (beaconclient.Header, error)
 	Finality(ctx context.Context, state beaconclient.StateID) (beaconclient.Finality, error)
 	SpineData(ctx context.Context, state beaconclient.StateID) (beaconclient.SpineData, error)
+	Operations(ctx context.Context, state beaconclient.StateID, from primitives.Epoch) ([]beaconclient.Operation, error)
 	Events(ctx context.Context, opts beaconclient.StreamOptions) <-chan beaconclient.Event
 }

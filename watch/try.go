@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
@@ -30,6 +31,17 @@ type try struct {
 	command string
 }
 
+// plan is what a heal does. Everything that it depends on was read immediately before.
+type plan struct {
+	calls []heal.Call
+	what  string // is done by it
+	// before is gwat's state that the first dag_finalize must find; nil for any.
+	before *gwatclient.CoordinatedState
+	// head is the root of the beacon's head that must stay until the last call; nil if
+	// it may move.
+	head *common.Hash
+}
+
 // allowed returns an error if nothing may be changed, or not any more.
 func (t *try) allowed() error {
 	if why := t.permit.Inhibit(); why != "" {
@@ -45,88 +57,118 @@ func (t *try) do(ctx context.Context, n heal.Name) (what string, err error) {
 	if err := t.allowed(); err != nil {
 		return "", err
 	}
-	switch n {
-	case heal.Peers:
-		return t.addPeers(ctx)
-	case heal.Checkpoint:
-		return t.exchange(ctx)
+	p, err := t.plan(ctx, n)
+	if err != nil {
+		return "", err
 	}
-	output, err := t.run(ctx, t.command)
-	return fmt.Sprintf("ran %q: %s", t.command, output), err
+	switch n {
+	case heal.RestartGwat, heal.RestartBeacon:
+		output, err := t.run(ctx, t.command)
+		return fmt.Sprintf("ran %q: %s", t.command, output), err
+	}
+	if len(p.calls) > 0 && p.calls[0].AddPeer != "" {
+		return t.addPeers(ctx, p)
+	}
+	return t.finalize(ctx, p)
 }
 
-// addPeers has gwat connect to every peer that it had. One that cannot be added does not
+// plan returns the calls of a heal, or why it cannot be made. It changes nothing.
+func (t *try) plan(ctx context.Context, n heal.Name) (*plan, error) {
+	switch n {
+	case heal.Peers:
+		if len(t.enodes) == 0 {
+			return t.planDrive(ctx, true)
+		}
+		p := &plan{}
+		for _, enode := range t.enodes {
+			p.calls = append(p.calls, heal.Call{AddPeer: enode})
+		}
+		return p, nil
+	case heal.Checkpoint:
+		return t.planExchange(ctx)
+	case heal.Drive:
+		return t.planDrive(ctx, false)
+	}
+	if t.command == "" {
+		return nil, fmt.Errorf("%w: heal.%s names no command", heal.ErrUnproved, n)
+	}
+	return &plan{calls: []heal.Call{{Command: t.command}}}, nil
+}
+
+// addPeers has gwat connect to every peer of a plan. One that cannot be added does not
 // keep the others away.
-func (t *try) addPeers(ctx context.Context) (string, error) {
+func (t *try) addPeers(ctx context.Context, p *plan) (string, error) {
 	added, failed := 0, []error{}
-	for _, enode := range t.enodes {
+	for _, c := range p.calls {
 		if err := t.allowed(); err != nil {
 			return "", err
 		}
-		if err := t.changes(t.permit).AddPeer(ctx, enode); err != nil {
+		if err := t.changes(t.permit).AddPeer(ctx, c.AddPeer); err != nil {
 			failed = append(failed, err)
 			continue
 		}
 		added++
 	}
-	what := fmt.Sprintf("added %d of %d peers that gwat had before", added, len(t.enodes))
+	what := fmt.Sprintf("added %d of %d peers that gwat had before", added, len(p.calls))
 	if added == 0 {
 		return what, errors.Join(failed...)
 	}
 	return what, nil
 }
 
-// exchange exchanges gwat's checkpoint. Everything that the call depends on is read
-// immediately before it.
-func (t *try) exchange(ctx context.Context) (string, error) {
-	call, err := t.exchangeCall(ctx)
-	if err != nil {
-		return "", err
+// finalize makes the calls of a plan, one after the other, as long as nobody else drives.
+func (t *try) finalize(ctx context.Context, p *plan) (string, error) {
+	before := p.before
+	for i, c := range p.calls {
+		sent := fmt.Sprintf("sent %d of %d calls of dag_finalize", i, len(p.calls))
+		if err := t.undisturbed(ctx, p, before, c.Finalize); err != nil {
+			return sent, err
+		}
+		if err := t.allowed(); err != nil {
+			return sent, err
+		}
+		state, err := t.changes(t.permit).FinalizeCoordinated(ctx, *c.Finalize)
+		if err != nil {
+			return sent + ", and one that failed", err
+		}
+		if state.CheckpointRoot != c.Finalize.Checkpoint.Root {
+			return sent + ", and one more", fmt.Errorf("%w: gwat's checkpoint is %s after it", heal.ErrUnproved, state.CheckpointRoot)
+		}
+		if before != nil {
+			before = &state
+		}
 	}
-	if err := t.allowed(); err != nil {
-		return "", err
-	}
-	state, err := t.changes(t.permit).FinalizeCoordinated(ctx, call)
-	if err != nil {
-		return "sent dag_finalize", err
-	}
-	if state.CheckpointRoot != call.Checkpoint.Root {
-		return "sent dag_finalize", fmt.Errorf("%w: gwat's checkpoint is %s after it", heal.ErrUnproved, state.CheckpointRoot)
-	}
-	return fmt.Sprintf("gwat's checkpoint is now %s of epoch %d", call.Checkpoint.Root, call.Checkpoint.Epoch), nil
+	return p.what, nil
 }
 
-// exchangeCall reads both nodes and returns the call, or why it may not be made.
-func (t *try) exchangeCall(ctx context.Context) (none gwatclient.Finalization, err error) {
-	r := heal.Reading{Spec: t.spec}
-	if r.State, err = t.gwat.CoordinatedState(ctx); err != nil {
-		return none, err
+// undisturbed returns an error if another driver was seen, or if the spine of the next
+// call's checkpoint is not final.
+func (t *try) undisturbed(ctx context.Context, p *plan, before *gwatclient.CoordinatedState, f *gwatclient.Finalization) error {
+	if p.head != nil {
+		switch head, err := t.beacon.Header(ctx, headBlock); {
+		case err != nil:
+			return err
+		case head.Root != *p.head:
+			return fmt.Errorf("%w: the beacon's head moved to slot %d, so the beacon node drives", heal.ErrStopped, head.Slot)
+		}
 	}
-	_, err = t.beacon.Header(ctx, beaconclient.AtRoot(r.State.CheckpointRoot))
-	switch {
-	case err == nil:
-		return none, fmt.Errorf("%w: the beacon node has the block of gwat's checkpoint", heal.ErrUnproved)
-	case !errors.Is(err, beaconclient.ErrNotFound):
-		return none, err
+	if before == nil {
+		return nil
 	}
-	if r.Head, err = t.beacon.Header(ctx, beaconclient.Head); err != nil {
-		return none, err
+	switch state, err := t.gwat.CoordinatedState(ctx); {
+	case err != nil:
+		return err
+	case state != *before:
+		return fmt.Errorf("%w: gwat's state changed to epoch %d by another driver", heal.ErrStopped, state.Epoch)
 	}
-	if r.Finality, err = t.beacon.Finality(ctx, beaconclient.StateAtSlot(r.Head.Slot)); err != nil {
-		return none, err
+	if heal.Covers(f) {
+		return nil
 	}
-	if r.Finalized, err = t.beacon.Header(ctx, beaconclient.AtRoot(r.Finality.Finalized.Root)); err != nil {
-		return none, err
+	switch spine, err := t.gwat.BlockByHash(ctx, f.Checkpoint.Spine); {
+	case err != nil:
+		return failure.WithKind(failure.RetryLater, fmt.Errorf("read the checkpoint's spine: %w", err))
+	case spine == nil || !spine.Final():
+		return fmt.Errorf("%w: the checkpoint's spine %s is not final in gwat", heal.ErrUnproved, f.Checkpoint.Spine)
 	}
-	if r.Spines, err = t.beacon.SpineData(ctx, beaconclient.StateAtSlot(r.Finalized.Slot)); err != nil {
-		return none, err
-	}
-	spine, err := r.CheckpointSpine()
-	if err != nil {
-		return none, err
-	}
-	if r.Spine, err = t.gwat.BlockByHash(ctx, spine); err != nil {
-		return none, failure.WithKind(failure.RetryLater, fmt.Errorf("read the checkpoint's spine: %w", err))
-	}
-	return heal.Exchange(&r)
+	return nil
 }

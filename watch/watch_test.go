@@ -199,6 +199,9 @@ func (b fakeBeacon) SpineData(context.Context, beaconclient.StateID) (beaconclie
 		return beaconclient.SpineData{Finalization: []common.Hash{spineOf(b.head())}}, nil
 	})
 }
+func (b fakeBeacon) Operations(context.Context, beaconclient.StateID, primitives.Epoch) ([]beaconclient.Operation, error) {
+	return nil, nil
+}
 func (b fakeBeacon) Events(ctx context.Context, _ beaconclient.StreamOptions) <-chan beaconclient.Event {
 	ch := make(chan beaconclient.Event)
 	go func() { <-ctx.Done(); close(ch) }()

@@ -11,11 +11,15 @@ type Name string
 
 // The heals.
 const (
-	// Peers has gwat connect to peers that it had before (incident B2).
+	// Peers has gwat connect to peers that it had before (incident B2). If none is known,
+	// it has gwat finalize what it has: the calls of the beacon node's driver need a peer,
+	// the same ones in mode NoSync do not.
 	Peers Name = "peers"
 	// Checkpoint exchanges a checkpoint of gwat that is no block of the beacon node's
 	// chain, by one dag_finalize without spines (incident B3).
 	Checkpoint Name = "checkpoint"
+	// Drive makes the calls of the beacon node's driver for one that makes none (B7).
+	Drive Name = "drive"
 	// RestartGwat runs the operator's command for a gwat that carries out no call (A2').
 	RestartGwat Name = "restart-gwat"
 	// RestartBeacon runs the operator's command for a beacon node that makes no call (B7),
@@ -25,7 +29,16 @@ const (
 
 // All are the heals in the order in which one is chosen: a later one is of no use while
 // the cause of an earlier one lasts.
-var All = []Name{Peers, Checkpoint, RestartGwat, RestartBeacon}
+var All = []Name{Peers, Checkpoint, Drive, RestartGwat, RestartBeacon}
+
+// Names returns the names of the heals.
+func Names() []string {
+	var out []string
+	for _, n := range All {
+		out = append(out, string(n))
+	}
+	return out
+}
 
 // maxLag is how far the beacon's head may be behind the clock for what it says to be
 // written into gwat.
@@ -49,6 +62,7 @@ type Facts struct {
 	BeaconPeers   *uint64
 	BeaconLag     primitives.Slot
 	Unjustified   primitives.Epoch // epochs from current_justified to the clock
+	Unfollowed    primitives.Epoch // epochs from current_justified to the beacon's head
 
 	CheckpointKnown *bool           // the beacon node has a header of gwat's checkpoint
 	Findings        map[string]bool // that are told
@@ -71,11 +85,15 @@ func Prove(n Name, f *Facts) (proved bool, why string) {
 		return provePeers(f)
 	case Checkpoint:
 		return proveCheckpoint(f)
+	case Drive:
+		return proveDrive(f)
 	case RestartGwat:
 		return f.Findings["gwat_wedged"] && !f.GwatRestarted, told(f, "gwat_wedged")
 	case RestartBeacon:
-		if f.Findings["gwat_wedged"] && f.GwatRestarted {
-			return true, "gwat_wedged is told after a restart of gwat"
+		for _, lasting := range []string{"gwat_wedged", "sawtooth"} {
+			if f.GwatRestarted && f.Findings[lasting] {
+				return true, lasting + " is told after a restart of gwat"
+			}
 		}
 		return f.Findings["beacon_silent"], told(f, "beacon_silent")
 	}
@@ -98,7 +116,10 @@ func provePeers(f *Facts) (bool, string) {
 	case !f.GwatSyncing:
 		return false, "gwat is in normal work"
 	case f.Enodes == 0:
-		return false, "gwat has no peers, and none that it had before is known"
+		if ok, why := sameChain(f); !ok {
+			return false, "no peer that gwat had before is known, and " + why
+		}
+		return true, "gwat has 0 peers and eth_syncing is not false; no peer that it had before is known, but what it has can be finalized"
 	}
 	return true, fmt.Sprintf("gwat has 0 peers and eth_syncing is not false; %d peers that it had before are known", f.Enodes)
 }
@@ -119,4 +140,33 @@ func proveCheckpoint(f *Facts) (bool, string) {
 		return false, "private_fork is told"
 	}
 	return true, "the beacon node is synced and has no header for the root of gwat's checkpoint"
+}
+
+// sameChain reports whether the beacon node's head may be written into gwat: gwat's
+// checkpoint is on the head's chain, and finality follows the head.
+func sameChain(f *Facts) (bool, string) {
+	switch {
+	case f.CheckpointKnown == nil || !*f.CheckpointKnown:
+		return false, "the beacon node does not have the block of gwat's checkpoint"
+	case f.BeaconSyncing:
+		return false, "the beacon node syncs itself"
+	case f.Unfollowed > maxUnjustified:
+		return false, fmt.Sprintf("the beacon's justified checkpoint is %d epochs behind its head: its chain may be its own", f.Unfollowed)
+	case f.Findings["private_fork"]:
+		return false, "private_fork is told"
+	}
+	return true, ""
+}
+
+func proveDrive(f *Facts) (bool, string) {
+	switch {
+	case !f.Findings["beacon_silent"]:
+		return false, told(f, "beacon_silent")
+	case f.GwatPeers != nil && *f.GwatPeers == 0:
+		return false, "gwat has no peers: these calls need one"
+	}
+	if ok, why := sameChain(f); !ok {
+		return false, why
+	}
+	return true, "beacon_silent is told, and the beacon's head is on the chain of gwat's checkpoint"
 }

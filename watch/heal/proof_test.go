@@ -18,17 +18,31 @@ func TestProve(t *testing.T) {
 		"a node is away": func(f *Facts) { f.BothUp = false },
 		"gwat loads":     func(f *Facts) { f.Loading = true },
 	}
+	onOneChain := map[string]func(*Facts){
+		"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
+		"not known":         func(f *Facts) { f.CheckpointKnown = ptr(false) },
+		"the beacon syncs":  func(f *Facts) { f.BeaconSyncing = true },
+		"finality stands":   func(f *Facts) { f.Unfollowed = maxUnjustified + 1 },
+		"a fork of its own": func(f *Facts) { f.Findings["private_fork"] = true; f.Findings = maps.Clone(f.Findings) },
+	}
+	with := func(breaks map[string]func(*Facts), a string, do func(*Facts), b string, then func(*Facts)) map[string]func(*Facts) {
+		out := maps.Clone(breaks)
+		out[a], out[b] = do, then
+		return out
+	}
 	for name, tc := range map[string]struct {
 		heal   Name
 		facts  Facts
 		breaks map[string]func(*Facts)
 	}{
 		"peers": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: none()}, map[string]func(*Facts){
-			"peers not told":   func(f *Facts) { f.GwatPeers = nil },
-			"a peer":           func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
-			"normal work":      func(f *Facts) { f.GwatSyncing = false },
-			"no enode is kept": func(f *Facts) { f.Enodes = 0 },
+			"peers not told": func(f *Facts) { f.GwatPeers = nil },
+			"a peer":         func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
+			"normal work":    func(f *Facts) { f.GwatSyncing = false },
+			"no enode is kept, and the chain is not known": func(f *Facts) { f.Enodes = 0 },
 		}},
+		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), CheckpointKnown: ptr(true), Unfollowed: maxUnjustified, Findings: none()}, onOneChain},
+		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), CheckpointKnown: ptr(true), Unfollowed: maxUnjustified, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "not silent", func(f *Facts) { f.Findings = none() }, "no peers", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
 		"checkpoint": {Checkpoint, Facts{BothUp: true, CheckpointKnown: ptr(false), BeaconPeers: ptr(uint64(1)), BeaconLag: maxLag, Unjustified: maxUnjustified, Findings: none()}, map[string]func(*Facts){
 			"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
 			"known":             func(f *Facts) { f.CheckpointKnown = ptr(true) },

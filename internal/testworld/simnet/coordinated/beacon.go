@@ -33,6 +33,7 @@ type Beacon struct {
 	letter   Letter
 	driven   uint64 // head of the last call in N
 	letters  []Letter
+	exit     *uint64 // the epoch in which a validator leaves; nil if none does
 	follower map[chan uint64]struct{}
 }
 
@@ -46,6 +47,9 @@ func (b *Beacon) SetPeers(n int) { b.change(func() { b.peers = n }) }
 
 // Freeze has its head stand, or move again.
 func (b *Beacon) Freeze(frozen bool) { b.change(func() { b.frozen = frozen }) }
+
+// SetExit has a validator leave in an epoch.
+func (b *Beacon) SetExit(epoch uint64) { b.change(func() { b.exit = &epoch }) }
 
 // Restart is what a new process does: it begins at its last finalized block.
 func (b *Beacon) Restart() {

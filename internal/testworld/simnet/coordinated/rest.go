@@ -3,6 +3,7 @@ package coordinated
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -99,9 +100,27 @@ func (b *Beacon) state(w http.ResponseWriter, id, part string) {
 		})
 	case "spine_data":
 		reply(w, map[string]any{"spines": "", "prefix": "", "cp_finalized": row(s.CPFinalized), "finalization": row(s.Finalization), "parent_spines": []any{}})
+	case "validators":
+		reply(w, b.validators())
 	default:
 		notFound(w, "no such part of a state")
 	}
+}
+
+// validators are two of them, one of which leaves if SetExit says so.
+func (b *Beacon) validators() []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	exit := uint64(math.MaxUint64)
+	if b.exit != nil {
+		exit = *b.exit
+	}
+	one := func(index string, exit uint64) any {
+		return map[string]any{"index": index, "validator": map[string]any{
+			"activation_epoch": "0", "exit_epoch": decimal(exit), "withdrawal_ops": []any{},
+		}}
+	}
+	return []any{one("0", math.MaxUint64), one("1", exit)}
 }
 
 // events streams the head events.
