@@ -58,9 +58,9 @@ const (
 type Report struct {
 	Phase       Phase
 	From, To    primitives.Slot
-	Done, Total int     // entries, of those after the position where it began
+	Done, Total int     // entries that were pushed and confirmed, and all to be pushed as far as is known: one count over all rounds
 	Accepted    bool    // with PhasePushing: a ready answered true or was taken over
-	Push        []Entry // with PhasePushing: what is pushed
+	Push        []Entry // with PhasePushing: what is pushed, but for proven entries that a ready rolls back
 	Note        string  // what an operator should know of it, "" if nothing
 	Waiting     string  // what it waits for before it goes on, "" if for nothing
 }
@@ -69,7 +69,7 @@ type Report struct {
 type Result struct {
 	Synced    bool // nothing had to be pushed
 	Head      beaconclient.Header
-	Pushed    int           // entries that were pushed and confirmed
+	Pushed    int           // entries that were pushed and confirmed, counted as in Report
 	Spines    []common.Hash // of the last push
 	Confirmed *checkpoint.Confirmed
 }
@@ -136,7 +136,7 @@ type course struct {
 	stream *EntryStream      // of what follows the position
 	tip    <-chan headAnswer // the head for the next round, if it is being read already
 	next   int               // how many blocks of the chain come before the first entry after the position
-	start  int               // of next, when the round began
+	pushed int               // entries after the position where the first push began
 	pos    Position
 }
 
@@ -199,7 +199,6 @@ func (a *Attempt) round(ctx context.Context) error {
 		a.stream = a.Collector.Stream(ctx, a.chain, a.pos.Last.Slot()+1)
 	}
 	defer a.closeStream()
-	a.start = a.next
 	unproven, known, err := a.prove(ctx, a.stream)
 	if len(unproven) == 0 && a.Takeover != nil {
 		err = errors.Join(err, a.release(ctx)) // nothing follows the ready in force
@@ -231,7 +230,7 @@ func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, View
 		base := a.pos.Number
 		n := a.pos.Advance(chunk, view, a.Refused)
 		a.next += n
-		a.tell(PhaseProving, nil)
+		a.tell(PhaseProving)
 		if view.Unread > 0 && n < len(chunk) {
 			a.note(fmt.Sprintf("gwat states block numbers up to %d past block %d for slots %d to %d: more than are read, so what follows slot %d counts as unproven and is pushed",
 				readNumbers+view.Unread, base, chunk[0].Slot(), chunk[len(chunk)-1].Slot(), a.pos.Last.Slot()))
@@ -254,7 +253,7 @@ func (a *Attempt) chunk(stream *EntryStream) ([]Entry, error) {
 		}
 		out = append(out, e)
 	}
-	a.tell(PhaseCollecting, nil)
+	a.tell(PhaseCollecting)
 	return out, nil
 }
 
@@ -283,22 +282,28 @@ func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	return left > 0, nil
 }
 
-// total is how many entries the round has, never less than are done.
-func (a *Attempt) total() int { return max(a.chain.Len(), a.next) - a.start }
+// report returns how far the attempt is. What turns out to be in gwat already was not
+// pushed: it leaves the total.
+func (a *Attempt) report(phase Phase) Report {
+	return Report{
+		Phase: phase, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot,
+		Done: a.pushed, Total: a.pushed + max(a.chain.Len()-a.next, 0),
+	}
+}
 
 // note reports what is odd, beside how far the attempt is.
 func (a *Attempt) note(text string) {
-	a.Report(Report{
-		Phase: PhaseProving, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot,
-		Done: a.next - a.start, Total: a.total(), Note: text,
-	})
+	r := a.report(PhaseProving)
+	r.Note = text
+	a.Report(r)
 }
 
-// tell reports how far the attempt is beyond the position where it began.
-func (a *Attempt) tell(phase Phase, push []Entry) {
-	r := Report{Phase: phase, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: a.total()}
-	if phase == PhasePushing {
-		r.Accepted, r.Push = true, push
-	}
+// tell reports how far the attempt is.
+func (a *Attempt) tell(phase Phase) { a.Report(a.report(phase)) }
+
+// tellPush reports that gwat has accepted a ready and that push follows.
+func (a *Attempt) tellPush(push []Entry) {
+	r := a.report(PhasePushing)
+	r.Accepted, r.Push = true, push[min(len(a.pos.Rest), len(push)):]
 	a.Report(r)
 }

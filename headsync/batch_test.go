@@ -189,3 +189,43 @@ func (r *rig) lastConfirmed() (cp checkpoint.ConsensusInfo) {
 	}
 	return cp
 }
+
+// However many rounds an attempt makes, what it reports is one count of what it pushes:
+// done never falls and never exceeds the total, and at the end it is all that was pushed.
+func TestAnAttemptReportsOneCount(t *testing.T) {
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, longStall, gwatsim.Config{})
+		a := r.attempt()
+		a.Limits.Bytes = 4000
+		beacon := r.watch(a)
+		before, ok := r.chain.Ancestor(r.chain.HeadAt(r.spec.SlotAt(time.Now())), 340)
+		require.True(t, ok)
+		head := headerOf(before)
+		beacon.head = &head
+		var reports []headsync.Report
+		a.Report = func(rep headsync.Report) {
+			if rep.Phase == headsync.PhaseConfirming && rep.Done == rep.Total {
+				beacon.head = nil // it moves on
+			}
+			reports = append(reports, rep)
+		}
+		result, err := r.run(a)
+		require.NoError(t, err)
+		done, rounds, to := 0, 0, primitives.Slot(0)
+		for _, rep := range reports {
+			require.GreaterOrEqual(t, rep.Done, done, "%+v", rep)
+			require.LessOrEqual(t, rep.Done, rep.Total, "%+v", rep)
+			if rep.Phase == headsync.PhasePushing {
+				require.Less(t, rep.Done, rep.Total, "a push is under way")
+				require.LessOrEqual(t, rep.Done+len(rep.Push), rep.Total)
+			}
+			if rep.To != to {
+				rounds++
+			}
+			done, to = rep.Done, rep.To
+		}
+		require.Greater(t, rounds, 1, "the head has moved on")
+		require.Equal(t, result.Pushed, done)
+		require.Equal(t, done, reports[len(reports)-1].Total)
+	})
+}

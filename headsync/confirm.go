@@ -17,9 +17,10 @@ type confirming struct {
 }
 
 type confirmation struct {
-	push []Entry
-	pos  Position
-	err  error
+	push  []Entry
+	fresh int // how many of push were not proven before
+	pos   Position
+	err   error
 }
 
 // confirm moves the position over a push whose last spine gwat has finalized,
@@ -43,11 +44,17 @@ func (a *Attempt) confirm(ctx context.Context, before tail, push []Entry) (*conf
 		break
 	}
 	moved.Last, moved.Rest = push[len(push)-1], push[len(push)-rest:]
-	a.next += len(push) - len(a.pos.Rest)
+	fresh := max(len(push)-len(a.pos.Rest), 0)
+	a.next += fresh
+	a.pushed += fresh
 	a.pos = moved
 	out := &confirming{answer: make(chan confirmation, 1)}
 	out.begin = sync.OnceFunc(func() {
-		a.reads.Go(func() { out.answer <- a.readBack(ctx, base, before, push) })
+		a.reads.Go(func() {
+			c := a.readBack(ctx, base, before, push)
+			c.fresh = fresh
+			out.answer <- c
+		})
 	})
 	a.unread = out
 	return out, nil
@@ -82,7 +89,7 @@ func (a *Attempt) confirmed(of *confirming) error {
 	if c.err != nil {
 		return c.err
 	}
-	a.result.Pushed += len(c.push)
+	a.result.Pushed += c.fresh
 	a.result.Spines = Spines(c.push)
 	if spine, has := c.pos.Checkpoint.Info.LastSpine(); has {
 		a.result.Confirmed = &checkpoint.Confirmed{

@@ -89,10 +89,9 @@ func (a *Attempt) needs(ctx context.Context, entries int) (time.Duration, error)
 
 // await reports what the attempt waits for.
 func (a *Attempt) await(clock primitives.Slot) {
-	a.Report(Report{
-		Phase: PhaseReady, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot, Done: a.next - a.start, Total: a.total(),
-		Waiting: fmt.Sprintf("a moment after slot %d at which ready and push meet no block of the beacon node, which does its normal work", clock),
-	})
+	r := a.report(PhaseReady)
+	r.Waiting = fmt.Sprintf("a moment after slot %d at which ready and push meet no block of the beacon node, which does its normal work", clock)
+	a.Report(r)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -129,8 +129,11 @@ func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration
 	}
 	a.Takeover, a.inForce = nil, nil
 	a.sent++
-	a.tell(PhaseConfirming, nil)
+	a.tell(PhaseConfirming)
 	next, confirmErr := a.confirm(ctx, before, push)
+	if confirmErr == nil {
+		a.tell(PhaseConfirming)
+	}
 	return took, len(push), next, errors.Join(err, confirmErr)
 }
 
@@ -193,7 +196,7 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 		return fmt.Errorf("%w: %s", ErrWriteInhibited, why)
 	}
 	info, root := a.pos.Info()
-	a.tell(PhaseReady, nil)
+	a.tell(PhaseReady)
 	pending := a.pending(checkpoint.CallReady, push)
 	a.Ledger.SetPending(pending)
 	if why := a.Inhibit(); why != "" { // the disk may have been slow
@@ -296,7 +299,7 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	// Written down before the call, and before the owner is told, who then writes to the
 	// same journal. An answer that is too old when the disk is done is asked for again.
 	a.Ledger.SetPending(a.pending(checkpoint.CallPush, entries))
-	a.tell(PhasePushing, entries)
+	a.tellPush(entries)
 	push, cause := a.freshest(ctx, entries, read)
 	if cause != nil && len(push) == 0 {
 		return 0, nil, errors.Join(cause, a.release(ctx))

@@ -90,6 +90,7 @@ func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 // startAttempt makes a head-sync attempt; it takes a ready over that is in force.
 func (p *Pair) startAttempt(ctx context.Context) {
 	p.job.attempts++
+	p.shown.push.Begin()
 	p.beginAttempt()
 	a := p.attempt(p.writes.guard.Permit())
 	if p.writes.takeover {

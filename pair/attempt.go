@@ -46,7 +46,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		p.job.pushFromCheckpoint, p.job.below = false, nil
 	}
 	p.countFailed(r.err)
-	if r.Pushed > 0 {
+	if r.Pushed > 0 || len(r.Spines) > 0 {
 		clear(p.job.refused)
 		p.proof.ours = r.Spines
 		p.shown.metrics.pushed.Add(float64(r.Pushed))

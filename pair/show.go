@@ -60,7 +60,7 @@ func (p *Pair) state(now time.Time) publish.State {
 		},
 		Work: publish.Work{
 			Running: p.job.worker != nil, Attempts: p.job.attempts, NextAttempt: p.job.nextAttempt, Failed: p.health.failed,
-			LastError: p.shown.lastErr, Awaits: p.job.awaits, Inhibit: p.writes.inhibit, Push: p.shown.push.Status(),
+			LastError: p.shown.lastErr, Awaits: p.job.awaits, Inhibit: p.writes.inhibit, Push: p.shown.push.Status(now),
 			Driver: publish.Driver{Sign: sign, First: first, Last: last},
 		},
 		Pending: p.ledger.Pending(), Confirmed: p.ledger.Confirmed(), Findings: p.health.judge.Findings(),
@@ -75,6 +75,9 @@ func aliveFields(s *status.Snapshot) logrus.Fields {
 	}
 	if s.Beacon.Slot != nil {
 		out["beacon_slot"] = *s.Beacon.Slot
+	}
+	if s.Push != nil {
+		out["push_done"], out["push_target"] = s.Push.Progress.Current, s.Push.Progress.Target
 	}
 	return out
 }
@@ -95,8 +98,8 @@ func (p *Pair) reported(ctx context.Context, r report) {
 	if r.Note != "" {
 		p.log.WithField("phase", r.Phase).Warn(r.Note)
 	}
-	p.shown.push.Report(r.Report, p.cfg.Now())
+	p.shown.push.Report(r.Report, p.cfg.Now(), time.Now())
 	if r.Accepted && p.machine.Can(fsm.ReadyAccepted) {
-		p.fire(ctx, fsm.ReadyAccepted, fmt.Sprintf("gwat is ready for %d entries, slots %d to %d", len(r.Push), r.From, r.To))
+		p.fire(ctx, fsm.ReadyAccepted, fmt.Sprintf("gwat is ready for %d of %d entries, slots %d to %d", len(r.Push), r.Total, r.From, r.To))
 	}
 }

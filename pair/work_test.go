@@ -41,7 +41,7 @@ func TestTheVerdictKnowsThatBlocksAreCollected(t *testing.T) {
 			p := pairIn(t, fsm.HeadSyncReady)
 			p.ledger = ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
 			if tc.phase != "" {
-				p.shown.push.Report(headsync.Report{Phase: tc.phase}, time.Now())
+				p.shown.push.Report(headsync.Report{Phase: tc.phase}, time.Now(), time.Now())
 			}
 			if tc.worker {
 				p.job.worker = &worker{}

@@ -25,7 +25,8 @@ type Question struct {
 type Observation struct {
 	Start    time.Time
 	At       time.Time // when it was complete
-	Done     time.Time // the same by the clock that never jumps
+	Began    time.Time // Start by the clock that never jumps
+	Done     time.Time // At by the same
 	Gwat     Gwat
 	Beacon   Beacon
 	Identity *checkpoint.Identity // nil if it was not asked for or not read

@@ -71,7 +71,7 @@ func New(gwat GwatNode, beacon BeaconNode, now func() time.Time) *Poller {
 func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	ctx, cancel := context.WithTimeout(ctx, q.Within)
 	defer cancel()
-	obs := &Observation{Start: p.now(), Blocks: map[common.Hash]*gwatclient.Block{}}
+	obs := &Observation{Start: p.now(), Began: time.Now(), Blocks: map[common.Hash]*gwatclient.Block{}}
 	slow := p.polls%SlowEvery == 0 || q.Identity
 	p.polls++
 	var wg sync.WaitGroup

@@ -26,14 +26,16 @@ const sampleEvery = 500 * time.Millisecond
 type meter struct {
 	from, last uint64
 	at         time.Time
+	current    uint64     // as last shown
+	eta        *time.Time // estimated when it last moved
 	samples    int
 	average    ewma.MovingAverage
 }
 
 func (m *meter) reset() { *m = meter{} }
 
-// progress takes a sample, unless the last one is too young. The estimate is left
-// out while nothing moves.
+// progress takes a sample, unless the last one is too young. The estimate stays while
+// nothing moves, and is left out when its time has passed.
 func (m *meter) progress(unit string, current, target uint64, at time.Time) *status.Progress {
 	switch {
 	case m.average == nil || current < m.last:
@@ -43,14 +45,27 @@ func (m *meter) progress(unit string, current, target uint64, at time.Time) *sta
 		m.last, m.at = current, at
 	}
 	p := &status.Progress{Unit: unit, From: m.from, Current: current, Target: target, Rate: m.average.Value()}
-	if target > current && p.Rate > 0 {
-		left := float64(target-current) / p.Rate
-		if left < (1000 * time.Hour).Seconds() {
-			eta := at.Add(time.Duration(left * float64(time.Second)))
-			p.ETA = &eta
-		}
+	if m.eta == nil || current != m.current {
+		m.eta = estimate(p, at)
+	}
+	m.current = current
+	if target > current && m.eta != nil && !m.eta.Before(at) {
+		p.ETA = m.eta
 	}
 	return p
+}
+
+// estimate returns when a progress reaches its target; nil if it shows no pace.
+func estimate(p *status.Progress, at time.Time) *time.Time {
+	if p.Target <= p.Current || p.Rate <= 0 {
+		return nil
+	}
+	left := float64(p.Target-p.Current) / p.Rate
+	if left >= (1000 * time.Hour).Seconds() {
+		return nil
+	}
+	eta := at.Add(time.Duration(left * float64(time.Second)))
+	return &eta
 }
 
 // sample adds a rate; the first ones are averaged plainly, since the library

@@ -49,8 +49,8 @@ var (
 	descFinalized = desc("syncd_beacon_finalized_slot", "Slot of the beacon's last finalized checkpoint.")
 	descPoint     = desc("syncd_checkpoint_slot", "Slot of the last checkpoint (current_justified), where a head sync begins at the earliest.")
 	descConfirmed = desc("syncd_confirmed_slot", "Slot of the last entry whose spines gwat was read to have finalized.")
-	descDone      = desc("syncd_push_entries_done", "Entries that are done of the running or last push.")
-	descTarget    = desc("syncd_push_entries_target", "Entries of the running or last push.")
+	descDone      = desc("syncd_push_entries_done", "Entries of the running or last push that gwat has; it never falls within a push.")
+	descTarget    = desc("syncd_push_entries_target", "Entries that the running or last push has to push, as far as is known; it grows when the head moves on.")
 	descLock      = desc("syncd_gwat_lock_held", "1 if gwat's head-sync lock is held, labelled by whom: syncd or another.", "by")
 )
 

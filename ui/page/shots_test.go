@@ -40,7 +40,7 @@ func states() []state {
 			s.Verdict, s.Waiting, s.NextTry = status.VerdictSyncing, "gwat to finalize what is pushed", nil
 			s.Gwat.Error, s.Beacon.Error, s.Rival, s.LastError = nil, nil, nil, nil
 			s.Lock.Ours, s.Gwat.Peers, s.Attempts = true, ptr(uint64(14)), 1
-			s.Reason = "gwat is ready for 57 entries, slots 1204172 to 1204232"
+			s.Reason = "gwat is ready for 57 of 57 entries, slots 1204172 to 1204232"
 		})},
 		{"failing", "head_sync_ready", way[:4], everything},
 		{"paused", "paused", append(way[:4:4], "paused"), with(func(s *status.Snapshot) {

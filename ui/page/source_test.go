@@ -201,7 +201,7 @@ func past(s *script, stages []string, each time.Duration, end status.Snapshot) {
 	}
 	reasons := map[string]string{
 		"checkpoint_sync": "both nodes answer and are of chain id 8601152", "dag_sync": "the beacon's head is at slot 1204160; gwat has finalized the checkpoint",
-		"head_sync_ready": "both nodes have what follows the checkpoint", "head_sync": "gwat is ready for 57 entries, slots 1204172 to 1204232",
+		"head_sync_ready": "both nodes have what follows the checkpoint", "head_sync": "gwat is ready for 57 of 57 entries, slots 1204172 to 1204232",
 		"switching": "all 57 entries were pushed and read back", "working": "eth_syncing is false and 2 new heads were finalized by the beacon's calls",
 	}
 	for i := 1; i < len(stages); i++ {
