@@ -29,6 +29,7 @@ func (r *run) check() []Violation {
 	c.checkWorking()
 	c.checkDrivers()
 	c.checkAnswers()
+	c.checkShown()
 	c.checkGate()
 	c.checkBlocks()
 	c.checkEnd()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/api"
@@ -24,6 +25,7 @@ type incarnation struct {
 	pair    *pair.Pair
 	api     http.Handler
 	changes <-chan status.Change
+	metrics *prometheus.Registry
 	cancel  context.CancelFunc
 	done    chan struct{}
 	dead    bool          // killed: nothing of it has an effect any more
@@ -62,6 +64,8 @@ func (r *run) startSyncd() {
 	alive := func() bool { return !l.dead }
 	cfg := r.plan.pair
 	cfg.Name, cfg.Version, cfg.Log, cfg.Now = "simulated", "simulated", r.daemonLog, r.clock.now
+	l.metrics = prometheus.NewRegistry()
+	cfg.Registerer = l.metrics
 	cfg.Gwat = gwatclient.Config{Endpoint: gwatURL, Transport: &wire{r.net, syncdGwat, l.number, alive}}
 	cfg.Beacon = beaconclient.Config{URL: beaconURL, Transport: &wire{r.net, syncdBeacon, l.number, alive}}
 	cfg.Journal = journal.OpenStore(store{r.disk, l}, r.disk.note)
@@ -159,6 +163,7 @@ func (r *run) drain(l *incarnation) {
 			r.stages = append(r.stages, stageChange{r.now(), l.number, c})
 			r.log("stage", "syncd", c.To+" by "+c.Event+": "+c.Reason, 0)
 			r.entered(c.To)
+			r.endedPush(l, c)
 			if r.plan.polite {
 				r.beacon.SetIdle(c.To != string(fsm.Switching) && c.To != string(fsm.Working))
 			}

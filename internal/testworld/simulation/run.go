@@ -83,6 +83,7 @@ type run struct {
 	questions      []*asked
 	competitorActs []time.Duration
 	progress       progress
+	shown          shownPushes
 	from           uint64        // number that gwat began at
 	stuck          string        // how progress ended; "" if it did not
 	working        time.Duration // since when syncd says so after all was healed; never if not
@@ -159,6 +160,7 @@ func (r *run) play() {
 func (r *run) over() bool {
 	if l := r.syncd(); l != nil {
 		r.drain(l)
+		r.watchPush(l)
 	}
 	for i := 0; i < len(r.onStop); i++ {
 		if r.onStop[i]() {
