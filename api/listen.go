@@ -59,34 +59,12 @@ func (c Config) listenTCP() (net.Listener, error) {
 	if c.TLSCert == "" {
 		return l, nil
 	}
-	pair, err := c.certificate()
+	pair, err := watched.KeyPair(c.TLSCert, c.TLSKey, "--api.tls-cert", "--api.tls-key", c.Log)
 	if err != nil {
 		_ = l.Close()
 		return nil, fmt.Errorf("--api.tls-cert and --api.tls-key: %w", err)
 	}
-	// HTTP/2 would carry any number of requests over one counted connection.
-	return tls.NewListener(l, &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil },
-		MinVersion:     tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-	}), nil
-}
-
-// certificate is that of the files, also when they are renewed: each new
-// connection gets the newest. Between the writing of one file and the other they
-// do not fit, and the one before is served on.
-func (c Config) certificate() (*watched.Value[*tls.Certificate], error) {
-	return watched.New(func() (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-		if err != nil {
-			return nil, err
-		}
-		if end := pair.Leaf.NotAfter; time.Now().After(end) {
-			c.Log.Warnf("The certificate in %s (--api.tls-cert) expired at %s; renew it: clients that check it do not connect", c.TLSCert, end.UTC().Format(time.RFC3339))
-		}
-		return &pair, nil
-	}, func(err error) {
-		c.Log.WithError(err).Warn("The changed files of --api.tls-cert and --api.tls-key cannot be used; going on with the certificate from before")
-	}, c.TLSCert, c.TLSKey)
+	return tls.NewListener(l, watched.ServerTLS(pair)), nil
 }
 
 // localListener is the socket in the file system; it goes with its listener.

@@ -1,14 +1,11 @@
 package api
 
 import (
+	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,41 +22,20 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/internal/testworld/certificate"
 	"github.com/gwatsync/syncd/status"
 )
 
-// certificate writes one for 127.0.0.1 and its key, and returns who trusts it.
-func certificate(t *testing.T) (cert, key string, roots *x509.CertPool) {
+// keyPair writes a certificate for 127.0.0.1 and its key, and returns who trusts it.
+func keyPair(t *testing.T) (cert, key string, roots *x509.CertPool) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	return cert, key, renew(t, cert, key, time.Now().Add(time.Hour))
-}
-
-// renew writes a certificate that ends then into the files.
-func renew(t *testing.T, cert, key string, end time.Time) (roots *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: end.Add(-48 * time.Hour), NotAfter: end,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	require.NoError(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
-	parsed, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots = x509.NewCertPool()
-	roots.AddCert(parsed)
-	return roots
+	return cert, key, certificate.Write(t, cert, key, time.Now().Add(time.Hour))
 }
 
 func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
-	cert, key, _ := certificate(t)
+	cert, key, _ := keyPair(t)
 	for _, listen := range []string{"0.0.0.0:8650", ":8650", "[::]:8650", "192.0.2.1:8650", "status.example:8650"} {
 		require.ErrorContains(t, Config{Listen: listen}.Check(), "--api.insecure", listen)
 		require.NoError(t, Config{Listen: listen, Insecure: true}.Check(), listen)
@@ -80,7 +56,7 @@ func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	cert, key, roots := certificate(t)
+	cert, key, roots := keyPair(t)
 	src := &fakePair{}
 	src.snap.Store(&status.Snapshot{Stage: "working"})
 	addr := start(t, src, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
@@ -108,7 +84,7 @@ func TestTLS(t *testing.T) {
 // Public report 50 (the old certificate stays on 677a403): renewed files are taken
 // while syncd runs, and two that do not fit leave the one before in use.
 func TestARenewedCertificateIsTaken(t *testing.T) {
-	cert, key, roots := certificate(t)
+	cert, key, roots := keyPair(t)
 	addr := start(t, &fakePair{}, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
 	connects := func(roots *x509.CertPool) bool {
 		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots})
@@ -118,12 +94,34 @@ func TestARenewedCertificateIsTaken(t *testing.T) {
 		return err == nil
 	}
 	require.True(t, connects(roots))
-	renewed := renew(t, cert, key, time.Now().Add(2*time.Hour))
+	open := openConnection(t, addr, roots)
+	renewed := certificate.Write(t, cert, key, time.Now().Add(2*time.Hour))
 	require.Eventually(t, func() bool { return connects(renewed) }, 10*time.Second, 50*time.Millisecond)
 	require.False(t, connects(roots))
+	require.Equal(t, http.StatusOK, open(), "a connection from before stays")
 	require.NoError(t, os.WriteFile(key, []byte("half"), 0o600))
 	time.Sleep(1100 * time.Millisecond) // the files are looked at once a second
 	require.True(t, connects(renewed))
+}
+
+// openConnection asks /livez over one connection, which it never opens anew.
+func openConnection(t *testing.T, addr string, roots *x509.CertPool) func() int {
+	t.Helper()
+	conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	answers := bufio.NewReader(conn)
+	ask := func() int {
+		_, err := io.WriteString(conn, "GET /livez HTTP/1.1\r\nHost: "+addr+"\r\n\r\n")
+		require.NoError(t, err)
+		res, err := http.ReadResponse(answers, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		require.NoError(t, err)
+		return res.StatusCode
+	}
+	require.Equal(t, http.StatusOK, ask())
+	return ask
 }
 
 // Public report 50: an expired certificate is served and told; a probe by TCP
@@ -132,8 +130,8 @@ func TestWhatIsLoggedOfTLS(t *testing.T) {
 	var told lines
 	log := logrus.New()
 	log.SetOutput(&told)
-	cert, key, _ := certificate(t)
-	renew(t, cert, key, time.Now().Add(-time.Hour))
+	cert, key, _ := keyPair(t)
+	certificate.Write(t, cert, key, time.Now().Add(-time.Hour))
 	addr := start(t, &fakePair{}, func(c *Config) { c.TLSCert, c.TLSKey, c.Log = cert, key, log })
 	require.Contains(t, told.String(), "expired at")
 	for range 3 {

@@ -18,6 +18,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/internal/watched"
 )
 
 // The names of the listeners, as FileDescriptorName= of a socket unit gives them.
@@ -69,14 +70,13 @@ func (g *Gate) Listen() error {
 		}
 		listener = &boundedListener{Listener: listener, slots: make(chan struct{}, g.cfg.MaxConnections), closed: make(chan struct{})}
 		if l.name != NameSocket && g.cfg.TLSCert != "" {
-			pair, err := tls.LoadX509KeyPair(g.cfg.TLSCert, g.cfg.TLSKey)
+			pair, err := watched.KeyPair(g.cfg.TLSCert, g.cfg.TLSKey, "--gate.tls-cert", "--gate.tls-key", g.cfg.Log)
 			if err != nil {
+				_ = listener.Close()
 				g.closeListeners()
 				return failure.Newf(failure.NeedsHuman, "gate: TLS certificate and key: %w", err)
 			}
-			listener = tls.NewListener(listener, &tls.Config{
-				Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-			})
+			listener = tls.NewListener(listener, watched.ServerTLS(pair))
 		}
 		g.listeners[l.name] = listener
 	}

@@ -1,0 +1,2 @@
+// Package certificate makes certificates for tests of what is served over TLS.
+package certificate
