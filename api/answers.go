@@ -67,3 +67,14 @@ func (o *ResyncOrder) UnmarshalJSON(raw []byte) error {
 	dec.DisallowUnknownFields()
 	return dec.Decode((*plain)(o))
 }
+
+// HealOrder is the parameter of syncd_heal.
+type HealOrder status.HealOrder
+
+// UnmarshalJSON refuses unknown members: a misspelt "dryRun" would be dropped in silence.
+func (o *HealOrder) UnmarshalJSON(raw []byte) error {
+	type plain HealOrder
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	return dec.Decode((*plain)(o))
+}

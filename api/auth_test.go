@@ -18,7 +18,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-var changing = []string{"syncd_pause", "syncd_resume", "syncd_resync"}
+var changing = []string{"syncd_pause", "syncd_resume", "syncd_resync", "syncd_heal"}
 
 func TestTokens(t *testing.T) {
 	now := time.Now()

@@ -44,6 +44,12 @@ func (f *fakePair) Resume(ctx context.Context) error { return f.order(ctx, "resu
 func (f *fakePair) Resync(ctx context.Context, r status.Resync) error {
 	return f.order(ctx, fmt.Sprintf("resync: %s full=%t force=%t", r.Reason, r.Full, r.Force))
 }
+func (f *fakePair) Heal(ctx context.Context, o status.HealOrder) (*status.Heal, error) {
+	if err := f.order(ctx, fmt.Sprintf("heal: %s dry=%t", o.Name, o.DryRun)); err != nil {
+		return nil, err
+	}
+	return &status.Heal{Name: o.Name, Calls: []status.HealCall{}, Begun: !o.DryRun}, nil
+}
 func (f *fakePair) Samples(limit int) []status.Sample {
 	return f.samples[max(0, len(f.samples)-limit):]
 }

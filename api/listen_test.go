@@ -197,10 +197,10 @@ func TestLocalSocket(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	c := socketClient(t, path)
-	var ok bool
 	for _, method := range changing {
-		require.NoError(t, c.CallContext(t.Context(), &ok, method))
-		require.True(t, ok)
+		var answer any
+		require.NoError(t, c.CallContext(t.Context(), &answer, method))
+		require.NotNil(t, answer)
 	}
 	require.Len(t, orders, len(changing))
 	for range 2 * callsBurst { // its callers are not counted

@@ -108,6 +108,7 @@ func TestLiveAnswersAreAsTheDocumentSays(t *testing.T) {
 	toWorking("after the pause")
 	call("syncd_resync", ResyncOrder{Reason: "test", Full: true, Force: true})
 	toWorking("after the resync")
+	call("syncd_heal", HealOrder{Name: "peers", DryRun: true})
 	for _, method := range []string{"syncd_config", "syncd_calls", "rpc_modules", "rpc.discover"} {
 		call(method)
 	}

@@ -212,6 +212,9 @@ func (panicking) Resume(context.Context) error        { panic("resume") }
 func (panicking) Resync(context.Context, status.Resync) error {
 	panic("resync")
 }
+func (panicking) Heal(context.Context, status.HealOrder) (*status.Heal, error) {
+	panic("heal")
+}
 func (panicking) Samples(int) []status.Sample                { panic("samples") }
 func (panicking) Subscribe() (<-chan status.Change, func())  { panic("subscribe") }
 func (panicking) Updates() (<-chan *status.Snapshot, func()) { panic("updates") }
@@ -219,7 +222,7 @@ func (panicking) Updates() (<-chan *status.Snapshot, func()) { panic("updates") 
 func TestPanicOfTheSourceIsAnError(t *testing.T) {
 	overBoth(t, panicking{}, func(t *testing.T, c *rpc.Client) {
 		for range 2 {
-			for _, method := range []string{"status", "history", "pause", "resume", "resync"} {
+			for _, method := range []string{"status", "history", "pause", "resume", "resync", "heal"} {
 				err := c.CallContext(t.Context(), nil, "syncd_"+method)
 				requireCode(t, err, codeInternal, "")
 				require.EqualError(t, err, method+" crashed; the log of syncd has the cause")

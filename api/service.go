@@ -173,6 +173,21 @@ func (s *service) Resync(ctx context.Context, order *ResyncOrder) (bool, error) 
 	return done(s.src.resync(ctx, status.Resync(*order)))
 }
 
+// Heal is syncd_heal: the proof and the calls of a heal; without dryRun the heal, too.
+func (s *service) Heal(ctx context.Context, order *HealOrder) (*status.Heal, error) {
+	if order == nil {
+		order = &HealOrder{}
+	}
+	if !order.DryRun && !s.operator {
+		return nil, errNotAllowed
+	}
+	if len(order.Name) > maxReason {
+		return nil, &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("name has %d bytes, at most %d", len(order.Name), maxReason)}
+	}
+	out, err := s.src.heal(ctx, status.HealOrder(*order))
+	return out, toRPC(err)
+}
+
 func done(err error) (bool, error) { return err == nil, toRPC(err) }
 
 func bounded(limit *int, unset, low, high int) (int, error) {

@@ -21,6 +21,8 @@ type Source interface {
 	// Resync takes the pair through all stages again; with full the push begins
 	// at the last checkpoint whatever gwat has.
 	Resync(ctx context.Context, order status.Resync) error
+	// Heal shows a heal and, unless it is a dry run, begins it if its proof holds now.
+	Heal(ctx context.Context, order status.HealOrder) (*status.Heal, error)
 	// Subscribe gives the stage changes from now on, Updates each new snapshot,
 	// the newest only to a slow reader. Both channels are closed by cancel and
 	// when the pair ends.
@@ -77,4 +79,9 @@ func (s safeSource) resume(ctx context.Context) error {
 
 func (s safeSource) resync(ctx context.Context, order status.Resync) error {
 	return s.call("resync", func() error { return s.src.Resync(ctx, order) })
+}
+
+func (s safeSource) heal(ctx context.Context, order status.HealOrder) (out *status.Heal, err error) {
+	err = s.call("heal", func() error { out, err = s.src.Heal(ctx, order); return err })
+	return out, err
 }

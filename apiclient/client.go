@@ -185,10 +185,20 @@ func (c *Client) Config(ctx context.Context) (json.RawMessage, error) {
 // Order makes a call that changes something, such as syncd_pause. Besides the errors of
 // the other calls there are ErrToken and ErrRefused.
 func (c *Client) Order(ctx context.Context, method string, params ...any) error {
+	var done bool
+	return c.order(ctx, &done, method, params...)
+}
+
+// Heal makes the call syncd_heal; its errors are those of Order.
+func (c *Client) Heal(ctx context.Context, order status.HealOrder) (*status.Heal, error) {
+	var out status.Heal
+	return &out, c.order(ctx, &out, "syncd_heal", order)
+}
+
+func (c *Client) order(ctx context.Context, out any, method string, params ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var done bool
-	err := c.rpc.CallContext(ctx, &done, method, params...)
+	err := c.rpc.CallContext(ctx, out, method, params...)
 	var refused rpc.Error
 	var answer rpc.HTTPError
 	switch {

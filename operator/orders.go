@@ -10,7 +10,11 @@ import (
 
 // Order gives one order. Its error has an exit code.
 func Order(ctx context.Context, client *apiclient.Client, method string, params ...any) error {
-	err := client.Order(ctx, method, params...)
+	return refused(client.Order(ctx, method, params...))
+}
+
+// refused returns an error of an order with its exit code.
+func refused(err error) error {
 	switch {
 	case errors.Is(err, apiclient.ErrToken):
 		return exit.Errorf(exit.Usage, "--jwt-secret: %w", err)

@@ -49,6 +49,17 @@ var (
 	ErrObserveOnly = failure.WithKind(failure.NeedsHuman, errors.New("syncd only observes (--observe) and pushes nothing: start it without --observe"))
 )
 
+// ErrNoHeals: a pair of the head-sync era is driven by syncd itself.
+var ErrNoHeals = failure.WithKind(failure.NeedsHuman, errors.New("heals are for pairs of the coordinated era; this one is of the head-sync era, and syncd drives it: see syncd resync"))
+
+// Heal returns ErrNoHeals, and to a dry run the same in words.
+func (p *Pair) Heal(_ context.Context, order status.HealOrder) (*status.Heal, error) {
+	if !order.DryRun {
+		return nil, ErrNoHeals
+	}
+	return &status.Heal{Name: order.Name, Why: ErrNoHeals.Error(), Calls: []status.HealCall{}}, nil
+}
+
 // Resync takes the pair through all stages again, from who the nodes are on.
 // After a full one pushes begin at the last checkpoint whatever gwat has beyond it,
 // until one has ended well (S4: the operator forces it).

@@ -64,6 +64,7 @@ type healing struct {
 	running heal.Name // the one try that runs; "" for none
 	done    chan healed
 	told    map[heal.Name]bool // it was logged that a heal is called for and off
+	looking chan struct{}      // has an element while an operator's order is looked at
 }
 
 // healed is how a try ended.
@@ -78,7 +79,7 @@ type healed struct {
 func newHealing(cfg *Config) (healing, error) {
 	h := healing{
 		guard: guard.New(cfg.Observe || cfg.Changes == nil), records: map[heal.Name]*heal.Record{},
-		done: make(chan healed, 1), told: map[heal.Name]bool{},
+		done: make(chan healed, 1), told: map[heal.Name]bool{}, looking: make(chan struct{}, 1),
 	}
 	for _, n := range heal.All {
 		h.records[n] = &heal.Record{}

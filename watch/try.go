@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -89,7 +90,7 @@ func (t *try) plan(ctx context.Context, n heal.Name) (*plan, error) {
 	case heal.Drive:
 		return t.planDrive(ctx, false)
 	}
-	if t.command == "" {
+	if strings.TrimSpace(t.command) == "" {
 		return nil, fmt.Errorf("%w: heal.%s names no command", heal.ErrUnproved, n)
 	}
 	return &plan{calls: []heal.Call{{Command: t.command}}}, nil

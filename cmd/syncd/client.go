@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/operator"
 	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
@@ -120,6 +122,27 @@ func resyncCommand(std stdio) *cli.Command {
 	return std.order("resync", "have a running syncd take its pair through all stages again", func(cmd *cli.Command) []any {
 		return []any{api.ResyncOrder{Reason: cmd.String("reason"), Full: cmd.Bool("full"), Force: cmd.Bool("force")}}
 	}, commandline.ReasonFlag(), full, force)
+}
+
+func healCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:      "heal",
+		Usage:     "show the proof and the exact calls of a heal of a pair of the coordinated era (--dry-run), or have a running syncd begin it if its proof holds now; without one, list them all",
+		ArgsUsage: "[" + strings.Join(operator.Heals(), "|") + "]",
+		Flags:     commandline.ClientFlags(&cli.BoolFlag{Name: "dry-run", Usage: "only show it; it needs no permission"}, commandline.SecretFlag()),
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			order := status.HealOrder{DryRun: cmd.Bool("dry-run")}
+			var err error
+			if order.Name, err = operator.HealName(cmd.Args().Slice()); err != nil {
+				return err
+			}
+			where, err := std.source(cmd).Where(!order.DryRun)
+			if err != nil {
+				return err
+			}
+			return operator.Heal(ctx, where, std.stdout, order)
+		},
+	}
 }
 
 // order is a command that changes what a running syncd does.

@@ -21,7 +21,7 @@ import (
 var flagValues = clidoc.Values{
 	"status.output": "line table json", "demo.output": "text json", "demo.era": "head-sync coordinated", "demo.until": strings.Trim(fmt.Sprint(fsm.Stages()), "[]"),
 	"graph.format": "mermaid dot", "conformance.generation": "auto head-sync coordinated", "conformance.only": "gwat beacon both",
-	"record.out": clidoc.AnyFile, "completion.": "bash zsh fish", "replay.": clidoc.AnyFile, "explain.": strings.Join(operator.Findings(), " "),
+	"record.out": clidoc.AnyFile, "completion.": "bash zsh fish", "replay.": clidoc.AnyFile, "explain.": strings.Join(operator.Findings(), " "), "heal.": strings.Join(operator.Heals(), " "),
 }
 
 func completionCommand(std stdio) *cli.Command {

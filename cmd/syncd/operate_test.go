@@ -64,3 +64,20 @@ func TestOrders(t *testing.T) {
 	require.Equal(t, exit.OK, stop())
 	require.NoFileExists(t, socket)
 }
+
+func TestHeal(t *testing.T) {
+	url, _, stop := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1")
+	out := syncd(t, nil, "heal", "peers", "--dry-run", "--api", url)
+	require.Equal(t, exit.OK, out.code, out.stderr)
+	require.Contains(t, out.stdout, "proved  no: heals are for pairs of the coordinated era")
+	out = syncd(t, nil, "heal", "--api", url)
+	require.Equal(t, exit.OK, out.code, out.stderr)
+	require.Contains(t, out.stdout, "restart-beacon  -  heals are for pairs")
+	out = syncd(t, nil, "heal", "peers", "--api", url)
+	require.Equal(t, exit.Usage, out.code, "an order needs a permission")
+	oneLine(t, out.stderr, "--jwt-secret")
+	out = syncd(t, nil, "heal", "peer", "--dry-run", "--api", url)
+	require.Equal(t, exit.Usage, out.code)
+	oneLine(t, out.stderr, "no heal is called", "peers")
+	require.Equal(t, exit.OK, stop())
+}

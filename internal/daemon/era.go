@@ -193,6 +193,10 @@ func (l *loops) Resync(ctx context.Context, order status.Resync) error {
 	return l.now.Load().Resync(ctx, order)
 }
 
+func (l *loops) Heal(ctx context.Context, order status.HealOrder) (*status.Heal, error) {
+	return l.now.Load().Heal(ctx, order)
+}
+
 func (l *loops) Subscribe() (changes <-chan status.Change, cancel func()) {
 	return over(l, false, func(r *running) (<-chan status.Change, func()) { return r.Subscribe() })
 }

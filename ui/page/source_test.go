@@ -66,6 +66,9 @@ func (s *script) Samples(limit int) []status.Sample {
 func (s *script) Pause(context.Context, string) error         { return nil }
 func (s *script) Resume(context.Context) error                { return nil }
 func (s *script) Resync(context.Context, status.Resync) error { return nil }
+func (s *script) Heal(context.Context, status.HealOrder) (*status.Heal, error) {
+	return &status.Heal{}, nil
+}
 func (s *script) Subscribe() (<-chan status.Change, func()) {
 	ch := make(chan status.Change)
 	return ch, sync.OnceFunc(func() { close(ch) })

@@ -22,7 +22,8 @@ func (c *Call) Shown() (method string, params []any) {
 		return "admin_addPeer", []any{c.AddPeer}
 	}
 	words := strings.Fields(c.Command)
-	for _, word := range words[min(1, len(words)):] {
+	params = []any{}
+	for _, word := range words[1:] {
 		params = append(params, word)
 	}
 	return "run " + words[0], params

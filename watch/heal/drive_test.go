@@ -63,7 +63,7 @@ func TestShown(t *testing.T) {
 	for want, call := range map[string]Call{
 		`admin_addPeer ["enode://a"]`:      {AddPeer: "enode://a"},
 		`run systemctl ["restart","gwat"]`: {Command: "systemctl  restart gwat"},
-		`run reboot null`:                  {Command: "reboot"},
+		`run reboot []`:                    {Command: "reboot"},
 		`dag_finalize [{"spines":[],"baseSpine":"0x0100000000000000000000000000000000000000000000000000000000000000","checkpoint":null,"valSyncData":null,"syncMode":"0x2"}]`: {
 			Finalize: &gwatclient.Finalization{Base: common.Hash{1}, Mode: gwatclient.ModeHeadSync}},
 	} {
