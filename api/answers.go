@@ -27,16 +27,19 @@ func findingsOf(s *status.Snapshot) Findings {
 
 // Progress is the answer of syncd_progress: how far a pair is, and how it came there.
 type Progress struct {
-	Seq     uint64          `json:"seq"` // of the snapshot that all but the samples is from
-	At      time.Time       `json:"at"`
-	Stage   string          `json:"stage"`
-	Verdict string          `json:"verdict"`
-	Since   time.Time       `json:"since"` // when the stage was entered
-	ETA     *time.Time      `json:"eta,omitempty"`
-	Gwat    status.Node     `json:"gwat"`
-	Beacon  status.Node     `json:"beacon"`
-	Push    *status.Push    `json:"push,omitempty"`
-	Samples []status.Sample `json:"samples"` // the newest last
+	Seq     uint64       `json:"seq"` // of the snapshot that all but the samples is from
+	At      time.Time    `json:"at"`
+	Stage   string       `json:"stage"`
+	Verdict string       `json:"verdict"`
+	Since   time.Time    `json:"since"` // when the stage was entered
+	ETA     *time.Time   `json:"eta,omitempty"`
+	Gwat    status.Node  `json:"gwat"`
+	Beacon  status.Node  `json:"beacon"`
+	Push    *status.Push `json:"push,omitempty"`
+	Past    *status.Past `json:"past,omitempty"`
+
+	StepSeconds float64         `json:"stepSeconds,omitempty"` // of the samples, if the past was asked for in steps
+	Samples     []status.Sample `json:"samples"`               // the newest last
 }
 
 func progressOf(s *status.Snapshot, samples []status.Sample) Progress {
@@ -45,7 +48,7 @@ func progressOf(s *status.Snapshot, samples []status.Sample) Progress {
 	}
 	return Progress{
 		Seq: s.Seq, At: s.At, Stage: s.Stage, Verdict: s.Verdict, Since: s.Since, ETA: s.ETA,
-		Gwat: s.Gwat, Beacon: s.Beacon, Push: s.Push, Samples: samples,
+		Gwat: s.Gwat, Beacon: s.Beacon, Push: s.Push, Past: s.Past, Samples: samples,
 	}
 }
 

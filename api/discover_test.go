@@ -138,8 +138,10 @@ func TestTheDocumentsListsAreThoseOfTheCode(t *testing.T) {
 
 	limits := map[string]schema{}
 	for _, m := range doc.Methods {
-		if len(m.Params) == 1 {
-			limits[m.Name] = m.Params[0].Schema
+		for _, p := range m.Params {
+			if len(m.Params) == 1 || p.Name == "limit" {
+				limits[m.Name] = p.Schema
+			}
 		}
 	}
 	require.EqualValues(t, maxHistory, limits["syncd_history"]["maximum"])

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/pair/memory"
 )
 
 // docs/api.md names every method, subscription, error code and limit of the
@@ -42,6 +44,7 @@ func TestApiDocumentIsThatOfTheCode(t *testing.T) {
 	for _, code := range regexp.MustCompile(`-320\d\d`).FindAllString(text, -1) {
 		require.True(t, codes[code], code)
 	}
+	tiers := memory.Tiers()
 	for _, limit := range []string{
 		fmt.Sprintf("| a request | %d KiB |", maxBody>>10),
 		fmt.Sprintf("| a batch | %d calls, %d MiB of answers |", maxBatch, maxBatchResponse>>20),
@@ -50,6 +53,9 @@ func TestApiDocumentIsThatOfTheCode(t *testing.T) {
 		fmt.Sprintf("| WebSockets | %d |", maxWebSockets),
 		fmt.Sprintf("| subscriptions of a WebSocket | %d | %d |", maxSubscriptions, CodeLimit),
 		fmt.Sprintf("`limit` is 0 to %d samples (one a second), %d if", maxSamples, defaultSamples),
+		fmt.Sprintf("more than %d,000 samples", memory.MostSamples/1000),
+		fmt.Sprintf("by the second for %.0f minutes, by %.0f seconds for %.0f hours and by %.0f minutes for %.0f days",
+			tiers[0].For.Minutes(), tiers[1].Pace.Seconds(), tiers[1].For.Hours(), tiers[2].Pace.Minutes(), tiers[2].For.Hours()/24),
 		fmt.Sprintf("`limit` is 1 to 10,000, %d if", defaultHistory),
 		fmt.Sprintf("at most %d bytes", maxReason),
 		fmt.Sprintf("at most %s old", "30 s"),

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -29,6 +30,7 @@ type fakePair struct {
 	history func(limit int) ([]status.Change, error)
 	order   func(ctx context.Context, what string) error
 	samples []status.Sample
+	past    memory.Memory
 	changes readers[status.Change]
 	updates readers[*status.Snapshot]
 }
@@ -52,6 +54,9 @@ func (f *fakePair) Heal(ctx context.Context, o status.HealOrder) (*status.Heal, 
 }
 func (f *fakePair) Samples(limit int) []status.Sample {
 	return f.samples[max(0, len(f.samples)-limit):]
+}
+func (f *fakePair) Span(from, to time.Time, step time.Duration) ([]status.Sample, time.Duration) {
+	return f.past.Span(from, to, step)
 }
 func (f *fakePair) Subscribe() (<-chan status.Change, func())  { return listen(&f.changes) }
 func (f *fakePair) Updates() (<-chan *status.Snapshot, func()) { return listen(&f.updates) }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -160,6 +161,54 @@ func TestProgress(t *testing.T) {
 	})
 }
 
+// The past is asked for by position and by name, with times of the calendar and before
+// now; the answer says its step and is bounded.
+func TestProgressOverASpan(t *testing.T) {
+	src := &fakePair{}
+	for i := range 600 {
+		at := since.Add(time.Duration(i) * time.Second)
+		snap := &status.Snapshot{Seq: uint64(i + 1), At: at, Stage: "working", Verdict: status.VerdictWorking, Since: since}
+		snap.Past = src.past.Add(snap)
+		src.snap.Store(snap)
+	}
+	end := src.snap.Load().At
+	overBoth(t, src, func(t *testing.T, c *rpc.Client) {
+		var got, same Progress
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_progress", since, end, "1m"))
+		require.InDelta(t, 60, got.StepSeconds, 0)
+		require.Len(t, got.Samples, 11, "ten minutes, and both ends are within one")
+		known, working := 0.0, 0.0
+		for _, s := range got.Samples {
+			known, working = known+s.KnownSeconds, working+s.WorkingSeconds
+		}
+		require.InDelta(t, 599, known, 1e-6)
+		require.InDelta(t, 599, working, 1e-6)
+		require.Equal(t, since, got.Past.WorkingSince.UTC())
+		require.NoError(t, c.CallContext(t.Context(), &same, "syncd_progress", "-599s", nil, "1m"))
+		require.Equal(t, got, same)
+		require.NoError(t, c.CallContext(t.Context(), &got, "syncd_progress", "-336h", "0s", "1s"))
+		require.LessOrEqual(t, len(got.Samples), memory.MostSamples)
+		require.Greater(t, got.StepSeconds, 1000.0)
+		for _, bad := range [][]any{
+			{"yesterday"}, {"24h"}, {since, 5}, {end, since}, {since, end, 60}, {since, end, "-1m"}, {since, end, "1m", 5}, {nil, nil, nil, maxSamples + 1},
+		} {
+			requireCode(t, c.CallContext(t.Context(), &got, "syncd_progress", bad...), codeInvalidParams, "")
+		}
+	})
+	url := "http://" + start(t, src, nil)
+	for params, samples := range map[string]int{
+		`{"from":"-599s","step":"1m"}`: 11, `{"step":"1m","to":"0s","from":"-599s"}`: 11, `{"from":"-59s"}`: 60, `{"limit":0}`: 0,
+	} {
+		res, err := http.Post(url, "application/json", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"syncd_progress","params":`+params+`}`))
+		require.NoError(t, err)
+		var answer struct{ Result *Progress }
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&answer))
+		require.NoError(t, res.Body.Close())
+		require.NotNil(t, answer.Result, params)
+		require.Len(t, answer.Result.Samples, samples, params)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for name, settings := range map[string][]Setting{
 		"none": {}, "some": {{Key: "pair", Value: "main", Source: "default"}, {Key: "observe", Value: true, Source: "flag"}},
@@ -215,7 +264,10 @@ func (panicking) Resync(context.Context, status.Resync) error {
 func (panicking) Heal(context.Context, status.HealOrder) (*status.Heal, error) {
 	panic("heal")
 }
-func (panicking) Samples(int) []status.Sample                { panic("samples") }
+func (panicking) Samples(int) []status.Sample { panic("samples") }
+func (panicking) Span(time.Time, time.Time, time.Duration) ([]status.Sample, time.Duration) {
+	panic("span")
+}
 func (panicking) Subscribe() (<-chan status.Change, func())  { panic("subscribe") }
 func (panicking) Updates() (<-chan *status.Snapshot, func()) { panic("updates") }
 

@@ -233,6 +233,11 @@ func (d *openRPC) describes(s schema, typ reflect.Type, path string) error {
 			return fmt.Errorf("%s: a hash, the schema has the pattern %v", path, s["pattern"])
 		}
 		want = "string"
+	case typ == reflect.TypeFor[Moment](), typ == reflect.TypeFor[Step]():
+		if options, ok := s["oneOf"].([]any); ok {
+			s = sub(options[0])
+		}
+		want = "string"
 	case typ.Kind() == reflect.Interface:
 		return nil // its kinds are for the live answers to show
 	case typ.Kind() == reflect.Struct:

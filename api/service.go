@@ -109,25 +109,6 @@ func (s *service) Findings() (*Findings, error) {
 	return &out, nil
 }
 
-// Progress is syncd_progress: how far the pair is, with its recent past, 300
-// samples if no limit is given.
-func (s *service) Progress(limit *int) (*Progress, error) {
-	n, err := bounded(limit, defaultSamples, 0, maxSamples)
-	if err != nil {
-		return nil, err
-	}
-	snap, err := s.src.snapshot()
-	if err != nil {
-		return nil, err
-	}
-	samples, err := s.src.samples(n)
-	if err != nil {
-		return nil, err
-	}
-	out := progressOf(snap, samples)
-	return &out, nil
-}
-
 // Config is syncd_config: the settings that are in force.
 func (s *service) Config() []Setting {
 	if s.settings == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -30,6 +31,9 @@ type Source interface {
 	Updates() (snapshots <-chan *status.Snapshot, cancel func())
 	// Samples gives at most limit points of the recent past, the newest last.
 	Samples(limit int) []status.Sample
+	// Span gives the past from one time to another in steps, and the step, which may
+	// be longer than the one asked for.
+	Span(from, to time.Time, step time.Duration) ([]status.Sample, time.Duration)
 }
 
 // safeSource turns a panic of the source into an error: a status call never
@@ -67,6 +71,11 @@ func (s safeSource) history(ctx context.Context, limit int) (changes []status.Ch
 func (s safeSource) samples(limit int) (samples []status.Sample, err error) {
 	err = s.call("progress", func() error { samples = s.src.Samples(limit); return nil })
 	return samples, err
+}
+
+func (s safeSource) span(from, to time.Time, step time.Duration) (samples []status.Sample, used time.Duration, err error) {
+	err = s.call("progress", func() error { samples, used = s.src.Span(from, to, step); return nil })
+	return samples, used, err
 }
 
 func (s safeSource) pause(ctx context.Context, reason string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/memory"
 )
 
 // Config of a pair. Zero durations take their defaults.
@@ -51,6 +52,7 @@ type Config struct {
 	Gate Gate
 
 	Journal    *journal.Journal      // required
+	Past       *memory.Memory        // what is remembered of the pair; nil begins anew
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional
 	// Polled, if it is not nil, gets what each look measured before it is judged;

@@ -101,7 +101,7 @@ func New(cfg Config) (*Pair, error) {
 func newPair(cfg Config, gwat poll.GwatNode, to func(guard.Permit) gwatWriter, beacon poll.BeaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
-	board := &publish.Board{}
+	board := publish.NewBoard(cfg.Past)
 	p := &Pair{
 		Reader: board.Reader(), cfg: cfg, log: log, nodes: nodes{gwat, beacon},
 		ledger: ledger.Open(cfg.Journal, log, cfg.Now), box: newBox(),

@@ -224,6 +224,9 @@ func (c *Config) Source(key string) Source { return c.sources[key] }
 // JournalPath returns the path of the journal's file.
 func (c *Config) JournalPath() string { return filepath.Join(c.DataDir, c.Pair+".journal") }
 
+// PastPath returns the path of the file that keeps the pair's past.
+func (c *Config) PastPath() string { return c.JournalPath() + ".past" }
+
 // gwatHTTPLimit is gwat's write timeout over HTTP.
 const gwatHTTPLimit = 30 * time.Second
 

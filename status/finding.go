@@ -48,4 +48,9 @@ type Sample struct {
 	GwatNumber *uint64          `json:"gwatNumber,omitempty"` // last finalized block
 	PushDone   *uint64          `json:"pushDone,omitempty"`   // entries
 	PushTotal  *uint64          `json:"pushTotal,omitempty"`
+
+	// Of a sample that stands for an interval: for how much of it the verdict is known,
+	// and for how much the pair worked. The verdict is the worst of the interval.
+	KnownSeconds   float64 `json:"knownSeconds,omitempty"`
+	WorkingSeconds float64 `json:"workingSeconds,omitempty"`
 }

@@ -41,6 +41,25 @@ type Snapshot struct {
 	LastError  *Error      `json:"lastError,omitempty"`
 	Attempts   uint64      `json:"attempts"`      // head-sync attempts since the start of syncd
 	ETA        *time.Time  `json:"eta,omitempty"` // when the pair may work; unknown if absent
+
+	Past *Past `json:"past,omitempty"` // what is remembered of the verdict
+}
+
+// Past is what is remembered of a pair's verdict, over restarts of syncd too.
+type Past struct {
+	VerdictSince time.Time  `json:"verdictSince"`           // since when it is what it is
+	WorkingSince *time.Time `json:"workingSince,omitempty"` // absent unless the pair works
+	WorkedUntil  *time.Time `json:"workedUntil,omitempty"`  // when a pair that does not work was seen to work last
+	LastTrouble  *Trouble   `json:"lastTrouble,omitempty"`  // the present or the last one; absent if there was none
+}
+
+// Trouble is a time for which a pair was failing or halted.
+type Trouble struct {
+	From    time.Time  `json:"from"`
+	Until   *time.Time `json:"until,omitempty"`   // absent while it lasts
+	Verdict string     `json:"verdict"`           // at its beginning
+	Finding string     `json:"finding,omitempty"` // the worst at its beginning
+	Summary string     `json:"summary,omitempty"` // of that finding
 }
 
 // Network is what the beacon node says about the network of the pair.

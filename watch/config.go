@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	Command func(ctx context.Context, command string) (string, error)
 
 	Journal    *journal.Journal
+	Past       *memory.Memory // what is remembered of the pair; nil begins anew
 	Log        logrus.FieldLogger
 	Registerer prometheus.Registerer // may be nil
 	Now        func() time.Time      // time.Now if it is nil

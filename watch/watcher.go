@@ -71,7 +71,7 @@ func New(cfg Config) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	board := &publish.Board{}
+	board := publish.NewBoard(cfg.Past)
 	now := cfg.Now()
 	ended := make(chan struct{})
 	w := &Watcher{

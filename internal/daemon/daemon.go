@@ -21,6 +21,7 @@ import (
 	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/internal/watched"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/ui/page"
 )
@@ -36,10 +37,15 @@ type Daemon struct {
 	interval time.Duration // between two looks at the newest snapshot
 }
 
+// Kept is what outlives a daemon. It stays the caller's.
+type Kept struct {
+	Journal *journal.Journal
+	Past    *memory.Memory // nil begins anew
+}
+
 // New builds a daemon from checked settings and listens on the API's address, so that
-// a busy one is known before a node is asked. The journal stays the caller's. Errors
-// have the exit code of `syncd run`.
-func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.Logger) (*Daemon, error) {
+// a busy one is known before a node is asked. Errors have the exit code of `syncd run`.
+func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*Daemon, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(logs.Metric(log), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	serving, err := cfg.Serving()
@@ -50,7 +56,7 @@ func New(cfg *settings.Config, version string, j *journal.Journal, log *logrus.L
 	if err != nil {
 		return nil, startError(err)
 	}
-	p, err := newPair(cfg, version, j, log, between)
+	p, err := newPair(cfg, version, kept, log, between)
 	if err != nil {
 		return nil, err
 	}
@@ -189,14 +195,18 @@ func Serve(ctx context.Context, cfg *settings.Config, version string, stderr io.
 			err = closeErr
 		}
 	}()
-	d, err := New(cfg, version, j, log)
+	past, note := memory.Open(cfg.PastPath())
+	if note != "" {
+		log.Warn(note)
+	}
+	d, err := New(cfg, version, Kept{Journal: j, Past: past}, log)
 	if err != nil {
 		return err
 	}
 	log.WithFields(logrus.Fields{
 		"version": version, "pair": cfg.Pair, "observe": cfg.Observe, "api": d.URL(), "journal": cfg.JournalPath(),
 	}).Info("syncd starts")
-	if err := d.Run(ctx, d.Notify()); err != nil {
+	if err := d.Run(ctx, d.Notify(), func(ctx context.Context) { past.Keep(ctx, cfg.PastPath(), log) }); err != nil {
 		return err
 	}
 	log.Info("syncd has stopped")

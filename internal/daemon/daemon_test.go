@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/settings"
 )
 
@@ -92,7 +94,7 @@ func TestWhatIsNotThereYet(t *testing.T) {
 			err := Check(cfg)
 			if err == nil {
 				var d *Daemon
-				if d, err = New(cfg, "test", journal.OpenMemory(), log); err == nil {
+				if d, err = New(cfg, "test", Kept{Journal: journal.OpenMemory()}, log); err == nil {
 					ended, cancel := context.WithCancel(t.Context())
 					cancel()
 					require.NoError(t, d.Run(ended))
@@ -115,4 +117,25 @@ func TestOpenJournal(t *testing.T) {
 	_, err = OpenJournal(loaded(t, map[string]string{"data-dir": cfg.JournalPath()}))
 	require.Equal(t, exit.Usage, exit.Of(err))
 	require.ErrorContains(t, err, "name a directory that this user can write")
+}
+
+// The past is written when syncd ends and is there at the next start; one that cannot be
+// read is told, and no reason not to start.
+func TestThePastIsKept(t *testing.T) {
+	cfg := loaded(t, map[string]string{"log.format": "text"})
+	run := func() string {
+		var stderr bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, Serve(ctx, cfg, "v1", &stderr))
+		return stderr.String()
+	}
+	run()
+	past, note := memory.Open(cfg.PastPath())
+	require.Empty(t, note)
+	require.NotEmpty(t, past.Newest(1))
+	require.NotContains(t, run(), "cannot be read")
+	require.NoError(t, os.WriteFile(cfg.PastPath(), []byte("torn"), 0o600))
+	require.Contains(t, run(), "cannot be read")
+	require.NotContains(t, run(), "cannot be read")
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
@@ -72,7 +71,7 @@ type running struct {
 }
 
 // newPair returns the loop of a pair whose era is not known yet.
-func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logrus.Logger, between *gate.Gate) (*loops, error) {
+func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger, between *gate.Gate) (*loops, error) {
 	toGwat := gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret, Timeout: cfg.CallTimeout}
 	toBeacon := beaconclient.Config{URL: cfg.Beacon.Endpoint, Timeout: cfg.CallTimeout}
 	registry := prometheus.NewRegistry()
@@ -84,7 +83,7 @@ func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logr
 		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
 		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
 		PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified, FallbackSlots: cfg.FallbackSlots,
-		Journal: j, Log: log, Registerer: registry,
+		Journal: kept.Journal, Past: kept.Past, Log: log, Registerer: registry,
 	}
 	if between != nil {
 		pairCfg.Gate = between
@@ -111,7 +110,7 @@ func newPair(cfg *settings.Config, version string, j *journal.Journal, log *logr
 				Name: cfg.Pair, Version: version, Gwat: gwat, Beacon: beacon,
 				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
 				Changes:      func(p guard.Permit) watch.Changes { return gwat.Changes(p) },
-				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: j, Log: log, Registerer: r,
+				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log, Registerer: r,
 			})
 		},
 	}
@@ -206,3 +205,7 @@ func (l *loops) Updates() (snapshots <-chan *status.Snapshot, cancel func()) {
 }
 
 func (l *loops) Samples(limit int) []status.Sample { return l.now.Load().Samples(limit) }
+
+func (l *loops) Span(from, to time.Time, step time.Duration) ([]status.Sample, time.Duration) {
+	return l.now.Load().Span(from, to, step)
+}

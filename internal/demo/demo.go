@@ -117,12 +117,12 @@ func (d *Demo) announce(served *daemon.Daemon) {
 
 // serve builds the daemon, which listens from here on.
 func (d *Demo) serve(log *logrus.Logger) (*daemon.Daemon, error) {
-	memory := journal.OpenMemory()
-	served, err := daemon.New(d.Settings, d.Version, memory, log)
+	kept := daemon.Kept{Journal: journal.OpenMemory()}
+	served, err := daemon.New(d.Settings, d.Version, kept, log)
 	if exit.Of(err) == exit.Busy && d.AnyPort {
 		fmt.Fprintf(d.View.Writer(), "syncd: %s is in use, so the API takes a free port\n", d.Settings.API.Listen)
 		d.Settings.API.Listen = "127.0.0.1:0"
-		served, err = daemon.New(d.Settings, d.Version, memory, log)
+		served, err = daemon.New(d.Settings, d.Version, kept, log)
 	}
 	return served, err
 }

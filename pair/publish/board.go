@@ -3,24 +3,33 @@ package publish
 import (
 	"sync/atomic"
 
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 )
 
 // changeBuffer is how many stage changes a subscriber may be behind before it loses the newest.
 const changeBuffer = 64
 
-// Board is where one loop publishes. The zero value is ready for use.
+// Board is where one loop publishes.
 type Board struct {
 	snapshot atomic.Pointer[status.Snapshot]
-	samples  sampleRing
+	past     *memory.Memory
 	changes  broadcaster[status.Change]
 	updates  broadcaster[*status.Snapshot]
 }
 
-// Publish makes s the newest snapshot. s must not change any more. Only one goroutine
-// may call it.
+// NewBoard returns a board that remembers in past, or in a past of its own if that is nil.
+func NewBoard(past *memory.Memory) *Board {
+	if past == nil {
+		past = &memory.Memory{}
+	}
+	return &Board{past: past}
+}
+
+// Publish makes s the newest snapshot and sets its Past. s must not change any more.
+// Only one goroutine may call it.
 func (b *Board) Publish(s *status.Snapshot) {
-	b.samples.add(s)
+	s.Past = b.past.Add(s)
 	b.snapshot.Store(s)
 	b.updates.each(func(ch chan *status.Snapshot) {
 		select {

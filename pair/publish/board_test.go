@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -14,7 +15,7 @@ func snapshotAt(seq uint64, at time.Time) *status.Snapshot {
 }
 
 func TestASlowReaderGetsTheNewestSnapshot(t *testing.T) {
-	var b Board
+	b := NewBoard(nil)
 	at := time.Unix(1000, 0)
 	require.Nil(t, b.Reader().Snapshot())
 	b.Publish(snapshotAt(1, at))
@@ -31,7 +32,7 @@ func TestASlowReaderGetsTheNewestSnapshot(t *testing.T) {
 }
 
 func TestTheFirstUpdateIsThePresentSnapshot(t *testing.T) {
-	var b Board
+	b := NewBoard(nil)
 	b.Publish(snapshotAt(7, time.Unix(1000, 0)))
 	updates, cancel := b.Reader().Updates()
 	defer cancel()
@@ -39,7 +40,7 @@ func TestTheFirstUpdateIsThePresentSnapshot(t *testing.T) {
 }
 
 func TestChangesComeInOrderAndTheNewestAreLost(t *testing.T) {
-	var b Board
+	b := NewBoard(nil)
 	changes, cancel := b.Reader().Subscribe()
 	defer cancel()
 	for i := range changeBuffer + 10 {
@@ -57,34 +58,23 @@ func TestChangesComeInOrderAndTheNewestAreLost(t *testing.T) {
 	require.False(t, open, "after the end a channel is closed from the start")
 }
 
-func TestSamplesAreASecondApartAndBounded(t *testing.T) {
-	var b Board
+func TestASnapshotSaysWhatIsRememberedOfThePair(t *testing.T) {
+	past := &memory.Memory{}
 	at := time.Unix(1000, 0)
-	b.Publish(snapshotAt(1, at))
-	b.Publish(snapshotAt(2, at.Add(SamplePace-1)))
-	require.Len(t, b.Reader().Samples(10), 1)
-	for i := range KeptSamples + 5 {
-		at = at.Add(SamplePace)
-		b.Publish(snapshotAt(uint64(10+i), at))
+	b := NewBoard(past)
+	for i := range 3 {
+		s := snapshotAt(uint64(i+1), at.Add(time.Duration(i)*time.Second))
+		s.Verdict = status.VerdictWorking
+		b.Publish(s)
 	}
-	kept := b.Reader().Samples(KeptSamples + 100)
-	require.Len(t, kept, KeptSamples)
-	require.EqualValues(t, 10+KeptSamples+4, kept[len(kept)-1].Seq)
-	for i := 1; i < len(kept); i++ {
-		require.Equal(t, kept[i-1].Seq+1, kept[i].Seq)
-	}
-	require.Equal(t, kept[KeptSamples-2:], b.Reader().Samples(2))
-	require.Empty(t, b.Reader().Samples(-1))
-}
-
-func TestASampleHasWhatTheSnapshotHas(t *testing.T) {
-	var b Board
-	s := snapshotAt(1, time.Unix(1000, 0))
-	s.Network = &status.Network{CurrentSlot: 33}
-	s.Push = &status.Push{Progress: status.Progress{Current: 3, Target: 9}}
-	b.Publish(s)
-	got := b.Reader().Samples(1)[0]
-	require.EqualValues(t, 33, *got.WallSlot)
-	require.EqualValues(t, 3, *got.PushDone)
-	require.EqualValues(t, 9, *got.PushTotal)
+	require.Equal(t, at, *b.Reader().Snapshot().Past.WorkingSince)
+	require.Equal(t, past.Newest(2), b.Reader().Samples(2))
+	samples, step := b.Reader().Span(at, at.Add(time.Minute), time.Second)
+	require.Equal(t, time.Second, step)
+	require.Len(t, samples, 3)
+	other := NewBoard(past)
+	s := snapshotAt(1, at.Add(3*time.Second))
+	s.Verdict = status.VerdictWorking
+	other.Publish(s)
+	require.Equal(t, at, *other.Reader().Snapshot().Past.WorkingSince, "the loop of another era goes on with it")
 }

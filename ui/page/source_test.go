@@ -17,6 +17,7 @@ import (
 
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/page"
 )
@@ -27,6 +28,7 @@ type script struct {
 	snap    *status.Snapshot
 	history []status.Change
 	samples []status.Sample
+	past    memory.Memory
 	readers map[chan *status.Snapshot]bool
 }
 
@@ -62,6 +64,9 @@ func (s *script) History(_ context.Context, limit int) ([]status.Change, error) 
 }
 func (s *script) Samples(limit int) []status.Sample {
 	return s.samples[max(0, len(s.samples)-limit):]
+}
+func (s *script) Span(from, to time.Time, step time.Duration) ([]status.Sample, time.Duration) {
+	return s.past.Span(from, to, step)
 }
 func (s *script) Pause(context.Context, string) error         { return nil }
 func (s *script) Resume(context.Context) error                { return nil }
