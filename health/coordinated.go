@@ -165,6 +165,16 @@ func (v *view) unmoved() string {
 		(v.Elapsed - c.moved).Round(time.Second), c.state.LastFinalized.TerminalString(), c.state.Epoch)
 }
 
+// uncalled returns for how long the beacon node should have called gwat since a time.
+// Before genesis there is nothing to call for.
+func (v *view) uncalled(since time.Duration) time.Duration {
+	waited := v.Elapsed - since
+	if spec := v.mem.spec; spec != nil {
+		waited = min(waited, v.At.Sub(spec.SlotStart(0)))
+	}
+	return waited
+}
+
 func (v *view) stateKnown() bool { return v.Gwat.Reach == Answers && v.Coordinated.State != nil }
 
 func (v *view) noPeersLoop() signal {
@@ -174,7 +184,7 @@ func (v *view) noPeersLoop() signal {
 		return unmeasured
 	case peers > 0 || !v.Gwat.Syncing:
 		return healthy
-	case v.Elapsed-v.mem.coord.moved < UnmovedSlots*v.mem.slot():
+	case v.uncalled(v.mem.coord.moved) < UnmovedSlots*v.mem.slot():
 		return healthy
 	}
 	return shows("gwat has 0 peers", "eth_syncing is not false", v.unmoved())
@@ -198,7 +208,7 @@ func (v *view) beaconSilent() signal {
 		return unmeasured
 	case !v.Gwat.Syncing || v.Coordinated.BeaconSyncing || !c.restarted:
 		return healthy
-	case v.Elapsed-max(c.moved, v.mem.headSince) < UnmovedSlots*v.mem.slot():
+	case v.uncalled(max(c.moved, v.mem.headSince)) < UnmovedSlots*v.mem.slot():
 		return healthy
 	}
 	return shows("gwat was restarted and waits for a call", v.unmoved(),

@@ -257,6 +257,34 @@ func TestCoordinatedPairOfAnUnknownNetwork(t *testing.T) {
 	}
 }
 
+// Before genesis gwat is not in normal work and nothing calls it: nobody is silent
+// and nothing loops. Real nodes look so. Four slots after genesis both would be wrong.
+func TestBeforeGenesisNoCallIsMissing(t *testing.T) {
+	none := uint64(0)
+	for name, change := range map[string]func(*Input){
+		"beacon_silent": func(*Input) {},
+		"no_peers_loop": func(in *Input) { in.Gwat.Peers = &none },
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := NewCoordinated(time.Second)
+			told := 0
+			for n := range 100 {
+				in := coordinatedSteady(n)
+				in.At = liveSpec.SlotStart(0).Add(time.Duration(n-60) * time.Second)
+				in.Stage, in.Gwat.Syncing, in.Coordinated.State = fsm.HeadSync, true, &CoordinatedState{LastFinalized: common.Hash{1}}
+				in.Beacon.Head, in.Beacon.Root, in.Beacon.Justified = 0, common.Hash{1}, 0
+				in.Beacon.Clock, in.Beacon.ClockAt = liveSpec.SlotAt(in.At), in.At
+				change(&in)
+				if slices.Contains(names(engine.Observe(in).Findings), name) {
+					told = n - 60
+					break
+				}
+			}
+			require.GreaterOrEqual(t, told, UnmovedSlots*3, "seconds after genesis")
+		})
+	}
+}
+
 // Fifty quiet minutes of a healthy pair tells nothing.
 func TestHealthyCoordinatedPairBringsNoFinding(t *testing.T) {
 	engine := NewCoordinated(time.Second)

@@ -75,6 +75,9 @@ func (w *Watcher) publish() {
 // waiting returns what the stage waits for; "" if for nothing.
 func (w *Watcher) waiting(stage fsm.Stage) string {
 	f := w.facts()
+	if before, why := w.beforeGenesis(); before && (stage == fsm.HeadSync || stage == fsm.Switching) {
+		return why
+	}
 	switch stage {
 	case fsm.HeadSyncReady:
 		return "gwat's coordinated state: it loads from its peers"
@@ -82,6 +85,14 @@ func (w *Watcher) waiting(stage fsm.Stage) string {
 		return "the beacon node's head sync: eth_syncing is not false"
 	}
 	return fsm.Waiting(stage, f)
+}
+
+// beforeGenesis reports whether the network has not begun, and when it will.
+func (w *Watcher) beforeGenesis() (bool, string) {
+	if w.pair.who.spec == nil {
+		return false, ""
+	}
+	return w.pair.who.spec.BeforeGenesis(w.cfg.Now())
 }
 
 func (w *Watcher) showGwat(n *status.Node, o *Observation) {

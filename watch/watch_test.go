@@ -189,8 +189,8 @@ func (b fakeBeacon) Finality(context.Context, beaconclient.StateID) (beaconclien
 	return ask(b.ask, func() (beaconclient.Finality, error) {
 		epoch := b.spec.Epoch(b.head())
 		return beaconclient.Finality{
-			CurrentJustified: checkpoint.Checkpoint{Epoch: epoch - 2, Root: common.Hash{1}},
-			Finalized:        checkpoint.Checkpoint{Epoch: epoch - 3, Root: common.Hash{3}},
+			CurrentJustified: checkpoint.Checkpoint{Epoch: max(epoch, 2) - 2, Root: common.Hash{1}},
+			Finalized:        checkpoint.Checkpoint{Epoch: max(epoch, 3) - 3, Root: common.Hash{3}},
 		}, nil
 	})
 }
@@ -304,6 +304,20 @@ func TestStagesOfAFirstSync(t *testing.T) {
 		require.Contains(t, w.Snapshot().Waiting, "eth_syncing is not false")
 		f.set(func(f *fakePair) { f.syncing = false })
 		within(t, w, 10*time.Second, "working", inStage(fsm.Working))
+	})
+}
+
+// Before genesis nothing is wrong with a pair in which no call is made: it waits for genesis.
+func TestBeforeGenesisThePairWaits(t *testing.T) {
+	inFakeTime(t, func(f *fakePair) { f.spec.GenesisTime, f.syncing = genesisTime+60, true }, func(t *testing.T, f *fakePair, w *Watcher) {
+		within(t, w, 3*time.Second, "head_sync", inStage(fsm.HeadSync))
+		for range 50 {
+			time.Sleep(time.Second)
+			require.Contains(t, w.Snapshot().Waiting, "genesis at 2000-01-01T00:01:00Z")
+			require.Empty(t, w.Snapshot().Findings)
+		}
+		f.set(func(f *fakePair) { f.syncing = false })
+		within(t, w, 30*time.Second, "working", inStage(fsm.Working))
 	})
 }
 
