@@ -119,7 +119,7 @@ func TestMemoryWithThePageOpen(t *testing.T) {
 	b := open(t, desktop)
 	b.visit(addr)
 	most := 0
-	look := func() { most = max(most, memory(t, process.Pid)) }
+	look := func() { most = max(most, resident(t, process.Pid)) }
 	working := false
 	enough := time.Now().Add(20 * time.Second)
 	for late := time.After(2 * patience); !working || time.Now().Before(enough); {
@@ -152,8 +152,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// memory is a process's resident size in bytes.
-func memory(t *testing.T, pid int) int {
+// resident is a process's resident size in bytes.
+func resident(t *testing.T, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	require.NoError(t, err)
