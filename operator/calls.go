@@ -20,17 +20,47 @@ var errNoGate = errors.New("this syncd has no gate, so no call passes it; give i
 
 // CallsOrder says which calls are shown, and how.
 type CallsOrder struct {
-	Filter status.CallFilter
-	Follow bool   // go on with those that come
-	Form   string // FormTable or FormJSON (an object for each call)
+	Filter status.CallFilter // MinMS and Since are those of the fields below
+	Least  time.Duration     // of --min-duration
+	Since  string            // of --since: a duration before now, or a time; "" for no bound
+	Follow bool              // go on with those that come
+	Form   string            // FormTable or FormJSON (an object for each call)
+}
+
+// filter returns the filter with the bounds in it. Its error names the flags of syncd calls.
+func (o *CallsOrder) filter(now time.Time) (status.CallFilter, error) {
+	f := o.Filter
+	if f.Limit < 1 || f.Limit > status.MaxCalls {
+		return f, exit.Errorf(exit.Usage, "--limit is %d: want 1 to %d", f.Limit, status.MaxCalls)
+	}
+	if o.Least < 0 {
+		return f, exit.Errorf(exit.Usage, "--min-duration is %s: want 0 or a duration above it, such as 500ms", o.Least)
+	}
+	f.MinMS = status.Milliseconds(o.Least)
+	if o.Since == "" {
+		return f, nil
+	}
+	since, err := time.Parse(time.RFC3339, o.Since)
+	if ago, wrong := time.ParseDuration(o.Since); wrong == nil && ago >= 0 {
+		since, err = now.Add(-ago), nil
+	}
+	if err != nil {
+		return f, exit.Errorf(exit.Usage, "--since is %.100q: want a duration such as 10m, or a time such as 2026-01-02T15:04:05Z", o.Since)
+	}
+	f.Since = &since
+	return f, nil
 }
 
 // Calls prints the calls that passed the gate of a running syncd, the oldest first.
 // Troubles on the way go to notes, once each. Its error has an exit code.
 func Calls(ctx context.Context, client *apiclient.Client, out, notes io.Writer, order CallsOrder) error {
+	filter, err := order.filter(time.Now())
+	if err != nil {
+		return err
+	}
 	p := callPrinter{out: out, form: order.Form}
 	if !order.Follow {
-		traffic, err := client.Calls(ctx, order.Filter)
+		traffic, err := client.Calls(ctx, filter)
 		if err != nil {
 			return apiError(err)
 		}
@@ -38,7 +68,7 @@ func Calls(ctx context.Context, client *apiclient.Client, out, notes io.Writer, 
 	}
 	var failed error
 	said := ""
-	client.FollowCalls(ctx, order.Filter, func(traffic *status.Traffic, err error) bool {
+	client.FollowCalls(ctx, filter, func(traffic *status.Traffic, err error) bool {
 		switch {
 		case errors.Is(err, apiclient.ErrMethod):
 			failed = apiError(err)

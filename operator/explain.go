@@ -24,7 +24,11 @@ func Findings() []string {
 
 // Explain writes what a finding means, when it is reported and what to do; without a
 // name it lists them all. Its error has an exit code.
-func Explain(out io.Writer, name string) error {
+func Explain(out io.Writer, names ...string) error {
+	if len(names) > 1 {
+		return exit.Errorf(exit.Usage, "explain takes one finding, got %d: write syncd explain gwat_unreachable", len(names))
+	}
+	name := strings.Join(names, "")
 	if name == "" {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		for _, e := range health.Catalog() {

@@ -187,6 +187,16 @@ func TestWhatWasTried(t *testing.T) {
 	require.Equal(t, exit.Timeout, exit.Of(err))
 }
 
+func TestPrintToken(t *testing.T) {
+	var out bytes.Buffer
+	fresh := filepath.Join(t.TempDir(), "api.hex")
+	require.NoError(t, Where{}.PrintToken(&out, fresh))
+	require.Equal(t, 2, strings.Count(out.String(), "."), out.String())
+	require.FileExists(t, fresh)
+	require.Equal(t, exit.Usage, exit.Of(Where{}.PrintToken(&out, fresh)), "it is there already")
+	require.Equal(t, exit.Usage, exit.Of(Where{}.PrintToken(&out, "")))
+}
+
 func TestNewSecret(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "api.hex")
 	require.NoError(t, NewSecret(path))
@@ -312,6 +322,7 @@ func TestExplain(t *testing.T) {
 		require.Contains(t, one.String(), "\n   Means: ")
 		require.Contains(t, one.String(), "\n   Do: ")
 	}
+	require.ErrorContains(t, Explain(&out, "gwat_slow", "gwat_hung"), "explain takes one finding, got 2")
 	err := Explain(&out, "gwat_unreachabel")
 	require.Equal(t, exit.Usage, exit.Of(err))
 	require.ErrorContains(t, err, `the nearest known one is "gwat_unreachable"`)
@@ -342,7 +353,7 @@ func TestOrderCodes(t *testing.T) {
 		{200, "nothing", exit.Unreachable, "sends no JSON-RPC"},
 	} {
 		status, answer = c.status, c.answer
-		err := Order(t.Context(), client, "syncd_pause", "why")
+		err := refused(client.Order(t.Context(), "syncd_pause", "why"))
 		if c.code == exit.OK {
 			answer = ""
 		}

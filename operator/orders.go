@@ -3,14 +3,26 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/internal/exit"
 )
 
-// Order gives one order. Its error has an exit code.
-func Order(ctx context.Context, client *apiclient.Client, method string, params ...any) error {
-	return refused(client.Order(ctx, method, params...))
+// Order gives one order to the syncd that is found so, and writes that it is done. Its
+// error has an exit code.
+func Order(ctx context.Context, where Where, out io.Writer, method string, params ...any) error {
+	client, err := where.Orders()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := refused(client.Order(ctx, method, params...)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "done")
+	return err
 }
 
 // refused returns an error of an order with its exit code.

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -27,6 +29,23 @@ func (w Where) Token() (string, error) {
 		return "", err
 	}
 	return apiclient.Token(secret)
+}
+
+// PrintToken writes a token; if fresh names a file, of a new secret that is written there.
+// Its error has an exit code.
+func (w Where) PrintToken(out io.Writer, fresh string) error {
+	if fresh != "" {
+		if err := NewSecret(fresh); err != nil {
+			return err
+		}
+		w.Secret = fresh
+	}
+	token, err := w.Token()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, token)
+	return err
 }
 
 func loadSecret(path string) ([]byte, error) {

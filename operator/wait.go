@@ -22,6 +22,9 @@ const waitEvery = time.Second
 // that is not there may just be starting, so that only an answer or a certificate of
 // something else ends it. It writes a line for each new reason. Its error has an exit code.
 func Wait(ctx context.Context, client *apiclient.Client, out io.Writer, limit time.Duration) error {
+	if limit < 0 {
+		return exit.Errorf(exit.Usage, "--timeout is %s: want 0 or a duration above it, such as 2m", limit)
+	}
 	w := &waiting{out: out, client: client}
 	bounded := ctx
 	if limit > 0 {

@@ -34,15 +34,11 @@ func (s stdio) view(replay bool) terminal.View {
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, std stdio) int {
-	args := std.args
-	if len(args) == 2 && args[1] == "--version" { // as most programs take it
-		args = []string{args[0], "version"}
-	}
-	return commandline.Report(std.stderr, newApp(std).Run(ctx, args))
+	return commandline.Run(ctx, newApp(std), std.args, std.stderr)
 }
 
 func newApp(std stdio) *cli.Command {
-	app := &cli.Command{
+	return commandline.NewApp(&cli.Command{
 		Name:  "syncd",
 		Usage: "take a gwat node and a beacon node from any state to working mode",
 		Commands: []*cli.Command{
@@ -51,16 +47,7 @@ func newApp(std stdio) *cli.Command {
 			checkCommand(std), doctorCommand(std), explainCommand(std), recordCommand(std), replayCommand(std), conformanceCommand(std),
 			graphCommand(std), completionCommand(std), manCommand(std), versionCommand(std),
 		},
-		Writer:      std.stdout,
-		ErrWriter:   std.stderr,
-		HideVersion: true,
-		// execute writes the error and chooses the code.
-		ExitErrHandler: func(context.Context, *cli.Command, error) {},
-		Action:         commandline.Unknown,
-	}
-	for _, cmd := range append(app.Commands, app) {
-		cmd.OnUsageError = commandline.UsageError
-		cmd.HideHelpCommand = cmd != app
-	}
-	return app
+		Writer:    std.stdout,
+		ErrWriter: std.stderr,
+	})
 }

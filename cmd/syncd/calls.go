@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/internal/commandline"
-	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/operator"
 	"github.com/gwatsync/syncd/status"
 )
@@ -35,41 +33,15 @@ answer), answered and absorbed (without gwat), gone (the caller hung up), delive
 			&cli.DurationFlag{Name: "min-duration", Usage: "only calls that took at least so long", HideDefault: true},
 			&cli.StringFlag{Name: "since", Usage: "only calls since then: a duration before now, such as 10m, or a `TIME` such as 2026-01-02T15:04:05Z", HideDefault: true},
 			&cli.IntFlag{Name: "limit", Value: status.DefaultCalls, Usage: fmt.Sprintf("the newest of them, at most so many, 1 to %d", status.MaxCalls)}),
-		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			form, err := commandline.OneOf(cmd, "output", "table or json", operator.FormTable, operator.FormJSON)
 			if err != nil {
 				return err
 			}
-			filter, err := callFilter(cmd, time.Now())
-			if err != nil {
-				return err
-			}
-			return operator.Calls(ctx, client, std.stdout, std.stderr, operator.CallsOrder{Filter: filter, Follow: cmd.Bool("follow"), Form: form})
+			return operator.Calls(ctx, client, std.stdout, std.stderr, operator.CallsOrder{
+				Filter: status.CallFilter{Methods: cmd.StringSlice("method"), Outcomes: cmd.StringSlice("outcome"), Actions: cmd.StringSlice("action"), Limit: cmd.Int("limit")},
+				Least:  cmd.Duration("min-duration"), Since: cmd.String("since"), Follow: cmd.Bool("follow"), Form: form,
+			})
 		}),
 	}
-}
-
-func callFilter(cmd *cli.Command, now time.Time) (status.CallFilter, error) {
-	f := status.CallFilter{
-		Methods: cmd.StringSlice("method"), Outcomes: cmd.StringSlice("outcome"), Actions: cmd.StringSlice("action"), Limit: cmd.Int("limit"),
-	}
-	if f.Limit < 1 || f.Limit > status.MaxCalls {
-		return f, exit.Errorf(exit.Usage, "--limit is %d: want 1 to %d", f.Limit, status.MaxCalls)
-	}
-	least := cmd.Duration("min-duration")
-	if least < 0 {
-		return f, exit.Errorf(exit.Usage, "--min-duration is %s: want 0 or a duration above it, such as 500ms", least)
-	}
-	f.MinMS = status.Milliseconds(least)
-	if text := cmd.String("since"); text != "" {
-		since, err := time.Parse(time.RFC3339, text)
-		if ago, wrong := time.ParseDuration(text); wrong == nil && ago >= 0 {
-			since, err = now.Add(-ago), nil
-		}
-		if err != nil {
-			return f, exit.Errorf(exit.Usage, "--since is %.100q: want a duration such as 10m, or a time such as 2026-01-02T15:04:05Z", text)
-		}
-		f.Since = &since
-	}
-	return f, nil
 }

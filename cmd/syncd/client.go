@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -10,28 +9,11 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/internal/commandline"
-	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/operator"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
-
-// asked runs an action with the client of the running syncd.
-func (s stdio) asked(action func(context.Context, *cli.Command, *apiclient.Client) error) cli.ActionFunc {
-	return commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
-		where, err := s.source(cmd).Where(false)
-		if err != nil {
-			return err
-		}
-		client, err := where.Client()
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		return action(ctx, cmd, client)
-	})
-}
 
 func statusCommand(std stdio) *cli.Command {
 	return &cli.Command{
@@ -48,7 +30,7 @@ new snapshot. NO_COLOR is obeyed.`,
 		Flags: commandline.ClientFlags(
 			&cli.BoolFlag{Name: "watch", Usage: "go on and show each change"},
 			&cli.StringFlag{Name: "output", Value: operator.FormLine, Usage: "line, table or json"}),
-		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			form, err := commandline.OneOf(cmd, "output", "line, table or json", operator.FormLine, operator.FormTable, operator.FormJSON)
 			switch {
 			case err != nil:
@@ -69,12 +51,8 @@ func waitCommand(std stdio) *cli.Command {
 		Name:  "wait",
 		Usage: "wait until /readyz of a running syncd says that the pair works, for what must not start before",
 		Flags: commandline.ClientFlags(&cli.DurationFlag{Name: "timeout", Usage: "how long to wait at most; 0 for as long as it takes"}),
-		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
-			limit := cmd.Duration("timeout")
-			if limit < 0 {
-				return exit.Errorf(exit.Usage, "--timeout is %s: want 0 or a duration above it, such as 2m", limit)
-			}
-			return operator.Wait(ctx, client, std.stdout, limit)
+		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+			return operator.Wait(ctx, client, std.stdout, cmd.Duration("timeout"))
 		}),
 	}
 }
@@ -88,7 +66,7 @@ check does: settings, JWT secret, journal, disk, port, both nodes, network, cloc
 it changes nothing on a node, and ends with 3 even if all is well, since nobody
 drives the pair then.`,
 		Flags: append(commandline.WhereFlags(), commandline.SettingFlags(nil)...),
-		Action: std.asked(func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			return operator.Doctor(ctx, client, std.stdout, func() (*settings.Config, error) { return std.source(cmd).Load(true, nil) })
 		}),
 	}
@@ -100,10 +78,7 @@ func explainCommand(std stdio) *cli.Command {
 		Usage:     "say what a finding means, when it is reported and what to do; without one, list them all",
 		ArgsUsage: "[FINDING]",
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			if cmd.Args().Len() > 1 {
-				return exit.Errorf(exit.Usage, "explain takes one finding, got %d: write syncd explain gwat_unreachable", cmd.Args().Len())
-			}
-			return operator.Explain(std.stdout, cmd.Args().First())
+			return operator.Explain(std.stdout, cmd.Args().Slice()...)
 		},
 	}
 }
@@ -150,21 +125,8 @@ func (s stdio) order(name, usage string, params func(*cli.Command) []any, flags 
 	return &cli.Command{
 		Name: name, Usage: usage,
 		Flags: commandline.ClientFlags(append(flags, commandline.SecretFlag())...),
-		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
-			where, err := s.source(cmd).Where(true)
-			if err != nil {
-				return err
-			}
-			client, err := where.Orders()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			if err := operator.Order(ctx, client, "syncd_"+name, params(cmd)...); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(s.stdout, "done")
-			return err
+		Action: commandline.Found(s.source, true, func(ctx context.Context, cmd *cli.Command, where operator.Where) error {
+			return operator.Order(ctx, where, s.stdout, "syncd_"+name, params(cmd)...)
 		}),
 	}
 }
@@ -177,23 +139,8 @@ func tokenCommand(std stdio) *cli.Command {
 It is made from the file of --jwt-secret, or of api.jwt-secret in the settings of
 the running syncd. Such a file is made by syncd token --new api.hex`,
 		Flags: commandline.ClientFlags(commandline.SecretFlag(), &cli.StringFlag{Name: "new", Usage: "write a fresh secret for api.jwt-secret into this `FILE`, which only this user may read, and make the token from it", HideDefault: true}),
-		Action: commandline.NoArguments(func(_ context.Context, cmd *cli.Command) error {
-			where, err := std.source(cmd).Where(true)
-			if err != nil {
-				return err
-			}
-			if path := cmd.String("new"); path != "" {
-				if err := operator.NewSecret(path); err != nil {
-					return err
-				}
-				where.Secret = path
-			}
-			token, err := where.Token()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(std.stdout, token)
-			return err
+		Action: commandline.Found(std.source, true, func(_ context.Context, cmd *cli.Command, where operator.Where) error {
+			return where.PrintToken(std.stdout, cmd.String("new"))
 		}),
 	}
 }

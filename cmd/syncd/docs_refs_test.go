@@ -242,3 +242,20 @@ func TestEveryPackageIsInTheArchitecture(t *testing.T) {
 		return nil
 	}))
 }
+
+// TestTheProgramIsWiringAlone: what is not flags, settings and wiring belongs into a
+// package, where a test needs no command line.
+func TestTheProgramIsWiringAlone(t *testing.T) {
+	const most = 600
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	lines := 0
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			lines += strings.Count(string(raw), "\n")
+		}
+	}
+	require.LessOrEqual(t, lines, most)
+}

@@ -12,7 +12,6 @@ import (
 	"github.com/gwatsync/syncd/internal/buildinfo"
 	"github.com/gwatsync/syncd/internal/clidoc"
 	"github.com/gwatsync/syncd/internal/commandline"
-	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/operator"
 )
 
@@ -32,15 +31,11 @@ func completionCommand(std stdio) *cli.Command {
 		ArgsUsage:   strings.Join(names, "|"),
 		Description: strings.Join(uses, "\n"),
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			if !cmd.Args().Present() {
-				last := len(names) - 1
-				return exit.Errorf(exit.Usage, "completion wants a shell: %s or %s", strings.Join(names[:last], ", "), names[last])
+			script, err := clidoc.Completion(cmd.Root(), cmd.Args().Slice(), flagValues)
+			if err != nil {
+				return err
 			}
-			script, ok := clidoc.Completion(cmd.Root(), cmd.Args().First(), flagValues)
-			if !ok || cmd.Args().Len() > 1 {
-				return exit.Errorf(exit.Usage, "completion of %q: want one of %s", strings.Join(cmd.Args().Slice(), " "), strings.Join(names, ", "))
-			}
-			_, err := fmt.Fprint(std.stdout, script)
+			_, err = fmt.Fprint(std.stdout, script)
 			return err
 		},
 	}
@@ -68,11 +63,7 @@ func graphCommand(std stdio) *cli.Command {
 			if err != nil {
 				return err
 			}
-			out := fsm.Mermaid()
-			if format == "dot" {
-				out = fsm.DOT()
-			}
-			_, err = fmt.Fprint(std.stdout, out)
+			_, err = fmt.Fprint(std.stdout, map[string]func() string{"mermaid": fsm.Mermaid, "dot": fsm.DOT}[format]())
 			return err
 		}),
 	}

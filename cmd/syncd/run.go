@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/internal/demo"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
+	"github.com/gwatsync/syncd/ui/terminal"
 )
 
 func runCommand(std stdio) *cli.Command {
@@ -60,16 +61,12 @@ func demoCommand(std stdio) *cli.Command {
 				Era:     checkpoint.Era(cmd.String("era")),
 				AnyPort: cfg.Source("api.listen") == settings.FromDefault,
 			}
-			if err := d.Check(); err != nil {
-				return err
-			}
-			if output == "json" {
-				d.View = demo.JSON(std.stdout, std.stderr)
-			} else {
-				d.View = std.view(false)
-			}
-			defer d.View.Close()
-			return d.Run(ctx)
+			return d.Show(ctx, func() terminal.View {
+				if output == "json" {
+					return demo.JSON(std.stdout, std.stderr)
+				}
+				return std.view(false)
+			})
 		}),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gwatsync/syncd/internal/commandline"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/operator"
+	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/support/conformance"
 	"github.com/gwatsync/syncd/support/preflight"
 	"github.com/gwatsync/syncd/support/recording"
@@ -20,11 +21,7 @@ func checkCommand(std stdio) *cli.Command {
 		Name:  "check",
 		Usage: "say before the start what does not fit: endpoints, network, settings; changes nothing on a node",
 		Flags: commandline.SettingFlags(nil),
-		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := std.source(cmd).Checked(false)
-			if err != nil {
-				return err
-			}
+		Action: commandline.Checked(std.source, false, func(ctx context.Context, cmd *cli.Command, cfg *settings.Config) error {
 			return preflight.Print(ctx, cfg, std.stdout)
 		}),
 	}
@@ -44,16 +41,9 @@ equal masks. Read the file with syncd replay.`,
 			&cli.DurationFlag{Name: "for", Value: recording.DefaultFor, Usage: "how long to record"},
 			&cli.IntFlag{Name: "max-size", Value: recording.DefaultSize, Usage: "end at so many MiB, before compression"},
 		}, commandline.WhereFlags()...), commandline.SettingFlags(nil, "gwat.endpoint", "gwat.jwt-secret", "beacon.endpoint", "poll-interval", "call-timeout")...),
-		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := std.source(cmd).Checked(true)
-			if err != nil {
-				return err
-			}
+		Action: commandline.Checked(std.source, true, func(ctx context.Context, cmd *cli.Command, cfg *settings.Config) error {
 			r := &recording.Recorder{
 				Settings: cfg, Version: buildinfo.Version(version), Path: cmd.String("out"), For: cmd.Duration("for"), Limit: cmd.Int("max-size") << 20, Notes: std.stderr,
-			}
-			if err := r.Check(); err != nil {
-				return err
 			}
 			where, err := std.source(cmd).Where(false)
 			if err != nil {
@@ -90,9 +80,6 @@ difference from the verdict that was recorded. Flags stand before FILE.`,
 				return exit.Errorf(exit.Usage, "replay wants one file behind the flags, got %d: write syncd replay FILE", cmd.Args().Len())
 			}
 			speed := cmd.Float64("speed")
-			if err := recording.CheckSpeed(speed); err != nil {
-				return err
-			}
 			if !cmd.IsSet("speed") && !std.terminal {
 				speed = 0
 			}
@@ -118,11 +105,7 @@ came, or skip with the reason. Only calls that change nothing are made.`,
 			&cli.StringFlag{Name: "generation", Value: conformance.Auto, Usage: "auto (gwat is asked), head-sync or coordinated"},
 			&cli.StringFlag{Name: "only", Value: conformance.Both, Usage: "gwat, beacon or both"},
 		}, commandline.SettingFlags(nil, "gwat.endpoint", "gwat.jwt-secret", "beacon.endpoint", "call-timeout")...),
-		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := std.source(cmd).Checked(false)
-			if err != nil {
-				return err
-			}
+		Action: commandline.Checked(std.source, false, func(ctx context.Context, cmd *cli.Command, cfg *settings.Config) error {
 			return conformance.Print(ctx, cfg, std.stdout, cmd.String("generation"), cmd.String("only"))
 		}),
 	}

@@ -34,15 +34,22 @@ func TestScripts(t *testing.T) {
 	require.Equal(t, []string{"bash", "zsh", "fish"}, names)
 	require.Len(t, uses, 3)
 	for _, shell := range names {
-		script, ok := Completion(app(), shell, Values{"run.output": "text json"})
-		require.True(t, ok)
+		script, err := Completion(app(), []string{shell}, Values{"run.output": "text json"})
+		require.NoError(t, err)
 		for _, part := range []string{"run", "log.level", "text json", "observe"} {
 			require.Contains(t, script, part, shell)
 		}
 		require.NotContains(t, script, "$(touch", "a description is no code")
 	}
-	_, ok := Completion(app(), "tcsh", nil)
-	require.False(t, ok)
+	for text, named := range map[string][]string{
+		"completion wants a shell: bash, zsh or fish":       nil,
+		`completion of "tcsh": want one of bash, zsh, fish`: {"tcsh"},
+		`completion of "bash zsh"`:                          {"bash", "zsh"},
+	} {
+		_, err := Completion(app(), named, nil)
+		require.Equal(t, exit.Usage, exit.Of(err))
+		require.ErrorContains(t, err, text)
+	}
 }
 
 func TestManPage(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
 )
 
@@ -60,14 +61,18 @@ func Shells() (names, uses []string) {
 	return names, uses
 }
 
-// Completion returns the script of a shell; ok is false for one without.
-func Completion(app *cli.Command, shell string, values Values) (script string, ok bool) {
-	for _, s := range shells {
-		if s.name == shell {
-			return s.script(&completer{app: app, values: values}), true
-		}
+// Completion returns the script of the one shell that is named. Its error has an exit code.
+func Completion(app *cli.Command, named []string, values Values) (script string, err error) {
+	names, _ := Shells()
+	if len(named) == 0 {
+		last := len(names) - 1
+		return "", exit.Errorf(exit.Usage, "completion wants a shell: %s or %s", strings.Join(names[:last], ", "), names[last])
 	}
-	return "", false
+	i := slices.Index(names, named[0])
+	if i < 0 || len(named) > 1 {
+		return "", exit.Errorf(exit.Usage, "completion of %q: want one of %s", strings.Join(named, " "), strings.Join(names, ", "))
+	}
+	return shells[i].script(&completer{app: app, values: values}), nil
 }
 
 // completer writes the script for one app.

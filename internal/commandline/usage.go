@@ -15,6 +15,28 @@ import (
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
+// NewApp completes the command of a program and those below it: what is misspelt gets one
+// line in place of the help text, and Run writes it.
+func NewApp(app *cli.Command) *cli.Command {
+	app.HideVersion = true
+	app.ExitErrHandler = func(context.Context, *cli.Command, error) {}
+	app.Action = Unknown
+	for _, cmd := range append(slices.Clone(app.Commands), app) {
+		cmd.OnUsageError = UsageError
+		cmd.HideHelpCommand = cmd != app
+	}
+	return app
+}
+
+// Run runs one command line, writes the line of its error to stderr, and returns its exit
+// code. --version is the command version, as most programs take it.
+func Run(ctx context.Context, app *cli.Command, args []string, stderr io.Writer) int {
+	if len(args) == 2 && args[1] == "--version" {
+		args = []string{args[0], "version"}
+	}
+	return Report(stderr, app.Run(ctx, args))
+}
+
 // Report writes the one line that an error gets, and returns its exit code. An error
 // without text has been reported already.
 func Report(stderr io.Writer, err error) int {

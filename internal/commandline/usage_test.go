@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -68,5 +69,28 @@ func TestMistakesAreNamed(t *testing.T) {
 			require.ErrorContains(t, err, part)
 		}
 		require.NotContains(t, err.Error(), secret)
+	}
+}
+
+func TestOneCommandLine(t *testing.T) {
+	app := func() *cli.Command {
+		return NewApp(&cli.Command{Name: "syncd", Writer: io.Discard, ErrWriter: io.Discard, Commands: []*cli.Command{
+			{Name: "version", Action: NoArguments(func(context.Context, *cli.Command) error { return nil })},
+			{Name: "wait", Flags: []cli.Flag{&cli.DurationFlag{Name: "timeout"}}, Action: func(context.Context, *cli.Command) error { return exit.Reported(exit.Paused) }},
+		}})
+	}
+	for args, want := range map[string]struct {
+		code int
+		line string
+	}{
+		"--version":        {exit.OK, ""},
+		"wait":             {exit.Paused, ""},
+		"wiat":             {exit.Usage, "syncd: unknown command \"wiat\", the nearest known one is \"wait\"; `syncd help` lists the commands\n"},
+		"wait --tiemout 3": {exit.Usage, "syncd: flag provided but not defined: -tiemout, the nearest known one is \"--timeout\"; `syncd wait --help` lists the flags\n"},
+		"version 1":        {exit.Usage, "syncd: unexpected argument \"1\"; `syncd version --help` lists the flags\n"},
+	} {
+		var stderr bytes.Buffer
+		require.Equal(t, want.code, Run(t.Context(), app(), append([]string{"syncd"}, strings.Fields(args)...), &stderr), args)
+		require.Equal(t, want.line, stderr.String())
 	}
 }

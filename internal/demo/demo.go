@@ -75,6 +75,16 @@ func (d *Demo) Check() error {
 	return nil
 }
 
+// Show checks the demo and runs it in the view that open returns.
+func (d *Demo) Show(ctx context.Context, open func() terminal.View) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	d.View = open()
+	defer d.View.Close()
+	return d.Run(ctx)
+}
+
 // Run runs the demo until its stage is reached or ctx or the view ends. Its error has
 // an exit code.
 func (d *Demo) Run(ctx context.Context) (err error) {

@@ -29,6 +29,9 @@ const maxSpeed = 10_000
 // text says that a verdict differs from the recorded one.
 func Replay(ctx context.Context, view terminal.View, path string, speed float64, calls bool) (summary string, err error) {
 	defer view.Close()
+	if err := checkSpeed(speed); err != nil {
+		return "", err
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return "", exit.Errorf(exit.Usage, "%w; name a file that syncd record wrote", err)
@@ -53,8 +56,8 @@ func Replay(ctx context.Context, view terminal.View, path string, speed float64,
 	return p.summary(), nil
 }
 
-// CheckSpeed refuses a speed that Replay cannot take.
-func CheckSpeed(speed float64) error {
+// checkSpeed refuses a speed that Replay cannot take.
+func checkSpeed(speed float64) error {
 	if !(speed >= 0) || speed > maxSpeed { // also what is not a number
 		return exit.Errorf(exit.Usage, "--speed is %v: want 0 to %d", speed, maxSpeed)
 	}

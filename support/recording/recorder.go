@@ -72,6 +72,9 @@ func (r *Recorder) Check() error {
 // Run records until the time is over, the file has its size or ctx ends, and returns a
 // line that says so. Its error has an exit code.
 func (r *Recorder) Run(ctx context.Context) (summary string, err error) {
+	if err := r.Check(); err != nil {
+		return "", err
+	}
 	if r.secret, err = r.Settings.GwatSecret(); err != nil {
 		return "", exit.With(exit.Usage, err)
 	}

@@ -141,7 +141,7 @@ func TestWhatReplayRefuses(t *testing.T) {
 		require.True(t, view.closed)
 	}
 	for _, speed := range []float64{-1, 10_001} {
-		require.Equal(t, exit.Usage, exit.Of(CheckSpeed(speed)))
+		require.Equal(t, exit.Usage, exit.Of(checkSpeed(speed)))
 	}
-	require.NoError(t, CheckSpeed(0))
+	require.NoError(t, checkSpeed(0))
 }
