@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // asked is a question of the operator and what the API answered.
 type asked struct {
 	method      string
+	full        bool // of syncd_resync: from the checkpoint on
 	incarnation int
 	sent        time.Duration
 	ended       time.Duration // never: no answer came
@@ -60,17 +62,43 @@ func (r *run) resumes() {
 	})
 }
 
-// order asks the API; the answer comes when it comes.
-func (r *run) order(method string) {
+// operatorResyncs orders the resync of a pair, working or not.
+var operatorResyncs = &faultKind{name: "operator resyncs", low: 10 * time.Millisecond, high: 20 * time.Millisecond, begin: func(r *run, _ *fault, d *seededRand) func() {
+	r.order("syncd_resync", fmt.Sprintf(`{"reason":"drill","force":true,"full":%t}`, d.chance(40)))
+	return func() {}
+}}
+
+// planOrders has the operator of some seeds resync the pair while it works. Most of them have
+// no other fault, so that what the order itself does is seen.
+func (p *Plan) planOrders(d *seededRand) {
+	share := 10
+	if p.beacon.BadBlocks && !p.gated {
+		share = 50 // only then a block can meet gwat's lock
+	}
+	if p.deep() || p.pair.Observe || !d.chance(share) {
+		return
+	}
+	if d.chance(70) {
+		p.Faults = nil
+	}
+	for visit := range d.between(1, 2) {
+		f := &fault{kind: operatorResyncs, seed: d.next(), stage: string(fsm.Working), visit: visit + 1, events: d.between(20, 400)}
+		f.lasts = d.span(f.kind.low, f.kind.high)
+		p.Faults = append(p.Faults, f)
+	}
+}
+
+// order asks the API with parameters in JSON; the answer comes when it comes.
+func (r *run) order(method string, params ...string) {
 	l := r.syncd()
 	if l == nil || l.stopped {
 		return
 	}
-	a := &asked{method: method, incarnation: l.number, sent: r.now(), ended: never}
+	a := &asked{method: method, full: strings.Contains(strings.Join(params, ""), `"full":true`), incarnation: l.number, sent: r.now(), ended: never}
 	r.questions = append(r.questions, a)
 	r.helpers.Go(func() {
 		rec := httptest.NewRecorder()
-		body := `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":[]}`
+		body := `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":[` + strings.Join(params, ",") + `]}`
 		req := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", strings.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Authorization", "Bearer "+token())

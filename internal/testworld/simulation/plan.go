@@ -116,6 +116,7 @@ func NewPlan(seed uint64) *Plan {
 		p.Faults = append(p.Faults, newFault(newSeededRand(digest("fault"), seed, uint64(i)), p))
 	}
 	p.planGate(newSeededRand(digest("gate"), seed))
+	p.planOrders(newSeededRand(digest("orders"), seed))
 	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	for i, f := range p.Faults {
 		f.number = i + 1

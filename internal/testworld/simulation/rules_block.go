@@ -2,9 +2,11 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/headsync"
 )
 
@@ -60,12 +62,12 @@ func (c *record) lockOf(ready int) (from, to time.Duration) {
 // disturbed reports whether anything was wrong in a time, or a process had just begun.
 func (c *record) disturbed(from, to time.Duration) bool {
 	for _, f := range c.plan.Faults {
-		if f.begun && f.began <= to && (c.endOf(f) >= from || f.kind.ends) {
+		if f.begun && f.kind != operatorResyncs && f.began <= to && (c.endOf(f) >= from || f.kind.ends) {
 			return true
 		}
 	}
 	for _, at := range c.beaconsFrom {
-		if at >= from-c.plan.hold() && at <= to {
+		if at >= from-c.plan.hold() && at <= to && !c.worked(at, from) {
 			return true
 		}
 	}
@@ -75,4 +77,12 @@ func (c *record) disturbed(from, to time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// worked reports whether syncd said working between two times: then it knows that the
+// beacon node is at work.
+func (c *record) worked(from, to time.Duration) bool {
+	return slices.ContainsFunc(c.stages, func(s stageChange) bool {
+		return s.To == string(fsm.Working) && s.at > from && s.at < to
+	})
 }

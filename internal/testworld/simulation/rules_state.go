@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/gwatsync/syncd/fsm"
 )
 
 // checkConfirmed is S4 and S7 for what the journal holds and the API says.
@@ -80,6 +82,9 @@ func (c *record) mayMoveBack(was *confirmedCommit, at time.Duration, incarnation
 	if c.plan.pair.PushFromCheckpoint || c.lowest(was.at, at) < was.value.Number || c.toldDisorder(incarnation, was.at, at, was.value.Root) {
 		return
 	}
+	if c.fullOrdered(incarnation, was.at, at) {
+		return
+	}
 	for _, x := range c.heads {
 		if x.from != incarnation || x.ended > at {
 			continue
@@ -89,6 +94,23 @@ func (c *record) mayMoveBack(was *confirmedCommit, at time.Duration, incarnation
 		}
 	}
 	c.broken("S4", at, what+", and nothing asked for it")
+}
+
+// fullOrdered reports whether the operator ordered a push from the checkpoint, since
+// an entry was confirmed or with no push that has ended well since the order.
+func (c *record) fullOrdered(incarnation int, confirmed, at time.Duration) bool {
+	for _, q := range c.questions {
+		if !q.full || q.incarnation != incarnation || q.sent > at {
+			continue
+		}
+		pushed := func(s stageChange) bool {
+			return s.Event == string(fsm.Pushed) && s.at > q.sent && s.at < at
+		}
+		if q.sent >= confirmed || !slices.ContainsFunc(c.stages, pushed) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkTold is S7 for the API: an entry is not told as confirmed for long after

@@ -182,7 +182,7 @@ var mutants = []mutant{
 	{
 		Name: "lock_over_a_block", What: "gwat's lock is taken over the block of a beacon node at work, with no gate between",
 		Rules: []string{"block"},
-		Edits: []edit{{"headsync/moment.go", "if !a.BeaconWorks || a.Takeover != nil {\n\t\treturn false, nil", "if !a.BeaconWorks || a.Takeover == nil {\n\t\treturn false, nil"}},
+		Edits: []edit{{"headsync/moment.go", "if !a.BeaconWorks || a.Takeover != nil {\n\t\treturn false, nil", "if a.BeaconWorks || a.Takeover != nil {\n\t\treturn false, nil"}},
 	},
 	{
 		Name: "lag_memory_kept", What: "a restarted beacon node is measured by the lag that it had before",
