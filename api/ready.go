@@ -58,7 +58,11 @@ func conditions(s *status.Snapshot, now time.Time) []condition {
 	for _, f := range s.Findings {
 		if f.Severity == status.SeverityCritical {
 			critical++
-			out = append(out, condition{f.Name, false, f.Summary})
+			why := f.Summary
+			if f.ExplainedBy != "" {
+				why += " It follows from " + f.ExplainedBy + "."
+			}
+			out = append(out, condition{f.Name, false, why})
 		}
 	}
 	if critical == 0 {

@@ -105,7 +105,7 @@ func (s *subscriptions) Findings(ctx context.Context) (*rpc.Subscription, error)
 
 func sameFindings(a, b *status.Snapshot) bool {
 	return a.Verdict == b.Verdict && slices.EqualFunc(a.Findings, b.Findings, func(x, y status.Finding) bool {
-		return x.Name == y.Name && x.Severity == y.Severity && x.Since.Equal(y.Since)
+		return x.Name == y.Name && x.Severity == y.Severity && x.ExplainedBy == y.ExplainedBy && x.Since.Equal(y.Since)
 	})
 }
 

@@ -50,6 +50,22 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return failure.Text(*in.Version), nil
 }
 
+// PeerID asks /eth/v1/node/identity who the node is among its peers; a node without
+// discovery may answer with an error. The text is cut to a sane length.
+func (c *Client) PeerID(ctx context.Context) (string, error) {
+	const path = "/eth/v1/node/identity"
+	var in struct {
+		PeerID *string `json:"peer_id"`
+	}
+	if err := c.get(ctx, path, nil, &in); err != nil {
+		return "", err
+	}
+	if in.PeerID == nil {
+		return "", malformed(path, "lacks peer_id")
+	}
+	return failure.Text(*in.PeerID), nil
+}
+
 // Peers counts the peers of a node.
 type Peers struct{ Connected, Connecting uint64 }
 

@@ -17,6 +17,7 @@ type Entry struct {
 	Window   string
 	Clears   string
 	Remedy   string
+	Advice
 }
 
 // Catalog lists every finding that syncd can tell, in the order in which a
@@ -29,6 +30,7 @@ func entries(table []rule) []Entry {
 	out := make([]Entry, len(table))
 	for i, r := range table {
 		out[i] = r.Entry
+		out[i].Advice = advice[r.Name]
 		out[i].Window = windowed(r.tell, r.windowNote)
 		out[i].Clears = windowed(r.clear, r.clearNote)
 	}
@@ -66,8 +68,7 @@ type rule struct {
 	tell, clear           span
 	windowNote, clearNote string
 	needs                 needs
-	reach                 bool     // it says whether the node answers at all
-	causes                []string // findings that explain it: while one stands it is not told
+	reach                 bool // it says whether the node answers at all
 	look                  func(*view) signal
 	harmless              func(*view) bool // then it is told as info; nil is never
 	graver                func(*view) bool // then an info is told as a warning; nil is never
@@ -81,7 +82,7 @@ type view struct {
 }
 
 // rules is the one table of findings.
-var rules = slices.Concat(reachRules, gwatRules, beaconRules, pairRules, gateRules)
+var rules = slices.Concat(nodesRule, reachRules, gwatRules, beaconRules, pairRules, gateRules)
 
 // StartingSeconds is for how long a beacon node may say that it lacks its head's
 // state: 2 to 16 s were seen of real ones.

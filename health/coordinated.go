@@ -143,6 +143,20 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 	c.headKnown, c.head, c.justified = true, b.Head, b.Justified
 }
 
+// withoutGwat returns what holds still when another gwat answers at the endpoint.
+func (c coordinatedMemory) withoutGwat() coordinatedMemory {
+	out := coordinatedMemory{headKnown: c.headKnown, head: c.head, justified: c.justified, jump: c.jump, peers: c.peers}
+	delete(out.peers, nodeGwat)
+	return out
+}
+
+// withoutBeacon returns what holds still when another beacon node answers at the endpoint.
+func (c coordinatedMemory) withoutBeacon() coordinatedMemory {
+	c.headKnown, c.head, c.justified, c.jump = false, 0, 0, nil
+	delete(c.peers, nodeBeacon)
+	return c
+}
+
 // rememberPeers keeps the number of a node's peers between the polls that read it.
 func rememberPeers(peers map[string]uint64, name string, n *Node) {
 	switch {
@@ -300,7 +314,7 @@ func (v *view) dutiesAtRisk() signal {
 var coordinatedShared = []string{"gwat_slow", "beacon_slow", "wrong_network", "needs_human", "clock_skew", "journal_failing"}
 
 // coordinatedTable is the table of findings of the coordinated era.
-var coordinatedTable = slices.Concat(reachRules, coordinatedRules, slices.DeleteFunc(slices.Concat(gwatRules, beaconRules, pairRules), func(r rule) bool {
+var coordinatedTable = slices.Concat(nodesRule, reachRules, coordinatedRules, slices.DeleteFunc(slices.Concat(gwatRules, beaconRules, pairRules), func(r rule) bool {
 	return !slices.Contains(coordinatedShared, r.Name)
 }))
 

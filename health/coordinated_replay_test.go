@@ -108,19 +108,20 @@ func replayLive(t *testing.T, pair int) []change {
 
 // What was done to the recorded pairs, and what an engine must tell of it: nothing
 // else, and nothing in the calm time between. Times are seconds after genesis; a slot
-// has 3 s. Pair 1 was left alone.
+// has 3 s. Pair 1 was left alone. What follows from a finding that stands is not told:
+// most often that is duties_at_risk.
 func TestLivePairsOfTheCoordinatedEra(t *testing.T) {
 	for pair, want := range map[int][]change{
 		1: nil,
 		3: {
 			// 148 to 191: gwat stopped (A1).
-			{152, "+ gwat_hung"}, {154, "+ duties_at_risk"}, {191, "- duties_at_risk"}, {192, "- gwat_hung"},
+			{152, "+ gwat_hung"}, {192, "- gwat_hung"},
 			// 230 to 236: gwat killed and started with peers (B0).
-			{231, "+ gwat_unreachable"}, {235, "+ duties_at_risk"}, {237, "- gwat_unreachable"}, {238, "- duties_at_risk"},
+			{231, "+ gwat_unreachable"}, {237, "- gwat_unreachable"},
 			// 297 to 409: the beacon node stopped; gwat leaves normal work after 32 slots without a call.
-			{300, "+ beacon_hung"}, {399, "+ duties_at_risk"}, {409, "- beacon_hung"},
+			{300, "+ beacon_hung"}, {409, "- beacon_hung"},
 			// 409: it goes on, proposes on its stale head, and follows a fork of its own (A2).
-			{415, "+ sawtooth"}, {427, "- sawtooth"}, {427, "- duties_at_risk"}, {427, "+ private_fork"}, {484, "- private_fork"},
+			{415, "+ sawtooth"}, {427, "- sawtooth"}, {427, "+ private_fork"}, {484, "- private_fork"},
 			// 490: gwat refuses every block since (A2').
 			{500, "+ duties_at_risk"}, {521, "+ gwat_wedged"},
 			// 628: gwat restarted; the beacon node makes no call. 672: calls by hand.
@@ -130,20 +131,19 @@ func TestLivePairsOfTheCoordinatedEra(t *testing.T) {
 			// 729: the beacon node restarted (A3).
 			{730, "- private_fork"}, {730, "+ beacon_unreachable"}, {734, "- beacon_unreachable"},
 			// From 770 on it misses blocks and resyncs now and then (S).
-			{795, "+ sawtooth"}, {867, "+ duties_at_risk"}, {879, "- duties_at_risk"}, {979, "- sawtooth"},
+			{795, "+ sawtooth"}, {979, "- sawtooth"},
 			{984, "+ duties_at_risk"}, {1010, "- duties_at_risk"}, {1029, "+ sawtooth"},
-			{1113, "+ duties_at_risk"}, {1139, "- duties_at_risk"},
 			// 1234 to 1357: gwat dead; then it waits for a call that does not come (B7).
-			{1237, "+ gwat_unreachable"}, {1241, "+ duties_at_risk"}, {1267, "- sawtooth"}, {1299, "+ sawtooth"}, {1359, "- sawtooth"},
-			{1360, "- gwat_unreachable"}, {1360, "+ gwat_restart_rollback"}, {1371, "+ beacon_silent"},
+			{1237, "+ gwat_unreachable"}, {1267, "- sawtooth"},
+			{1360, "- gwat_unreachable"}, {1360, "+ gwat_restart_rollback"}, {1366, "+ duties_at_risk"}, {1371, "+ beacon_silent"},
 			{1411, "- beacon_silent"}, {1412, "- gwat_restart_rollback"}, {1415, "- duties_at_risk"},
-			{1417, "+ sawtooth"}, {1459, "- sawtooth"}, {1491, "+ sawtooth"}, {1569, "+ duties_at_risk"},
+			{1417, "+ sawtooth"}, {1459, "- sawtooth"}, {1491, "+ sawtooth"},
 		},
 		4: {
 			// 493 to 549: gwat runs alone, then both sync from zero (C1).
 			{495, "+ beacon_unreachable"}, {552, "- beacon_unreachable"},
 			// 788: gwat killed and started with peers (B1).
-			{789, "+ gwat_unreachable"}, {793, "+ duties_at_risk"}, {796, "- gwat_unreachable"}, {796, "- duties_at_risk"},
+			{789, "+ gwat_unreachable"}, {796, "- gwat_unreachable"},
 			// 830: gwat restarted without peers (B2). 862: calls by hand. 889: peers added.
 			{832, "+ gwat_unreachable"}, {835, "- gwat_unreachable"}, {835, "+ gwat_restart_rollback"}, {836, "+ duties_at_risk"},
 			{846, "+ no_peers_loop"}, {863, "- no_peers_loop"}, {877, "+ no_peers_loop"}, {891, "- no_peers_loop"},

@@ -35,14 +35,14 @@ var coordinatedRules = []rule{
 			Meaning: "The beacon's head moves, gwat answers and has peers, but the beacon node's calls change nothing in gwat. It can have computed with a fork that the network left and refuses every block since.",
 			Remedy:  "Restart gwat. If its state still does not move after 4 slots, restart the beacon node too."},
 		tell: slots(WedgedSlots), windowNote: fmt.Sprintf("in which the head is %d slots past the last change of gwat's state", UnmovedSlots), clear: polls(1), clearNote: "with a change of the state",
-		needs: both, causes: []string{"foreign_checkpoint", "no_peers_loop", "private_fork"}, look: (*view).wedged,
+		needs: both, look: (*view).wedged,
 	},
 	{
 		Entry: Entry{Name: "beacon_silent", Severity: status.SeverityCritical, Node: nodePair,
 			Meaning: "gwat was restarted and waits for the beacon node, whose head stands still: it makes its next call only with a new head, and reports that it is synced.",
 			Remedy:  "Wait for the next head; if none comes within two slots, restart the beacon node."},
 		tell: polls(2), windowNote: fmt.Sprintf("after %d slots in which neither the head nor gwat's state moved", UnmovedSlots), clear: polls(1), clearNote: "with a new head or a change of the state",
-		needs: both, causes: []string{"foreign_checkpoint", "no_peers_loop"}, look: (*view).beaconSilent,
+		needs: both, look: (*view).beaconSilent,
 	},
 	{
 		Entry: Entry{Name: "beacon_without_peers", Severity: status.SeverityCritical, Node: nodeBeacon,
@@ -56,7 +56,7 @@ var coordinatedRules = []rule{
 			Meaning: fmt.Sprintf("The beacon node reports that it is synced, but its head is more than %d slots behind the clock: it misses blocks, and catches up by a resync now and then.", LagSlots),
 			Remedy:  "Look at the number and the quality of the beacon node's peers, at its CPU and disk, and at the clock of the host. If the head stands for more than two epochs, restart the beacon node."},
 		tell: slots(2), windowNote: "with such a lag", clear: polls(2), clearNote: "without it",
-		needs: beacon, causes: []string{"gwat_wedged", "beacon_silent", "beacon_without_peers", "private_fork"}, look: (*view).sawtooth,
+		needs: beacon, look: (*view).sawtooth,
 	},
 	{
 		Entry: Entry{Name: "finalize_silently_failed", Severity: status.SeverityCritical, Node: nodePair,

@@ -83,6 +83,8 @@ var (
 // run counts one signal over the polls.
 type run struct {
 	told     bool
+	alone    bool          // it was reported as a finding that nothing explains
+	folded   bool          // in the poll before another finding explained it
 	bad      int           // polls in a row that show it
 	badFrom  time.Duration // the first of them
 	good     int           // polls in a row that do not, once it is told
@@ -92,9 +94,9 @@ type run struct {
 
 var emptyRun run
 
-// step takes a signal and reports whether the finding has appeared or gone; counts
-// is false for a poll that does not count where polls are counted.
-func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Duration) (appeared, gone bool) {
+// step takes a signal and reports whether the finding has gone; counts is false for a
+// poll that does not count where polls are counted.
+func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Duration) (gone bool) {
 	switch s.state {
 	case present:
 		if r.bad == 0 {
@@ -106,14 +108,13 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Durat
 		r.bad, r.good, r.evidence = r.bad+1, 0, s.evidence
 		if !r.told && rule.tell.lasts(r.bad, now-r.badFrom, slot, poll) {
 			r.told = true
-			return true, false
 		}
 	case absent, otherwise:
 		if !r.told {
 			if s.state == absent {
 				r.bad = 0
 			}
-			return false, false
+			return false
 		}
 		if r.good == 0 {
 			r.goodFrom = now
@@ -123,10 +124,10 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Durat
 		}
 		if rule.clear.lasts(r.good, now-r.goodFrom, slot, poll) {
 			*r = emptyRun
-			return false, true
+			return true
 		}
 	}
-	return false, false
+	return false
 }
 
 // Engine evaluates one pair. It keeps a bounded state of the polls before.
@@ -145,9 +146,10 @@ func New(poll time.Duration) *Engine {
 	return &Engine{rules: rules, poll: poll, runs: make([]run, len(rules))}
 }
 
-// Report is what one poll changed.
+// Report is what one poll changed. A finding that another one explains is among
+// Findings only: it neither appears nor goes.
 type Report struct {
-	Findings []status.Finding // all that stand, the worst first; never nil
+	Findings []status.Finding // all that stand, the worst first, each behind what explains it; never nil
 	Appeared []status.Finding
 	Gone     []status.Finding // as they were told last
 }
@@ -155,40 +157,67 @@ type Report struct {
 // Observe takes one poll. One that follows another in less than half the
 // interval, as a poll that an event woke, is not counted where polls are counted.
 func (e *Engine) Observe(in Input) Report {
-	e.mem.observe(&in)
+	changed := e.mem.observe(&in)
 	counts := !e.polled || in.Elapsed-e.last >= e.poll/2
 	if counts {
 		e.polled, e.last = true, in.Elapsed
 	}
-	v := &view{Input: &in, mem: &e.mem}
-	slot := e.mem.slot()
-	before := e.found
-	e.found = make([]status.Finding, 0, len(before))
-	var out Report
+	t := turn{view: &view{Input: &in, mem: &e.mem}, counts: counts, before: e.found}
 	for i := range e.rules {
 		r, run := &e.rules[i], &e.runs[i]
-		appeared, gone := false, false
-		switch {
-		case e.hidden(r):
-			gone = run.told
-			*run = emptyRun
-		case counts || r.tell.polls <= 1:
-			appeared, gone = run.step(r.look(v), r, counts, in.Elapsed, slot, e.poll)
+		if e.hidden(r) || changed.concerns(r) {
+			t.end(r, run)
 		}
-		if gone {
-			out.Gone = append(out.Gone, findingNamed(before, r.Name))
-		}
-		if run.told {
-			f := e.finding(i, v, before)
-			e.found = append(e.found, f)
-			if appeared {
-				out.Appeared = append(out.Appeared, f)
-			}
+		if !e.hidden(r) {
+			e.step(&t, i)
 		}
 	}
-	slices.SortStableFunc(e.found, worstFirst)
-	out.Findings = e.found
-	return out
+	by := e.explained(&t)
+	e.found = make([]status.Finding, 0, len(t.before))
+	for i := range e.rules {
+		run := &e.runs[i]
+		if !run.told {
+			continue
+		}
+		f := e.finding(i, t.view, t.before)
+		f.ExplainedBy, run.folded = by[f.Name], by[f.Name] != ""
+		if !run.folded && !run.alone {
+			run.alone = true
+			t.report.Appeared = append(t.report.Appeared, f)
+		}
+		e.found = append(e.found, f)
+	}
+	fold(e.found)
+	t.report.Findings = e.found
+	return t.report
+}
+
+// turn is one poll while it is evaluated.
+type turn struct {
+	*view
+	counts bool
+	before []status.Finding // that stood before
+	report Report
+}
+
+// end forgets a run; what was reported is reported as gone.
+func (t *turn) end(r *rule, run *run) {
+	if run.told && run.alone {
+		t.report.Gone = append(t.report.Gone, findingNamed(t.before, r.Name))
+	}
+	*run = emptyRun
+}
+
+// step takes one rule's signal in.
+func (e *Engine) step(t *turn, i int) {
+	r, run := &e.rules[i], &e.runs[i]
+	if !t.counts && r.tell.polls > 1 {
+		return
+	}
+	was := *run
+	if run.step(r.look(t.view), r, t.counts, t.Elapsed, e.mem.slot(), e.poll) && was.alone {
+		t.report.Gone = append(t.report.Gone, findingNamed(t.before, r.Name))
+	}
 }
 
 // Findings are those that stand, the worst first; never nil.
@@ -199,16 +228,15 @@ func (e *Engine) Findings() []status.Finding {
 	return e.found
 }
 
-// hidden reports whether a finding cannot be judged or need not be told: a node that
-// it is about is known not to answer, or a finding stands that explains it.
+// hidden reports whether a finding cannot be judged: a node that it is about is known
+// not to answer.
 func (e *Engine) hidden(r *rule) bool {
 	if r.reach {
 		return false
 	}
 	for i := range e.rules {
 		other := &e.rules[i]
-		if e.runs[i].told && (slices.Contains(r.causes, other.Name) ||
-			other.reach && (r.needs == both || r.needs == other.needs)) {
+		if e.runs[i].told && other.reach && (r.needs == both || r.needs == other.needs) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -58,10 +59,25 @@ type Input struct {
 
 // Node is what both kinds of nodes have.
 type Node struct {
-	Reach   Reach
-	Error   string        // why it does not answer
-	Latency time.Duration // of the slowest call of the poll
-	Peers   *uint64       // only in a poll that read them
+	Reach    Reach
+	Error    string        // why it does not answer
+	Latency  time.Duration // of the slowest call of the poll
+	Identity Identity
+	Peers    *uint64 // only in a poll that read them
+}
+
+// Identity tells a node from another one at the same endpoint; "" for what was not read.
+// Once a part of it is another than before, the node's history is void.
+type Identity struct {
+	Chain  string // its chain id and genesis
+	Client string // the program, without its version
+	Peer   string // its peer id
+}
+
+// ClientName returns the program that a version text names.
+func ClientName(version string) string {
+	name, _, _ := strings.Cut(version, "/")
+	return strings.ToLower(strings.TrimSpace(name))
 }
 
 // Gwat is one poll of gwat.

@@ -20,6 +20,35 @@ type memory struct {
 	clockMemory
 	gate  gateMemory
 	coord coordinatedMemory
+
+	gwatIdentity, beaconIdentity Identity // as last read
+}
+
+// observe takes in who a node says it is, and reports whether it is another one than before.
+func (i *Identity) observe(who Identity) (other bool) {
+	for _, part := range []struct {
+		was *string
+		is  string
+	}{{&i.Chain, who.Chain}, {&i.Client, who.Client}, {&i.Peer, who.Peer}} {
+		if part.is == "" || part.is == *part.was {
+			continue
+		}
+		other = other || *part.was != ""
+		*part.was = part.is
+	}
+	return other
+}
+
+// replaced is which nodes are others than in the poll before.
+type replaced struct{ gwat, beacon bool }
+
+// concerns reports whether a finding was about a node that was replaced. Whether a node
+// answers at all is of its endpoint, not of the node behind it.
+func (c replaced) concerns(r *rule) bool {
+	if r.reach {
+		return false
+	}
+	return c.gwat && (r.needs == gwat || r.needs == both) || c.beacon && (r.needs == beacon || r.needs == both)
 }
 
 // finalityMemory is gwat's finality: the highest number seen, and what became of it.
@@ -73,13 +102,23 @@ func (m *memory) slot() time.Duration {
 }
 
 // observe takes a poll in; all of them count here, so that a fall between two is seen.
-func (m *memory) observe(in *Input) {
+// It returns which nodes are others than before: what was kept of those is void.
+func (m *memory) observe(in *Input) (changed replaced) {
 	m.now = in.Elapsed
 	if in.Spec != nil {
 		if m.spec != nil && *m.spec != *in.Spec {
 			*m = memory{now: in.Elapsed} // another network: nothing of this one holds
+			changed = replaced{gwat: true, beacon: true}
 		}
 		m.spec = in.Spec
+	}
+	if m.gwatIdentity.observe(in.Gwat.Identity) {
+		changed.gwat = true
+		m.finalityMemory, m.gate, m.coord = finalityMemory{}, gateMemory{}, m.coord.withoutGwat()
+	}
+	if m.beaconIdentity.observe(in.Beacon.Identity) {
+		changed.beacon = true
+		m.headMemory, m.gate, m.coord = headMemory{}, gateMemory{}, m.coord.withoutBeacon()
 	}
 	m.observeClock(in)
 	before := m.number
@@ -90,6 +129,7 @@ func (m *memory) observe(in *Input) {
 	if in.Coordinated != nil {
 		m.coord.observe(in, m)
 	}
+	return changed
 }
 
 // jumpLeast is how far the wall clock must be off its own pace: less is slewing.

@@ -74,6 +74,8 @@ var windowCases = map[string]struct {
 	tells, goes int
 	also        []string
 }{
+	"nodes_unreachable": {func(in *Input, n int) { gwatFails(Down)(in, n); beaconFails(Silent)(in, n) }, 3, 1,
+		[]string{"gwat_unreachable", "beacon_hung"}},
 	"gwat_unreachable":    {gwatFails(Down), 3, 3, nil},
 	"gwat_hung":           {gwatFails(Silent), 3, 3, nil},
 	"gwat_auth":           {gwatFails(Denied), 3, 3, nil},

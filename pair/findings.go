@@ -35,7 +35,7 @@ func (p *Pair) evaluateHealth(o, previous *poll.Observation) {
 	}
 	r := p.health.judge.Observe(in)
 	for _, f := range r.Appeared {
-		p.log.WithFields(findingFields(f)).Logf(findingLevel(f), "Finding %s: %s", f.Name, f.Summary)
+		p.log.WithFields(findingFields(f)).WithField("remedy", f.Remedy).Logf(findingLevel(f), "Finding %s: %s", f.Name, f.Summary)
 	}
 	for _, f := range r.Gone {
 		p.log.WithFields(findingFields(f)).Infof("Finding %s is gone", f.Name)

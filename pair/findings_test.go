@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -173,6 +174,8 @@ func (g *busyGate) Proved(seq uint64) {
 var normalWork = "dag_sync dag_finalize"
 
 var findingCases = map[string]findingCase{
+	"nodes_unreachable": {fault: func(b *fake) { b.gwatWire.Set(wire.Refused); b.bcnWire.Set(wire.Refused) },
+		heal: func(b *fake) { b.gwatWire.Set(wire.Up); b.bcnWire.Set(wire.Up) }, tells: pollsIn(3, 0), clears: pollsIn(2, 0)},
 	"gwat_unreachable": {fault: mode(gwatWire, wire.Refused), heal: mode(gwatWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_hung": {fault: failCalls("dag_getCandidates", gwatsim.Fault{Hang: true}), heal: healGwat,
 		tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
@@ -257,6 +260,34 @@ var findingCases = map[string]findingCase{
 		b.store.full.Store(true)
 		require.NoError(b.t, b.pair.Pause(context.Background(), "the disk fills"))
 	}, heal: func(b *fake) { b.store.full.Store(false) }, tells: pollsIn(2, 0), clears: pollsIn(poll.SlowEvery, 0)},
+}
+
+// A gwat of another network is one finding: what it shows of its own chain is held
+// neither against it nor against the gwat before.
+func TestAForeignGwatIsOneFinding(t *testing.T) {
+	var polled []health.Input
+	config := fakeConfig{pair: func(c *Config) { c.Polled = func(in health.Input) { polled = append(polled, in) } }}
+	inFakeTime(t, config, func(b *fake) {
+		b.reaches(fsm.Working)
+		onGwat(func(c *world.Config) { c.ChainID = 4711 })(b)
+		b.within(pollsIn(2*poll.SlowEvery, 0), "wrong_network", func(s *status.Snapshot) bool { return told(s, "wrong_network") != nil })
+		synctest.Wait()
+		require.Equal(t, "wrong_network", b.pair.Snapshot().Findings[0].Name)
+		for _, f := range b.pair.Snapshot().Findings[1:] {
+			require.Equal(t, "wrong_network", f.ExplainedBy, f.Name)
+		}
+		require.Nil(t, told(b.pair.Snapshot(), "gwat_rolled_back"))
+	})
+	first, last := polled[0], polled[len(polled)-1]
+	require.NotEmpty(t, first.Gwat.Identity.Client)
+	require.NotEmpty(t, first.Beacon.Identity.Client)
+	require.NotEmpty(t, first.Beacon.Identity.Peer)
+	require.NotEqual(t, "", last.Gwat.Identity.Chain)
+	chains := map[string]bool{}
+	for _, in := range polled {
+		chains[in.Gwat.Identity.Chain] = true
+	}
+	require.Len(t, chains, 3, "none where it was not read, and two networks: %v", chains)
 }
 
 // Each finding is produced by a fault, told within its window with the severity's

@@ -37,7 +37,7 @@ func fullSnapshot() *status.Snapshot {
 	first := health.Catalog()[0]
 	return &status.Snapshot{
 		Seq: 42, At: at, Version: "v1", Observe: true, Stage: string(fsm.HeadSync), Verdict: status.VerdictFailing, Since: at.Add(-time.Minute), ETA: ptr(at.Add(time.Hour)),
-		Findings:   []status.Finding{{Name: first.Name, Severity: first.Severity}},
+		Findings:   []status.Finding{{Name: first.Name, Severity: first.Severity, ExplainedBy: "wrong_network"}},
 		Network:    &status.Network{Name: "testnet", CurrentSlot: 101},
 		Gwat:       status.Node{Reachable: true, Version: "gwat/1", Peers: ptr(uint64(3)), LatencyMS: 12.5, Slot: ptr(primitives.Slot(97)), LagSlots: ptr(uint64(4)), Finalized: ptr(uint64(77))},
 		Beacon:     status.Node{Version: "prysm/1", Peers: ptr(uint64(0)), LatencyMS: 2, Slot: ptr(primitives.Slot(99)), LagSlots: ptr(uint64(2)), Finalized: ptr(uint64(64))},
@@ -166,6 +166,7 @@ func TestMirrorTellsWhatTheSnapshotTells(t *testing.T) {
 		require.Equal(t, want, value(t, f, "syncd_finding", e.Name, e.Severity), e.Name)
 	}
 	require.Len(t, f["syncd_finding"].GetMetric(), len(health.Catalog()))
+	require.Equal(t, 1.0, value(t, f, "syncd_finding_explained", "wrong_network", health.Catalog()[0].Name))
 }
 
 // What is not known is absent, not 0.

@@ -33,6 +33,9 @@ type Finding struct {
 	Evidence []string  `json:"evidence"` // the signals with their values
 	Since    time.Time `json:"since"`    // when the signals began, not when it was told
 	Remedy   string    `json:"remedy"`
+	// ExplainedBy names the finding that has caused this one; it stands before this one in
+	// the list and is not explained itself. Heal that one first.
+	ExplainedBy string `json:"explainedBy,omitempty"`
 }
 
 // Sample is one point of the pair's recent past, for charts. Absent values

@@ -186,7 +186,9 @@ func (w *Watcher) healFacts(o *Observation) heal.Facts {
 		GwatRestarted: w.healing.records[heal.RestartGwat].Tries() > 0,
 	}
 	for _, one := range found {
-		f.Findings[one.Name] = true
+		if one.ExplainedBy == "" { // else the heal of its cause is the one to try
+			f.Findings[one.Name] = true
+		}
 	}
 	switch {
 	case w.cfg.Observe:

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
@@ -164,6 +165,10 @@ func (w *Watcher) input(o *Observation) health.Input {
 		},
 		Beacon:      health.Beacon{Node: health.Node{Reach: reach.Beacon(o.Beacon.Err), Error: failure.Message(o.Beacon.Err), Latency: o.Beacon.Latency, Peers: o.Beacon.Peers}},
 		Coordinated: &health.Coordinated{CheckpointKnown: o.CheckpointKnown, BeaconSyncing: o.Beacon.Syncing.IsSyncing},
+	}
+	in.Gwat.Identity.Client, in.Beacon.Identity.Client = health.ClientName(o.Gwat.Version), health.ClientName(o.Beacon.Version)
+	if o.Gwat.ChainID != nil {
+		in.Gwat.Identity.Chain = strconv.FormatUint(*o.Gwat.ChainID, 10)
 	}
 	if o.Gwat.Err == nil {
 		in.Gwat.Number, in.Gwat.Slot = o.Gwat.Latest.Number, o.Gwat.Latest.Slot

@@ -22,8 +22,9 @@ func TestDoctorAsksTheRunningSyncd(t *testing.T) {
 	}, 10*time.Second, 50*time.Millisecond, out.stdout+out.stderr)
 	require.Contains(t, out.stdout, "The pair main is FAILING")
 	require.Contains(t, out.stdout, "1. ")
-	require.Contains(t, out.stdout, "gwat_unreachable (critical, gwat, for ")
-	require.Contains(t, out.stdout, "beacon_unreachable (critical, beacon, for ")
+	require.Contains(t, out.stdout, "1. nodes_unreachable (critical, pair, for ")
+	require.Contains(t, out.stdout, "   It explains gwat_unreachable (critical, for ")
+	require.Contains(t, out.stdout, "   It explains beacon_unreachable (critical, for ")
 	require.Contains(t, out.stdout, "   Do: ")
 	for line := range strings.Lines(out.stdout) {
 		require.LessOrEqual(t, len([]rune(line)), 79, line)

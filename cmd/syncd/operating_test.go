@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/health"
@@ -29,8 +31,9 @@ func TestOperatingDocument(t *testing.T) {
 	require.NoError(t, err)
 	doc := string(raw)
 	for name, content := range map[string]string{
-		"findings": findingsText(health.Catalog()), "commands": commandsText(),
-		"findings of the coordinated era": findingsText(ofCoordinatedEraAlone()),
+		"findings": findingsText(health.Catalog(), explanations()), "commands": commandsText(),
+		"causes":                          causesText(explanations()),
+		"findings of the coordinated era": findingsText(ofCoordinatedEraAlone(), explanations()),
 	} {
 		before, rest, ok := strings.Cut(doc, "<!-- "+name+" -->\n")
 		require.True(t, ok, name)
@@ -59,14 +62,61 @@ func ofCoordinatedEraAlone() (out []health.Entry) {
 	return out
 }
 
-func findingsText(entries []health.Entry) string {
+// explanations are the rows of both eras.
+func explanations() (out []health.Explanation) {
+	seen := map[[2]string]bool{}
+	for _, x := range slices.Concat(health.Explanations(health.Catalog()), health.Explanations(health.CoordinatedCatalog())) {
+		if row := [2]string{x.Finding, x.By}; !seen[row] {
+			seen[row] = true
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func chapter(finding string) string { return fmt.Sprintf("[`%s`](#%s)", finding, finding) }
+
+// causesText has a row for each finding and reason, with all that explain it so.
+func causesText(table []health.Explanation) string {
+	var out strings.Builder
+	out.WriteString("| finding | is explained by | because |\n|---|---|---|\n")
+	for i := 0; i < len(table); {
+		var by []string
+		first := table[i]
+		for ; i < len(table) && table[i].Finding == first.Finding && table[i].Why == first.Why; i++ {
+			by = append(by, chapter(table[i].By))
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s |\n", chapter(first.Finding), strings.Join(by, ", "), first.Why)
+	}
+	return out.String()
+}
+
+func yesOrNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+func findingsText(entries []health.Entry, causes []health.Explanation) string {
 	var out strings.Builder
 	out.WriteString("| finding | severity | told after | gone after |\n|---|---|---|---|\n")
 	for _, e := range entries {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s | %s |\n", e.Name, e.Name, e.Severity, e.Window, e.Clears)
 	}
 	for _, e := range entries {
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n*What to do:* %s\n", e.Name, e.Meaning, e.Remedy)
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n", e.Name, e.Meaning)
+		fmt.Fprintf(&out, "*Urgent:* %s; %s.\n\n*Is data at risk?* %s.\n\n", yesOrNo(e.Urgent), e.Why, cmp.Or(e.Risk, "No"))
+		var by []string
+		for _, x := range causes {
+			if x.Finding == e.Name {
+				by = append(by, chapter(x.By))
+			}
+		}
+		if by != nil {
+			fmt.Fprintf(&out, "*Look first at:* %s.\n\n", strings.Join(by, ", "))
+		}
+		fmt.Fprintf(&out, "*What to do:* %s\n\n```sh\n%s\n```\n", e.Remedy, strings.Join(e.Commands, "\n"))
 	}
 	return out.String()
 }
@@ -78,6 +128,28 @@ func commandsText() string {
 		fmt.Fprintf(&out, "| `syncd %s` | %s |\n", cmd.Name, strings.ReplaceAll(cmd.Usage, "|", `\|`))
 	}
 	return out.String()
+}
+
+// Every command of syncd's that a finding's chapter has is one that this syncd takes.
+func TestCommandsOfFindingsAreTaken(t *testing.T) {
+	seen := 0
+	for _, e := range slices.Concat(health.Catalog(), health.CoordinatedCatalog()) {
+		for _, line := range e.Commands {
+			words := strings.Fields(strings.TrimPrefix(line, "sudo "))
+			if words[0] != "syncd" {
+				continue
+			}
+			seen++
+			cmd := newApp(stdio{environ: func() []string { return nil }}).Command(words[1])
+			require.NotNil(t, cmd, line)
+			for _, word := range words[2:] {
+				if name, ok := strings.CutPrefix(word, "--"); ok {
+					require.True(t, slices.ContainsFunc(cmd.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }), line)
+				}
+			}
+		}
+	}
+	require.Positive(t, seen)
 }
 
 // Each stage has a heading of its own.

@@ -54,6 +54,9 @@ func (g *stoppedGwat) Candidates(context.Context, primitives.Slot) ([]common.Has
 	return nil, nil
 }
 
+func (g *stoppedGwat) BlocksByNumber(context.Context, uint64, uint64) ([]*gwatclient.Block, error) {
+	return []*gwatclient.Block{nil}, nil
+}
 func (g *stoppedGwat) PeerCount(context.Context) (uint64, error)     { return 1, nil }
 func (g *stoppedGwat) ClientVersion(context.Context) (string, error) { return "gwat", nil }
 
@@ -65,6 +68,7 @@ func (stillBeacon) Syncing(context.Context) (beaconclient.Syncing, error) {
 }
 func (stillBeacon) Spec(context.Context) (checkpoint.Spec, error) { return checkpoint.Spec{}, nil }
 func (stillBeacon) Version(context.Context) (string, error)       { return "", nil }
+func (stillBeacon) PeerID(context.Context) (string, error)        { return "", nil }
 func (stillBeacon) PeerCount(context.Context) (uint64, error)     { return 1, nil }
 func (stillBeacon) Header(context.Context, beaconclient.BlockID) (beaconclient.Header, error) {
 	return beaconclient.Header{Root: common.Hash{1}}, nil

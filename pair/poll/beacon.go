@@ -9,6 +9,7 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/health"
 )
 
 func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
@@ -17,7 +18,7 @@ func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
 	}
 	b.Latency, b.clockAt = b.slowest, p.now()
 	if slow {
-		if b.Err = p.pollBeaconSlow(ctx); b.Err != nil {
+		if b.Err = p.pollBeaconSlow(ctx, &b.who); b.Err != nil {
 			return b
 		}
 	}
@@ -39,12 +40,14 @@ func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
 	return b
 }
 
-func (p *Poller) pollBeaconSlow(ctx context.Context) error {
+func (p *Poller) pollBeaconSlow(ctx context.Context, who *health.Identity) error {
 	spec, err := p.beacon.Spec(ctx)
 	if err != nil {
 		return fmt.Errorf("read the network's constants: %w", err)
 	}
 	version, _ := p.beacon.Version(ctx)
+	peer, _ := p.beacon.PeerID(ctx) // not every node tells it
+	*who = health.Identity{Client: health.ClientName(version), Peer: peer}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.spec = &spec

@@ -1,6 +1,9 @@
 package poll
 
 import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/failure"
@@ -20,6 +23,10 @@ func GwatHealth(o *Observation) health.Gwat {
 			g.Reach, g.Error = how, failure.Message(o.CallsErr)
 		}
 	}
+	g.Identity.Client = o.Gwat.client
+	if o.Identity != nil && o.Gwat.genesis != (common.Hash{}) {
+		g.Identity.Chain = fmt.Sprintf("%d %s", o.Identity.GwatChainID, o.Gwat.genesis)
+	}
 	if n := o.number(); n != nil {
 		g.Number, g.Slot = n, o.Gwat.Latest.Slot
 	}
@@ -38,6 +45,7 @@ func BeaconHealth(o *Observation) health.Beacon {
 		Node:    health.Node{Reach: reach.Beacon(o.Beacon.Err), Error: failure.Message(o.Beacon.Err), Latency: o.Beacon.slowest, Peers: o.Beacon.peers},
 		ClockAt: o.Beacon.clockAt,
 	}
+	b.Identity = o.Beacon.who
 	if o.Beacon.Err != nil {
 		return b
 	}

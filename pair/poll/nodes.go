@@ -31,6 +31,7 @@ type BeaconNode interface {
 	Syncing(ctx context.Context) (beaconclient.Syncing, error)
 	Spec(ctx context.Context) (checkpoint.Spec, error)
 	Version(ctx context.Context) (string, error)
+	PeerID(ctx context.Context) (string, error)
 	PeerCount(ctx context.Context) (uint64, error)
 	Events(ctx context.Context, opts beaconclient.StreamOptions) <-chan beaconclient.Event
 	URL() string

@@ -10,6 +10,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/health"
 )
 
 // Question is what a poll reads beside what is always read.
@@ -44,6 +45,8 @@ type Gwat struct {
 	syncAt  time.Time // when it told Sync first, by the clock that never jumps
 	Latest  *gwatclient.Block
 	peers   *uint64 // if this poll read them
+	genesis common.Hash
+	client  string // of the version; "" if it was not read
 }
 
 // Beacon is what one poll read of the beacon node.
@@ -53,6 +56,7 @@ type Beacon struct {
 	slowest time.Duration // of the slowest call
 	clockAt time.Time     // when it told its clock's slot
 	peers   *uint64       // if this poll read them
+	who     health.Identity
 	Syncing beaconclient.Syncing
 	Head    Entry
 	// The beacon's checkpoints, newest first: current justified, previous

@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/reach"
 )
 
@@ -102,6 +103,10 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 	version := ""
 	if slow {
 		version, _ = p.gwat.ClientVersion(ctx)
+		g.client = health.ClientName(version)
+		if first, err := p.gwat.BlocksByNumber(ctx, 0, 0); err == nil && first[0] != nil {
+			g.genesis = first[0].Hash
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

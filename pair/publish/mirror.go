@@ -38,6 +38,7 @@ var (
 	descEntered   = desc("syncd_stage_entered_timestamp_seconds", "When the pair entered its stage, in seconds since 1970.")
 	descVerdict   = desc("syncd_verdict", "1 for the verdict on the pair, 0 for the others: only working says that it does its work.", "verdict")
 	descFinding   = desc("syncd_finding", "1 for a finding that stands, 0 for every other one of the catalog.", "name", "severity")
+	descExplained = desc("syncd_finding_explained", "1 for a finding that stands because of another one, labelled with both: heal the one in by first.", "name", "by")
 	descETA       = desc("syncd_eta_timestamp_seconds", "When the pair may work, in seconds since 1970; absent if that is not known.")
 	descUp        = desc("syncd_node_up", "1 if the node answered the last look at it, 0 if not.", "node")
 	descLatency   = desc("syncd_node_latency_seconds", "How long the node took for its first answer of the last look.", "node")
@@ -55,7 +56,7 @@ var (
 )
 
 var descs = []*prometheus.Desc{
-	descSeq, descAt, descBuild, descPair, descStage, descEntered, descVerdict, descFinding, descETA, descUp, descLatency, descPeers, descSlot,
+	descSeq, descAt, descBuild, descPair, descStage, descEntered, descVerdict, descFinding, descExplained, descETA, descUp, descLatency, descPeers, descSlot,
 	descLag, descWall, descNumber, descFinalized, descPoint, descConfirmed, descDone, descTarget, descLock,
 }
 
@@ -128,6 +129,9 @@ func (m *Mirror) findings(s *status.Snapshot, tell teller) {
 	standing := map[string]string{}
 	for _, f := range s.Findings {
 		standing[f.Name] = f.Severity
+		if f.ExplainedBy != "" {
+			tell(descExplained, 1, f.Name, f.ExplainedBy)
+		}
 	}
 	for _, e := range m.catalog {
 		severity, stands := standing[e.Name]

@@ -58,8 +58,15 @@ func Diagnosis(s *status.Snapshot, now time.Time) string {
 	if len(s.Findings) == 0 {
 		out.WriteString("\nNothing is found to be wrong.\n")
 	}
-	for i, f := range s.Findings {
-		fmt.Fprintf(&out, "\n%d. %s (%s, %s, for %s)\n", i+1, f.Name, f.Severity, f.Node, terminal.Ago(f.Since, now))
+	number := 0
+	for _, f := range s.Findings {
+		since := terminal.Ago(f.Since, now)
+		if f.ExplainedBy != "" { // it stands behind its cause
+			paragraph(3, "It explains %s (%s, for %s): %s", f.Name, f.Severity, since, f.Summary)
+			continue
+		}
+		number++
+		fmt.Fprintf(&out, "\n%d. %s (%s, %s, for %s)\n", number, f.Name, f.Severity, f.Node, since)
 		paragraph(3, "%s", f.Summary)
 		for _, e := range f.Evidence {
 			paragraph(3, "Seen: %s", e)

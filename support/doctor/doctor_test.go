@@ -32,13 +32,18 @@ func TestFindingsInWords(t *testing.T) {
 		Findings: []status.Finding{{
 			Name: "gwat_unreachable", Severity: status.SeverityCritical, Node: "gwat", Since: now.Add(-time.Minute),
 			Summary: strings.Repeat("it does not answer ", 10), Evidence: []string{"connection\nrefused"}, Remedy: "start it",
-		}},
+		}, {
+			Name: "head_sync_failing", Severity: status.SeverityCritical, Since: now, Summary: "Attempts fail.", Remedy: "not shown", ExplainedBy: "gwat_unreachable",
+		}, {Name: "clock_skew", Severity: status.SeverityWarning, Node: "syncd", Since: now}},
 	}, now)
 	require.Contains(t, text, "The pair main is FAILING")
 	require.Contains(t, text, "It waits: gwat.\n")
 	require.Contains(t, text, "\n1. gwat_unreachable (critical, gwat, for 1m0s)\n")
 	require.Contains(t, text, "   Seen: connection refused\n")
 	require.Contains(t, text, "   Do: start it\n")
+	require.Contains(t, text, "   It explains head_sync_failing (critical, for 0s): Attempts fail.\n")
+	require.NotContains(t, text, "not shown")
+	require.Contains(t, text, "\n2. clock_skew (warning")
 	require.NotContains(t, text, "\x1b")
 	for line := range strings.Lines(text) {
 		require.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), textWidth)

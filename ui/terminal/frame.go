@@ -264,7 +264,7 @@ func (f frame) rest(p *painter) {
 }
 
 func (f frame) findings(p *painter) {
-	for i, g := range f.snap.Findings[:min(len(f.snap.Findings), maxNames)] {
+	for i, g := range causes(f.snap.Findings) {
 		label := ""
 		if i == 0 {
 			label = "findings"
@@ -279,6 +279,9 @@ func (f frame) findings(p *painter) {
 		}
 		if p.detail > namesOnly && g.Remedy != "" {
 			p.hanging("", 3, "   do: "+g.Remedy)
+		}
+		if names := explainedNames(f.snap.Findings, g.Name); names != "" {
+			p.hanging("", 3, "   explains: "+names)
 		}
 	}
 	if p.detail == namesOnly && len(f.snap.Findings) > 0 {

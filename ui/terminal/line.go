@@ -34,9 +34,10 @@ var lineFields = []struct {
 	{"beacon_peers", "the beacon's peers", func(s *status.Snapshot) string { return numberText(s.Beacon.Peers) }},
 	{"push", "entries of the push: confirmed/all", func(s *status.Snapshot) string { return pushText(s.Push) }},
 	{"eta", "when the pair may work", func(s *status.Snapshot) string { return timeText(s.ETA) }},
-	{"findings", "names of what is wrong, the worst first, with commas", func(s *status.Snapshot) string { return findingNames(s.Findings) }},
+	{"findings", "names of what is wrong, the worst first, with commas", func(s *status.Snapshot) string { return findingNames(causes(s.Findings)) }},
 	{"waiting", "why it does not go on right now", func(s *status.Snapshot) string { return s.Waiting }},
 	{"era", "head-sync or coordinated: the protocol of the nodes", func(s *status.Snapshot) string { return s.Era }},
+	{"explained", "names of what follows from those findings", func(s *status.Snapshot) string { return findingNames(consequences(s.Findings)) }},
 }
 
 // tame keeps a value from passing for the next field, whatever reads the line.

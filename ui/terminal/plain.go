@@ -57,11 +57,14 @@ func (v *plain) verdict(s *status.Snapshot) {
 			text += ", " + n.name + " is down"
 		}
 	}
-	for _, f := range s.Findings[:min(len(s.Findings), maxNames)] {
+	for _, f := range causes(s.Findings) {
 		text += fmt.Sprintf("; %s: %s; do: %s", f.Name, strings.TrimSuffix(f.Summary, "."), f.Remedy)
+		if names := explainedNames(s.Findings, f.Name); names != "" {
+			text += " (explains " + names + ")"
+		}
 	}
 	// The summary may hold counts: the names decide whether it is news.
-	news := Verdict(s) + findingNames(s.Findings) + upText(s.Gwat) + upText(s.Beacon)
+	news := Verdict(s) + findingNames(causes(s.Findings)) + upText(s.Gwat) + upText(s.Beacon)
 	if news != v.said {
 		v.said = news
 		v.line(s.At, "verdict "+text)

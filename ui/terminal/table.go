@@ -64,9 +64,12 @@ func Table(s *status.Snapshot, now time.Time) string {
 	if e := s.LastError; e != nil {
 		line("last error", "%s (%s, %s ago)", e.Message, e.Kind, Ago(e.At, now))
 	}
-	for _, f := range s.Findings {
+	for _, f := range causes(s.Findings) {
 		line("finding", "%s (%s) for %s: %s", f.Name, f.Severity, Ago(f.Since, now), f.Summary)
 		line("  do", "%s", f.Remedy)
+		if names := explainedNames(s.Findings, f.Name); names != "" {
+			line("  explains", "%s", names)
+		}
 	}
 	if err := w.Flush(); err != nil { // a strings.Builder takes everything
 		return err.Error()

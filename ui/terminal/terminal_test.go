@@ -88,9 +88,9 @@ func sample() *status.Snapshot {
 func TestLineIsStable(t *testing.T) {
 	require.Equal(t, `verdict=failing stage=head_sync since=2026-11-21T11:59:00Z seq=7 `+
 		`gwat=up gwat_slot=70 gwat_lag=7 gwat_peers=0 beacon=down beacon_slot=- beacon_lag=- beacon_peers=- `+
-		`push=4/12 eta=2026-11-21T12:01:30Z findings=beacon_unreachable,gwat_no_peers waiting="gwat finalizes" era=-`, Line(sample()))
+		`push=4/12 eta=2026-11-21T12:01:30Z findings=beacon_unreachable,gwat_no_peers waiting="gwat finalizes" era=- explained=-`, Line(sample()))
 	require.Equal(t, `verdict=unknown stage=- since=- seq=0 gwat=down gwat_slot=- gwat_lag=- gwat_peers=- `+
-		`beacon=down beacon_slot=- beacon_lag=- beacon_peers=- push=- eta=- findings=- waiting=- era=coordinated`, Line(&status.Snapshot{Era: "coordinated"}))
+		`beacon=down beacon_slot=- beacon_lag=- beacon_peers=- push=- eta=- findings=- waiting=- era=coordinated explained=-`, Line(&status.Snapshot{Era: "coordinated"}))
 	for _, said := range hostile {
 		s := sample()
 		s.Stage, s.Waiting, s.Findings[0].Name = said, said+`" gwat=up`, said+" a=b"
@@ -99,6 +99,28 @@ func TestLineIsStable(t *testing.T) {
 		require.NotContains(t, line, "\x1b")
 		require.Equal(t, 1, strings.Count(line, " gwat="), "a value does not pass for a field: %.300s", line)
 	}
+}
+
+// What follows from a finding is folded under it in every view.
+func TestConsequencesAreFoldedUnderTheirCause(t *testing.T) {
+	s := sample()
+	s.Findings[1].ExplainedBy = "beacon_unreachable"
+	require.Contains(t, Line(s), " findings=beacon_unreachable waiting=")
+	require.Contains(t, Line(s), " explained=gwat_no_peers")
+	table := Table(s, noon)
+	require.Equal(t, 1, strings.Count(table, "\nfinding "), table)
+	require.Contains(t, table, "explains    gwat_no_peers\n")
+	live := picture(t, frame{snap: CleanSnapshot(s), fresh: noon, now: noon}, 110, 60, "NO_COLOR=1")
+	require.Contains(t, live, "              explains: gwat_no_peers")
+	require.NotContains(t, live, "check its ports")
+	var out strings.Builder
+	view := &plain{out: &out}
+	view.Show(Update{Snapshot: s})
+	require.Contains(t, out.String(), "do: start it (explains gwat_no_peers)\n")
+
+	s.Findings[1].ExplainedBy = "a finding that is not there"
+	require.Contains(t, Line(s), " findings=beacon_unreachable,gwat_no_peers ")
+	require.Equal(t, 2, strings.Count(Table(s, noon), "\nfinding "))
 }
 
 func picture(t *testing.T, f frame, width, height int, environ ...string) string {

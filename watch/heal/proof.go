@@ -65,7 +65,7 @@ type Facts struct {
 	Unfollowed    primitives.Epoch // epochs from current_justified to the beacon's head
 
 	CheckpointKnown *bool           // the beacon node has a header of gwat's checkpoint
-	Findings        map[string]bool // that are told
+	Findings        map[string]bool // that stand and that none of the others explains
 	GwatRestarted   bool            // RestartGwat was tried since the pair worked
 }
 

@@ -84,8 +84,9 @@ export function hero(snapshot, lost) {
   document.documentElement.dataset.verdict = verdict;
   $("sign").setAttribute("d", signs[verdict]);
   put($("verdict-lead"), lost ? "No data; last known: " : "");
-  const worst = snapshot.findings?.find((f) => f.severity === "critical") ?? snapshot.findings?.find((f) => f.severity === "warning");
-  const others = (snapshot.findings?.length ?? 0) - 1;
+  const found = causes(snapshot.findings ?? []);
+  const worst = found.find((f) => f.severity !== "info"); // the worst come first
+  const others = found.length - 1;
   let lead = lost ? "How the pair is now cannot be told." : words.lead;
   if (!lost && worst) lead = `${lead} ${worst.summary}`;
   put($("lead"), lead);
@@ -143,7 +144,13 @@ function lasted(history, id) {
   return ms < 1000 ? ", under 1 s" : `, took ${duration(ms)}`;
 }
 
-export function findings(list, observed, now) {
+// causes are the findings that none of the others explains.
+export function causes(list) {
+  return list.filter((f) => !f.explainedBy || !list.some((cause) => cause.name === f.explainedBy));
+}
+
+export function findings(found, observed, now) {
+  const list = causes(found);
   put($("findings-count"), list.length ? plural(list.length, "finding") : observed ? "none: nothing is wrong" : "nothing was observed yet");
   const root = $("findings");
   while (root.children.length > list.length) root.lastElementChild.remove();
@@ -158,6 +165,9 @@ export function findings(list, observed, now) {
     put(li.querySelector("code"), f.name);
     put(li.querySelector(".since"), `${f.node}, since ${time(new Date(f.since), now)}`);
     put(li.querySelector(".remedy span"), f.remedy);
+    const follows = found.filter((other) => other.explainedBy === f.name);
+    show(li.querySelector(".explains"), follows.length);
+    put(li.querySelector(".explains span"), follows.map((other) => `${other.summary} (${other.name})`).join(" "));
     const evidence = li.querySelector(".evidence");
     const wanted = f.evidence ?? [];
     show(li.querySelector(".evlead"), wanted.length);
