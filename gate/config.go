@@ -28,6 +28,9 @@ const (
 	DefaultLease = 120 * time.Second
 	// DefaultMaxConnections bounds the open connections of each listener.
 	DefaultMaxConnections = 1024
+	// DefaultMaxHeld bounds the memory of the calls that are held whole, over all
+	// connections: four of the longest lists.
+	DefaultMaxHeld = 128 << 20
 
 	maxSocketPath  = 90
 	maxHeaderBytes = 64 << 10
@@ -62,7 +65,8 @@ type Config struct {
 	PassLastingErrors bool
 
 	Absorb, Retry, Drain, Lease time.Duration // 0 takes the default
-	MaxConnections              int           // 0 takes the default
+	MaxConnections              int           // of each listener; 0 takes the default
+	MaxHeld                     int64         // bytes of calls held whole; 0 takes the default
 
 	// Observe is called with each call that ends, before it is numbered; nil for
 	// none. It is called at the same time for several calls, and must not block.
@@ -84,6 +88,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxConnections == 0 {
 		c.MaxConnections = DefaultMaxConnections
 	}
+	if c.MaxHeld == 0 {
+		c.MaxHeld = DefaultMaxHeld
+	}
 	return c
 }
 
@@ -95,7 +102,7 @@ func (c Config) Check() error {
 	if c.HTTP == "" && c.WS == "" && c.Socket == "" && len(c.Inherited) == 0 {
 		return badConfig("nothing listens: give an HTTP address, a WebSocket address or a socket path")
 	}
-	if c.Absorb < 0 || c.Retry < 0 || c.Drain < 0 || c.Lease < 0 || c.MaxConnections < 0 {
+	if c.Absorb < 0 || c.Retry < 0 || c.Drain < 0 || c.Lease < 0 || c.MaxConnections < 0 || c.MaxHeld < 0 {
 		return badConfig("a time or a limit is negative")
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {

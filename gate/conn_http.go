@@ -68,7 +68,11 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "gate: the request's body ended early: "+boundedText(err.Error()), http.StatusBadRequest)
 		return
 	}
+	defer q.release()
 	switch {
+	case q.full != nil:
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+		g.answerHTTP(w, &plain{body: q.refuse()})
 	case q.mixed:
 		g.answerHTTP(w, g.answerBatch(r.Context(), q, exchangeOf(r)))
 	case q.action != ActionForward:

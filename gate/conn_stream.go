@@ -93,11 +93,14 @@ func (l *link) message(r io.Reader) error {
 	}
 	streaming, piped := l.g.backend.(*streamBackend)
 	switch {
+	case q.full != nil:
+		return l.refuse(q, r)
 	case q.mixed:
-		return l.task(func() { l.answer(l.g.answerBatch(l.ctx, q, l.exchange()), q) })
+		return l.task(q, func() { l.answer(l.g.answerBatch(l.ctx, q, l.exchange()), q) })
 	case q.action != ActionForward:
-		return l.task(func() { l.answer(l.g.answerOwned(l.ctx, q, l.exchange()), q) })
+		return l.task(q, func() { l.answer(l.g.answerOwned(l.ctx, q, l.exchange()), q) })
 	case piped:
+		defer q.release()
 		return l.pipe(streaming, q, r)
 	}
 	return l.post(q, r)
@@ -118,15 +121,31 @@ func postHeader(handshake http.Header) http.Header {
 	return h
 }
 
-// task runs fn beside the reader.
-func (l *link) task(fn func()) error {
+// refuse reads the rest of a message that cannot be held and answers it.
+func (l *link) refuse(q *request, r io.Reader) error {
+	defer q.release()
+	for !q.scan.done && !q.scan.foreign && !q.ended {
+		if err := l.more(q, r, func([]byte, bool) error { return nil }); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+	}
+	l.send(q.refuse())
+	return nil
+}
+
+// task runs fn, which handles q, beside the reader, and releases q.
+func (l *link) task(q *request, fn func()) error {
 	select {
 	case l.tasks <- struct{}{}:
 	case <-l.ctx.Done():
+		q.release()
 		return l.ctx.Err()
 	}
 	l.work.Go(func() {
 		defer func() { <-l.tasks }()
+		defer q.release()
 		defer l.caught(nil)
 		fn()
 	})
@@ -189,17 +208,18 @@ func (l *link) fail(rec *records, batch bool, cause error) {
 // calls of a connection as they are done.
 func (l *link) post(q *request, r io.Reader) error {
 	if !q.scan.done && (q.scan.foreign || q.ended) {
+		q.release()
 		l.send(errorAnswer("null", codeParse, "parse error"))
 		return errForeign
 	}
 	if q.scan.done {
 		body := q.head[:q.scan.pos]
-		return l.task(func() { l.posted(q, bytes.NewReader(body), int64(len(body)), func() {}) })
+		return l.task(q, func() { l.posted(q, bytes.NewReader(body), int64(len(body)), func() {}) })
 	}
 	out, in := io.Pipe()
 	read := make(chan struct{})
 	defer close(read)
-	if err := l.task(func() {
+	if err := l.task(q, func() {
 		l.posted(q, out, -1, func() {
 			_ = out.CloseWithError(io.ErrClosedPipe) // nobody reads the rest any more
 			<-read

@@ -42,12 +42,6 @@ func (m *message) subscribes() bool { return strings.HasSuffix(m.name(), "_subsc
 // key returns the id as JSON, "" for a notification.
 func (m *message) key() string { return string(bytes.TrimSpace(m.id)) }
 
-func (m *message) clone() message {
-	return message{
-		id: bytes.Clone(m.id), method: bytes.Clone(m.method), params: bytes.Clone(m.params), idCut: m.idCut,
-	}
-}
-
 func (m *message) reset() {
 	m.id, m.method, m.params = m.id[:0], m.method[:0], m.params[:0]
 	m.result, m.fault, m.idCut = m.result[:0], m.fault[:0], false

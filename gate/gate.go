@@ -16,6 +16,7 @@ type Gate struct {
 	view     atomic.Pointer[View]
 	evidence recorder
 	hold     queue
+	held     budget // of the memory for calls that are held whole
 
 	listeners map[string]net.Listener // by name
 	stopping  chan struct{}           // closed when Run ends: what is held is absorbed
@@ -37,7 +38,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{cfg: cfg, at: at, backend: newBackend(at, cfg.Transport), stopping: make(chan struct{})}
-	g.evidence.observe = cfg.Observe
+	g.evidence.observe, g.held.limit = cfg.Observe, cfg.MaxHeld
 	g.SetView(cfg.View)
 	return g, nil
 }

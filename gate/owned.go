@@ -21,6 +21,7 @@ const (
 const (
 	codeServer = -32000
 	codeParse  = -32700
+	codeLimit  = -32005
 )
 
 // transient are the texts of gwat's errors that time heals.
@@ -174,14 +175,18 @@ func (g *Gate) answerBatch(ctx context.Context, q *request, x exchange) *plain {
 			continue
 		}
 		e := &elements[0]
+		msg := e.message()
 		rec := &records{g: g, listener: q.rec.listener, arrived: q.rec.arrived}
-		rec.add(q.view, &e.msg, e.action, e.era)
+		rec.add(q.view, &msg, e.action, e.era)
 		var answer []byte
 		if e.action == ActionAnswer {
-			answer = g.answerTrue(&e.msg, e.raw, rec.arrived)
+			answer = g.answerTrue(&msg, e.raw, rec.arrived)
 			rec.end(0, OutcomeAnswered, "")
-		} else if held := g.holdCall(ctx, rec, 0, e.msg.key(), x, e.raw); held != nil {
-			answer = jsonOf(held, e.msg.key())
+		} else if held := g.holdCall(ctx, rec, 0, msg.key(), x, e.raw); held != nil {
+			answer = jsonOf(held, msg.key())
+			if err := q.memory.take(int64(len(answer))); err != nil {
+				answer = errorAnswer(msg.key(), codeLimit, err.Error())
+			}
 		}
 		answers = append(answers, answer)
 		elements = elements[1:]
@@ -214,25 +219,11 @@ func jsonOf(a *plain, id string) []byte {
 func (g *Gate) answerPart(ctx context.Context, q *request, x exchange, part []element) [][]byte {
 	rec := &records{g: g, listener: q.rec.listener, arrived: q.rec.arrived}
 	rec.batch()
-	var body []byte
 	for i := range part {
-		rec.add(q.view, &part[i].msg, ActionForward, part[i].era)
-		body = append(append(body, ','), part[i].raw...)
+		msg := part[i].message()
+		rec.add(q.view, &msg, ActionForward, part[i].era)
 	}
-	body[0] = '['
-	body = append(body, ']')
-	x.body, x.length = bytes.NewReader(body), int64(len(body))
-	r, err := g.backend.do(ctx, &x)
-	var answer []byte
-	status := 0
-	if err == nil {
-		status = r.status
-		answer, err = io.ReadAll(io.LimitReader(r.body, maxPartAnswer))
-		r.body.Close()
-		if err != nil {
-			err = &cutError{g.at, err}
-		}
-	}
+	status, answer, err := g.sendPart(ctx, q, x, part)
 	rec.feed(answer)
 	rec.finish(status, err)
 	var out [][]byte
@@ -243,16 +234,48 @@ func (g *Gate) answerPart(ctx context.Context, q *request, x exchange, part []el
 			return out
 		}
 	}
-	text := "gate: gwat's answer to the batch is no batch"
+	code, text := codeServer, "gate: gwat's answer to the batch is no batch"
+	if errors.Is(err, errFull) {
+		code = codeLimit
+	}
 	if err != nil {
 		text = err.Error()
 	} else if status != http.StatusOK {
 		text = boundedText(fmt.Sprintf("HTTP %d: %s", status, bytes.TrimSpace(answer)))
 	}
 	for i := range part {
-		if id := part[i].msg.key(); id != "" {
-			out = append(out, errorAnswer(id, codeServer, text))
+		msg := part[i].message()
+		if id := msg.key(); id != "" {
+			out = append(out, errorAnswer(id, code, text))
 		}
 	}
 	return out
+}
+
+// sendPart sends calls of a mixed batch as one batch and reads the answer.
+func (g *Gate) sendPart(ctx context.Context, q *request, x exchange, part []element) (status int, answer []byte, err error) {
+	size := 1
+	for i := range part {
+		size += 1 + len(part[i].raw)
+	}
+	if err := q.memory.take(int64(size)); err != nil {
+		return 0, nil, err
+	}
+	body := make([]byte, 0, size)
+	for i := range part {
+		body = append(append(body, ','), part[i].raw...)
+	}
+	body[0] = '['
+	body = append(body, ']')
+	x.body, x.length = bytes.NewReader(body), int64(len(body))
+	r, err := g.backend.do(ctx, &x)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer r.body.Close()
+	answer, err = q.memory.read(r.body, maxPartAnswer)
+	if err != nil && !errors.Is(err, errFull) {
+		err = &cutError{g.at, err}
+	}
+	return r.status, answer, err
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -85,28 +86,47 @@ func namedSpines(method string, params []byte) []common.Hash {
 // sentList reads the list of a dag_headSync.
 func sentList(at time.Time, params []byte) *SentList {
 	list := &SentList{At: at}
-	var p []json.RawMessage
-	var entries []json.RawMessage
-	err := json.Unmarshal(params, &p)
-	if err == nil && len(p) > 0 {
-		err = json.Unmarshal(p[0], &entries)
-	}
-	list.Total = len(entries)
-	for _, raw := range entries {
-		if len(list.Entries) == maxEntries {
-			list.Truncated = true
-			break
+	// Entry by entry: a list of millions that are none takes no memory.
+	d := json.NewDecoder(bytes.NewReader(params))
+	err := opens(d)
+	if err == nil && d.More() {
+		err = opens(d)
+		for err == nil && d.More() {
+			if len(list.Entries) == maxEntries {
+				list.Truncated = true
+				break
+			}
+			var entry checkpoint.ConsensusInfo
+			if err = d.Decode(&entry); err == nil {
+				list.Entries = append(list.Entries, entry)
+			}
 		}
-		var entry checkpoint.ConsensusInfo
-		if err = json.Unmarshal(raw, &entry); err != nil {
-			break
-		}
-		list.Entries = append(list.Entries, entry)
+		list.Total = elementsOf(params)
 	}
 	if err != nil {
 		list.Malformed = boundedText(err.Error())
 	}
 	return list
+}
+
+// opens reads the beginning of an array.
+func opens(d *json.Decoder) error {
+	t, err := d.Token()
+	if err == nil && t != json.Delim('[') {
+		err = fmt.Errorf("%v in place of a list", t)
+	}
+	return err
+}
+
+// elementsOf counts the elements of the array that is the first one of params.
+func elementsOf(params []byte) int {
+	params = bytes.TrimLeft(params, " \t\r\n")
+	if len(params) == 0 {
+		return 0
+	}
+	var s scanner
+	s.scan(params[1:])
+	return s.elements
 }
 
 func boundedText(s string) string {

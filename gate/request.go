@@ -31,21 +31,32 @@ type request struct {
 	era    checkpoint.Era
 	mixed  bool // a batch with owned calls; head has all of it
 	rec    *records
+	memory grant // of head beyond firstRead, and of what an owned call needs
+	full   error // why the message is not held: memory is short
 }
 
 // element is a call of a batch.
 type element struct {
 	raw    []byte // within request.head
-	msg    message
 	action Action
 	era    checkpoint.Era
 }
 
+// message reads the element again: a batch may have millions.
+func (e *element) message() message {
+	var s scanner
+	if len(e.raw) > 0 && e.raw[0] == '{' {
+		s.scan(e.raw)
+	}
+	return s.msg
+}
+
 // readRequest reads from r as far as it takes to know what the policy does with
-// the message: all of it if it is owned.
+// the message: all of it if it is owned. The caller must release what it returns.
 func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	q := &request{view: g.View(), action: ActionForward, head: make([]byte, 0, firstRead)}
 	q.rec = &records{g: g, listener: listener, arrived: time.Now()}
+	q.memory.of = &g.held
 	v := q.view
 	searched, owned := owns(v.Era, v.State), false
 	q.scan.element = func(m *message, _, _ int64) {
@@ -55,9 +66,9 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	}
 	for !q.ended && !q.decided(searched) {
 		if len(q.head) == cap(q.head) {
-			grown := make([]byte, len(q.head), 4*cap(q.head))
-			copy(grown, q.head)
-			q.head = grown
+			if q.full = q.grow(); q.full != nil {
+				break
+			}
 		}
 		n, err := r.Read(q.head[len(q.head):cap(q.head)])
 		fresh := q.head[len(q.head) : len(q.head)+n]
@@ -69,12 +80,16 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 		case errors.Is(err, io.EOF):
 			q.ended = true
 		case err != nil:
+			q.release()
 			return nil, err
 		}
 	}
 	q.mixed = owned && q.scan.done
 	if q.scan.batch() {
 		q.rec.batch()
+		if q.mixed {
+			q.full = q.memory.take(int64(q.scan.elements) * elementCost)
+		}
 		return q, nil
 	}
 	q.action, q.era = judge(v, &q.scan.msg)
@@ -84,7 +99,39 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	if !q.scan.foreign {
 		q.rec.add(v, &q.scan.msg, q.action, q.era)
 	}
+	if q.action != ActionForward {
+		q.full = q.memory.take(firstRead)
+	}
 	return q, nil
+}
+
+// grow makes room in head.
+func (q *request) grow() error {
+	more := 3 * cap(q.head)
+	if cap(q.head) >= 1<<20 {
+		more = cap(q.head)
+	}
+	if err := q.memory.take(int64(more)); err != nil {
+		return err
+	}
+	grown := make([]byte, len(q.head), cap(q.head)+more)
+	copy(grown, q.head)
+	q.head = grown
+	return nil
+}
+
+// release gives back the memory that the message had.
+func (q *request) release() { q.memory.release() }
+
+// refuse records that the message does not fit into the gate's memory, and returns the
+// answer.
+func (q *request) refuse() []byte {
+	id := "null"
+	if !q.scan.batch() && q.scan.msg.key() != "" && !q.scan.msg.idCut {
+		id = q.scan.msg.key()
+	}
+	q.rec.finish(0, q.full)
+	return errorAnswer(id, codeLimit, q.full.Error())
 }
 
 // decided reports whether enough was read.
@@ -125,10 +172,10 @@ func judge(v View, m *message) (Action, checkpoint.Era) {
 
 // elements returns the calls of a mixed batch.
 func (q *request) elements() []element {
-	var out []element
+	out := make([]element, 0, q.scan.elements)
 	s := scanner{element: func(m *message, from, to int64) {
 		action, era := judge(q.view, m)
-		out = append(out, element{raw: q.head[from:to], msg: m.clone(), action: action, era: era})
+		out = append(out, element{raw: q.head[from:to], action: action, era: era})
 	}}
 	s.scan(q.head)
 	return out

@@ -1,0 +1,81 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/gwatsync/syncd/failure"
+)
+
+// elementCost is what the list of a split batch takes for each call in it.
+const elementCost = 64
+
+// budget bounds the memory of the calls that are held whole, over all connections:
+// owned calls, batches that are searched for them, and the answers of a split batch.
+// What streams through needs none of it.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// errFull is what a caller is told whose call does not fit any more.
+var errFull = errors.New("the gate holds as much of other calls as it may")
+
+// fullError: a call was not held, and nothing of it was sent. RetryLater.
+type fullError struct{ limit int64 }
+
+func (e *fullError) Error() string {
+	return fmt.Sprintf("gate: %v (%d MiB): call again later, or send a shorter call", errFull, e.limit>>20)
+}
+func (e *fullError) Unwrap() []error { return []error{failure.RetryLater, errFull} }
+
+// grant is the part of a budget that one message has. It is used by one goroutine at a time.
+type grant struct {
+	of *budget // nil for a part without bounds
+	n  int64
+}
+
+// take asks for n more bytes; they are had until release.
+func (h *grant) take(n int64) error {
+	if h.of == nil {
+		return nil
+	}
+	if h.of.used.Add(n) > h.of.limit {
+		h.of.used.Add(-n)
+		return &fullError{h.of.limit}
+	}
+	h.n += n
+	return nil
+}
+
+// release gives everything back. It may come twice.
+func (h *grant) release() {
+	if h.n > 0 {
+		h.of.used.Add(-h.n)
+		h.n = 0
+	}
+}
+
+// read reads r to its end, or limit bytes of it.
+func (h *grant) read(r io.Reader, limit int) ([]byte, error) {
+	var out []byte
+	for len(out) < limit {
+		if len(out) == cap(out) {
+			more := min(max(2*cap(out), firstRead), limit)
+			if err := h.take(int64(more - cap(out))); err != nil {
+				return nil, err
+			}
+			out = append(make([]byte, 0, more), out...)
+		}
+		n, err := r.Read(out[len(out):cap(out)])
+		out = out[:len(out)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

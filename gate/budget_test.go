@@ -1,0 +1,193 @@
+package gate
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// errorOf returns the code and the text of a JSON-RPC error, and whose it is.
+func errorOf(t *testing.T, answer string) (id string, code int, text string) {
+	t.Helper()
+	var m struct {
+		ID    json.RawMessage
+		Error struct {
+			Code    int
+			Message string
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer), &m), answer)
+	return string(m.ID), m.Error.Code, m.Error.Message
+}
+
+// longFinalize is a dag_finalize of about n bytes.
+func longFinalize(id string, n int) string {
+	return `{"jsonrpc":"2.0","id":` + id + `,"method":"dag_finalize","params":[["0x` + strings.Repeat("0", 64) + `"],"` + strings.Repeat("x", n) + `"]}`
+}
+
+// All calls that are held whole share one budget, over all connections: what does not fit
+// is answered with an error, and all else passes.
+func TestHeldCallsShareABudget(t *testing.T) {
+	for _, listener := range kinds {
+		t.Run(listener, func(t *testing.T) {
+			open := make(chan struct{})
+			opens := sync.OnceFunc(func() { close(open) })
+			gwat := newStandIn(t, func(raw string) (int, string) {
+				if strings.Contains(raw, methodFinalize) {
+					<-open
+				}
+				return 200, result(raw, finalized)
+			})
+			g := startGate(t, gwat.endpoint("http"), headSync, func(c *Config) { c.MaxHeld = 100 << 10 })
+			t.Cleanup(opens)
+			first, second := dialGate(t, g, "http"), dialGate(t, g, listener)
+			done := make(chan string, 1)
+			go func() {
+				_, answer, _ := first.call(longFinalize("1", 40<<10))
+				done <- answer
+			}()
+			waitFor(t, "the call is held", func() bool { return g.Status().Held == 1 })
+
+			_, answer, err := second.call(longFinalize(`"b"`, 60<<10))
+			require.NoError(t, err)
+			id, code, text := errorOf(t, answer)
+			require.Equal(t, codeLimit, code)
+			require.Contains(t, text, "holds as much of other calls as it may")
+			require.Equal(t, `"b"`, id)
+			_, answer, err = second.call("[" + longFinalize("2", 60<<10) + `,{"id":3,"method":"eth_a"}]`)
+			require.NoError(t, err)
+			id, code, _ = errorOf(t, answer)
+			require.Equal(t, codeLimit, code)
+			require.Equal(t, "null", id, "of a batch that was not read")
+			_, answer, err = second.call(`{"jsonrpc":"2.0","id":4,"method":"eth_a","params":["` + strings.Repeat("x", 1<<20) + `"]}`)
+			require.NoError(t, err)
+			require.Equal(t, trim(result(`{"id":4}`, finalized)), trim(answer), "what streams through needs none of it")
+			calls := g.Calls(0) // of the batch only those that were read
+			require.Equal(t, OutcomeDown, calls[0].Outcome)
+			require.Contains(t, calls[0].Error, "holds as much")
+			waitFor(t, "the call that streams is recorded", func() bool {
+				return slices.ContainsFunc(g.Calls(0), func(c Call) bool { return c.Outcome == OutcomeOK })
+			})
+
+			opens()
+			require.Equal(t, result(`{"id":1}`, finalized), <-done)
+			_, answer, err = second.call(longFinalize("5", 60<<10))
+			require.NoError(t, err)
+			require.Equal(t, trim(result(`{"id":5}`, finalized)), trim(answer))
+			waitFor(t, "all is given back", func() bool { return g.held.used.Load() == 0 })
+		})
+	}
+}
+
+// The list of a split batch and gwat's answers to it count, too.
+func TestSplitBatchIsBounded(t *testing.T) {
+	gwat := newStandIn(t, func(raw string) (int, string) {
+		if raw[0] != '[' {
+			return 200, result(raw, finalized)
+		}
+		return 200, `[{"jsonrpc":"2.0","id":1,"result":"` + strings.Repeat("x", 1<<20) + `"}]`
+	})
+	g := startGate(t, gwat.endpoint("http"), headSync, func(c *Config) { c.MaxHeld = 1 << 20 })
+	c := dialGate(t, g, "http")
+	_, answer, err := c.call("[" + strings.Repeat("1,", 50_000) + finalize(2) + "]")
+	require.NoError(t, err)
+	_, code, _ := errorOf(t, answer)
+	require.Equal(t, codeLimit, code)
+	require.Empty(t, gwat.messages())
+
+	_, answer, err = c.call(`[{"jsonrpc":"2.0","id":1,"method":"eth_a"},` + finalize(2) + "]")
+	require.NoError(t, err)
+	var answers []json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(answer), &answers))
+	require.Len(t, answers, 2)
+	id, code, _ := errorOf(t, string(answers[0]))
+	require.Equal(t, codeLimit, code)
+	require.Equal(t, "1", id)
+	require.Equal(t, trim(result(finalize(2), finalized)), string(answers[1]))
+	require.Zero(t, g.held.used.Load())
+}
+
+// A caller that leaves in the middle of a long call gives back what it had.
+func TestCutCallGivesItsMemoryBack(t *testing.T) {
+	gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, finalized) })
+	g := startGate(t, gwat.endpoint("ipc"), headSync)
+	c := dialGate(t, g, "ipc").(*ipcCaller)
+	_, err := io.WriteString(c, strings.TrimSuffix(longFinalize("1", 100<<10), "}"))
+	require.NoError(t, err)
+	waitFor(t, "it is read", func() bool { return g.held.used.Load() > 100<<10 })
+	c.Close()
+	waitFor(t, "all is given back", func() bool { return g.held.used.Load() == 0 })
+}
+
+// Further connections wait until one of those that are open ends; none is refused.
+func TestConnectionsAreLimited(t *testing.T) {
+	gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, "true") })
+	g := startGate(t, gwat.endpoint("http"), headSync, func(c *Config) { c.MaxConnections = 2 })
+	for _, listener := range kinds {
+		t.Run(listener, func(t *testing.T) {
+			const call = `{"jsonrpc":"2.0","id":1,"method":"eth_a"}`
+			one, other := dialGate(t, g, listener), dialGate(t, g, listener)
+			for _, c := range []caller{one, other} {
+				_, answer, err := c.call(call)
+				require.NoError(t, err)
+				require.Equal(t, trim(result(call, "true")), trim(answer))
+			}
+			answered := make(chan error, 1)
+			go func() {
+				third := dialGate(t, g, listener)
+				_, _, err := third.call(call)
+				answered <- err
+			}()
+			select {
+			case err := <-answered:
+				t.Fatalf("a third connection was served: %v", err)
+			case <-time.After(100 * time.Millisecond):
+			}
+			one.close()
+			require.NoError(t, <-answered)
+		})
+	}
+}
+
+// A head of a request without end is refused.
+func TestHeadersAreLimited(t *testing.T) {
+	gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, "true") })
+	g := startGate(t, gwat.endpoint("http"), headSync)
+	for _, name := range []string{NameHTTP, NameWS} {
+		c, err := net.Dial("tcp", g.Addr(name).String())
+		require.NoError(t, err)
+		defer c.Close()
+		go func() {
+			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", 2*maxHeaderBytes))
+		}()
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
+	}
+	require.Empty(t, gwat.messages())
+}
+
+// A list with millions of values that are no entries is read without keeping them.
+func TestLongListOfNothing(t *testing.T) {
+	params := []byte("[[" + strings.Repeat("1,", 1<<20) + "1]]")
+	var list *SentList
+	allocs := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			list = sentList(time.Time{}, params)
+		}
+	})
+	require.Equal(t, 1<<20+1, list.Total)
+	require.NotEmpty(t, list.Malformed)
+	require.Less(t, allocs.AllocedBytesPerOp(), int64(1<<20))
+}
