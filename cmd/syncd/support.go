@@ -73,7 +73,7 @@ of status --watch, lets this syncd evaluate each recorded poll again, and names 
 difference from the verdict that was recorded. Flags stand before FILE.`,
 		Flags: []cli.Flag{
 			&cli.Float64Flag{Name: "speed", Value: 1, Usage: "times as fast as it was; 0 for at once, which is the default where there is no terminal"},
-			&cli.BoolFlag{Name: "calls", Usage: "print every call to a node, too"},
+			&cli.BoolFlag{Name: "calls", Usage: "print every call to a node and through the gate, too"},
 		},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if cmd.Args().Len() != 1 {

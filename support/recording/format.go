@@ -38,6 +38,7 @@ type Header struct {
 type Entry struct {
 	At       time.Time        `json:"at"`
 	Call     *Call            `json:"call,omitempty"`
+	Gate     *status.Call     `json:"gate,omitempty"` // a call of the beacon node's that passed the gate
 	Look     *Look            `json:"look,omitempty"`
 	Snapshot *status.Snapshot `json:"snapshot,omitempty"`
 	Change   *status.Change   `json:"change,omitempty"`

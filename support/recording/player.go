@@ -24,7 +24,7 @@ const longestGap = 5 * time.Second
 const maxSpeed = 10_000
 
 // Replay plays the recording in a file into view. speed is how many times as fast as
-// it was, 0 for at once; with calls, every call to a node is printed. It closes view
+// it was, 0 for at once; with calls, every call to a node and through the gate is printed. It closes view
 // and returns a summary, also with an error. The error has an exit code; one without
 // text says that a verdict differs from the recorded one.
 func Replay(ctx context.Context, view terminal.View, path string, speed float64, calls bool) (summary string, err error) {
@@ -86,7 +86,7 @@ type player struct {
 
 	last      time.Time // of the recording
 	snapshot  *status.Snapshot
-	counts    struct{ calls, failed, polls, snapshots int }
+	counts    struct{ calls, failed, polls, snapshots, gate, gateSpecial int }
 	different int
 	agreed    int // polls whose verdict the daemon's snapshot had, too
 	compared  int
@@ -132,6 +132,8 @@ func (p *player) entry(e Entry) {
 	switch {
 	case e.Call != nil:
 		p.call(e)
+	case e.Gate != nil:
+		p.gateCall(e.Gate)
 	case e.Look != nil:
 		p.poll(e)
 	case e.Snapshot != nil:
@@ -168,6 +170,30 @@ func (p *player) call(e Entry) {
 	p.view.Print(line)
 }
 
+// gateCall prints a call that passed the gate: one that was not simply forwarded and
+// answered in any case, the others if all calls are wanted.
+func (p *player) gateCall(c *status.Call) {
+	p.counts.gate++
+	special := c.Action != "forward" || c.Outcome != "ok" && c.Outcome != "delivered"
+	if special {
+		p.counts.gateSpecial++
+	} else if !p.calls {
+		return
+	}
+	slot := "-"
+	if c.Slot != nil {
+		slot = fmt.Sprint(*c.Slot)
+	}
+	line := fmt.Sprintf("%s  gate %s slot %s %.1fms: %s, %s", clock(c.At), c.Method, slot, c.DurationMS, c.Action, c.Outcome)
+	if c.Tries > 1 {
+		line += fmt.Sprintf(" after %d tries", c.Tries)
+	}
+	if c.Error != "" {
+		line += ": " + c.Error
+	}
+	p.view.Print(terminal.Clean(line))
+}
+
 // poll evaluates a recorded poll again.
 func (p *player) poll(e Entry) {
 	p.counts.polls++
@@ -199,6 +225,9 @@ func listed(names []string) string {
 func (p *player) summary() string {
 	text := fmt.Sprintf("%d calls (%d failed), %d polls, %d snapshots; the last verdict is %s; %d of %d verdicts differ from the recorded ones",
 		p.counts.calls, p.counts.failed, p.counts.polls, p.counts.snapshots, cmp.Or(p.verdict, "-"), p.different, p.counts.polls)
+	if p.counts.gate > 0 {
+		text += fmt.Sprintf("; %d calls passed the gate, %d of them held, answered without gwat or failed", p.counts.gate, p.counts.gateSpecial)
+	}
 	if p.compared > 0 {
 		text += fmt.Sprintf("; the snapshots then said the same verdict in %d of %d polls", p.agreed, p.compared)
 	}

@@ -144,6 +144,7 @@ func (r *Recorder) collect(ctx context.Context, daemon bool) (string, error) {
 	group.Go(func() error { r.flush(ctx); return nil })
 	if daemon {
 		group.Go(func() error { r.follow(ctx); return nil })
+		group.Go(func() error { r.followGate(ctx); return nil })
 	} else {
 		group.Go(func() error { r.own(ctx, observer); return nil })
 	}
@@ -254,6 +255,20 @@ func (r *Recorder) follow(ctx context.Context) {
 		case n.Change != nil:
 			r.add(Entry{At: n.Change.At, Change: n.Change})
 		}
+	})
+}
+
+// followGate records the calls that the daemon's gate has kept, and those that pass it
+// from now on: their methods, slots, times and outcomes, and no parameters.
+func (r *Recorder) followGate(ctx context.Context) {
+	r.Client.FollowCalls(ctx, status.CallFilter{Limit: status.MaxCalls}, func(t *status.Traffic, err error) bool {
+		if err != nil {
+			return !errors.Is(err, apiclient.ErrMethod) // an older syncd has no gate
+		}
+		for i := range t.Calls {
+			r.add(Entry{At: t.Calls[i].At, Gate: &t.Calls[i]})
+		}
+		return t.Gate
 	})
 }
 
