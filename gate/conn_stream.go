@@ -204,6 +204,9 @@ func (l *link) fail(rec *records, batch bool, cause error) {
 	l.send(append(body, '\n'))
 }
 
+// errAnswered: gwat has answered before it read all of a message.
+var errAnswered = errors.New("answered early")
+
 // post forwards a message over HTTP, beside the reader: gwat, too, answers the
 // calls of a connection as they are done.
 func (l *link) post(q *request, r io.Reader) error {
@@ -221,19 +224,22 @@ func (l *link) post(q *request, r io.Reader) error {
 	defer close(read)
 	if err := l.task(q, func() {
 		l.posted(q, out, -1, func() {
-			_ = out.CloseWithError(io.ErrClosedPipe) // nobody reads the rest any more
+			_ = out.CloseWithError(errAnswered) // nobody reads the rest any more
 			<-read
 		})
 	}); err != nil {
 		return err
 	}
-	_, err := in.Write(q.head)
 	pass := func(p []byte, _ bool) error { _, err := in.Write(p); return err }
-	for err == nil && !q.scan.done {
-		err = l.more(q, r, pass)
-		if errors.Is(err, io.ErrClosedPipe) { // answered early
+	_, err := in.Write(q.head)
+	for {
+		if errors.Is(err, errAnswered) { // and not an error of the caller's connection
 			pass, err = func([]byte, bool) error { return nil }, nil
 		}
+		if err != nil || q.scan.done {
+			break
+		}
+		err = l.more(q, r, pass)
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil // gwat says what it thinks of the message

@@ -28,7 +28,7 @@ const (
 
 // Finding is what one check found. A failed one has an exit code.
 type Finding struct {
-	Check  string // settings, journal, disk, api, gwat, beacon, network, era or pace
+	Check  string // settings, journal, disk, api, gwat, beacon, gate, network, era or pace
 	Level  Level
 	Text   string
 	Remedy string // "" if the text holds it, or nothing is to be done
@@ -85,6 +85,7 @@ func Run(ctx context.Context, cfg *settings.Config, report func(Finding)) error 
 		{"api", c.api},
 		{"gwat", c.gwatNode},
 		{"beacon", c.beaconNode},
+		{"gate", c.gate},
 		{"network", c.network},
 		{"era", c.era},
 		{"pace", c.pace},
