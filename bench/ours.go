@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // ours is what syncd uses for one head sync, with nothing collected yet and a
@@ -66,8 +67,8 @@ func (o *ours) run(ctx context.Context) error {
 	a := &headsync.Attempt{
 		Number: 1, Spec: spec, Now: time.Now, Limits: headsync.Limits{Hard: pair.DefaultPushTimeout}, Report: func(headsync.Report) {},
 		Nodes: headsync.Nodes{
-			Beacon: o.beacon, Collector: headsync.NewCollector(o.beacon, spec), Gwat: o.gwat,
-			Driver: o.gwat.Changes(guard.New(false).Permit()), Ledger: o.ledger,
+			Beacon: o.beacon, Collector: headsync.NewCollector(o.beacon, spec), Gwat: protocol.HeadSync{Client: o.gwat},
+			Driver: protocol.HeadSync{Client: o.gwat}.Driver(guard.New(false).Permit()), Ledger: o.ledger,
 		},
 		Orders: headsync.Orders{Inhibit: func() string { return "" }, Refused: map[common.Hash]bool{}},
 	}

@@ -18,14 +18,8 @@ import (
 
 // Errors of an attempt.
 var (
-	// ErrRefused: gwat answered false; the first versions did so for "not yet".
-	ErrRefused = failure.WithKind(failure.RetryLater, errors.New("gwat answered false"))
 	// ErrNotConfirmed: gwat said true, but block reads do not show what was pushed.
 	ErrNotConfirmed = failure.WithKind(failure.Abort, errors.New("gwat did not finalize what was pushed"))
-	// ErrBusy: gwat is in a synchronization of its own or holds a lock.
-	ErrBusy = failure.WithKind(failure.RetryLater, errors.New("gwat is busy"))
-	// ErrLockHeld: gwat is in stage head, and not by a call of this attempt.
-	ErrLockHeld = failure.WithKind(failure.RetryLater, errors.New("gwat's head-sync lock is held"))
 	// ErrWriteInhibited: a push is due, and nothing may be sent that changes gwat.
 	ErrWriteInhibited = failure.WithKind(failure.RetryLater, errors.New("writing to gwat is inhibited"))
 	// ErrHeadUnknown: no sufficiently recent head response before the push.

@@ -24,6 +24,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +41,7 @@ type rig struct {
 	t      *testing.T
 	chain  world.Chain
 	node   *gwatsim.Node
-	gwat   *gwatclient.Client
+	gwat   protocol.HeadSync
 	beacon *beaconclient.Client
 	spec   checkpoint.Spec
 	ledger *memory
@@ -70,7 +71,7 @@ func newRig(t *testing.T, change func(*world.Config), gwat gwatsim.Config) *rig 
 	toGwat, toBeacon := &wire.Wire{}, &wire.Wire{}
 	toGwat.Serve(r.node.Handler())
 	toBeacon.Serve(beacon.Handler())
-	r.gwat, err = gwatclient.New(gwatclient.Config{Endpoint: "http://127.0.0.1:8545", Transport: toGwat})
+	r.gwat.Client, err = gwatclient.New(gwatclient.Config{Endpoint: "http://127.0.0.1:8545", Transport: toGwat})
 	require.NoError(t, err)
 	t.Cleanup(r.gwat.Close)
 	r.beacon, err = beaconclient.New(beaconclient.Config{URL: "http://127.0.0.1:3500", Transport: toBeacon})
@@ -88,10 +89,12 @@ func newRig(t *testing.T, change func(*world.Config), gwat gwatsim.Config) *rig 
 // changes are the calls that change gwat.
 func (r *rig) changes() gwatclient.Changes { return r.gwat.Changes(guard.New(false).Permit()) }
 
+func (r *rig) driver() headsync.Driver { return r.gwat.Driver(guard.New(false).Permit()) }
+
 func (r *rig) attempt() *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: 1, Spec: r.spec, Now: time.Now, Limits: headsync.Limits{Hard: 5 * time.Second}, Report: func(headsync.Report) {},
-		Nodes:  headsync.Nodes{Beacon: r.beacon, Collector: headsync.NewCollector(r.beacon, r.spec), Gwat: r.gwat, Driver: r.changes(), Ledger: r.ledger},
+		Nodes:  headsync.Nodes{Beacon: r.beacon, Collector: headsync.NewCollector(r.beacon, r.spec), Gwat: r.gwat, Driver: r.driver(), Ledger: r.ledger},
 		Orders: headsync.Orders{Inhibit: func() string { return "" }, Refused: map[common.Hash]bool{}},
 	}
 }
@@ -256,7 +259,7 @@ func TestAttemptDoesNotAskABusyGwat(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, ok)
 		_, err = r.run(r.attempt())
-		require.ErrorIs(t, err, headsync.ErrLockHeld)
+		require.ErrorIs(t, err, protocol.ErrLockHeld)
 		require.Equal(t, 1, r.calls("dag_headSyncReady"))
 	})
 }
@@ -359,28 +362,28 @@ func TestSlowDiskDelaysAndStopsNothing(t *testing.T) {
 }
 
 func TestAnswersOfGwat(t *testing.T) {
-	answer := func(ok bool, err error) func() (bool, error) { return func() (bool, error) { return ok, err } }
+	answer := func(err error) func() error { return func() error { return err } }
 	for name, tc := range map[string]struct {
-		ready, push func() (bool, error)
+		ready, push func() error
 		want        error
 		kind        string
 		open        bool // the call may still be carried out
 	}{
-		"ready is false":              {ready: answer(false, nil), want: headsync.ErrRefused, kind: "retry_later"},
-		"ready is locked":             {ready: answer(false, failure.WithKind(failure.RetryLater, gwatclient.ErrLocked)), want: gwatclient.ErrLocked, kind: "retry_later"},
-		"ready is lost":               {ready: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
-		"ready was never sent":        {ready: answer(false, gwatclient.ErrDown), want: gwatclient.ErrDown, kind: "retry_later"},
-		"ready was not sent in time":  {ready: answer(false, fmt.Errorf("%w: %w", gwatclient.ErrDown, context.DeadlineExceeded)), want: gwatclient.ErrDown, kind: "retry_later"},
-		"push is false":               {push: answer(false, nil), want: headsync.ErrRefused, kind: "restart_attempt"},
-		"push is lost":                {push: answer(false, gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
-		"push finds a spine absent":   {push: answer(false, gwatclient.ErrSpineNotFound), want: gwatclient.ErrSpineNotFound, kind: "retry_later"},
-		"push says true, did nothing": {push: answer(true, nil), want: headsync.ErrNotConfirmed, kind: "restart_attempt"},
+		"ready is false":              {ready: answer(protocol.ErrRefused), want: protocol.ErrRefused, kind: "retry_later"},
+		"ready is locked":             {ready: answer(failure.WithKind(failure.RetryLater, gwatclient.ErrLocked)), want: gwatclient.ErrLocked, kind: "retry_later"},
+		"ready is lost":               {ready: answer(gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
+		"ready was never sent":        {ready: answer(gwatclient.ErrDown), want: gwatclient.ErrDown, kind: "retry_later"},
+		"ready was not sent in time":  {ready: answer(fmt.Errorf("%w: %w", gwatclient.ErrDown, context.DeadlineExceeded)), want: gwatclient.ErrDown, kind: "retry_later"},
+		"push is false":               {push: answer(failure.WithKind(failure.Abort, protocol.ErrRefused)), want: protocol.ErrRefused, kind: "restart_attempt"},
+		"push is lost":                {push: answer(gwatclient.ErrLost), want: gwatclient.ErrLost, kind: "retry_later", open: true},
+		"push finds a spine absent":   {push: answer(protocol.ErrIncomplete), want: protocol.ErrIncomplete, kind: "retry_later"},
+		"push says true, did nothing": {push: answer(nil), want: headsync.ErrNotConfirmed, kind: "restart_attempt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onRig(t, func(t *testing.T) {
 				r := newRig(t, nil, gwatsim.Config{Lock: time.Second})
 				a := r.attempt()
-				a.Driver = driver{Driver: r.changes(), ready: tc.ready, push: tc.push}
+				a.Driver = driver{Driver: r.driver(), ready: tc.ready, push: tc.push}
 				_, err := r.run(a)
 				require.ErrorIs(t, err, tc.want)
 				require.Equal(t, tc.kind, failure.Name(err))

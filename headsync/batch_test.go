@@ -105,11 +105,11 @@ func TestNextAttemptGoesOnWhereTheLastOneEnded(t *testing.T) {
 		first := r.attempt()
 		first.Limits.Bytes = 4000
 		n := 0
-		first.Driver = driver{Driver: r.changes(), push: nil, ready: func() (bool, error) {
+		first.Driver = driver{Driver: r.driver(), push: nil, ready: func() error {
 			if n++; n > 5 {
-				return false, gwatclient.ErrLocked
+				return gwatclient.ErrLocked
 			}
-			return r.changes().HeadSyncReady(context.Background(), r.lastConfirmed())
+			return r.driver().Prepare(context.Background(), r.lastConfirmed())
 		}}
 		result, err := r.run(first)
 		require.ErrorIs(t, err, gwatclient.ErrLocked)

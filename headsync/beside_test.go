@@ -69,11 +69,11 @@ func (g *timedGwat) BlocksByNumber(ctx context.Context, from, to uint64) ([]*gwa
 	return g.Gwat.BlocksByNumber(ctx, from, to)
 }
 
-// HeadSync implements headsync.Driver.
-func (g *timedGwat) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+// Push implements headsync.Driver.
+func (g *timedGwat) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
 	begin := time.Now()
 	time.Sleep(g.push)
-	ok, err := g.Driver.HeadSync(ctx, infos)
+	err := g.Driver.Push(ctx, infos)
 	g.took(&g.pushes, begin)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -82,11 +82,11 @@ func (g *timedGwat) HeadSync(ctx context.Context, infos []checkpoint.ConsensusIn
 			g.pushed[s] = true
 		}
 	}
-	return ok, err
+	return err
 }
 
 func (r *rig) timed(a *headsync.Attempt, read, push time.Duration) *timedGwat {
-	g := &timedGwat{Gwat: r.gwat, Driver: r.changes(), read: read, push: push, pushed: map[common.Hash]bool{}}
+	g := &timedGwat{Gwat: r.gwat, Driver: r.driver(), read: read, push: push, pushed: map[common.Hash]bool{}}
 	a.Gwat, a.Driver = g, g
 	return g
 }

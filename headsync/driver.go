@@ -8,21 +8,15 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
-// Driver is all in which the two generations of the protocol differ: how gwat
-// is made ready and how it is handed the data. The head-sync generation is
-// gwatclient.Client itself.
-type Driver interface {
-	// HeadSyncReady asks gwat to stand at the checkpoint and wait for the push.
-	HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error)
-	// HeadSync hands over the entries that follow.
-	HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error)
-}
+// Driver makes the calls that change gwat. An attempt prepares, pushes and releases.
+type Driver = protocol.Driver[checkpoint.ConsensusInfo]
 
-// Gwat is what is read from gwat.
+// Gwat is what is read from gwat. Its methods are called concurrently.
 type Gwat interface {
-	Syncing(ctx context.Context) (gwatclient.SyncStatus, error)
+	protocol.Reader
 	Latest(ctx context.Context) (*gwatclient.Block, error)
 	BlocksByHash(ctx context.Context, hashes []common.Hash) ([]*gwatclient.Block, error)
 	BlocksByNumber(ctx context.Context, from, to uint64) ([]*gwatclient.Block, error)

@@ -12,10 +12,12 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // accepted makes gwat ready at a block, as an attempt did whose answer was lost.
@@ -60,7 +62,7 @@ func TestTakeoverWithASpineMissingOnTheWay(t *testing.T) {
 		a.Gwat = hiding{r.gwat, hidden}
 		_, err := r.run(a)
 		require.ErrorIs(t, err, headsync.ErrSpineMissing)
-		require.NotErrorIs(t, err, gwatclient.ErrNotReady)
+		require.NotErrorIs(t, err, protocol.ErrNotPrepared)
 		r.requireUnlocked()
 	})
 }
@@ -75,7 +77,7 @@ func TestTakeoverOfAReadyThatRanOutPushesNothing(t *testing.T) {
 		r.ledger.SetPending(*a.Takeover)
 		time.Sleep(6 * time.Second) // of the fake clock
 		_, err := r.run(a)
-		require.ErrorIs(t, err, headsync.ErrBusy)
+		require.ErrorIs(t, err, protocol.ErrBusy)
 		require.Zero(t, r.calls("dag_headSync"))
 		require.Nil(t, r.ledger.pending, "the next attempt asks for its own ready")
 	})
@@ -120,7 +122,7 @@ func TestReleaseThatWasNotSent(t *testing.T) {
 		r := newRig(t, nil, gwatsim.Config{})
 		head := headerOf(r.chain.HeadAt(r.spec.SlotAt(time.Now())))
 		a := r.attempt()
-		a.Driver = driver{Driver: r.changes(), push: func() (bool, error) { return false, gwatclient.ErrDown }}
+		a.Driver = driver{Driver: r.driver(), push: func() error { return gwatclient.ErrDown }}
 		a.Beacon = &chainAt{Client: r.beacon, heads: []func() (beaconclient.Header, error){
 			func() (beaconclient.Header, error) { return head, nil },
 			func() (beaconclient.Header, error) { return beaconclient.Header{}, errors.New("gone") },
@@ -231,7 +233,7 @@ func TestFailedPushDoesNotWaitForTheCollection(t *testing.T) {
 		a.Throughput.Observe(64, time.Microsecond)
 		a.PushFromCheckpoint = true
 		var failed time.Time
-		a.Driver = driver{Driver: r.changes(), push: func() (bool, error) { failed = time.Now(); return false, errors.New("no") }}
+		a.Driver = driver{Driver: r.driver(), push: func() error { failed = time.Now(); return errors.New("no") }}
 		_, err := r.run(a)
 		require.ErrorContains(t, err, "no")
 		require.Less(t, time.Since(failed), time.Second)
@@ -249,7 +251,7 @@ func TestRefusedCheckpointsAreSteppedOver(t *testing.T) {
 		refusedRoots := map[common.Hash]bool{}
 		for range 12 {
 			a := r.attempt()
-			a.Driver, a.Refused = refusing{r.changes(), &asked}, refusedRoots
+			a.Driver, a.Refused = refusing{r.driver(), &asked}, refusedRoots
 			_, err := r.run(a)
 			var refused *headsync.RefusedCheckpoint
 			require.ErrorAs(t, err, &refused)
@@ -269,7 +271,7 @@ type refusing struct {
 	asked *[]primitives.Slot
 }
 
-func (d refusing) HeadSyncReady(_ context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+func (d refusing) Prepare(_ context.Context, cp checkpoint.ConsensusInfo) error {
 	*d.asked = append(*d.asked, cp.Slot)
-	return false, gwatclient.ErrStateNotFound
+	return failure.WithKind(protocol.ErrCheckpointRefused, gwatclient.ErrStateNotFound)
 }

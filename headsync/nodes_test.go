@@ -91,20 +91,28 @@ func (r *rig) again(a *headsync.Attempt) *headsync.Attempt {
 // driver answers as told.
 type driver struct {
 	headsync.Driver
-	ready func() (bool, error)
-	push  func() (bool, error)
+	ready func() error
+	push  func() error
 }
 
-func (d driver) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+func (d driver) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) error {
 	if d.ready != nil {
 		return d.ready()
 	}
-	return d.Driver.HeadSyncReady(ctx, cp)
+	return d.Driver.Prepare(ctx, at)
 }
 
-func (d driver) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+func (d driver) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
 	if d.push != nil {
 		return d.push()
 	}
-	return d.Driver.HeadSync(ctx, infos)
+	return d.Driver.Push(ctx, infos)
+}
+
+// Release is a push of nothing.
+func (d driver) Release(ctx context.Context) error {
+	if d.push != nil {
+		return d.push()
+	}
+	return d.Driver.Release(ctx)
 }

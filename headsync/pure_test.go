@@ -17,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 func root(n int) common.Hash { return common.BytesToHash([]byte{0xbe, byte(n >> 8), byte(n)}) }
@@ -192,43 +193,6 @@ func TestOrderRule(t *testing.T) {
 	})
 }
 
-func TestJudgePending(t *testing.T) {
-	sent := time.Unix(1000, 0)
-	cp := &gwatclient.Block{Hash: spine(1), Number: number(1), Height: 1}
-	last := &gwatclient.Block{Hash: spine(9), Number: number(9), Height: 9}
-	ready := checkpoint.Pending{Call: "ready", Spine: spine(1), SentAt: sent}
-	push := checkpoint.Pending{Call: "push", Spine: spine(1), LastSpine: spine(9), SentAt: sent}
-	base := Seen{Now: sent.Add(10 * time.Second), CheckedAt: sent.Add(9 * time.Second), LockTime: 100 * time.Second, GiveUp: 20 * time.Second, Latest: cp}
-	with := func(f func(*Seen)) Seen { s := base; f(&s); return s }
-	for name, tc := range map[string]struct {
-		p    checkpoint.Pending
-		s    Seen
-		want PendingState
-	}{
-		"ready, nothing seen":             {ready, base, PendingOpen},
-		"ready was taken":                 {ready, with(func(s *Seen) { s.Stage = gwatclient.StageHead }), PendingAccepted},
-		"ready taken for another spine":   {ready, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Latest = last }), PendingOpen},
-		"a look from before it was sent":  {ready, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.CheckedAt = sent.Add(-1) }), PendingOpen},
-		"ready, gwat restarted":           {ready, with(func(s *Seen) { s.Down = true }), PendingOver},
-		"a connection refused, lock held": {push, with(func(s *Seen) { s.Down = true; s.Stage = gwatclient.StageHead }), PendingOpen},
-		"ready, lock time over":           {ready, with(func(s *Seen) { s.Now = sent.Add(121 * time.Second) }), PendingOver},
-		"push still runs":                 {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead }), PendingOpen},
-		"a lock long after the push":      {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Now = sent.Add(121 * time.Second) }), PendingOver},
-		"a lock long after the ready":     {ready, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Now = sent.Add(121 * time.Second) }), PendingOver},
-		"a lock, just in time":            {push, with(func(s *Seen) { s.Stage = gwatclient.StageHead; s.Now = sent.Add(119 * time.Second) }), PendingOpen},
-		"push done":                       {push, with(func(s *Seen) { s.Last = last }), PendingOver},
-		"push done, by an older look":     {push, with(func(s *Seen) { s.Last = last; s.CheckedAt = sent.Add(-1) }), PendingOpen},
-		"push half done, still in time":   {push, with(func(s *Seen) { s.Last = &gwatclient.Block{Hash: spine(9)} }), PendingOpen},
-		"push failed, lock time over too": {push, with(func(s *Seen) { s.Now = sent.Add(121 * time.Second) }), PendingOver},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, why := Judge(tc.p, tc.s)
-			require.Equal(t, tc.want, got)
-			require.NotEmpty(t, why)
-		})
-	}
-}
-
 func TestVerifier(t *testing.T) {
 	const slot = 4 * time.Second
 	start := time.Unix(1000, 0)
@@ -239,7 +203,7 @@ func TestVerifier(t *testing.T) {
 		}
 		return l
 	}
-	resync := gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync, LastCoordSlot: 5}
+	resync := protocol.State{Syncing: true, Activity: protocol.Behind, CoordSlot: 5}
 
 	t.Run("two new heads", func(t *testing.T) {
 		v := NewVerifier(start, slot, 100, 50, []common.Hash{spine(1)})
@@ -257,7 +221,7 @@ func TestVerifier(t *testing.T) {
 	t.Run("resync between a block and its dag_sync", func(t *testing.T) {
 		between := func(after int, coord, clock primitives.Slot) Look {
 			l := look(after, int(clock), checkpoint.SpineFinal, spine(int(clock)))
-			l.Clock, l.Sync = clock, gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync, LastCoordSlot: coord}
+			l.Clock, l.Sync = clock, protocol.State{Syncing: true, Activity: protocol.Behind, CoordSlot: coord}
 			return l
 		}
 		v := NewVerifier(start, slot, 100, 50, nil)
@@ -269,7 +233,7 @@ func TestVerifier(t *testing.T) {
 		require.False(t, v.Observe(between(17, 103, 104)).Working, "what was lost is verified by false again")
 		other := between(20, 104, 105)
 		require.True(t, v.Observe(look(18, 104, checkpoint.SpineFinal, spine(104))).Working)
-		other.Sync.Stage = gwatclient.StageHead
+		other.Sync.Activity = protocol.Prepared
 		require.False(t, v.Observe(other).Working, "no other stage counts as work")
 	})
 	t.Run("spines stay open", func(t *testing.T) {

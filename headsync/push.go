@@ -12,12 +12,13 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // headAge is how old the head answer may be when a push is sent (S3).
 const headAge = time.Second
 
-// releaseTime is how long the empty push that gives the lock back may take.
+// releaseTime is how long giving the lock back may take.
 const releaseTime = 2 * time.Second
 
 // pushAll pushes first and what the stream still has, batch by batch. The
@@ -159,11 +160,11 @@ func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, erro
 // stillInForce asks gwat whether the ready that is taken over holds yet: opening and
 // proving may have outlasted its lock, and another driver may hold it by now (S1).
 func (a *Attempt) stillInForce(ctx context.Context) error {
-	sync, err := a.Gwat.Syncing(ctx)
+	state, err := a.Gwat.State(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("read eth_syncing: %w", err), a.release(ctx))
 	}
-	if sync.Stage == gwatclient.StageHead {
+	if state.Activity == protocol.Prepared {
 		latest, err := a.Gwat.Latest(ctx)
 		if err != nil {
 			return errors.Join(fmt.Errorf("read gwat's last finalized block: %w", err), a.release(ctx))
@@ -175,21 +176,18 @@ func (a *Attempt) stillInForce(ctx context.Context) error {
 	slot := a.Takeover.Slot
 	a.Takeover, a.inForce = nil, nil
 	a.Ledger.ClearPending()
-	return fmt.Errorf("%w: the ready at slot %d, which was to be taken over, holds no longer", ErrBusy, slot)
+	return fmt.Errorf("%w: the ready at slot %d, which was to be taken over, holds no longer", protocol.ErrBusy, slot)
 }
 
 // ready asks gwat to stand at the position's checkpoint.
 func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	if a.sent == 0 {
-		sync, err := a.Gwat.Syncing(ctx)
+		state, err := a.Gwat.State(ctx)
 		if err != nil {
 			return fmt.Errorf("read eth_syncing: %w", err)
 		}
-		switch sync.Stage {
-		case gwatclient.StageHead:
-			return ErrLockHeld
-		case gwatclient.StageFinalized, gwatclient.StageDAG:
-			return fmt.Errorf("%w: eth_syncing says stage %s", ErrBusy, sync.Stage)
+		if err := state.MayBegin(); err != nil {
+			return err
 		}
 	}
 	if why := a.Inhibit(); why != "" {
@@ -205,33 +203,28 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	}
 	callCtx, cancel := a.callContext(ctx)
 	defer cancel()
-	ok, err := a.Driver.HeadSyncReady(callCtx, info)
+	err := a.Driver.Prepare(callCtx, info)
 	if err != nil {
 		a.settle(err)
-		err = fmt.Errorf("dag_headSyncReady at slot %d: %w", info.Slot, err)
-		if refusesCheckpoint(err) {
+		if errors.Is(err, protocol.ErrCheckpointRefused) {
 			return &RefusedCheckpoint{Root: root, Err: err}
 		}
 		return err
-	}
-	if !ok {
-		a.Ledger.ClearPending()
-		return fmt.Errorf("dag_headSyncReady at slot %d: %w", info.Slot, ErrRefused)
 	}
 	a.inForce = &pending
 	return nil
 }
 
-// release gives the lock back by an empty push, so that gwat's normal calls are
-// not refused until it runs out. It outlives a cancelled attempt for a moment. That
-// gwat was not ready any more is the only error it gives: a sign of another driver.
+// release gives the lock back, so that gwat's normal calls are not refused until it runs
+// out. It outlives a cancelled attempt for a moment. The only error it returns is that
+// gwat waited for no push any more: a sign of a competing driver.
 func (a *Attempt) release(ctx context.Context) error {
 	if a.inForce == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
-	_, err := a.Driver.HeadSync(ctx, nil)
+	err := a.Driver.Release(ctx)
 	switch {
 	case errors.Is(err, gwatclient.ErrDown):
 		a.Ledger.SetPending(*a.inForce) // not sent, so the ready is in force still
@@ -239,7 +232,7 @@ func (a *Attempt) release(ctx context.Context) error {
 		a.Ledger.ClearPending()
 	}
 	a.Takeover, a.inForce = nil, nil
-	if errors.Is(err, gwatclient.ErrNotReady) {
+	if errors.Is(err, protocol.ErrNotPrepared) {
 		return fmt.Errorf("give the lock back: %w", err)
 	}
 	return nil
@@ -263,10 +256,6 @@ func (r *RefusedCheckpoint) Error() string { return r.Err.Error() }
 
 // Unwrap gives gwat's answer.
 func (r *RefusedCheckpoint) Unwrap() error { return r.Err }
-
-func refusesCheckpoint(err error) bool {
-	return errors.Is(err, gwatclient.ErrBadNumber) || errors.Is(err, gwatclient.ErrStateNotFound)
-}
 
 // settle clears what is pending unless the call may still be carried out.
 func (a *Attempt) settle(err error) {
@@ -314,19 +303,16 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 		a.unread = nil
 	}
 	begin := a.Now()
-	ok, err := a.Driver.HeadSync(callCtx, Infos(push))
+	err := a.Driver.Push(callCtx, Infos(push))
 	took := a.Now().Sub(begin)
 	if err != nil {
 		a.settle(err)
 		if errors.Is(err, gwatclient.ErrDown) && a.inForce != nil {
 			a.Ledger.SetPending(*a.inForce) // not sent, so the ready is in force still
 		}
-		return took, nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), err)
+		return took, nil, err
 	}
 	a.Ledger.ClearPending()
-	if !ok {
-		return took, nil, fmt.Errorf("dag_headSync of %d entries: %w", len(push), failure.WithKind(failure.Abort, ErrRefused))
-	}
 	return took, push, cause
 }
 

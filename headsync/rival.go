@@ -3,7 +3,7 @@ package headsync
 import (
 	"time"
 
-	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // QuietSlots is how many slots another driver must show nothing before syncd
@@ -25,7 +25,7 @@ type RivalWatch struct {
 // Sample is one look at gwat.
 type Sample struct {
 	At     time.Time
-	Stage  gwatclient.Stage
+	State  protocol.State
 	Number uint64 // of the last finalized block
 	// Ours: a call of ours runs, or may still run, and explains what is seen.
 	Ours bool
@@ -37,7 +37,7 @@ type Sample struct {
 func (w *RivalWatch) Observe(s Sample) {
 	rolledBack := w.known && s.Number < w.number && !s.Restarted
 	w.number, w.known = s.Number, true
-	head := s.Stage == gwatclient.StageHead
+	head := s.State.Activity == protocol.Prepared
 	w.headOpen = head && !s.Ours
 	switch {
 	case s.Ours:

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 func TestRivalWatch(t *testing.T) {
@@ -33,7 +33,7 @@ func TestRivalWatch(t *testing.T) {
 	sign, _, _ = w.Told()
 	require.Empty(t, sign)
 
-	w.Observe(Sample{At: tick(), Number: 61, Stage: gwatclient.StageHead})
+	w.Observe(Sample{At: tick(), Number: 61, State: protocol.State{Activity: protocol.Prepared}})
 	require.True(t, active(&w, at.Add(time.Hour), slot), "the lock is held, however long")
 	w.Observe(Sample{At: tick(), Number: 61})
 	require.True(t, active(&w, at, slot))

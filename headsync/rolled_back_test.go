@@ -15,23 +15,20 @@ import (
 
 // rollback is another driver that rolls gwat back right before the first push.
 type rollback struct {
+	headsync.Driver
 	r    *rig
 	by   uint64 // numbers
 	done bool
 }
 
-func (d *rollback) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
-	return d.r.changes().HeadSyncReady(ctx, cp)
-}
-
-func (d *rollback) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+func (d *rollback) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
 	if !d.done {
 		d.done = true
 		if err := d.r.node.RollbackTo(uint64(len(d.r.node.FinalizedOrder())-1) - d.by); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return d.r.changes().HeadSync(ctx, infos)
+	return d.Driver.Push(ctx, infos)
 }
 
 // Another driver rolls gwat back between ready and push, and gwat finalizes what it
@@ -46,7 +43,7 @@ func TestPushOntoWhatWasRolledBack(t *testing.T) {
 				for seed := uint64(1); seed < 4; seed++ {
 					r := newRig(t, func(c *world.Config) { c.ForkRate, c.MissRate, c.Seed = 0, 0, seed }, gwatsim.Config{StartSlot: 40})
 					a := r.attempt()
-					a.PushFromCheckpoint, a.Driver = full, &rollback{r: r, by: 20}
+					a.PushFromCheckpoint, a.Driver = full, &rollback{Driver: r.driver(), r: r, by: 20}
 					result, err := r.run(a)
 					if err == nil { // the order of what was lost is one that gwat finds by itself
 						r.requireCanonical(result.Head.Slot)

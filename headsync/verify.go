@@ -8,7 +8,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // The rules of the switch.
@@ -28,7 +28,7 @@ const (
 type Look struct {
 	At       time.Time
 	Clock    primitives.Slot // the wall-clock slot
-	Sync     gwatclient.SyncStatus
+	Sync     protocol.State
 	CallsErr error // of dag_getCandidates: a call of normal work
 	Head     Entry // the beacon's head; Creators are not needed
 	States   []checkpoint.SpineState
@@ -103,9 +103,9 @@ func (v *Verifier) Observe(l Look) (out Verdict) {
 	out = Verdict{Over: l.At.Sub(v.progress) >= SwitchSlots*v.slot}
 	switch {
 	case l.Sync.Syncing && !v.betweenCalls(l):
-		out.Why = fmt.Sprintf("eth_syncing false (it says stage %s, last coordinated slot %d)", l.Sync.Stage, l.Sync.LastCoordSlot)
-		out.Complete = l.Sync.Stage == gwatclient.StageResync && !v.synced &&
-			l.At.Sub(v.started) >= ResyncSlots*v.slot && l.Head.Slot() >= l.Sync.LastCoordSlot
+		out.Why = fmt.Sprintf("eth_syncing false (it says stage %s, last coordinated slot %d)", l.Sync.Word, l.Sync.CoordSlot)
+		out.Complete = l.Sync.Activity == protocol.Behind && !v.synced &&
+			l.At.Sub(v.started) >= ResyncSlots*v.slot && l.Head.Slot() >= l.Sync.CoordSlot
 	case l.CallsErr != nil:
 		out.Why = fmt.Sprintf("gwat's calls of normal work to be answered: %v", l.CallsErr)
 	case v.good < NewHeads:
@@ -126,7 +126,7 @@ func (v *Verifier) Observe(l Look) (out Verdict) {
 // reached it before the beacon's dag_sync of this slot did. It is no loss of work
 // in a pair that was verified; for the first verification it does not count.
 func (v *Verifier) betweenCalls(l Look) bool {
-	return v.working && l.Sync.Stage == gwatclient.StageResync && l.Sync.LastCoordSlot+1 >= l.Clock
+	return v.working && l.Sync.Activity == protocol.Behind && l.Sync.CoordSlot+1 >= l.Clock
 }
 
 // head judges the head of a look; "" if it is good or not new.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // lookAt is a look in which every spine of the head is in one state, at the height of the head's slot.
@@ -29,7 +29,7 @@ func TestCompletingCallNeverGoesBack(t *testing.T) {
 	for coord, want := range map[primitives.Slot]bool{99: true, 100: true, 101: false} {
 		v := NewVerifier(start, slot, 100, 50, nil)
 		l := lookAt(start.Add(ResyncSlots*slot), 100, checkpoint.SpineFinal, spine(1))
-		l.Sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync, LastCoordSlot: coord}
+		l.Sync = protocol.State{Syncing: true, Activity: protocol.Behind, CoordSlot: coord}
 		require.Equal(t, want, v.Observe(l).Complete, "last coordinated slot %d, head 100", coord)
 	}
 }

@@ -146,7 +146,6 @@ func (p *Pair) startCompleting(ctx context.Context) {
 	p.start(ctx, taskComplete, func(ctx context.Context, _ uint64) (headsync.Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.cfg.CallTimeout)
 		defer cancel()
-		_, err := p.writes.to(permit).Sync(ctx, info)
-		return headsync.Result{}, err
+		return headsync.Result{}, p.writes.to(permit).Complete(ctx, info)
 	})
 }

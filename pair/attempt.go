@@ -10,8 +10,8 @@ import (
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -29,7 +29,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		p.settle(ctx)
 		return
 	}
-	tells := !failure.Canceled(r.err) || errors.Is(r.err, gwatclient.ErrNotReady)
+	tells := !failure.Canceled(r.err) || errors.Is(r.err, protocol.ErrNotPrepared)
 	if r.err != nil && tells && !errors.Is(r.err, headsync.ErrWriteInhibited) {
 		p.failed(r.err)
 	}
@@ -80,10 +80,10 @@ func (p *Pair) failed(err error) {
 	if errors.Is(err, failure.NeedsHuman) {
 		p.job.human = &human{why: err.Error(), until: p.cfg.Now().Add(humanPause)}
 	}
-	if errors.Is(err, headsync.ErrLockHeld) && p.ledger.Pending() == nil {
+	if errors.Is(err, protocol.ErrLockHeld) && p.ledger.Pending() == nil {
 		p.writes.rival.Sign("gwat's head-sync lock is held without a call of ours", p.cfg.Now())
 	}
-	if errors.Is(err, gwatclient.ErrNotReady) {
+	if errors.Is(err, protocol.ErrNotPrepared) {
 		p.writes.rival.Sign("gwat answered not ready after it had accepted our ready", p.cfg.Now())
 	}
 	var rolledBack *headsync.RolledBackError
@@ -119,7 +119,7 @@ func (p *Pair) attemptFailed(ctx context.Context, stage fsm.Stage, err error) {
 		switch {
 		case errors.Is(err, headsync.ErrReorg):
 			p.fire(ctx, fsm.Reorged, err.Error())
-		case errors.Is(err, gwatclient.ErrSpineNotFound), errors.Is(err, headsync.ErrSpineMissing):
+		case errors.Is(err, protocol.ErrIncomplete), errors.Is(err, headsync.ErrSpineMissing):
 			p.fire(ctx, fsm.DAGIncomplete, err.Error())
 		default:
 			p.fire(ctx, fsm.PushFailed, err.Error())

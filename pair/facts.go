@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 const (
@@ -139,7 +140,7 @@ func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now 
 // that ended its own sync below all of them and moves no more is taken as it
 // is: the push then begins where gwat stands.
 func (p *Pair) gwatAtCheckpoint(o *poll.Observation, spec checkpoint.Spec) (bool, string) {
-	if o.Gwat.Sync.Stage == gwatclient.StageFinalized {
+	if o.Gwat.Sync.Activity == protocol.LoadingChain {
 		return false, fmt.Sprintf("gwat to finish its finalized-chain sync (block %d of %d)", o.Gwat.Sync.CurrentBlock, o.Gwat.Sync.HighestBlock)
 	}
 	if o.Beacon.Justified.IsGenesis() {
@@ -163,9 +164,8 @@ func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string
 	if b := o.Beacon.Progress(now); !b.NearHead() {
 		return false, fmt.Sprintf("the beacon's head at slot %d to come near slot %d", b.Head, now)
 	}
-	switch o.Gwat.Sync.Stage {
-	case gwatclient.StageFinalized, gwatclient.StageDAG:
-		return false, fmt.Sprintf("gwat to finish its DAG sync (stage %s, newest slot %d)", o.Gwat.Sync.Stage, o.Gwat.Sync.MaxBlockSlot)
+	if o.Gwat.Sync.Activity.Loads() {
+		return false, fmt.Sprintf("gwat to finish its DAG sync (stage %s, newest slot %d)", o.Gwat.Sync.Word, o.Gwat.Sync.TipSlot)
 	}
 	if m := p.job.missing; m != nil && o.State(m.spine) == checkpoint.SpineUnknown && o.At.Before(m.until) {
 		return false, fmt.Sprintf("gwat to load the block of spine %s", m.spine)

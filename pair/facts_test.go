@@ -15,12 +15,13 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // factsSpec has slots of 4 s and epochs of 8 slots.
 var factsSpec = checkpoint.Spec{SlotsPerEpoch: 8, SecondsPerSlot: 4, CreatorsPerSlot: 4, GenesisTime: 1_000_000}
 
-type namedGwat struct{ poll.GwatNode }
+type namedGwat struct{ gwatNode }
 
 func (namedGwat) Endpoint() string { return "gwat.example" }
 
@@ -103,7 +104,7 @@ func TestGwatAtACheckpoint(t *testing.T) {
 	final, open := common.Hash{10}, common.Hash{11}
 	quiet := headsync.QuietSlots * factsSpec.SlotDuration()
 	for name, tc := range map[string]struct {
-		stage     gwatclient.Stage
+		stage     protocol.Activity
 		justified checkpoint.Checkpoint
 		points    []poll.Entry
 		latest    primitives.Slot
@@ -112,7 +113,7 @@ func TestGwatAtACheckpoint(t *testing.T) {
 		why       string
 	}{
 		"nothing is justified yet":               {want: true, why: "genesis"},
-		"genesis, gwat still loads":              {stage: gwatclient.StageFinalized, why: "finalized-chain sync"},
+		"genesis, gwat still loads":              {stage: protocol.LoadingChain, why: "finalized-chain sync"},
 		"its spine is final":                     {justified: justified, points: []poll.Entry{pointAt(16, open, final)}, want: true, why: "slot 16"},
 		"its last spine is open":                 {justified: justified, points: []poll.Entry{pointAt(16, final, open)}, why: "epoch 2"},
 		"an older checkpoint is final":           {justified: justified, points: []poll.Entry{pointAt(16, open), pointAt(8, final)}, want: true, why: "slot 8"},
@@ -124,7 +125,7 @@ func TestGwatAtACheckpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := pairIn(t, fsm.CheckpointSync), lookAt(32)
-			o.Gwat.Sync.Stage, o.Gwat.Latest.Slot = tc.stage, tc.latest
+			o.Gwat.Sync.Activity, o.Gwat.Latest.Slot = tc.stage, tc.latest
 			o.Beacon.Justified, o.Beacon.Points = tc.justified, tc.points
 			o.Blocks[final], o.Blocks[open] = block(10, 7, 15), &gwatclient.Block{Hash: open, Height: 8}
 			p.polls.history.NumberFrom = o.At.Add(-tc.still)
@@ -209,23 +210,23 @@ func TestDAGSynced(t *testing.T) {
 	lacks := common.Hash{9}
 	for name, tc := range map[string]struct {
 		head    primitives.Slot
-		stage   gwatclient.Stage
+		stage   protocol.Activity
 		missing time.Duration // for how long it is still waited for; 0: nothing is
 		open    bool          // gwat has the missing block
 		want    bool
 	}{
 		"near the clock":        {head: 28, want: true},
 		"not near it":           {head: 27},
-		"gwat's finalized sync": {head: 32, stage: gwatclient.StageFinalized},
-		"gwat's DAG sync":       {head: 32, stage: gwatclient.StageDAG},
-		"gwat holds its lock":   {head: 32, stage: gwatclient.StageHead, want: true},
+		"gwat's finalized sync": {head: 32, stage: protocol.LoadingChain},
+		"gwat's DAG sync":       {head: 32, stage: protocol.LoadingDAG},
+		"gwat holds its lock":   {head: 32, stage: protocol.Prepared, want: true},
 		"a block is missing":    {head: 32, missing: 1},
 		"it came":               {head: 32, missing: 1, open: true, want: true},
 		"its time is over":      {head: 32, missing: -1, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := pairIn(t, fsm.DAGSync), lookAt(32)
-			o.Beacon.Head.Header.Slot, o.Beacon.Syncing.HeadSlot, o.Gwat.Sync.Stage = tc.head, tc.head, tc.stage
+			o.Beacon.Head.Header.Slot, o.Beacon.Syncing.HeadSlot, o.Gwat.Sync.Activity = tc.head, tc.head, tc.stage
 			o.Beacon.Syncing.Distance = uint64(32 - tc.head)
 			if tc.missing != 0 {
 				p.job.missing = &missing{spine: lacks, until: o.At.Add(tc.missing)}

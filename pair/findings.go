@@ -8,11 +8,11 @@ import (
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -94,7 +94,7 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 	in.Rival = sign
 	if l := publish.Lock(o, p.ledger.Pending(), driverSeen, in.Stage, p.cfg.LockTime); l != nil {
 		in.Lock = &health.Lock{Running: p.job.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
-	} else if o.Gwat.Err == nil && o.Gwat.Sync.Stage == gwatclient.StageHead {
+	} else if o.Gwat.Err == nil && o.Gwat.Sync.Activity == protocol.Prepared {
 		in.Lock = &health.Lock{Running: p.job.worker != nil}
 	}
 	return in
@@ -107,7 +107,7 @@ func (p *Pair) countFailed(err error) {
 	case err == nil:
 		p.health.failed = 0
 	case failure.Canceled(err), errors.Is(err, headsync.ErrWriteInhibited),
-		errors.Is(err, headsync.ErrLockHeld), errors.Is(err, headsync.ErrBusy): // findings and stages of their own tell of these
+		errors.Is(err, protocol.ErrLockHeld), errors.Is(err, protocol.ErrBusy): // findings and stages of their own tell of these
 	default:
 		if p.health.failed == 0 {
 			p.health.failedFrom = time.Now()

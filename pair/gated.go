@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/status"
 )
@@ -42,24 +43,32 @@ type gateLock struct {
 // gatedCalls are the calls that change a gwat behind a gate: the gate holds the beacon
 // node's calls back from before a ready until its push has ended.
 type gatedCalls struct {
-	gwatWriter
+	headsync.Driver
 	*gateLock
 }
 
-func (n gatedCalls) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
+// Prepare takes the gate's lock before it prepares.
+func (n gatedCalls) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) error {
 	if err := n.take(ctx); err != nil {
-		return false, err
+		return err
 	}
-	ok, err := n.gwatWriter.HeadSyncReady(ctx, cp)
-	if !ok && !gwatclient.PossiblyDone(err) {
+	err := n.Driver.Prepare(ctx, at)
+	if err != nil && !gwatclient.PossiblyDone(err) {
 		n.free()
 	}
-	return ok, err
+	return err
 }
 
-func (n gatedCalls) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
+// Push frees the gate's lock when the push has ended.
+func (n gatedCalls) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
 	defer n.free()
-	return n.gwatWriter.HeadSync(ctx, infos)
+	return n.Driver.Push(ctx, infos)
+}
+
+// Release frees the gate's lock, too.
+func (n gatedCalls) Release(ctx context.Context) error {
+	defer n.free()
+	return n.Driver.Release(ctx)
 }
 
 // take takes the gate's lock in place of one that is held.

@@ -11,7 +11,9 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -59,21 +61,22 @@ func (g *fakeGate) SetView(v gate.View) { g.view = v }
 
 // fakeCalls answers the calls that change gwat.
 type fakeCalls struct {
-	ready    bool
+	headsync.Driver
 	readyErr error
 	sent     int
 }
 
-func (c *fakeCalls) HeadSyncReady(context.Context, checkpoint.ConsensusInfo) (bool, error) {
+func (c *fakeCalls) Prepare(context.Context, checkpoint.ConsensusInfo) error {
 	c.sent++
-	return c.ready, c.readyErr
+	return c.readyErr
 }
-func (c *fakeCalls) HeadSync(context.Context, []checkpoint.ConsensusInfo) (bool, error) {
+func (c *fakeCalls) Push(context.Context, []checkpoint.ConsensusInfo) error {
 	c.sent++
-	return true, nil
+	return nil
 }
-func (c *fakeCalls) Sync(context.Context, checkpoint.ConsensusInfo) ([]common.Hash, error) {
-	return nil, nil
+func (c *fakeCalls) Release(context.Context) error {
+	c.sent++
+	return nil
 }
 
 // The gate is locked from before a ready until its push has ended, and no longer than
@@ -83,27 +86,29 @@ func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
 		calls fakeCalls
 		holds int // after the ready
 	}{
-		"accepted":         {fakeCalls{ready: true}, 1},
-		"refused":          {fakeCalls{}, 0},
+		"accepted":         {fakeCalls{}, 1},
+		"refused":          {fakeCalls{readyErr: protocol.ErrRefused}, 0},
 		"not sent":         {fakeCalls{readyErr: gwatclient.ErrDown}, 0},
 		"answer is lost":   {fakeCalls{readyErr: gwatclient.ErrLost}, 1},
 		"unreadable":       {fakeCalls{readyErr: gwatclient.ErrMalformed}, 1},
 		"gwat has a reply": {fakeCalls{readyErr: gwatclient.ErrLocked}, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
-			g := &fakeGate{}
-			n := gatedCalls{&tc.calls, &gateLock{gate: g}}
-			_, err := n.HeadSyncReady(t.Context(), checkpoint.Genesis())
-			require.ErrorIs(t, err, tc.calls.readyErr)
-			require.Equal(t, tc.holds, g.locked)
-			_, err = n.HeadSync(t.Context(), nil)
-			require.NoError(t, err)
+		ends := map[string]func(gatedCalls) error{
+			"push":    func(n gatedCalls) error { return n.Push(t.Context(), nil) },
+			"release": func(n gatedCalls) error { return n.Release(t.Context()) },
+		}
+		for by, end := range ends {
+			calls, g := tc.calls, &fakeGate{}
+			n := gatedCalls{&calls, &gateLock{gate: g}}
+			require.ErrorIs(t, n.Prepare(t.Context(), checkpoint.Genesis()), calls.readyErr, name)
+			require.Equal(t, tc.holds, g.locked, name)
+			require.NoError(t, end(n), by)
 			require.Zero(t, g.locked)
 			n.free()
 			n.free()
 			require.Zero(t, g.locked, "a lock is released once")
 			require.Equal(t, 1, g.locks)
-		})
+		}
 	}
 }
 
@@ -133,11 +138,10 @@ func TestAnAttemptThatTakesAReadyOverHoldsTheGate(t *testing.T) {
 
 // A ready waits for the gate and is not sent when the wait is ended.
 func TestNoReadyWithoutTheGatesLock(t *testing.T) {
-	calls := &fakeCalls{ready: true}
+	calls := &fakeCalls{}
 	ended := errors.New("ended")
 	n := gatedCalls{calls, &gateLock{gate: &fakeGate{refuse: ended}}}
-	ok, err := n.HeadSyncReady(t.Context(), checkpoint.Genesis())
-	require.False(t, ok)
+	err := n.Prepare(t.Context(), checkpoint.Genesis())
 	require.ErrorIs(t, err, ended)
 	require.False(t, gwatclient.PossiblyDone(err))
 	require.Zero(t, calls.sent)

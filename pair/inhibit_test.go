@@ -9,6 +9,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/ledger"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // An attempt sends nothing while a call that is not its own is open, however long
@@ -16,7 +17,7 @@ import (
 func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
 	l := ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
 	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()}, 1)
-	p := &Pair{ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
+	p := &Pair{nodes: nodes{gwat: protocol.HeadSync{}}, ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
 	require.NotEmpty(t, p.inhibit())
 	p.job.worker = &worker{attempt: 2}
 	require.NotEmpty(t, p.inhibit())

@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -139,29 +140,34 @@ func resultOf(err error) string {
 	return "refused"
 }
 
-// timedDriver measures the two calls of head sync.
+// timedDriver measures the calls of a head sync.
 type timedDriver struct {
 	headsync.Driver
 	metrics *metrics
 }
 
-func (d timedDriver) HeadSyncReady(ctx context.Context, cp checkpoint.ConsensusInfo) (bool, error) {
-	start := time.Now()
-	done, err := d.Driver.HeadSyncReady(ctx, cp)
-	d.metrics.rollbacks.WithLabelValues(doneOf(done, err)).Observe(time.Since(start).Seconds())
-	return done, err
+// Prepare implements protocol.Driver.
+func (d timedDriver) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) error {
+	return timed(d.metrics.rollbacks, func() error { return d.Driver.Prepare(ctx, at) })
 }
 
-func (d timedDriver) HeadSync(ctx context.Context, infos []checkpoint.ConsensusInfo) (bool, error) {
-	start := time.Now()
-	done, err := d.Driver.HeadSync(ctx, infos)
-	d.metrics.pushes.WithLabelValues(doneOf(done, err)).Observe(time.Since(start).Seconds())
-	return done, err
+// Push implements protocol.Driver.
+func (d timedDriver) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
+	return timed(d.metrics.pushes, func() error { return d.Driver.Push(ctx, infos) })
 }
 
-func doneOf(done bool, err error) string {
-	if err == nil && !done {
-		return "not_done"
+// Release implements protocol.Driver: gwat sees a push of nothing.
+func (d timedDriver) Release(ctx context.Context) error {
+	return timed(d.metrics.pushes, func() error { return d.Driver.Release(ctx) })
+}
+
+func timed(h *prometheus.HistogramVec, call func() error) error {
+	start := time.Now()
+	err := call()
+	result := "not_done"
+	if !errors.Is(err, protocol.ErrRefused) {
+		result = resultOf(err)
 	}
-	return resultOf(err)
+	h.WithLabelValues(result).Observe(time.Since(start).Seconds())
+	return err
 }

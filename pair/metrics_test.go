@@ -22,8 +22,10 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -58,22 +60,23 @@ func filled(t *testing.T, snapshot func() *status.Snapshot) *prometheus.Registry
 	m.pushed.Add(3)
 	m.observe(publish.NodeGwat)("eth_syncing", time.Millisecond, nil)
 	d := timedDriver{fakeDriver{}, m}
-	_, _ = d.HeadSyncReady(context.Background(), checkpoint.ConsensusInfo{})
-	_, _ = d.HeadSync(context.Background(), nil)
+	require.ErrorIs(t, d.Prepare(context.Background(), checkpoint.ConsensusInfo{}), protocol.ErrRefused)
+	require.NoError(t, d.Push(context.Background(), nil))
+	require.NoError(t, d.Release(context.Background()))
 	passed, err := gate.NewMetrics(prometheus.WrapRegistererWith(prometheus.Labels{"pair": "main"}, r))
 	require.NoError(t, err)
 	passed.Observe(gate.Call{Method: "dag_finalize", Action: gate.ActionHold, Outcome: gate.OutcomeOK})
 	return r
 }
 
-type fakeDriver struct{}
+// fakeDriver refuses to prepare and does the rest.
+type fakeDriver struct{ headsync.Driver }
 
-func (fakeDriver) HeadSyncReady(context.Context, checkpoint.ConsensusInfo) (bool, error) {
-	return false, nil
+func (fakeDriver) Prepare(context.Context, checkpoint.ConsensusInfo) error {
+	return protocol.ErrRefused
 }
-func (fakeDriver) HeadSync(context.Context, []checkpoint.ConsensusInfo) (bool, error) {
-	return true, nil
-}
+func (fakeDriver) Push(context.Context, []checkpoint.ConsensusInfo) error { return nil }
+func (fakeDriver) Release(context.Context) error                          { return nil }
 
 // gathered gives the families of a registry by name.
 func gathered(t *testing.T, r prometheus.Gatherer) map[string]*dto.MetricFamily {
@@ -153,7 +156,7 @@ func TestMirrorTellsWhatTheSnapshotTells(t *testing.T) {
 		{0, "syncd_head_sync_attempts_total", []string{"level"}},
 		{3, "syncd_pushed_entries_total", nil},
 		{1, "syncd_rollback_duration_seconds", []string{"not_done"}},
-		{1, "syncd_push_duration_seconds", []string{"ok"}},
+		{2, "syncd_push_duration_seconds", []string{"ok"}},
 		{1, "syncd_rpc_duration_seconds", []string{"eth_syncing", "gwat", "ok"}},
 	} {
 		require.Equal(t, c.want, value(t, f, c.name, c.labels...), "%s %v", c.name, c.labels)

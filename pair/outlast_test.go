@@ -17,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/ledger"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -121,6 +122,7 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 	newPair := func() *Pair {
 		clock := func() time.Time { return now }
 		return &Pair{
+			nodes:  nodes{gwat: protocol.HeadSync{}},
 			ledger: ledger.Open(journal.OpenMemory(), quietLog(), clock), log: quietLog(),
 			cfg: Config{Now: clock, PushTimeout: time.Minute, LockTime: time.Minute}, job: job{worker: &worker{attempt: 2, cancel: func() {}}},
 		}
@@ -161,7 +163,7 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		p.job.worker.cancel = func() { cancelled = true }
 		p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Spine: common.Hash{3}, SentAt: now}, 1)
 		p.polls.last = polled(after, common.Hash{}, nil)
-		p.polls.last.Gwat.Sync = gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageHead}
+		p.polls.last.Gwat.Sync = protocol.State{Syncing: true, Activity: protocol.Prepared}
 		p.polls.last.Gwat.Latest.Hash = common.Hash{3}
 		p.resolvePending()
 		require.True(t, cancelled)

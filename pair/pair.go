@@ -1,7 +1,6 @@
 package pair
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/pair/ledger"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // Pair runs one pair: Run is the loop, and all other exported methods may be called
@@ -45,14 +45,14 @@ type Pair struct {
 
 // nodes are the clients of both nodes. That of gwat only reads.
 type nodes struct {
-	gwat   poll.GwatNode
+	gwat   gwatNode
 	beacon poll.BeaconNode
 }
 
-// gwatWriter has the calls that change gwat; gwatclient gives them to the holder of a Permit.
-type gwatWriter interface {
-	headsync.Driver
-	Sync(ctx context.Context, info checkpoint.ConsensusInfo) ([]common.Hash, error)
+// gwatNode is gwat as the loop reads it; protocol.HeadSync is one.
+type gwatNode interface {
+	poll.GwatNode
+	ClassifyPending(checkpoint.Pending, protocol.Seen) (protocol.Fate, string)
 }
 
 // stage is how the present stage began, and the facts by which it is left.
@@ -74,19 +74,20 @@ func New(cfg Config) (*Pair, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	cfg.Gwat.Observe, cfg.Beacon.Observe = m.observe(publish.NodeGwat), m.observe(publish.NodeBeacon)
-	gwat, err := gwatclient.New(cfg.Gwat)
+	client, err := gwatclient.New(cfg.Gwat)
 	if err != nil {
 		return nil, fmt.Errorf("gwat endpoint: %w", err)
 	}
+	gwat := protocol.HeadSync{Client: client}
 	beacon, err := beaconclient.New(cfg.Beacon)
 	if err != nil {
 		gwat.Close()
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
-	to, lock := func(p guard.Permit) gwatWriter { return gwat.Changes(p) }, (*gateLock)(nil)
+	to, lock := gwat.Driver, (*gateLock)(nil)
 	if cfg.Gate != nil {
 		lock = &gateLock{gate: cfg.Gate}
-		to = func(p guard.Permit) gwatWriter { return gatedCalls{gwat.Changes(p), lock} }
+		to = func(p guard.Permit) headsync.Driver { return gatedCalls{gwat.Driver(p), lock} }
 	}
 	p, err := newPair(cfg, gwat, to, beacon, m)
 	if err != nil {
@@ -98,7 +99,7 @@ func New(cfg Config) (*Pair, error) {
 	return p, nil
 }
 
-func newPair(cfg Config, gwat poll.GwatNode, to func(guard.Permit) gwatWriter, beacon poll.BeaconNode, m *metrics) (*Pair, error) {
+func newPair(cfg Config, gwat gwatNode, to func(guard.Permit) headsync.Driver, beacon poll.BeaconNode, m *metrics) (*Pair, error) {
 	log := cfg.Log.WithField("pair", cfg.Name)
 	now := cfg.Now()
 	board := publish.NewBoard(cfg.Past)

@@ -6,10 +6,10 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // polls is what the polls of both nodes have shown.
@@ -84,7 +84,7 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 	if p.job.human != nil && o.At.After(p.job.human.until) {
 		p.job.human = nil
 	}
-	if o.Gwat.Err == nil || o.Gwat.Sync.Stage == gwatclient.StageHead {
+	if o.Gwat.Err == nil || o.Gwat.Sync.Activity == protocol.Prepared {
 		p.watchRival(o, previous) // a poll that failed later on may have shown a sign, too
 	}
 	if o.Gwat.Err == nil {

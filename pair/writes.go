@@ -8,12 +8,13 @@ import (
 	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // writes is whether syncd may send what changes gwat (S6).
 type writes struct {
 	guard    *guard.Guard
-	to       func(guard.Permit) gwatWriter
+	to       func(guard.Permit) headsync.Driver
 	rival    headsync.RivalWatch
 	takeover bool   // a ready that was pending is in force
 	inhibit  string // why nothing is sent; "" if something may be
@@ -46,13 +47,13 @@ func (p *Pair) running() uint64 {
 }
 
 // pendingState returns what became of a call whose answer was lost, by the newest poll.
-func (p *Pair) pendingState(pending *checkpoint.Pending) (headsync.PendingState, string) {
-	seen := headsync.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.polls.history.GwatDown.After(pending.SentAt)}
+func (p *Pair) pendingState(pending *checkpoint.Pending) (protocol.Fate, string) {
+	seen := protocol.Seen{Now: p.cfg.Now(), LockTime: p.cfg.LockTime, GiveUp: p.cfg.PushTimeout, Down: p.polls.history.GwatDown.After(pending.SentAt)}
 	if o := p.polls.last; o != nil && o.Gwat.Err == nil {
-		seen.Stage, seen.Latest, seen.CheckedAt = o.Gwat.Sync.Stage, o.Gwat.Latest, o.Start
+		seen.State, seen.Latest, seen.CheckedAt = o.Gwat.Sync, o.Gwat.Latest, o.Start
 		seen.Last = o.Blocks[pending.LastSpine]
 	}
-	return headsync.Judge(*pending, seen)
+	return p.nodes.gwat.ClassifyPending(*pending, seen)
 }
 
 // resolvePending finds out what became of a call whose answer was lost. Every poll
@@ -66,10 +67,10 @@ func (p *Pair) resolvePending() {
 		return
 	}
 	switch state, why := p.pendingState(left); state {
-	case headsync.PendingOver:
+	case protocol.Over:
 		p.log.WithField("call", left.Call).Infof("The call without an answer is over: %s", why)
 		p.ledger.ClearPending()
-	case headsync.PendingAccepted:
+	case protocol.Accepted:
 		p.writes.takeover = p.ledger.Takeable() != nil
 		if p.writes.takeover && p.running() != 0 {
 			p.cancelWorker() // gwat holds its lock meanwhile: the next attempt takes the ready over
@@ -102,7 +103,7 @@ func (p *Pair) watchRival(o, previous *poll.Observation) {
 		since = previous.Start
 	}
 	s := headsync.Sample{
-		At: o.At, Stage: o.Gwat.Sync.Stage, Number: p.polls.history.Number,
+		At: o.At, State: o.Gwat.Sync, Number: p.polls.history.Number,
 		Ours:      p.ledger.Busy(since),
 		Restarted: previous == nil || previous.Gwat.Err != nil,
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch"
@@ -31,8 +32,8 @@ type Loop interface {
 
 // eraNode is what is asked to tell the era of a pair.
 type eraNode struct {
-	spec  func(context.Context) (checkpoint.Spec, error)
-	state func(context.Context) (gwatclient.CoordinatedState, error)
+	spec func(context.Context) (checkpoint.Spec, error)
+	mark func(context.Context) (*protocol.Mark, error) // of the coordinated era
 }
 
 // era returns the era of the pair; false while neither node shows it. The beacon node's
@@ -41,7 +42,7 @@ func (n eraNode) era(ctx context.Context) (checkpoint.Era, bool) {
 	if spec, err := n.spec(ctx); err == nil {
 		return spec.Era(), true
 	}
-	if _, err := n.state(ctx); err == nil || errors.Is(err, gwatclient.ErrSynchronization) || errors.Is(err, gwatclient.ErrNullState) {
+	if _, err := n.mark(ctx); err == nil {
 		return checkpoint.EraCoordinated, true
 	}
 	return "", false
@@ -103,7 +104,7 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 	}
 	l := &loops{
 		replaced: make(chan struct{}), ended: make(chan struct{}),
-		nodes: eraNode{spec: beacon.Spec, state: gwat.CoordinatedState}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
+		nodes: eraNode{spec: beacon.Spec, mark: protocol.Coordinated{Client: gwat}.Mark}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
 		closeNodes: func() { gwat.Close(); beacon.Close() },
 		other: func(r prometheus.Registerer) (Loop, error) {
 			return watch.New(watch.Config{

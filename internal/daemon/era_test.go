@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -48,23 +49,22 @@ func (l *namedLoop) Run(ctx context.Context) error {
 func TestEraOfThePair(t *testing.T) {
 	down := errors.New("down")
 	for name, tc := range map[string]struct {
-		spec     checkpoint.Spec
-		specErr  error
-		stateErr error
-		want     checkpoint.Era
+		spec    checkpoint.Spec
+		specErr error
+		markErr error
+		want    checkpoint.Era
 	}{
-		"beacon of the head-sync era":             {spec: checkpoint.Spec{CreatorsPerSlot: 4}, stateErr: gwatclient.ErrMethod, want: checkpoint.EraHeadSync},
-		"beacon of the coordinated era":           {stateErr: down, want: checkpoint.EraCoordinated},
+		"beacon of the head-sync era":             {spec: checkpoint.Spec{CreatorsPerSlot: 4}, markErr: gwatclient.ErrMethod, want: checkpoint.EraHeadSync},
+		"beacon of the coordinated era":           {markErr: down, want: checkpoint.EraCoordinated},
 		"beacon away, gwat knows its state":       {specErr: beaconclient.ErrDown, want: checkpoint.EraCoordinated},
-		"beacon away, gwat loads":                 {specErr: beaconclient.ErrDown, stateErr: gwatclient.ErrSynchronization, want: checkpoint.EraCoordinated},
-		"beacon away, gwat serves no such method": {specErr: beaconclient.ErrDown, stateErr: gwatclient.ErrMethod},
-		"both away": {specErr: beaconclient.ErrDown, stateErr: gwatclient.ErrDown},
+		"beacon away, gwat serves no such method": {specErr: beaconclient.ErrDown, markErr: gwatclient.ErrMethod},
+		"both away": {specErr: beaconclient.ErrDown, markErr: gwatclient.ErrDown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := eraNode{
 				spec: func(context.Context) (checkpoint.Spec, error) { return tc.spec, tc.specErr },
-				state: func(context.Context) (gwatclient.CoordinatedState, error) {
-					return gwatclient.CoordinatedState{}, tc.stateErr
+				mark: func(context.Context) (*protocol.Mark, error) {
+					return nil, tc.markErr
 				},
 			}
 			era, known := n.era(t.Context())
@@ -91,8 +91,8 @@ func TestTheLoopFollowsTheEra(t *testing.T) {
 					}
 					return checkpoint.Spec{}, nil
 				},
-				state: func(context.Context) (gwatclient.CoordinatedState, error) {
-					return gwatclient.CoordinatedState{}, gwatclient.ErrDown
+				mark: func(context.Context) (*protocol.Mark, error) {
+					return nil, gwatclient.ErrDown
 				},
 			},
 			other: func(prometheus.Registerer) (Loop, error) {
@@ -134,8 +134,8 @@ func TestAFailedLoopIsReported(t *testing.T) {
 			replaced: make(chan struct{}), ended: make(chan struct{}),
 			nodes: eraNode{
 				spec: func(context.Context) (checkpoint.Spec, error) { return checkpoint.Spec{}, beaconclient.ErrDown },
-				state: func(context.Context) (gwatclient.CoordinatedState, error) {
-					return gwatclient.CoordinatedState{}, gwatclient.ErrDown
+				mark: func(context.Context) (*protocol.Mark, error) {
+					return nil, gwatclient.ErrDown
 				},
 			},
 			interval: time.Second, timeout: time.Second, closeNodes: func() {},

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // stoppedGwat is stopped in a call and says resync from the moment at which it goes on.
@@ -31,12 +32,12 @@ func (g *stoppedGwat) answer(call string) {
 	}
 }
 
-func (g *stoppedGwat) Syncing(context.Context) (gwatclient.SyncStatus, error) {
+func (g *stoppedGwat) State(context.Context) (protocol.State, error) {
 	g.asked++
 	if g.resync {
-		return gwatclient.SyncStatus{Syncing: true, Stage: gwatclient.StageResync}, nil
+		return protocol.State{Syncing: true, Activity: protocol.Behind}, nil
 	}
-	return gwatclient.SyncStatus{}, nil
+	return protocol.State{}, nil
 }
 
 func (g *stoppedGwat) Latest(context.Context) (*gwatclient.Block, error) {
@@ -88,7 +89,7 @@ func TestAPollOverAStopShowsGwatAsItIsAfterwards(t *testing.T) {
 				p := New(&stoppedGwat{stopped: call, lasts: 3 * time.Second}, stillBeacon{}, time.Now)
 				obs := p.Poll(t.Context(), Question{Calls: true, Within: 5 * time.Second})
 				require.True(t, obs.Answered(), "%v %v", obs.Gwat.Err, obs.Beacon.Err)
-				require.Equal(t, gwatclient.StageResync, obs.Gwat.Sync.Stage)
+				require.Equal(t, protocol.Behind, obs.Gwat.Sync.Activity)
 			})
 		})
 	}
@@ -113,10 +114,10 @@ func TestGwatIsAskedAgainOnlyAfterAWhile(t *testing.T) {
 // silentLater does not answer a second question.
 type silentLater struct{ stoppedGwat }
 
-func (g *silentLater) Syncing(ctx context.Context) (gwatclient.SyncStatus, error) {
+func (g *silentLater) State(ctx context.Context) (protocol.State, error) {
 	if g.asked > 0 {
 		<-ctx.Done()
-		return gwatclient.SyncStatus{}, ctx.Err()
+		return protocol.State{}, ctx.Err()
 	}
-	return g.stoppedGwat.Syncing(ctx)
+	return g.stoppedGwat.State(ctx)
 }

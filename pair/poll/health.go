@@ -15,7 +15,7 @@ import (
 func GwatHealth(o *Observation) health.Gwat {
 	g := health.Gwat{
 		Node:    health.Node{Reach: reach.Gwat(o.Gwat.Err), Error: failure.Message(o.Gwat.Err), Latency: o.Gwat.slowest, Peers: o.Gwat.peers},
-		Syncing: o.Gwat.Sync.Syncing, SyncStage: string(o.Gwat.Sync.Stage), CoordSlot: o.Gwat.Sync.LastCoordSlot, TipSlot: o.Gwat.Sync.MaxBlockSlot,
+		Syncing: o.Gwat.Sync.Syncing, SyncStage: o.Gwat.Sync.Word, CoordSlot: o.Gwat.Sync.CoordSlot, TipSlot: o.Gwat.Sync.TipSlot,
 	}
 	if o.Gwat.Err == nil {
 		// Cheap calls were answered: a call of normal work that is not shows that gwat hangs.

@@ -53,7 +53,7 @@ func (t *History) Observe(o *Observation) {
 	// gwat names its newest slot only while it syncs: growth is measured from the
 	// first one read under this head, not from one that may be hours old.
 	if o.Gwat.Err == nil && o.Gwat.Sync.Syncing {
-		t.dag = o.Gwat.Sync.MaxBlockSlot
+		t.dag = o.Gwat.Sync.TipSlot
 		if !t.dagKnown {
 			t.dagThen, t.dagKnown = t.dag, true
 		}

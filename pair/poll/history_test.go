@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // testSpec has slots of 4 s and epochs of 8 slots.
@@ -53,7 +54,7 @@ func TestTrackMeasuresGrowthUnderOneHead(t *testing.T) {
 	observe := func(slot primitives.Slot, root byte, syncing bool, tip primitives.Slot) {
 		o := answeredAt(slot)
 		o.Beacon.Head.Header = beaconclient.Header{Slot: 5, Root: common.Hash{root}}
-		o.Gwat.Sync = gwatclient.SyncStatus{Syncing: syncing, MaxBlockSlot: tip}
+		o.Gwat.Sync = protocol.State{Syncing: syncing, TipSlot: tip}
 		tr.Observe(o)
 	}
 	observe(10, 1, false, 0)
@@ -127,15 +128,15 @@ func TestTrackHoldsTheHead(t *testing.T) {
 func TestNumberUnderTheLockIsUnknown(t *testing.T) {
 	zero, nine := uint64(0), uint64(9)
 	for _, tc := range []struct {
-		stage  gwatclient.Stage
+		stage  protocol.Activity
 		number *uint64
 		want   *uint64
 	}{
-		{gwatclient.StageHead, &zero, nil}, {gwatclient.StageHead, &nine, &nine},
-		{gwatclient.StageResync, &zero, &zero}, {"", nil, nil},
+		{protocol.Prepared, &zero, nil}, {protocol.Prepared, &nine, &nine},
+		{protocol.Behind, &zero, &zero}, {protocol.Idle, nil, nil},
 	} {
 		o := &Observation{At: time.Unix(1, 0)}
-		o.Gwat.Sync.Stage, o.Gwat.Latest = tc.stage, &gwatclient.Block{Number: tc.number, Slot: 5}
+		o.Gwat.Sync.Activity, o.Gwat.Latest = tc.stage, &gwatclient.Block{Number: tc.number, Slot: 5}
 		require.Equal(t, tc.want, o.number())
 		in := GwatHealth(o)
 		require.Equal(t, tc.want, in.Number)
@@ -180,7 +181,7 @@ func TestSilenceNeedsGrowthThatWasSeen(t *testing.T) {
 	begin := time.Unix(1_700_000_000, 0)
 	at := func(slots int, syncing bool, tip primitives.Slot) string {
 		o := &Observation{At: begin.Add(time.Duration(slots) * 4 * time.Second)}
-		o.Gwat.Sync = gwatclient.SyncStatus{Syncing: syncing, MaxBlockSlot: tip}
+		o.Gwat.Sync = protocol.State{Syncing: syncing, TipSlot: tip}
 		o.Gwat.Latest = &gwatclient.Block{}
 		o.Beacon.Head.Header = beaconclient.Header{Slot: 100, Root: common.Hash{1}}
 		tr.Observe(o)
@@ -200,7 +201,7 @@ func TestGrowthIsReadTwice(t *testing.T) {
 	at := time.Unix(1000, 0)
 	poll := func(syncing bool, newest primitives.Slot) string {
 		at = at.Add(time.Second)
-		o := &Observation{Start: at, At: at, Gwat: Gwat{Sync: gwatclient.SyncStatus{Syncing: syncing, MaxBlockSlot: newest}, Latest: &gwatclient.Block{}}}
+		o := &Observation{Start: at, At: at, Gwat: Gwat{Sync: protocol.State{Syncing: syncing, TipSlot: newest}, Latest: &gwatclient.Block{}}}
 		o.Beacon.Head.Header.Root = common.Hash{1}
 		tr.Observe(o)
 		return tr.Silent(o, time.Second, 5)

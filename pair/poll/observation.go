@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // Question is what a poll reads beside what is always read.
@@ -41,7 +42,7 @@ type Gwat struct {
 	Err     error
 	Latency time.Duration // of the first call
 	slowest time.Duration // of the slowest call
-	Sync    gwatclient.SyncStatus
+	Sync    protocol.State
 	syncAt  time.Time // when it told Sync first, by the clock that never jumps
 	Latest  *gwatclient.Block
 	peers   *uint64 // if this poll read them
@@ -99,7 +100,7 @@ func (o *Observation) number() *uint64 {
 	if o.Gwat.Latest == nil || o.Gwat.Latest.Number == nil {
 		return nil
 	}
-	if *o.Gwat.Latest.Number == 0 && o.Gwat.Sync.Stage == gwatclient.StageHead {
+	if *o.Gwat.Latest.Number == 0 && o.Gwat.Sync.Activity == protocol.Prepared {
 		return nil
 	}
 	return o.Gwat.Latest.Number

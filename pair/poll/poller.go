@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/reach"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // maxEntries bounds the beacon blocks that polls keep: a completed one leaves four.
@@ -90,7 +91,7 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 }
 
 func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
-	if g.Sync, g.Err = timed(&g.slowest, func() (gwatclient.SyncStatus, error) { return p.gwat.Syncing(ctx) }); g.Err != nil {
+	if g.Sync, g.Err = timed(&g.slowest, func() (protocol.State, error) { return p.gwat.State(ctx) }); g.Err != nil {
 		return g
 	}
 	g.Latency, g.syncAt = g.slowest, time.Now()
@@ -121,7 +122,7 @@ func (p *Poller) renew(ctx context.Context, g *Gwat) error {
 	if g.Sync.Syncing || time.Since(g.syncAt) <= maxAge {
 		return nil
 	}
-	sync, err := timed(&g.slowest, func() (gwatclient.SyncStatus, error) { return p.gwat.Syncing(ctx) })
+	sync, err := timed(&g.slowest, func() (protocol.State, error) { return p.gwat.State(ctx) })
 	if err != nil {
 		return fmt.Errorf("ask again whether gwat syncs: %w", err)
 	}
@@ -140,7 +141,7 @@ func timed[T any](slowest *time.Duration, call func() (T, error)) (T, error) {
 
 // readAcross reads from gwat what the beacon named.
 func (p *Poller) readAcross(ctx context.Context, q Question, obs *Observation) {
-	if locked := obs.Gwat.Sync.Stage == gwatclient.StageHead; q.Identity && !(locked && q.Identified) {
+	if locked := obs.Gwat.Sync.Activity == protocol.Prepared; q.Identity && !(locked && q.Identified) {
 		if locked {
 			obs.Identity, obs.Gwat.Err = p.identifyLocked(ctx, q.Within/2)
 		} else {

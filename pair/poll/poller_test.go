@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/reach"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // lockedGwat holds its lock: dag_syncSlotInfo is answered never.
@@ -30,21 +31,21 @@ func (g lockedGwat) BlocksByHash(_ context.Context, spines []common.Hash) ([]*gw
 // Behind gwat's lock dag_syncSlotInfo may hang: the rest of the poll counts.
 func TestSlotInfoBehindTheLockDoesNotStallThePoll(t *testing.T) {
 	for name, tc := range map[string]struct {
-		stage      gwatclient.Stage
+		stage      protocol.Activity
 		identified bool
 		took       time.Duration
 		fails      bool
 	}{
-		"known":    {gwatclient.StageHead, true, 0, false},
-		"unknown":  {gwatclient.StageHead, false, 2 * time.Second, false},
-		"not held": {gwatclient.StageResync, true, 4 * time.Second, true},
+		"known":    {protocol.Prepared, true, 0, false},
+		"unknown":  {protocol.Prepared, false, 2 * time.Second, false},
+		"not held": {protocol.Behind, true, 4 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const within = 4 * time.Second
 				o := &Poller{gwat: lockedGwat{}, spec: &checkpoint.Spec{SecondsPerSlot: 4}}
 				obs := &Observation{Blocks: map[common.Hash]*gwatclient.Block{}}
-				obs.Gwat.Sync.Stage, obs.Gwat.Latest = tc.stage, &gwatclient.Block{}
+				obs.Gwat.Sync.Activity, obs.Gwat.Latest = tc.stage, &gwatclient.Block{}
 				ctx, cancel := context.WithTimeout(t.Context(), within)
 				defer cancel()
 				begin := time.Now()

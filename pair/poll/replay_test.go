@@ -24,6 +24,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -267,7 +268,7 @@ func TestReplaysOfRestarts(t *testing.T) {
 			require.NoError(t, err)
 			defer client.Close()
 			spec := checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 4, DepositChainID: 337733, GenesisTime: tc.genesis}
-			o := New(client, nil, time.Now)
+			o := New(protocol.HeadSync{Client: client}, nil, time.Now)
 			j, next := health.New(time.Second), 0
 			for now := tc.from; now < tc.to; now++ {
 				obs := r.at(t.Context(), o, spec, now)

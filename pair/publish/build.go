@@ -6,10 +6,10 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -94,7 +94,7 @@ func checkpointOf(o *poll.Observation) *status.Checkpoint {
 // not held, or if that is not known. driver is when a competing driver was last seen.
 func Lock(o *poll.Observation, pending *checkpoint.Pending, driver time.Time, stage fsm.Stage, held time.Duration) *status.Lock {
 	switch {
-	case o == nil || o.Gwat.Err != nil || o.Gwat.Sync.Stage != gwatclient.StageHead:
+	case o == nil || o.Gwat.Err != nil || o.Gwat.Sync.Activity != protocol.Prepared:
 		return nil
 	case pending != nil:
 		return &status.Lock{Ours: true, Until: pending.SentAt.Add(held)}

@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -136,7 +137,7 @@ func TestLock(t *testing.T) {
 	s := stateAt(fsm.HeadSyncReady)
 	s.Work.Driver = Driver{Sign: "stage head", First: s.At.Add(-time.Hour), Last: s.At.Add(-time.Second)}
 	require.Nil(t, Build(s).Lock, "gwat's lock is not held")
-	s.Nodes.Last.Gwat.Sync.Stage = gwatclient.StageHead
+	s.Nodes.Last.Gwat.Sync.Activity = protocol.Prepared
 	out := Build(s)
 	require.Equal(t, &status.Lock{Until: s.At.Add(59 * time.Second)}, out.Lock)
 	require.Equal(t, &status.Rival{Sign: "stage head", Seen: s.At.Add(-time.Hour), LastProgress: s.At.Add(-time.Second)}, out.Rival)
@@ -212,7 +213,7 @@ func TestMetersMeasureEachPollOnce(t *testing.T) {
 	require.Nil(t, m.Measured().Gwat)
 	require.Equal(t, next.At.Add(time.Second), m.Measured().GwatSince)
 	m.Reset()
-	next.Gwat.Err, next.Gwat.Sync.Stage, next.Gwat.Sync.MaxBlockSlot = nil, gwatclient.StageDAG, 12
+	next.Gwat.Err, next.Gwat.Sync.Activity, next.Gwat.Sync.TipSlot = nil, protocol.LoadingDAG, 12
 	m.Observe(&next, h, id, next.At)
 	require.Equal(t, &status.Progress{Unit: unitSlot, From: 12, Current: 12, Target: 32}, m.Measured().Gwat)
 }

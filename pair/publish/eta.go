@@ -7,7 +7,6 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
 )
@@ -38,7 +37,7 @@ func (s *State) eta(shown *status.Snapshot) *time.Time {
 		if !o.Beacon.Progress(id.Spec.SlotAt(s.At)).NearHead() && !later(chase(shown.Beacon.Progress, s.At, slot)) {
 			return nil
 		}
-		if loads(o.Gwat.Sync.Stage) && !later(chase(shown.Gwat.Progress, s.At, slot)) {
+		if o.Gwat.Sync.Activity.Loads() && !later(chase(shown.Gwat.Progress, s.At, slot)) {
 			return nil
 		}
 	case fsm.HeadSyncReady:
@@ -62,10 +61,6 @@ func (s *State) eta(shown *status.Snapshot) *time.Time {
 		at = least
 	}
 	return &at
-}
-
-func loads(stage gwatclient.Stage) bool {
-	return stage == gwatclient.StageFinalized || stage == gwatclient.StageDAG
 }
 
 // chase returns when a progress reaches its target; one in slots runs after the wall clock.

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -54,8 +54,8 @@ func (m *Meters) Measured() Measured { return m.measured }
 // gwatProgress counts finalized blocks, and slots while gwat loads its DAG.
 func (m *Meters) gwatProgress(o *poll.Observation, h *poll.History, who *checkpoint.Identity) *status.Progress {
 	sync := o.Gwat.Sync
-	if sync.Stage == gwatclient.StageDAG && who != nil {
-		wall, tip := uint64(who.Spec.SlotAt(o.At)), uint64(sync.MaxBlockSlot)
+	if sync.Activity == protocol.LoadingDAG && who != nil {
+		wall, tip := uint64(who.Spec.SlotAt(o.At)), uint64(sync.TipSlot)
 		return m.gwatDAG.progress(unitSlot, tip, max(wall, tip), o.At)
 	}
 	return m.gwat.progress(unitBlock, h.Number, max(h.Number, sync.HighestBlock), o.At)

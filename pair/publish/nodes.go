@@ -23,7 +23,7 @@ func (s *State) gwat() status.Node {
 		slot := max(s.Nodes.History.Coordinated, o.Gwat.Latest.Slot)
 		n.Slot, n.Finalized, n.LagSlots = &slot, o.Gwat.Latest.Number, s.lag(slot)
 	}
-	n.SyncStage, n.Progress = string(o.Gwat.Sync.Stage), s.Nodes.Measured.Gwat
+	n.SyncStage, n.Progress = o.Gwat.Sync.Word, s.Nodes.Measured.Gwat
 	return n
 }
 

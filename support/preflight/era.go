@@ -7,6 +7,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // era says which protocol the nodes speak, what syncd does for such a pair, and what
@@ -18,9 +19,9 @@ func (c *checker) era(ctx context.Context) []Finding {
 	if c.spec.Era() == checkpoint.EraHeadSync {
 		return []Finding{ok("head-sync (gwat of 2022-09 to 2023-04): syncd drives gwat from the checkpoint to the head")}
 	}
-	_, err := c.gwat.CoordinatedState(ctx)
+	_, err := protocol.Coordinated{Client: c.gwat}.Mark(ctx)
 	switch {
-	case err == nil, errors.Is(err, gwatclient.ErrSynchronization), errors.Is(err, gwatclient.ErrNullState):
+	case err == nil:
 	case errors.Is(err, gwatclient.ErrMethod):
 		return []Finding{failed(exit.Unreachable, "use gwat's IPC socket, or its authrpc with --gwat.jwt-secret; if gwat is older than 2023-04, run both nodes at versions of one network",
 			"the beacon node is of the coordinated era, and %s serves no dag_coordinatedState", c.gwat.Endpoint())}

@@ -85,7 +85,7 @@ var connectionRows = []Row{
 	{Group: GroupConnections, Fault: "refused for a second while a push runs", Key: "refused",
 		Does:  "Knows the call that goes on in gwat for its own, waits for it and pushes nothing beside it.",
 		Sees:  "`connecting`, then where the pair stands; no `second_driver`",
-		Tests: []string{"process.TestRefusedWhileAPushRuns", "headsync.TestJudgePending"}},
+		Tests: []string{"process.TestRefusedWhileAPushRuns", "protocol.TestClassifyPendingOfAHeadSync"}},
 }
 
 var networkRows = []Row{

@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // recordedChain serves the recorded chain as it stands at its head, with epoch
@@ -136,8 +137,8 @@ func TestRecordedChainIsPushed(t *testing.T) {
 	attempt := &headsync.Attempt{
 		Number: 1, Spec: spec, Now: time.Now,
 		Nodes: headsync.Nodes{
-			Beacon: client, Collector: headsync.NewCollector(client, spec), Gwat: gwat,
-			Driver: gwat.Changes(guard.New(false).Permit()), Ledger: noLedger{},
+			Beacon: client, Collector: headsync.NewCollector(client, spec), Gwat: protocol.HeadSync{Client: gwat},
+			Driver: protocol.HeadSync{Client: gwat}.Driver(guard.New(false).Permit()), Ledger: noLedger{},
 		},
 		Orders: headsync.Orders{Inhibit: func() string { return "" }},
 		Report: func(r headsync.Report) {

@@ -28,20 +28,20 @@ var mutants = []mutant{
 		Name: "push_without_ready", What: "dag_headSync is sent without asking for readiness",
 		Rules: []string{"S1"},
 		Edits: []edit{{"headsync/push.go",
-			"ok, err := a.Driver.HeadSyncReady(callCtx, info)",
-			"ok, err := callCtx != nil, error(nil)"}},
+			"err := a.Driver.Prepare(callCtx, info)",
+			"err := callCtx.Err()"}},
 	},
 	{
 		Name: "lost_ready_taken_as_true", What: "a ready without an answer counts as accepted",
 		Rules: []string{"S1"},
 		Edits: []edit{{"headsync/push.go",
-			"ok, err := a.Driver.HeadSyncReady(callCtx, info)\n\tif err != nil {",
-			"ok, err := a.Driver.HeadSyncReady(callCtx, info)\n\tif gwatclient.PossiblyDone(err) {\n\t\tok, err = true, nil\n\t}\n\tif err != nil {"}},
+			"err := a.Driver.Prepare(callCtx, info)\n\tif err != nil {",
+			"err := a.Driver.Prepare(callCtx, info)\n\tif gwatclient.PossiblyDone(err) {\n\t\terr = nil\n\t}\n\tif err != nil {"}},
 	},
 	{
 		Name: "journalled_ready_believed", What: "a ready found in the journal is taken over whatever gwat says",
 		Rules: []string{"S1", "S2"},
-		Edits: []edit{{"headsync/outlived.go",
+		Edits: []edit{{"protocol/headsync.go",
 			"case p.Call == checkpoint.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:",
 			"case p.Call == checkpoint.CallReady:"}},
 	},
@@ -64,7 +64,7 @@ var mutants = []mutant{
 	{
 		Name: "first_entry_dropped", What: "a push begins one entry after the checkpoint's child",
 		Rules: []string{"S2"},
-		Edits: []edit{{"headsync/push.go", "a.Driver.HeadSync(callCtx, Infos(push))", "a.Driver.HeadSync(callCtx, Infos(push[min(1, len(push)-1):]))"}},
+		Edits: []edit{{"headsync/push.go", "a.Driver.Push(callCtx, Infos(push))", "a.Driver.Push(callCtx, Infos(push[min(1, len(push)-1):]))"}},
 	},
 	{
 		Name: "reorg_ignored", What: "what is pushed is not compared with the head any more",
@@ -119,7 +119,7 @@ var mutants = []mutant{
 		Name: "lock_ignored", What: "gwat is asked for readiness while another driver holds it",
 		Rules: []string{"S6"},
 		Edits: []edit{
-			{"headsync/push.go", "case gwatclient.StageHead:\n\t\t\treturn ErrLockHeld", "case gwatclient.StageHead:"},
+			{"headsync/push.go", "if err := state.MayBegin(); err != nil {", "if err := state.MayBegin(); err != nil && !errors.Is(err, protocol.ErrLockHeld) {"},
 			{"headsync/rival.go", "bool { return w.sign != \"\" }", "bool { return w.sign == \"-\" }"},
 		},
 	},
@@ -132,7 +132,7 @@ var mutants = []mutant{
 		Name: "outlived_call_forgotten", What: "a call without an answer within a second is given up and counts as over",
 		Rules: []string{"S6", "S1"},
 		Edits: []edit{
-			{"headsync/outlived.go", "until := p.SentAt.Add(s.GiveUp + s.LockTime)", "until := p.SentAt"},
+			{"protocol/headsync.go", "until := p.SentAt.Add(s.GiveUp + s.LockTime)", "until := p.SentAt"},
 			{"headsync/push.go", "return context.WithTimeout(ctx, a.Limits.Hard)", "return context.WithTimeout(ctx, time.Second)"},
 		},
 	},
