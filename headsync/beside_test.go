@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // interval is when a call ran.
@@ -70,10 +71,10 @@ func (g *timedGwat) BlocksByNumber(ctx context.Context, from, to uint64) ([]*gwa
 }
 
 // Push implements headsync.Driver.
-func (g *timedGwat) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
+func (g *timedGwat) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) (*protocol.Mark, error) {
 	begin := time.Now()
 	time.Sleep(g.push)
-	err := g.Driver.Push(ctx, infos)
+	mark, err := g.Driver.Push(ctx, infos)
 	g.took(&g.pushes, begin)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -82,7 +83,7 @@ func (g *timedGwat) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) 
 			g.pushed[s] = true
 		}
 	}
-	return err
+	return mark, err
 }
 
 func (r *rig) timed(a *headsync.Attempt, read, push time.Duration) *timedGwat {

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // watched is a beacon node whose answers are counted and can be changed.
@@ -102,9 +103,9 @@ func (d driver) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) error 
 	return d.Driver.Prepare(ctx, at)
 }
 
-func (d driver) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
+func (d driver) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) (*protocol.Mark, error) {
 	if d.push != nil {
-		return d.push()
+		return nil, d.push()
 	}
 	return d.Driver.Push(ctx, infos)
 }

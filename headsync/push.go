@@ -303,7 +303,7 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 		a.unread = nil
 	}
 	begin := a.Now()
-	err := a.Driver.Push(callCtx, Infos(push))
+	_, err := a.Driver.Push(callCtx, Infos(push))
 	took := a.Now().Sub(begin)
 	if err != nil {
 		a.settle(err)

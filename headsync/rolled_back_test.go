@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // rollback is another driver that rolls gwat back right before the first push.
@@ -21,11 +22,11 @@ type rollback struct {
 	done bool
 }
 
-func (d *rollback) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
+func (d *rollback) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) (*protocol.Mark, error) {
 	if !d.done {
 		d.done = true
 		if err := d.r.node.RollbackTo(uint64(len(d.r.node.FinalizedOrder())-1) - d.by); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	return d.Driver.Push(ctx, infos)

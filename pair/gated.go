@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/pair/poll"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -60,7 +61,7 @@ func (n gatedCalls) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) er
 }
 
 // Push frees the gate's lock when the push has ended.
-func (n gatedCalls) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
+func (n gatedCalls) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) (*protocol.Mark, error) {
 	defer n.free()
 	return n.Driver.Push(ctx, infos)
 }

@@ -70,9 +70,9 @@ func (c *fakeCalls) Prepare(context.Context, checkpoint.ConsensusInfo) error {
 	c.sent++
 	return c.readyErr
 }
-func (c *fakeCalls) Push(context.Context, []checkpoint.ConsensusInfo) error {
+func (c *fakeCalls) Push(context.Context, []checkpoint.ConsensusInfo) (*protocol.Mark, error) {
 	c.sent++
-	return nil
+	return nil, nil
 }
 func (c *fakeCalls) Release(context.Context) error {
 	c.sent++
@@ -94,7 +94,7 @@ func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
 		"gwat has a reply": {fakeCalls{readyErr: gwatclient.ErrLocked}, 0},
 	} {
 		ends := map[string]func(gatedCalls) error{
-			"push":    func(n gatedCalls) error { return n.Push(t.Context(), nil) },
+			"push":    func(n gatedCalls) error { _, err := n.Push(t.Context(), nil); return err },
 			"release": func(n gatedCalls) error { return n.Release(t.Context()) },
 		}
 		for by, end := range ends {

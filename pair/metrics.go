@@ -152,8 +152,9 @@ func (d timedDriver) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) e
 }
 
 // Push implements protocol.Driver.
-func (d timedDriver) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) error {
-	return timed(d.metrics.pushes, func() error { return d.Driver.Push(ctx, infos) })
+func (d timedDriver) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) (mark *protocol.Mark, err error) {
+	err = timed(d.metrics.pushes, func() error { mark, err = d.Driver.Push(ctx, infos); return err })
+	return mark, err
 }
 
 // Release implements protocol.Driver: gwat sees a push of nothing.

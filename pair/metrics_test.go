@@ -61,7 +61,8 @@ func filled(t *testing.T, snapshot func() *status.Snapshot) *prometheus.Registry
 	m.observe(publish.NodeGwat)("eth_syncing", time.Millisecond, nil)
 	d := timedDriver{fakeDriver{}, m}
 	require.ErrorIs(t, d.Prepare(context.Background(), checkpoint.ConsensusInfo{}), protocol.ErrRefused)
-	require.NoError(t, d.Push(context.Background(), nil))
+	_, err = d.Push(context.Background(), nil)
+	require.NoError(t, err)
 	require.NoError(t, d.Release(context.Background()))
 	passed, err := gate.NewMetrics(prometheus.WrapRegistererWith(prometheus.Labels{"pair": "main"}, r))
 	require.NoError(t, err)
@@ -75,8 +76,10 @@ type fakeDriver struct{ headsync.Driver }
 func (fakeDriver) Prepare(context.Context, checkpoint.ConsensusInfo) error {
 	return protocol.ErrRefused
 }
-func (fakeDriver) Push(context.Context, []checkpoint.ConsensusInfo) error { return nil }
-func (fakeDriver) Release(context.Context) error                          { return nil }
+func (fakeDriver) Push(context.Context, []checkpoint.ConsensusInfo) (*protocol.Mark, error) {
+	return nil, nil
+}
+func (fakeDriver) Release(context.Context) error { return nil }
 
 // gathered gives the families of a registry by name.
 func gathered(t *testing.T, r prometheus.Gatherer) map[string]*dto.MetricFamily {

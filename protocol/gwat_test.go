@@ -118,7 +118,9 @@ func TestDriverOfAHeadSync(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, asked := answering(t, map[string]string{"dag_headSyncReady": tc.answer, "dag_headSync": tc.answer})
 			d := HeadSync{c}.Driver(guard.New(false).Permit())
-			prepare, push, release := d.Prepare(t.Context(), checkpoint.Genesis()), d.Push(t.Context(), nil), d.Release(t.Context())
+			prepare := d.Prepare(t.Context(), checkpoint.Genesis())
+			_, push := d.Push(t.Context(), nil)
+			release := d.Release(t.Context())
 			require.Equal(t, []string{"dag_headSyncReady", "dag_headSync", "dag_headSync"}, *asked)
 			for _, err := range []error{prepare, push, release} {
 				require.ErrorIs(t, err, tc.want)
@@ -134,6 +136,7 @@ func TestDriverOfAHeadSync(t *testing.T) {
 	c, asked := answering(t, map[string]string{"dag_sync": result(`{"error":null,"candidates":[]}`)})
 	require.NoError(t, HeadSync{c}.Driver(guard.New(false).Permit()).Complete(t.Context(), checkpoint.Genesis()))
 	require.Equal(t, []string{"dag_sync"}, *asked)
-	require.ErrorIs(t, HeadSync{c}.Driver(guard.Permit{}).Push(t.Context(), nil), guard.ErrNoPermit)
+	_, err := HeadSync{c}.Driver(guard.Permit{}).Push(t.Context(), nil)
+	require.ErrorIs(t, err, guard.ErrNoPermit)
 	require.Len(t, *asked, 1)
 }

@@ -81,15 +81,15 @@ func (d headSyncDriver) Prepare(ctx context.Context, at checkpoint.ConsensusInfo
 }
 
 // Push implements Driver. A false is gwat's last word on this push.
-func (d headSyncDriver) Push(ctx context.Context, entries []checkpoint.ConsensusInfo) error {
+func (d headSyncDriver) Push(ctx context.Context, entries []checkpoint.ConsensusInfo) (*Mark, error) {
 	done, err := d.calls.HeadSync(ctx, entries)
 	if err == nil && !done {
 		err = failure.WithKind(failure.Abort, ErrRefused)
 	}
 	if err = answered(true, err); err != nil {
-		return fmt.Errorf("dag_headSync of %d entries: %w", len(entries), err)
+		return nil, fmt.Errorf("dag_headSync of %d entries: %w", len(entries), err)
 	}
-	return nil
+	return nil, nil
 }
 
 // Release implements Driver by an empty push.

@@ -49,13 +49,14 @@ type Reader interface {
 // The end of ctx ends the wait for an answer and not the call inside gwat.
 type Driver[E any] interface {
 	// Prepare has gwat stand at an entry's checkpoint and wait for what follows it. After
-	// success gwat takes no other calls until Push or Release, or until its lock has run
-	// out. ErrCheckpointRefused: gwat does not take this checkpoint; an earlier one may do.
+	// success a gwat that has a lock takes no other calls until Push or Release, or until
+	// the lock has run out. ErrCheckpointRefused: gwat does not take this checkpoint; an earlier one may do.
 	Prepare(ctx context.Context, at E) error
 	// Push hands over what follows, oldest first, and gives the lock back. Success is
 	// gwat's word only: block reads prove it. ErrNotPrepared: no Prepare is in force any
-	// more, which is a sign of a competing driver. ErrIncomplete: gwat lacks a block.
-	Push(ctx context.Context, entries []E) error
+	// more, which is a sign of a competing driver. ErrIncomplete: gwat lacks a block. The
+	// Mark is where gwat is afterwards; nil if gwat does not tell it.
+	Push(ctx context.Context, entries []E) (*Mark, error)
 	// Release gives the lock of a Prepare back without a push. Its errors are those of Push.
 	Release(ctx context.Context) error
 	// Complete ends a sync that gwat does not end by itself, at the beacon's head.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // stoppedGwat is stopped in a late call of the poll, and syncs when it goes on.
@@ -19,9 +20,9 @@ type stoppedGwat struct {
 	asked int
 }
 
-func (g *stoppedGwat) CoordinatedSyncing(ctx context.Context) (bool, error) {
+func (g *stoppedGwat) State(ctx context.Context) (protocol.State, error) {
 	g.asked++
-	return g.fakeGwat.CoordinatedSyncing(ctx)
+	return g.fakeGwat.State(ctx)
 }
 
 func (g *stoppedGwat) BlockByHash(ctx context.Context, hash common.Hash) (*gwatclient.Block, error) {

@@ -71,10 +71,10 @@ func upWhy(o *Observation) string {
 
 // gwatEpoch is the epoch of the last call that gwat carried out; false while it loads.
 func gwatEpoch(o *Observation) (primitives.Epoch, bool) {
-	if o.Gwat.State == nil {
+	if o.Gwat.Mark == nil {
 		return 0, false
 	}
-	return o.Gwat.State.Epoch, true
+	return o.Gwat.Mark.Epoch, true
 }
 
 func checkpointReached(o *Observation, s *standing) (bool, string) {

@@ -9,27 +9,37 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/protocol"
 )
 
-// Gwat is what the loop reads of gwat. No call changes it. *gwatclient.Client is one.
+// Gwat is what the loop reads of gwat. No call changes it. protocol.Coordinated is one.
 // The methods are called concurrently.
 type Gwat interface {
+	protocol.Reader
 	Endpoint() string
 	ChainID(ctx context.Context) (uint64, error)
 	ClientVersion(ctx context.Context) (string, error)
 	PeerCount(ctx context.Context) (uint64, error)
 	Latest(ctx context.Context) (*gwatclient.Block, error)
 	BlockByHash(ctx context.Context, hash common.Hash) (*gwatclient.Block, error)
-	CoordinatedState(ctx context.Context) (gwatclient.CoordinatedState, error)
-	CoordinatedSyncing(ctx context.Context) (bool, error)
 	WatInfo(ctx context.Context) (gwatclient.WatInfo, error)
 	Peers(ctx context.Context) ([]gwatclient.Peer, error)
 }
 
-// Changes are the calls of heals, which change gwat. gwatclient.Changes is one.
+// Changes are the calls of heals, which change gwat. A try makes one after the other.
 type Changes interface {
+	protocol.Driver[gwatclient.Finalization]
 	AddPeer(ctx context.Context, enode string) error
-	FinalizeCoordinated(ctx context.Context, f gwatclient.Finalization) (gwatclient.CoordinatedState, error)
+}
+
+// ChangesOf returns the calls that change a gwat, for the holder of a permit.
+func ChangesOf(g protocol.Coordinated) func(guard.Permit) Changes {
+	type both struct {
+		protocol.Driver[gwatclient.Finalization]
+		gwatclient.Changes
+	}
+	return func(p guard.Permit) Changes { return both{g.Driver(p), g.Changes(p)} }
 }
 
 // Beacon is what the loop needs of the beacon node. *beaconclient.Client is one. The

@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // slowEvery is every how many polls the things that hardly change are read again.
@@ -40,10 +41,10 @@ type GwatPoll struct {
 	ChainID *uint64
 	Version string
 	Peers   *uint64
-	Enodes  []string // of its peers, those that it dialled first
-	Syncing bool     // eth_syncing is not false
-	State   *gwatclient.CoordinatedState
-	Loading bool // it answers "synchronization": it loads from its peers
+	Enodes  []string       // of its peers, those that it dialled first
+	Syncing bool           // eth_syncing is not false
+	Mark    *protocol.Mark // where the last call has left gwat; nil while it loads
+	Loading bool           // it loads from its peers
 	Wat     *gwatclient.WatInfo
 	Latest  *gwatclient.Block
 }
@@ -100,30 +101,25 @@ func (p *poller) poll(ctx context.Context) *Observation {
 // the stop. began is when the poll began, by the clock that never jumps.
 func (p *poller) renew(ctx context.Context, g *GwatPoll, began time.Time) {
 	if !g.Syncing && time.Since(began) > maxAge {
-		g.Syncing, g.Err = p.gwat.CoordinatedSyncing(ctx)
+		var s protocol.State
+		s, g.Err = p.gwat.State(ctx)
+		g.Syncing = s.Syncing
 	}
 }
 
 func (p *poller) pollGwat(ctx context.Context, slow bool) (g GwatPoll) {
 	begin := p.now()
-	g.Syncing, g.Err = p.gwat.CoordinatedSyncing(ctx)
+	g.Latest, g.Err = p.gwat.Latest(ctx)
 	g.Latency = p.now().Sub(begin)
 	if g.Err != nil {
 		return g
 	}
-	state, err := p.gwat.CoordinatedState(ctx)
-	switch {
-	case err == nil:
-		g.State = &state
-	case errors.Is(err, gwatclient.ErrSynchronization), errors.Is(err, gwatclient.ErrNullState):
-		g.Loading = true
-	default:
+	state, err := p.gwat.State(ctx)
+	if err != nil {
 		g.Err = err
 		return g
 	}
-	if g.Latest, g.Err = p.gwat.Latest(ctx); g.Err != nil {
-		return g
-	}
+	g.Syncing, g.Loading, g.Mark = state.Syncing, state.Activity.Loads(), state.Mark
 	if wat, err := p.gwat.WatInfo(ctx); err == nil { // IPC alone serves it
 		g.Wat = &wat
 	}
@@ -182,10 +178,10 @@ func (p *poller) compare(ctx context.Context, o *Observation) {
 			}
 		}
 	}
-	if o.Gwat.State == nil {
+	if o.Gwat.Mark == nil {
 		return
 	}
-	if root := o.Gwat.State.CheckpointRoot; root != p.asked || p.known == nil || !*p.known {
+	if root := o.Gwat.Mark.Root; root != p.asked || p.known == nil || !*p.known {
 		p.asked, p.known = root, p.hasHeader(ctx, root)
 	}
 	o.CheckpointKnown = p.known

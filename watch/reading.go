@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
@@ -23,11 +24,12 @@ const (
 // planExchange returns the one call that exchanges gwat's checkpoint.
 func (t *try) planExchange(ctx context.Context) (*plan, error) {
 	r := heal.Reading{Spec: t.spec}
-	var err error
-	if r.State, err = t.gwat.CoordinatedState(ctx); err != nil {
+	mark, err := t.mark(ctx)
+	if err != nil {
 		return nil, err
 	}
-	_, err = t.beacon.Header(ctx, beaconclient.AtRoot(r.State.CheckpointRoot))
+	r.Mark = *mark
+	_, err = t.beacon.Header(ctx, beaconclient.AtRoot(mark.Root))
 	switch {
 	case err == nil:
 		return nil, fmt.Errorf("%w: the beacon node has the block of gwat's checkpoint", heal.ErrUnproved)
@@ -64,12 +66,21 @@ func (t *try) planExchange(ctx context.Context) (*plan, error) {
 	}, nil
 }
 
+// mark returns where a sync may begin in gwat, or why none may begin now.
+func (t *try) mark(ctx context.Context) (*protocol.Mark, error) {
+	state, err := t.gwat.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return state.Mark, state.MayBegin()
+}
+
 // planDrive returns the calls of the beacon node's driver: one for the first block of each
 // epoch after gwat's checkpoint, and one for the head. With local they are those that need
 // no peer, up to the newest one whose spines gwat has all.
 func (t *try) planDrive(ctx context.Context, local bool) (*plan, error) {
 	p := &plan{}
-	state, err := t.gwat.CoordinatedState(ctx)
+	mark, err := t.mark(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +89,8 @@ func (t *try) planDrive(ctx context.Context, local bool) (*plan, error) {
 		return nil, err
 	}
 	from := primitives.Epoch(0)
-	if state.CheckpointRoot != (common.Hash{}) {
-		point, err := t.beacon.Header(ctx, beaconclient.AtRoot(state.CheckpointRoot))
+	if mark.Root != (common.Hash{}) {
+		point, err := t.beacon.Header(ctx, beaconclient.AtRoot(mark.Root))
 		if err != nil {
 			return nil, fmt.Errorf("read the block of gwat's checkpoint: %w", err)
 		}
@@ -89,7 +100,7 @@ func (t *try) planDrive(ctx context.Context, local bool) (*plan, error) {
 	if last > from+heal.MaxEpochs {
 		return nil, fmt.Errorf("%w: the beacon's head is %d epochs past gwat's checkpoint, at most %d are driven: restart the beacon node", heal.ErrUnproved, last-from, heal.MaxEpochs)
 	}
-	p.before = &state
+	p.before = mark
 	main, toHead := gwatclient.ModeMainSync, gwatclient.ModeHeadSync
 	if local {
 		main, toHead = gwatclient.ModeNoSync, gwatclient.ModeNoSync

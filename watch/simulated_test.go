@@ -14,10 +14,10 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -64,16 +64,17 @@ func besideAPairWith(t *testing.T, config func(*simulated, *Config), test func(t
 
 func (p *simulated) start(t *testing.T) {
 	t.Helper()
-	gwat, err := gwatclient.New(gwatclient.Config{Endpoint: "http://gwat", Transport: &p.gwatWire, Timeout: time.Second})
+	client, err := gwatclient.New(gwatclient.Config{Endpoint: "http://gwat", Transport: &p.gwatWire, Timeout: time.Second})
 	require.NoError(t, err)
-	t.Cleanup(gwat.Close)
+	t.Cleanup(client.Close)
+	gwat := protocol.Coordinated{Client: client}
 	beacon, err := beaconclient.New(beaconclient.Config{URL: "http://beacon", Transport: &p.beaconWire, Timeout: time.Second})
 	require.NoError(t, err)
 	t.Cleanup(beacon.Close)
 	log, _ := test.NewNullLogger()
 	cfg := Config{
 		Name: "main", Version: "test", Gwat: gwat, Beacon: beacon,
-		Changes:      func(p guard.Permit) Changes { return gwat.Changes(p) },
+		Changes:      ChangesOf(gwat),
 		PollInterval: time.Second, CallTimeout: time.Second, Journal: journal.OpenMemory(), Log: log,
 	}
 	if p.config != nil {

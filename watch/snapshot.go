@@ -173,8 +173,8 @@ func (w *Watcher) input(o *Observation) health.Input {
 	if o.Gwat.Err == nil {
 		in.Gwat.Number, in.Gwat.Slot = o.Gwat.Latest.Number, o.Gwat.Latest.Slot
 	}
-	if s := o.Gwat.State; s != nil {
-		in.Coordinated.State = &health.CoordinatedState{LastFinalized: s.LastFinalized, Epoch: s.Epoch, Checkpoint: s.CheckpointRoot}
+	if s := o.Gwat.Mark; s != nil {
+		in.Coordinated.State = &health.CoordinatedState{LastFinalized: s.LastFinalized, Epoch: s.Epoch, Checkpoint: s.Root}
 	}
 	if o.Beacon.Err == nil {
 		in.Beacon.Known, in.Beacon.Head, in.Beacon.Root = true, o.Beacon.Head.Slot, o.Beacon.Head.Root

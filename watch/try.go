@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
@@ -36,8 +37,8 @@ type try struct {
 type plan struct {
 	calls []heal.Call
 	what  string // is done by it
-	// before is gwat's state that the first dag_finalize must find; nil for any.
-	before *gwatclient.CoordinatedState
+	// before is where gwat must be before the first dag_finalize; nil for anywhere.
+	before *protocol.Mark
 	// head is the root of the beacon's head that must stay until the last call; nil if
 	// it may move.
 	head *common.Hash
@@ -128,23 +129,29 @@ func (t *try) finalize(ctx context.Context, p *plan) (string, error) {
 		if err := t.allowed(); err != nil {
 			return sent, err
 		}
-		state, err := t.changes(t.permit).FinalizeCoordinated(ctx, *c.Finalize)
+		mark, err := t.push(ctx, c.Finalize)
 		if err != nil {
 			return sent + ", and one that failed", err
 		}
-		if state.CheckpointRoot != c.Finalize.Checkpoint.Root {
-			return sent + ", and one more", fmt.Errorf("%w: gwat's checkpoint is %s after it", heal.ErrUnproved, state.CheckpointRoot)
-		}
 		if before != nil {
-			before = &state
+			before = mark
 		}
 	}
 	return p.what, nil
 }
 
+// push makes one call: the one in head-sync mode completes the sync, and is the last.
+func (t *try) push(ctx context.Context, f *gwatclient.Finalization) (*protocol.Mark, error) {
+	driver := t.changes(t.permit)
+	if f.Mode == gwatclient.ModeHeadSync {
+		return nil, driver.Complete(ctx, *f)
+	}
+	return driver.Push(ctx, []gwatclient.Finalization{*f})
+}
+
 // undisturbed returns an error if another driver was seen, or if the spine of the next
 // call's checkpoint is not final.
-func (t *try) undisturbed(ctx context.Context, p *plan, before *gwatclient.CoordinatedState, f *gwatclient.Finalization) error {
+func (t *try) undisturbed(ctx context.Context, p *plan, before *protocol.Mark, f *gwatclient.Finalization) error {
 	if p.head != nil {
 		switch head, err := t.beacon.Header(ctx, headBlock); {
 		case err != nil:
@@ -156,11 +163,11 @@ func (t *try) undisturbed(ctx context.Context, p *plan, before *gwatclient.Coord
 	if before == nil {
 		return nil
 	}
-	switch state, err := t.gwat.CoordinatedState(ctx); {
+	switch mark, err := t.mark(ctx); {
 	case err != nil:
 		return err
-	case state != *before:
-		return fmt.Errorf("%w: gwat's state changed to epoch %d by another driver", heal.ErrStopped, state.Epoch)
+	case *mark != *before:
+		return fmt.Errorf("%w: gwat's state changed to epoch %d by another driver", heal.ErrStopped, mark.Epoch)
 	}
 	if heal.Covers(f) {
 		return nil

@@ -21,6 +21,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/orders"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -123,20 +124,17 @@ func (g fakeGwat) BlockByHash(_ context.Context, hash common.Hash) (*gwatclient.
 		return b, nil
 	})
 }
-func (g fakeGwat) CoordinatedState(context.Context) (gwatclient.CoordinatedState, error) {
-	return ask(g.ask, func() (gwatclient.CoordinatedState, error) {
+func (g fakeGwat) State(context.Context) (protocol.State, error) {
+	return ask(g.ask, func() (protocol.State, error) {
 		if g.loading {
-			return gwatclient.CoordinatedState{}, gwatclient.ErrSynchronization
+			return protocol.State{Syncing: true, Activity: protocol.LoadingChain}, nil
 		}
 		root := common.Hash{1}
 		if g.foreign {
 			root = common.Hash{2}
 		}
-		return gwatclient.CoordinatedState{LastFinalized: spineOf(g.final), Epoch: g.spec.Epoch(g.final), CheckpointRoot: root}, nil
+		return protocol.State{Syncing: g.syncing, Mark: &protocol.Mark{LastFinalized: spineOf(g.final), Epoch: g.spec.Epoch(g.final), Root: root}}, nil
 	})
-}
-func (g fakeGwat) CoordinatedSyncing(context.Context) (bool, error) {
-	return ask(g.ask, func() (bool, error) { return g.syncing || g.loading, nil })
 }
 func (g fakeGwat) Peers(context.Context) ([]gwatclient.Peer, error) {
 	return ask(g.ask, func() ([]gwatclient.Peer, error) { return nil, nil })

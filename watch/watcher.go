@@ -222,9 +222,9 @@ func (w *Watcher) next() (fsm.Event, string, bool) {
 	case fsm.HeadSyncReady:
 		// gwat's state is known: the beacon node can make its call, or has made it.
 		switch {
-		case o.Gwat.State == nil:
+		case o.Gwat.Mark == nil:
 		case o.Gwat.Syncing:
-			return fsm.ReadyAccepted, fmt.Sprintf("gwat was driven to epoch %d", o.Gwat.State.Epoch), true
+			return fsm.ReadyAccepted, fmt.Sprintf("gwat was driven to epoch %d", o.Gwat.Mark.Epoch), true
 		default:
 			return fsm.AlreadySynced, "gwat is in normal work", true
 		}

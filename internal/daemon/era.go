@@ -16,7 +16,6 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/settings"
@@ -102,15 +101,16 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 		gwat.Close()
 		return nil, fmt.Errorf("beacon endpoint: %w", err)
 	}
+	coordinated := protocol.Coordinated{Client: gwat}
 	l := &loops{
 		replaced: make(chan struct{}), ended: make(chan struct{}),
-		nodes: eraNode{spec: beacon.Spec, mark: protocol.Coordinated{Client: gwat}.Mark}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
+		nodes: eraNode{spec: beacon.Spec, mark: coordinated.Mark}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
 		closeNodes: func() { gwat.Close(); beacon.Close() },
 		other: func(r prometheus.Registerer) (Loop, error) {
 			return watch.New(watch.Config{
-				Name: cfg.Pair, Version: version, Gwat: gwat, Beacon: beacon,
+				Name: cfg.Pair, Version: version, Gwat: coordinated, Beacon: beacon,
 				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
-				Changes:      func(p guard.Permit) watch.Changes { return gwat.Changes(p) },
+				Changes:      watch.ChangesOf(coordinated),
 				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log, Registerer: r,
 			})
 		},

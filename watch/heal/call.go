@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // Call is one call of a heal. One of its fields is set.
@@ -17,7 +18,7 @@ type Call struct {
 func (c *Call) Shown() (method string, params []any) {
 	switch {
 	case c.Finalize != nil:
-		return "dag_finalize", []any{*c.Finalize}
+		return protocol.Shown(*c.Finalize)
 	case c.AddPeer != "":
 		return "admin_addPeer", []any{c.AddPeer}
 	}

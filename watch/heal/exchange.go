@@ -10,6 +10,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // ErrUnproved: what a heal needs to be true was read to be false. Nothing was sent.
@@ -22,8 +23,8 @@ type Reading struct {
 	Finality  beaconclient.Finality  // of the head's state
 	Finalized beaconclient.Header    // of the block that it calls finalized
 	Spines    beaconclient.SpineData // of that block's state
-	State     gwatclient.CoordinatedState
-	Spine     *gwatclient.Block // gwat's block of the checkpoint's spine; nil if it has none
+	Mark      protocol.Mark          // where gwat is
+	Spine     *gwatclient.Block      // gwat's block of the checkpoint's spine; nil if it has none
 }
 
 // CheckpointSpine returns the spine that the new checkpoint names.
@@ -49,7 +50,7 @@ func Exchange(r *Reading) (gwatclient.Finalization, error) {
 		return gwatclient.Finalization{}, fmt.Errorf("%w: the beacon node has finalized nothing yet", ErrUnproved)
 	case r.Finalized.Root != point.Root || !r.Finalized.Canonical:
 		return gwatclient.Finalization{}, fmt.Errorf("%w: the finalized block %s is not canonical", ErrUnproved, point.Root)
-	case r.State.CheckpointRoot == point.Root:
+	case r.Mark.Root == point.Root:
 		return gwatclient.Finalization{}, fmt.Errorf("%w: gwat has this checkpoint already", ErrUnproved)
 	case r.Spine == nil || r.Spine.Hash != spine:
 		return gwatclient.Finalization{}, fmt.Errorf("%w: gwat does not have the checkpoint's spine %s", ErrUnproved, spine)
@@ -57,7 +58,7 @@ func Exchange(r *Reading) (gwatclient.Finalization, error) {
 		return gwatclient.Finalization{}, fmt.Errorf("%w: the checkpoint's spine %s is not final in gwat", ErrUnproved, spine)
 	}
 	return gwatclient.Finalization{
-		Base: r.State.LastFinalized, Mode: gwatclient.ModeNoSync,
+		Base: r.Mark.LastFinalized, Mode: gwatclient.ModeNoSync,
 		Checkpoint: &gwatclient.FinalizeCheckpoint{
 			Epoch: point.Epoch, FinEpoch: r.Spec.Epoch(r.Head.Slot), Root: point.Root, Spine: spine,
 		},

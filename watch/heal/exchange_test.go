@@ -9,6 +9,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // The call is sent only with a spine that is final in gwat: with another one a real gwat
@@ -21,7 +22,7 @@ func TestExchange(t *testing.T) {
 			Finality:  beaconclient.Finality{Finalized: checkpoint.Checkpoint{Epoch: 10, Root: root}},
 			Finalized: beaconclient.Header{Root: root, Slot: 80, Canonical: true},
 			Spines:    beaconclient.SpineData{Finalized: []common.Hash{{9}}, Finalization: []common.Hash{{8}, spine}},
-			State:     gwatclient.CoordinatedState{LastFinalized: last, Epoch: 12, CheckpointRoot: foreign},
+			Mark:      protocol.Mark{LastFinalized: last, Epoch: 12, Root: foreign},
 			Spine:     &gwatclient.Block{Hash: spine, Number: ptr(uint64(76))},
 		}
 	}
@@ -45,7 +46,7 @@ func TestExchange(t *testing.T) {
 		"names no spine":                    func(r *Reading) { r.Spines = beaconclient.SpineData{} },
 		"has finalized nothing yet":         func(r *Reading) { r.Finality.Finalized.Epoch = 0 },
 		"finalized nothing":                 func(r *Reading) { r.Finality.Finalized.Root, r.Finalized.Root = common.Hash{}, common.Hash{} },
-		"gwat has this checkpoint already":  func(r *Reading) { r.State.CheckpointRoot = root },
+		"gwat has this checkpoint already":  func(r *Reading) { r.Mark.Root = root },
 	} {
 		r := good()
 		change(&r)
