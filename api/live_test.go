@@ -34,8 +34,9 @@ func simulated(t *testing.T, registry prometheus.Registerer, speed float64, poll
 	require.NoError(t, err)
 	memory := journal.OpenMemory()
 	p, err := pair.New(pair.Config{
-		Name: "live", Version: "test", Journal: memory, Log: quietLog(), Registerer: registry, PollInterval: poll, ReadyInterval: 100 * time.Millisecond,
+		Name: "live", Version: "test", Journal: memory, Log: quietLog(), Registerer: registry,
 		Gwat: gwatclient.Config{Endpoint: nodes.GwatWS}, Beacon: beaconclient.Config{URL: nodes.BeaconURL},
+		Times: pair.Times{PollInterval: poll, ReadyInterval: 100 * time.Millisecond},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -101,8 +101,9 @@ func runPair(ctx context.Context, r *rig, j *journal.Journal, done <-chan struct
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	p, err := pair.New(pair.Config{
-		Name: "bench", Version: "bench", Journal: j, Log: log, PollInterval: lookEvery,
+		Name: "bench", Version: "bench", Journal: j, Log: log,
 		Gwat: gwatclient.Config{Endpoint: r.gwatURL}, Beacon: beaconclient.Config{URL: r.beaconURL},
+		Times: pair.Times{PollInterval: lookEvery},
 	})
 	if err != nil {
 		return err

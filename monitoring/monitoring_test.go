@@ -52,8 +52,8 @@ func scraped(t *testing.T) ([]byte, map[string]*dto.MetricFamily) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p, err := pair.New(pair.Config{
 		Name: "main", Version: "test", Journal: journal.OpenMemory(), Log: log, Registerer: registry,
-		PollInterval: 100 * time.Millisecond, ReadyInterval: 100 * time.Millisecond,
 		Gwat: gwatclient.Config{Endpoint: nodes.GwatWS}, Beacon: beaconclient.Config{URL: nodes.BeaconURL},
+		Times: pair.Times{PollInterval: 100 * time.Millisecond, ReadyInterval: 100 * time.Millisecond},
 	})
 	require.NoError(t, err)
 	server, err := api.New(api.Config{Listen: "127.0.0.1:0", Gatherer: registry, Log: log}, p)

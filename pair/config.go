@@ -18,7 +18,7 @@ import (
 
 // Config of a pair. Zero durations take their defaults.
 type Config struct {
-	Name    string // told in the status and in logs
+	Name    string // shown in the status and in logs
 	Version string // of syncd
 	Observe bool   // never write to a node
 
@@ -29,23 +29,8 @@ type Config struct {
 	Gwat   gwatclient.Config
 	Beacon beaconclient.Config
 
-	PollInterval  time.Duration // between two looks at both nodes; default 1 s
-	ReadyInterval time.Duration // between two head-sync attempts; default 1 s
-	CallTimeout   time.Duration // of one look at a node; default 5 s
-	PushTimeout   time.Duration // of dag_headSyncReady and of dag_headSync, each; default 110 s
-	LockTime      time.Duration // how long gwat holds its head-sync lock; default 120 s
-
-	// FallbackSlots is for how many slots the beacon side must be silent, while
-	// gwat's DAG grows, before the pair goes back to its own sync; default 33.
-	FallbackSlots int
-
-	// How a push is cut; zero values take headsync's defaults.
-	SegmentBytes int           // most bytes of one dag_headSync
-	SegmentTime  time.Duration // how long gwat should take for one, by its measured speed
-	Capacity     int           // most segments that are unconfirmed at a time
-	// PushFromCheckpoint begins pushes at the last checkpoint whatever gwat has beyond
-	// it, until one has ended well (S4: the operator forces it).
-	PushFromCheckpoint bool
+	Times
+	Pushes
 
 	// Gate stands between the beacon node and this gwat; nil if nothing does. The loop
 	// calls gwat directly.
@@ -55,12 +40,34 @@ type Config struct {
 	Past       *memory.Memory        // what is remembered of the pair; nil begins anew
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional
-	// Polled, if it is not nil, gets what each look measured before it is judged;
-	// the loop waits for it.
+	// Polled, if it is not nil, gets what each poll measured before it is evaluated; the
+	// loop waits for it.
 	Polled func(health.Input)
-	// Now is the clock; time.Now if it is nil. As of time.Now, its wall clock may jump
-	// and its monotonic reading may not.
+	// Now is the clock; time.Now if it is nil. Like that of time.Now, its wall clock may
+	// jump and its monotonic reading may not.
 	Now func() time.Time
+}
+
+// Times are how often, and how long, syncd does what it does.
+type Times struct {
+	PollInterval  time.Duration // between two polls of both nodes; default 1 s
+	ReadyInterval time.Duration // between two head-sync attempts; default 1 s
+	CallTimeout   time.Duration // of one poll of a node; default 5 s
+	PushTimeout   time.Duration // of making gwat ready and of a push, each; default 110 s
+	LockTime      time.Duration // how long gwat holds its head-sync lock; default 120 s
+	// FallbackSlots is for how many slots the beacon side must be silent, while
+	// gwat's DAG grows, before the pair goes back to its own sync; default 33.
+	FallbackSlots int
+}
+
+// Pushes are how a push is cut; zero values take headsync's defaults.
+type Pushes struct {
+	SegmentBytes int           // most bytes of one batch
+	SegmentTime  time.Duration // how long gwat should take for one, by its measured speed
+	Capacity     int           // most batches that are unconfirmed at a time
+	// PushFromCheckpoint begins pushes at the last checkpoint whatever gwat has beyond
+	// it, until one has ended well (S4: the operator forces it).
+	PushFromCheckpoint bool
 }
 
 // Defaults of Config.

@@ -47,7 +47,7 @@ func pairIn(t *testing.T, stage fsm.Stage) *Pair {
 	p := &Pair{
 		nodes: nodes{namedGwat{}, namedBeacon{}}, polls: polls{spec: &spec, identity: &checkpoint.Identity{Spec: spec}},
 		machine: fsm.New(func(fsm.Change) {}),
-		cfg:     Config{CallTimeout: 5 * time.Second, FallbackSlots: 3},
+		cfg:     Config{Times: Times{CallTimeout: 5 * time.Second, FallbackSlots: 3}},
 	}
 	for _, ev := range toStage[stage] {
 		require.NoError(t, p.machine.Fire(t.Context(), ev, "test"))

@@ -113,10 +113,10 @@ func (f *fake) startPair(change func(*Config)) (stop func()) {
 	}
 	cfg := Config{
 		Name: "test", Version: "test", Journal: journal.OpenStore(f.store, ""), Log: log,
-		Gwat:         gwatclient.Config{Endpoint: "http://localhost/gwat", Transport: f.gwatWire},
-		Beacon:       beaconclient.Config{URL: "http://localhost", Transport: f.bcnWire},
-		PollInterval: fakePoll, PushTimeout: 20 * time.Second, LockTime: 20 * time.Second,
-		Now: func() time.Time { return shifted(time.Now(), time.Duration(f.skew.Load())) },
+		Gwat:   gwatclient.Config{Endpoint: "http://localhost/gwat", Transport: f.gwatWire},
+		Beacon: beaconclient.Config{URL: "http://localhost", Transport: f.bcnWire},
+		Now:    func() time.Time { return shifted(time.Now(), time.Duration(f.skew.Load())) },
+		Times:  Times{PollInterval: fakePoll, PushTimeout: 20 * time.Second, LockTime: 20 * time.Second},
 	}
 	if change != nil {
 		change(&cfg)

@@ -131,10 +131,9 @@ func (b *bench) start(change func(*Config)) *daemon {
 	}
 	cfg := Config{
 		Name: "test", Version: "test", Journal: b.journal, Log: log,
-		Gwat:         gwatclient.Config{Endpoint: gwatURL, Transport: b.gwatHost},
-		Beacon:       beaconclient.Config{URL: beaconURL, Transport: b.beaconHost},
-		PollInterval: 200 * time.Millisecond, ReadyInterval: 200 * time.Millisecond,
-		CallTimeout: 2 * time.Second, PushTimeout: 5 * time.Second, LockTime: 6 * time.Second,
+		Gwat:   gwatclient.Config{Endpoint: gwatURL, Transport: b.gwatHost},
+		Beacon: beaconclient.Config{URL: beaconURL, Transport: b.beaconHost},
+		Times:  Times{PollInterval: 200 * time.Millisecond, ReadyInterval: 200 * time.Millisecond, CallTimeout: 2 * time.Second, PushTimeout: 5 * time.Second, LockTime: 6 * time.Second},
 	}
 	if change != nil {
 		change(&cfg)

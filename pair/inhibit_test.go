@@ -17,7 +17,7 @@ import (
 func TestAnInheritedCallKeepsHandsOff(t *testing.T) {
 	l := ledger.Open(journal.OpenMemory(), quietLog(), time.Now)
 	l.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, SentAt: time.Now()}, 1)
-	p := &Pair{nodes: nodes{gwat: protocol.HeadSync{}}, ledger: l, cfg: Config{Now: time.Now, PushTimeout: time.Minute, LockTime: time.Minute}}
+	p := &Pair{nodes: nodes{gwat: protocol.HeadSync{}}, ledger: l, cfg: Config{Now: time.Now, Times: Times{PushTimeout: time.Minute, LockTime: time.Minute}}}
 	require.NotEmpty(t, p.inhibit())
 	p.job.worker = &worker{attempt: 2}
 	require.NotEmpty(t, p.inhibit())

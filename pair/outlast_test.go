@@ -124,7 +124,7 @@ func TestSinceWhenAPollCounts(t *testing.T) {
 		return &Pair{
 			nodes:  nodes{gwat: protocol.HeadSync{}},
 			ledger: ledger.Open(journal.OpenMemory(), quietLog(), clock), log: quietLog(),
-			cfg: Config{Now: clock, PushTimeout: time.Minute, LockTime: time.Minute}, job: job{worker: &worker{attempt: 2, cancel: func() {}}},
+			cfg: Config{Now: clock, Times: Times{PushTimeout: time.Minute, LockTime: time.Minute}}, job: job{worker: &worker{attempt: 2, cancel: func() {}}},
 		}
 	}
 	final := func(n uint64) *gwatclient.Block { return &gwatclient.Block{Number: &n, Height: n} }

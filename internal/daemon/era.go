@@ -77,13 +77,11 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 	registry := prometheus.NewRegistry()
 	pairCfg := pair.Config{
 		Name: cfg.Pair, Version: version, Observe: cfg.Observe, PeersOptional: cfg.PeersOptional,
-		Gwat:         toGwat,
-		Beacon:       toBeacon,
-		PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval,
-		CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock,
-		SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity,
-		PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified, FallbackSlots: cfg.FallbackSlots,
+		Gwat:    toGwat,
+		Beacon:  toBeacon,
 		Journal: kept.Journal, Past: kept.Past, Log: log, Registerer: registry,
+		Times:  pair.Times{PollInterval: cfg.PollInterval, ReadyInterval: cfg.ReadyInterval, CallTimeout: cfg.CallTimeout, PushTimeout: cfg.PushTimeout, LockTime: cfg.Gwat.Lock, FallbackSlots: cfg.FallbackSlots},
+		Pushes: pair.Pushes{SegmentBytes: cfg.Push.SegmentBytes, SegmentTime: cfg.Push.SegmentTime, Capacity: cfg.Push.Capacity, PushFromCheckpoint: cfg.Anchor == settings.AnchorJustified},
 	}
 	if between != nil {
 		pairCfg.Gate = between

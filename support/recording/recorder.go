@@ -168,10 +168,10 @@ func (r *Recorder) observer() (*pair.Pair, error) {
 	log.SetOutput(io.Discard)
 	return pair.New(pair.Config{
 		Name: r.Settings.Pair, Version: r.Version, Observe: true,
-		Gwat:         gwatclient.Config{Endpoint: r.Settings.Gwat.Endpoint, JWTSecret: r.secret, Tap: r.gwatCall},
-		Beacon:       beaconclient.Config{URL: r.Settings.Beacon.Endpoint, Tap: r.beaconCall},
-		PollInterval: r.Settings.PollInterval, CallTimeout: r.Settings.CallTimeout,
+		Gwat:    gwatclient.Config{Endpoint: r.Settings.Gwat.Endpoint, JWTSecret: r.secret, Tap: r.gwatCall},
+		Beacon:  beaconclient.Config{URL: r.Settings.Beacon.Endpoint, Tap: r.beaconCall},
 		Journal: journal.OpenMemory(), Log: log, Polled: r.polled,
+		Times: pair.Times{PollInterval: r.Settings.PollInterval, CallTimeout: r.Settings.CallTimeout},
 	})
 }
 

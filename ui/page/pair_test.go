@@ -85,9 +85,9 @@ func TestEveryStageIsSeen(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	p, err := pair.New(pair.Config{
-		Name: "main", Version: "v0.2.0", Journal: journal.OpenMemory(), Log: log, LockTime: 2 * time.Second,
+		Name: "main", Version: "v0.2.0", Journal: journal.OpenMemory(), Log: log,
 		Gwat: gwatclient.Config{Endpoint: gwat.URL}, Beacon: beaconclient.Config{URL: beacon.URL},
-		PollInterval: 400 * time.Millisecond, ReadyInterval: time.Second, PushTimeout: 20 * time.Second,
+		Times: pair.Times{LockTime: 2 * time.Second, PollInterval: 400 * time.Millisecond, ReadyInterval: time.Second, PushTimeout: 20 * time.Second},
 	})
 	require.NoError(t, err)
 	addr, _ := serve(t, p, "127.0.0.1:0")
