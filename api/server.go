@@ -42,6 +42,7 @@ type Config struct {
 	Listen         string   // host:port; port 0 takes a free one
 	AllowedHosts   []string // beside localhost, loopback addresses and the listen host; "*" is any
 	AllowedOrigins []string // browser origins such as http://localhost:3000; "*" is any
+	BasePath       string   // all is served below it too, such as /syncd; "" for the root alone
 	Gatherer       prometheus.Gatherer
 	Page           http.Handler // of GET / and GET /assets/…
 	Settings       []Setting    // what syncd_config answers
@@ -85,6 +86,9 @@ func (c Config) Check() error {
 }
 
 func (c Config) gate() (*gate, error) {
+	if err := checkBase(c.BasePath); err != nil {
+		return nil, err
+	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("api listen address %q is not host:port, such as 127.0.0.1:8650", c.Listen)
@@ -142,7 +146,7 @@ func (s *Server) newRPC(operator bool) (*rpc.Server, error) {
 
 func (s *Server) newHTTP(guard *gate, local bool) *http.Server {
 	return &http.Server{
-		Handler:           guard.wrap(s.limiters.limited(s.routes(local)), local),
+		Handler:           belowBase(s.cfg.BasePath, guard.wrap(s.limiters.limited(s.routes(local)), local)),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

@@ -194,7 +194,7 @@ func blank(path string) bool {
 func (c *Config) Serving() (api.Config, error) {
 	secret, err := c.APISecret()
 	return api.Config{
-		Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins,
+		Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins, BasePath: c.API.BasePath,
 		JWTSecret: secret, Socket: c.API.Socket, TLSCert: c.API.TLSCert, TLSKey: c.API.TLSKey, Insecure: c.API.Insecure,
 		Settings: c.Shown(),
 	}, err

@@ -51,6 +51,7 @@ type Config struct {
 		Listen         string
 		AllowedHosts   []string
 		AllowedOrigins []string
+		BasePath       string
 		JWTSecret      string // a file
 		Socket         string
 		TLSCert        string
@@ -159,6 +160,8 @@ var All = []Setting{
 		Usage: "host names under which the API may be asked, beside localhost and the listen host; * for any"},
 	{Key: "api.allowed-origins", Serving: true, field: func(c *Config) any { return &c.API.AllowedOrigins },
 		Usage: "origins of web pages that may ask the API, such as http://localhost:3000; * for any"},
+	{Key: "api.base-path", Serving: true, field: func(c *Config) any { return &c.API.BasePath },
+		Usage: "`PATH` such as /syncd below which a reverse proxy asks for the page and the API; the root stays; empty for none"},
 	{Key: "api.jwt-secret", Names: SecretFile, Serving: true, field: func(c *Config) any { return &c.API.JWTSecret },
 		Usage: "`FILE` with 64 hex digits, of which tokens for the calls that change something are made; empty: only the socket takes them"},
 	{Key: "api.socket", Names: AnyFile, Serving: true, field: func(c *Config) any { return &c.API.Socket }, check: checkSocket,

@@ -105,9 +105,17 @@ func serve(t *testing.T, src api.Source, listen string) (addr string, stop func(
 // serveWith is serve with the calls of a gate.
 func serveWith(t *testing.T, src api.Source, calls api.CallSource, listen string) (addr string, stop func()) {
 	t.Helper()
+	return serveConfig(t, src, listen, func(c *api.Config) { c.Calls = calls })
+}
+
+// serveConfig is serve with a config that is changed before.
+func serveConfig(t *testing.T, src api.Source, listen string, change func(*api.Config)) (addr string, stop func()) {
+	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	s, err := api.New(api.Config{Listen: listen, Page: page.Handler(), Calls: calls, Log: log}, src)
+	cfg := api.Config{Listen: listen, Page: page.Handler(), Log: log}
+	change(&cfg)
+	s, err := api.New(cfg, src)
 	require.NoError(t, err)
 	require.NoError(t, s.Listen())
 	ctx, cancel := context.WithCancel(context.Background())
