@@ -152,7 +152,7 @@ func TestNamesAndRoles(t *testing.T) {
 	require.Equal(t, 1, roles["contentinfo"])
 	require.GreaterOrEqual(t, roles["region"], 8)
 	require.Equal(t, 3, roles["progressbar"])
-	require.Equal(t, 4, roles["image"], "the charts; signs beside words are hidden")
+	require.Equal(t, 6, roles["image"], "the charts and the strips; signs beside words are hidden")
 	require.Equal(t, 1, roles["status"])
 	require.Equal(t, 0, roles["alert"])
 	require.Equal(t, 1, eval[int](b, "document.querySelectorAll('h1').length"))
@@ -183,8 +183,8 @@ func TestReadableWithoutColour(t *testing.T) {
 		require.Len(t, slices.Compact(got), want, expression)
 	}
 	distinct("[...document.querySelectorAll('[data-chart=slots] .plot .series')].map((e) => getComputedStyle(e).strokeDasharray)", 3)
-	distinct("[...document.querySelectorAll('#findings .sev')].map((e) => e.textContent.trim())", 3)
-	distinct("[...document.querySelectorAll('#findings .sev path')].map((e) => e.getAttribute('d'))", 3)
+	distinct("[...document.querySelectorAll('#findings .sev, #notes .sev')].map((e) => e.textContent.trim())", 3)
+	distinct("[...document.querySelectorAll('#findings .sev path, #notes .sev path')].map((e) => e.getAttribute('d'))", 3)
 	distinct("['done', 'current', 'open'].map((s) => document.querySelector('#stages [data-state=' + s + '] .state').textContent.split(',')[0])", 3)
 	distinct("[...document.querySelectorAll('.up')].slice(0, 1).map((e) => e.textContent.trim())", 1)
 	signs := map[string]bool{}

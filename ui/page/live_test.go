@@ -82,7 +82,7 @@ func TestLostConnection(t *testing.T) {
 	stop()
 	b.until(noticeShown)
 	require.Contains(t, b.text("#lost-why"), "cannot be reached")
-	require.Contains(t, b.text("#lost-head"), "No data since "+src.Snapshot().At.UTC().Format("15:04:05"))
+	require.Contains(t, b.text("#lost-head"), "No data since "+src.Snapshot().At.UTC().Format("2006-01-02 15:04:05 UTC"))
 	require.Equal(t, "alert", eval[string](b, "document.getElementById('lost').getAttribute('role')"))
 	b.until("document.documentElement.dataset.verdict === 'lost'")
 	require.Equal(t, "No data; last known: Working", b.text("#verdict"))

@@ -11,12 +11,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gate"
+	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/status"
 )
 
 // most is the bound of the page's size; all files together, as they are sent.
-const most = 80 << 10
+const most = 150 << 10
 
 func get(t *testing.T, method, url string, header map[string]string) *httptest.ResponseRecorder {
 	t.Helper()
@@ -101,24 +106,55 @@ func TestNothingElseIsServed(t *testing.T) {
 	require.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 }
 
-// The words of the page are those of the code: no stage, verdict or severity is
-// without its own.
+// The words of the page are those of the code, in each language: no stage, verdict,
+// severity, phase, era, outcome or kind of error is without its own.
 func TestWordsAreComplete(t *testing.T) {
-	body, err := static.ReadFile("static/assets/text.js")
-	require.NoError(t, err)
-	text := string(body)
-	last := -1
+	groups := map[string][]string{
+		"verdicts":   {status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted},
+		"severities": {status.SeverityInfo, status.SeverityWarning, status.SeverityCritical},
+		"eras":       {string(checkpoint.EraHeadSync), string(checkpoint.EraCoordinated)},
+	}
 	for _, stage := range fsm.Stages() {
-		place := strings.Index(text, `{ id: "`+string(stage)+`", name: `)
+		groups["stages"] = append(groups["stages"], string(stage))
+	}
+	for _, p := range []headsync.Phase{headsync.PhaseCollecting, headsync.PhaseProving, headsync.PhaseReady, headsync.PhasePushing, headsync.PhaseConfirming, headsync.PhaseDone, headsync.PhaseFailed} {
+		groups["phases"] = append(groups["phases"], string(p))
+	}
+	for _, o := range []gate.Outcome{
+		gate.OutcomeOK, gate.OutcomeError, gate.OutcomeStatus, gate.OutcomeDown, gate.OutcomeCut, gate.OutcomeAnswered, gate.OutcomeAbsorbed,
+		gate.OutcomeGone, gate.OutcomeDelivered, gate.OutcomeNoMatch,
+	} {
+		groups["outcomes"] = append(groups["outcomes"], string(o))
+	}
+	for _, k := range []error{failure.RetryNow, failure.RetryLater, failure.Abort, failure.NeedsHuman} {
+		groups["errors"] = append(groups["errors"], failure.Name(k))
+	}
+	for _, stage := range []gwatclient.Stage{gwatclient.StageFinalized, gwatclient.StageDAG, gwatclient.StageHead, gwatclient.StageResync, gwatclient.StageNone} {
+		groups["syncs"] = append(groups["syncs"], string(stage))
+	}
+	text, err := static.ReadFile("static/assets/text.js")
+	require.NoError(t, err)
+	last := -1
+	for _, stage := range groups["stages"] {
+		place := strings.Index(string(text), `"`+stage+`"`)
 		require.Greater(t, place, last, "%s, in its order", stage)
 		last = place
 	}
-	require.Len(t, regexp.MustCompile(`\{ id: "`).FindAllString(text, -1), len(fsm.Stages()))
-	for _, word := range []string{
-		status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted,
-		status.SeverityInfo, status.SeverityWarning, status.SeverityCritical,
-	} {
-		require.Contains(t, text, "\n  "+word+": { name: ", word)
+	for _, language := range []string{"en", "ru"} {
+		body, err := static.ReadFile("static/assets/" + language + ".js")
+		require.NoError(t, err)
+		for group, names := range groups {
+			_, rest, ok := strings.Cut(string(body), "\n  "+group+": {")
+			require.True(t, ok, "%s %s", language, group)
+			end := "\n" // of a group on one line
+			if strings.HasPrefix(rest, "\n") {
+				end = "\n  }"
+			}
+			rest, _, _ = strings.Cut(rest, end)
+			for _, name := range names {
+				require.Regexp(t, `(^|[\s,])"?`+name+`"?: `, rest, "%s %s", language, group)
+			}
+		}
 	}
 }
 

@@ -4,10 +4,13 @@ package page_test
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/status"
@@ -78,23 +81,95 @@ func (st state) put(src *script) {
 	src.publish(snap)
 }
 
+// pictured are the states of which pictures are kept: those above, and what each verdict
+// looks like in other stages and with other causes.
+func pictured() []state {
+	out := states()
+	by := func(name string) state {
+		return out[slices.IndexFunc(out, func(s state) bool { return s.name == name })]
+	}
+	changed := func(name, of, stage string, way []string, change func(*status.Snapshot)) state {
+		base := by(of)
+		return state{name, stage, way, func() status.Snapshot { s := base.snap(); change(&s); return s }}
+	}
+	return append(out,
+		changed("working-noted", "working", "working", way, func(s *status.Snapshot) {
+			s.Findings = findings(time.Now().UTC())[2:]
+			s.Beacon.LagSlots = ptr(uint64(1))
+		}),
+		changed("switching", "pushing", "switching", way[:6], func(s *status.Snapshot) {
+			s.Waiting, s.Lock, s.ETA = "2 new heads to be finalized by the beacon's calls", nil, nil
+			s.Push.Phase, s.Push.Progress = "done", status.Progress{Unit: "entry", Current: 57, Target: 57}
+		}),
+		changed("gwat-down", "working", "working", way, func(s *status.Snapshot) {
+			now := time.Now().UTC()
+			s.Verdict = status.VerdictFailing
+			s.Gwat = status.Node{Endpoint: s.Gwat.Endpoint, Since: now.Add(-3 * time.Minute), LagSlots: ptr(uint64(45)), Slot: s.Gwat.Slot, Finalized: s.Gwat.Finalized,
+				Error: &status.Error{Kind: "retry_later", Message: "dial tcp 127.0.0.1:8546: connect: connection refused", At: now}}
+			s.Findings = []status.Finding{{
+				Name: "gwat_unreachable", Severity: status.SeverityCritical, Node: "gwat", Since: now.Add(-3 * time.Minute), Summary: "gwat does not answer.",
+				Evidence: []string{"no answer for 3 min: connection refused"}, Remedy: "See whether gwat runs (`systemctl status gwat`), and its log.",
+			}}
+		}),
+		changed("coordinated", "working", "working", way, func(s *status.Snapshot) {
+			s.Era, s.Push, s.Confirmed, s.Attempts = "coordinated", nil, nil, 0
+		}),
+	)
+}
+
+// days gives a pair a memory of eight days with an outage and a restart of syncd in it.
+func (s *script) days(end *status.Snapshot) {
+	begin := end.At.Add(-8 * 24 * time.Hour)
+	for at := begin; at.Before(end.At.Add(-10 * time.Minute)); at = at.Add(50 * time.Second) {
+		verdict, left := status.VerdictWorking, end.At.Sub(at)
+		switch {
+		case left < 5*time.Hour && left > 4*time.Hour, left > 30*time.Hour && left < 40*time.Hour:
+			continue // syncd did not run
+		case left < 4*time.Hour && left > 3*time.Hour+40*time.Minute, left > 100*time.Hour && left < 104*time.Hour:
+			verdict = status.VerdictSyncing
+		case left > 12*time.Hour && left < 12*time.Hour+20*time.Minute, left > 60*time.Hour && left < 63*time.Hour:
+			verdict = status.VerdictFailing
+		}
+		wall := wallAt(at, end)
+		past := status.Snapshot{At: at, Stage: "working", Verdict: verdict, Findings: findings(at)[:1], Network: &status.Network{CurrentSlot: wall}}
+		past.Gwat.Slot, past.Beacon.Slot = &wall, &wall
+		end.Past = s.past.Add(&past)
+	}
+	end.Past = s.past.Add(end)
+}
+
+func wallAt(at time.Time, end *status.Snapshot) primitives.Slot {
+	return wall - primitives.Slot(end.At.Sub(at)/(4*time.Second))
+}
+
+// The pictures of each state in three widths and both themes are artifacts of CI.
 func TestScreenshots(t *testing.T) {
 	for _, l := range []look{
-		{width: 1280, height: 1000}, {width: 1280, height: 1000, dark: true},
-		{width: 360, height: 780}, {width: 360, height: 780, dark: true},
+		{width: 1440, height: 1000}, {width: 1440, height: 1000, dark: true},
+		{width: 820, height: 1180}, {width: 820, height: 1180, dark: true},
+		{width: 390, height: 844}, {width: 390, height: 844, dark: true},
 	} {
 		name := fmt.Sprintf("%d-%s", l.width, map[bool]string{false: "light", true: "dark"}[l.dark])
 		t.Run(name, func(t *testing.T) {
 			b := open(t, l)
-			for _, st := range states() {
+			require.Len(t, pictured(), 11, "and the state without an answer")
+			for _, st := range pictured() {
 				src := &script{}
 				st.put(src)
+				if remembered := st.name != "unknown"; remembered {
+					snap := *src.snap
+					src.days(&snap)
+					src.publish(snap)
+				}
 				addr, stop := serve(t, src, "127.0.0.1:0")
 				b.visit(addr)
 				b.until("document.documentElement.dataset.link === 'live'")
 				require.Equal(t, st.snap().Verdict, eval[string](b, "document.documentElement.dataset.verdict"))
 				if st.name != "unknown" {
 					b.until("document.querySelector('[data-chart=slots]').dataset.points > 600") // three lines of the past
+				}
+				if st.name != "unknown" {
+					b.until("document.querySelectorAll('.strip rect').length > 100")
 				}
 				b.shoot(st.name + "-" + name)
 				b.shootTop(st.name + "-" + name)
@@ -105,6 +180,9 @@ func TestScreenshots(t *testing.T) {
 				}
 			}
 			b.noErrors()
+			pictures, err := filepath.Glob(filepath.Join(shots, "*-"+name+".png"))
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, len(pictures), 12, "as many states")
 		})
 	}
 }

@@ -1,5 +1,6 @@
 // The calls that passed the gate: a lane for each method, a mark for each call.
-import { clock, duration, number, plural } from "./text.js";
+import { duration, number, plural, time } from "./text.js";
+import { named, say, w } from "./words.js";
 
 const span = 300000; // ms shown
 const every = 1000; // ms between two questions
@@ -31,17 +32,17 @@ export function lanesOf(calls, since) {
   const named = [...lanes].sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b)).map(([name, list]) => ({ name, calls: list }));
   if (named.length <= mostLanes) return named;
   const rest = named.splice(mostLanes - 1);
-  return [...named, { name: plural(rest.length, "other method"), calls: rest.flatMap((l) => l.calls).sort((a, b) => a.seq - b.seq) }];
+  return [...named, { name: plural(rest.length, "method"), calls: rest.flatMap((l) => l.calls).sort((a, b) => a.seq - b.seq) }];
 }
 
 // took is a duration in few digits.
-export const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ${w.page.ms}` : ms < 1000 ? `${Math.round(ms)} ${w.page.ms}` : `${(ms / 1000).toFixed(1)} ${w.time.s}`);
 
 // said is a lane in words.
 export function said(lane) {
   const times = lane.calls.map((c) => c.durationMs).sort((a, b) => a - b);
   const counts = ["waited", "answered", "absorbed", "failed"].map((kind) => [lane.calls.filter((c) => kindOf(c) === kind).length, kind]).filter(([n]) => n);
-  return [plural(lane.calls.length, "call"), ...counts.map(([n, kind]) => `${number(n)} ${kind}`), `median ${took(times[times.length >> 1])}`, `longest ${took(times.at(-1))}`].join(", ");
+  return [plural(lane.calls.length, "call"), ...counts.map(([n, kind]) => `${number(n)} ${w.marks[kind]}`), say(w.calls.median, { time: took(times[times.length >> 1]) }), say(w.calls.longest, { time: took(times.at(-1)) })].join(", ");
 }
 
 // shapes are the marks: they differ in form, too, not by colour alone.
@@ -102,11 +103,11 @@ export class Calls {
     const width = $("lanes").querySelector("svg")?.clientWidth || widthAtFirst;
     const lanes = this.#gate ? lanesOf(this.#list, since) : [];
     const text = (id, words) => { if ($(id).textContent !== words) $(id).textContent = words; };
-    text("calls-none", this.#gate === null ? "Not known yet." : !this.#gate ? "This syncd has no gate: the beacon node calls gwat itself." : "No call in this time.");
+    text("calls-none", this.#gate === null ? w.calls.unknown : !this.#gate ? w.calls.noGate : w.calls.none);
     $("calls-none").hidden = lanes.length > 0;
     $("calls-some").hidden = lanes.length === 0;
     const { held, absorbed } = this.#traffic;
-    text("calls-now", this.#gate ? `${number(held)} waiting now, ${number(absorbed)} answered in gwat's place and not proved` : "");
+    text("calls-now", this.#gate ? say(w.calls.now, { held: number(held), absorbed: number(absorbed) }) : "");
     $("lanes").replaceChildren(...lanes.map((lane) => this.#lane(lane, since, width)));
     if (this.#shown === this.#last) return;
     this.#shown = this.#last;
@@ -118,7 +119,7 @@ export class Calls {
     const name = Object.assign(document.createElement("code"), { textContent: lane.name });
     const words = Object.assign(document.createElement("small"), { textContent: said(lane) });
     const plot = document.createElementNS(svgNS, "svg");
-    for (const [key, value] of Object.entries({ viewBox: `0 0 ${width} 24`, role: "img", class: "lane", "aria-label": `${lane.name}: ${said(lane)} in the last ${duration(span)}` })) plot.setAttribute(key, value);
+    for (const [key, value] of Object.entries({ viewBox: `0 0 ${width} 24`, role: "img", class: "lane", "aria-label": say(w.calls.label, { method: lane.name, what: said(lane), time: duration(span) }) })) plot.setAttribute(key, value);
     const paths = {};
     const columns = {};
     for (const call of lane.calls) {
@@ -142,7 +143,7 @@ export class Calls {
 
 function row(call) {
   const tr = document.createElement("tr");
-  for (const words of [clock(new Date(call.t)), call.method, call.slot === undefined ? "—" : number(call.slot), took(call.durationMs), call.error ? `${call.outcome}: ${call.error}` : call.outcome]) {
+  for (const words of [time(new Date(call.t)), call.method, call.slot === undefined ? "—" : number(call.slot), took(call.durationMs), named(w.outcomes, call.outcome) + (call.error ? `: ${call.error}` : "")]) {
     tr.append(Object.assign(document.createElement("td"), { textContent: words }));
   }
   return tr;

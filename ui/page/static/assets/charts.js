@@ -1,6 +1,7 @@
 // Line charts of the samples, drawn as SVG. Each series has a colour, a dash
 // pattern and its value in the legend.
-import { clock, duration, none, number, stageOf } from "./text.js";
+import { clock, day, duration, none, number, stageOf, time } from "./text.js";
+import { say, w } from "./words.js";
 
 const height = 190;
 const margin = { top: 16, right: 14, bottom: 38, left: 30 };
@@ -13,20 +14,20 @@ const field = (name) => (s) => s[name];
 
 export const charts = [
   {
-    id: "lag", title: "Lag behind the wall clock", unit: "slots", zero: true,
-    series: [{ id: "gwat", name: "gwat", value: behind("gwatSlot") }, { id: "beacon", name: "beacon node", value: behind("beaconSlot") }],
+    id: "lag", title: w.charts.lag, unit: w.charts.slotsUnit, zero: true,
+    series: [{ id: "gwat", name: w.charts.gwat, value: behind("gwatSlot") }, { id: "beacon", name: w.charts.beacon, value: behind("beaconSlot") }],
   },
   {
-    id: "slots", title: "Progress in slots", unit: "slot",
+    id: "slots", title: w.charts.slots, unit: w.charts.slotUnit,
     series: [
-      { id: "wall", name: "wall clock", value: field("wallSlot") }, { id: "gwat", name: "gwat", value: field("gwatSlot") },
-      { id: "beacon", name: "beacon node", value: field("beaconSlot") },
+      { id: "wall", name: w.charts.wall, value: field("wallSlot") }, { id: "gwat", name: w.charts.gwat, value: field("gwatSlot") },
+      { id: "beacon", name: w.charts.beacon, value: field("beaconSlot") },
     ],
   },
-  { id: "blocks", title: "Blocks finalized by gwat", unit: "block", series: [{ id: "gwat", name: "gwat", value: field("gwatNumber") }] },
+  { id: "blocks", title: w.charts.blocks, unit: w.charts.blockUnit, series: [{ id: "gwat", name: w.charts.gwat, value: field("gwatNumber") }] },
   {
-    id: "pushed", title: "Push", unit: "entries", zero: true,
-    series: [{ id: "gwat", name: "pushed", value: field("pushDone") }, { id: "wall", name: "of", value: field("pushTotal") }],
+    id: "pushed", title: w.charts.pushed, unit: w.charts.entriesUnit, zero: true,
+    series: [{ id: "gwat", name: w.charts.pushedSeries, value: field("pushDone") }, { id: "wall", name: w.charts.ofSeries, value: field("pushTotal") }],
   },
 ];
 
@@ -98,10 +99,11 @@ export class Chart {
   get element() { return this.#root; }
 
   draw(samples, from, to) {
-    const width = Math.max(240, this.#root.clientWidth);
     const seen = samples.filter((s) => s.t >= from && s.t <= to);
     const lines = this.#spec.series.map((series) => ({ ...series, points: seen.map((s) => [s.t, series.value(s)]).filter(([, v]) => v !== undefined) }));
     const values = lines.flatMap((l) => l.points.map(([, v]) => v));
+    this.#root.hidden = this.#spec.id === "pushed" && !values.length; // of most pairs there is none
+    const width = Math.max(240, this.#root.clientWidth);
     let low = this.#spec.zero ? 0 : Math.min(...values);
     let high = Math.max(...values);
     if (!values.length) [low, high] = [0, 1];
@@ -118,15 +120,15 @@ export class Chart {
     for (const t of timeTicks(from, to, Math.max(2, Math.floor(width / 90)))) {
       out.push(svg("path", { class: "grid", d: `M${x(t)} ${box.bottom}v4` }));
       if (x(t) > box.left + 20 && x(t) < box.right - 20) {
-        out.push(svg("text", { class: "tick", x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, clock(new Date(t))));
+        out.push(svg("text", { class: "tick", x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, to - from > 86400e3 ? day(new Date(t)).slice(5) : clock(new Date(t)).slice(0, to - from > 3600e3 ? 5 : 8)));
       }
     }
     out.push(svg("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }));
-    out.push(svg("text", { class: "label", x: (box.left + box.right) / 2, y: height - 5, "text-anchor": "middle" }, "time"));
+    out.push(svg("text", { class: "label", x: (box.left + box.right) / 2, y: height - 5, "text-anchor": "middle" }, w.charts.time));
     const middle = (box.top + box.bottom) / 2;
     out.push(svg("text", { class: "label", x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, this.#spec.unit));
     out.push(...marks(seen, x, box));
-    if (!values.length) out.push(svg("text", { class: "label", x: (box.left + box.right) / 2, y: middle, "text-anchor": "middle" }, "no value known in this time"));
+    if (!values.length) out.push(svg("text", { class: "label", x: (box.left + box.right) / 2, y: middle, "text-anchor": "middle" }, w.charts.none));
     const gap = gapOf(seen);
     for (const line of lines) {
       out.push(svg("path", { class: `series ${line.id}`, d: path(line.points, x, y, gap) }));
@@ -135,7 +137,8 @@ export class Chart {
       this.#values[line.id].textContent = last ? number(last[1]) : none;
     }
     this.#plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.#plot.setAttribute("aria-label", `${this.#spec.title}, ${this.#spec.unit} over the last ${duration(to - from)}: ${lines.map((l) => `${l.name} ${l.points.length ? number(l.points.at(-1)[1]) : "not known"}`).join(", ")}`);
+    const said = lines.map((l) => `${l.name} ${l.points.length ? number(l.points.at(-1)[1]) : w.charts.notKnown}`).join(", ");
+    this.#plot.setAttribute("aria-label", say(w.charts.label, { title: this.#spec.title, unit: this.#spec.unit, time: duration(to - from), values: said }));
     this.#plot.replaceChildren(...out);
     this.#root.dataset.points = values.length;
     this.#drawn = { seen, x, box, width };
@@ -152,7 +155,7 @@ export class Chart {
     const sample = seen.reduce((best, s) => (Math.abs(x(s.t) - at) < Math.abs(x(best.t) - at) ? s : best));
     this.#plot.querySelector(".cross")?.remove();
     this.#plot.append(svg("path", { class: "cross", d: `M${x(sample.t)} ${box.top}V${box.bottom}` }));
-    this.#readout.textContent = `${clock(new Date(sample.t))}: ${this.#spec.series.map((s) => `${s.name} ${s.value(sample) === undefined ? none : number(s.value(sample))}`).join(", ")}`;
+    this.#readout.textContent = `${time(new Date(sample.t))}: ${this.#spec.series.map((s) => `${s.name} ${s.value(sample) === undefined ? none : number(s.value(sample))}`).join(", ")}`;
   }
 
   #unpoint() {

@@ -1,4 +1,6 @@
 // The connection to syncd: snapshots over WebSocket, by POST where that fails.
+import { duration } from "./text.js";
+import { say, w } from "./words.js";
 
 const changes = 200; // of the history
 const samples = 900; // the most that syncd gives
@@ -39,7 +41,7 @@ export class Feed {
       headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(wait),
       body: JSON.stringify({ jsonrpc: "2.0", id: ++this.#id, method, params }),
     });
-    if (!answer.ok) throw new Error(`it answered with HTTP status ${answer.status}`);
+    if (!answer.ok) throw new Error(say(w.lost.status, { status: answer.status }));
     const { result, error } = await answer.json();
     if (error) throw new Refusal(String(error.message));
     return { result, skew: skew(answer, result) };
@@ -178,8 +180,8 @@ function skew(answer, result) {
 }
 
 function reason(error) {
-  if (error.name === "TimeoutError") return `No answer came within ${wait / 1000} s.`;
-  if (error instanceof TypeError) return "The address of this page cannot be reached: syncd has stopped, or the way to it is broken.";
-  if (error instanceof SyntaxError) return "What answers at this address is not syncd.";
-  return `It cannot be asked: ${error.message}.`;
+  if (error.name === "TimeoutError") return say(w.lost.timeout, { time: duration(wait) });
+  if (error instanceof TypeError) return w.lost.unreachable;
+  if (error instanceof SyntaxError) return w.lost.other;
+  return say(w.lost.cannot, { why: error.message });
 }

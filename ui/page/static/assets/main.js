@@ -3,8 +3,10 @@
 import { Calls } from "./calls.js";
 import { Chart, charts } from "./charts.js";
 import { Feed } from "./feed.js";
-import { clock, duration } from "./text.js";
+import { Strips, legend } from "./strip.js";
+import { duration, signs, time } from "./text.js";
 import * as view from "./view.js";
+import { choose, fill, others, say, tables, w } from "./words.js";
 
 const { $, put, show } = view;
 
@@ -12,7 +14,7 @@ const oldest = 30000; // ms; a snapshot older than this says nothing about now (
 const mostSamples = 5000;
 const gone = 2000; // ms; after that an age is told
 
-const state = { snapshot: null, samples: [], history: [], skew: 0, link: "connecting", detail: "", got: null, all: false, range: 0 };
+const state = { snapshot: null, samples: [], history: [], skew: 0, link: "connecting", detail: "", got: null, all: false, filter: "all", range: 0, long: [] };
 const drawn = charts.map((spec) => new Chart(spec, $("charts")));
 const now = () => Date.now() + state.skew; // syncd's clock
 
@@ -23,12 +25,12 @@ const feed = new Feed({
     const isNew = !last || snapshot.seq !== last.seq || snapshot.at !== last.at;
     if (isNew) state.got = Date.now();
     state.snapshot = snapshot;
-    if (!last || snapshot.seq < last.seq || snapshot.stage !== last.stage || snapshot.since !== last.since) feed.load();
+    if (!last || snapshot.seq < last.seq || snapshot.stage !== last.stage || snapshot.since !== last.since) reload();
     if (isNew) sample(snapshot);
     later();
   },
   link(link, detail) {
-    if (state.link === "lost" && link !== "lost") feed.load(); // fills the gap
+    if (state.link === "lost" && link !== "lost") reload(); // fills the gap
     Object.assign(state, { link, detail: detail ?? "" });
     later();
   },
@@ -45,7 +47,13 @@ const feed = new Feed({
   },
 });
 
+const strips = new Strips((...params) => feed.call(...params), $("strips"));
 const calls = new Calls((...params) => feed.call(...params), $);
+
+function reload() {
+  feed.load();
+  strips.load();
+}
 
 // sample is what syncd_progress would say of this snapshot.
 function sample(s) {
@@ -77,28 +85,37 @@ function age() {
 // lost tells why what is known says nothing about now; "" if it does.
 function lost() {
   if (state.link === "lost") return state.detail;
-  if (state.snapshot && age() > oldest) return "Something answers here, but syncd has not looked at the pair since: its loop hangs; see its log.";
+  if (state.snapshot && age() > oldest) return w.lost.hangs;
   return "";
 }
 
-const linkWords = { connecting: "connecting", live: "live", polling: "live by polling", silent: "syncd answers, but has nothing to tell", lost: "no connection" };
-
 function title() {
   const s = state.snapshot;
-  const word = lost() ? "No data" : $("verdict").lastElementChild.textContent;
+  const word = lost() ? w.lost.title : $("verdict").lastElementChild.textContent;
   document.title = s ? `${word} · ${s.pair} · syncd` : "syncd";
+  icon(lost() ? "lost" : document.documentElement.dataset.verdict);
+}
+
+// icon is the verdict's sign in its colour, on white: a tab has no theme of the page's.
+const tones = { unknown: "#52606f", syncing: "#1a57a8", working: "#15693b", failing: "#b3201f", paused: "#5b4a9c", halted: "#b3201f", lost: "#52606f" };
+let iconOf = "";
+function icon(verdict) {
+  if (verdict === iconOf || !(verdict in tones)) return;
+  iconOf = verdict;
+  const picture = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#fff"/><path fill="${tones[verdict]}" d="${signs[verdict]}"/></svg>`;
+  $("icon").href = `data:image/svg+xml,${encodeURIComponent(picture)}`;
 }
 
 function drawLink() {
   const why = lost();
   const root = document.documentElement;
   root.dataset.link = why ? "lost" : state.link;
-  put($("link"), why ? linkWords.lost : linkWords[state.link]);
-  put($("age"), !why && state.snapshot && age() > gone ? `, ${duration(age())} old` : "");
+  put($("link"), why ? w.link.lost : w.link[state.link]);
+  put($("age"), !why && state.snapshot && age() > gone ? `, ${say(w.lost.old, { time: duration(age()) })}` : "");
   show($("lost"), why);
   if (!why) return;
-  put($("lost-head"), state.snapshot ? `No data since ${clock(new Date(state.snapshot.at))}.` : "No data yet.");
-  put($("lost-why"), `${why}${state.link === "lost" ? " It is asked again every few seconds." : ""}`);
+  put($("lost-head"), state.snapshot ? say(w.lost.since, { at: time(new Date(state.snapshot.at)) }) : w.lost.none);
+  put($("lost-why"), `${why}${state.link === "lost" ? ` ${w.lost.again}` : ""}`);
 }
 
 function draw() {
@@ -108,33 +125,45 @@ function draw() {
   const why = Boolean(lost());
   // What is no longer told stands still: nothing that is lost goes on counting.
   const at = why ? new Date(Date.parse(s.at)) : new Date(now());
-  view.fields(s, at);
-  view.hero(s, why);
+  view.fields(s);
+  view.hero(s, at, why);
   view.stage(s, state.history, at, why);
-  view.findings(s.findings ?? [], s.verdict !== "" && s.verdict !== "unknown", at);
-  ages(s, at, why);
+  view.findings(s, s.verdict !== "" && s.verdict !== "unknown");
+  view.ages(s, at, why);
   drawCharts(at.getTime());
   calls.draw(at.getTime());
   document.documentElement.dataset.seq = s.seq;
   title();
 }
 
-function ages(s, at, why) {
-  for (const el of document.querySelectorAll("[data-age]")) {
-    const value = el.dataset.age.split(".").reduce((v, key) => v?.[key], s);
-    const ms = at - new Date(value ?? NaN);
-    put(el, Number.isNaN(ms) || why ? "" : ms >= 0 ? `${duration(ms)}${el.dataset.age.endsWith("ince") ? "" : " ago"}` : `in ${duration(-ms)}`);
-  }
-}
+const kept = 900; // s; for longer times the past is asked for in steps
 
 function drawCharts(to) {
+  const long = state.range > kept;
+  const samples = long ? [...state.long, ...state.samples.filter((s) => s.t > (state.long.at(-1)?.t ?? Infinity)).slice(-1)] : state.samples;
   const first = state.samples[0]?.t ?? to - 60000;
-  const from = state.range ? to - state.range * 1000 : Math.min(first, to - 30000);
-  for (const chart of drawn) chart.draw(state.samples, from, to);
-  view.table(state.samples, new Date(to));
+  const from = state.range ? to - state.range * 1000 : Math.min(Math.max(first, to - kept * 1000), to - 30000);
+  for (const chart of drawn) chart.draw(samples, from, to);
+  view.table(state.samples);
 }
 
-function drawHistory() { view.history(state.history, state.all, new Date(now())); }
+// loadLong asks for the past of the chosen time.
+let longTimer = 0;
+async function loadLong() {
+  clearTimeout(longTimer);
+  const range = state.range;
+  if (range <= kept) return;
+  longTimer = setTimeout(loadLong, 15000);
+  if (document.hidden) return;
+  try {
+    const { result } = await feed.call("syncd_progress", `-${range}s`);
+    if (state.range !== range) return;
+    state.long = (result.samples ?? []).map((s) => ({ ...s, t: Date.parse(s.at) })).filter((s) => !Number.isNaN(s.t));
+    later();
+  } catch { /* the page says elsewhere what is wrong */ }
+}
+
+function drawHistory() { view.history(state.history, state.all, state.filter, new Date(now())); }
 
 // What is drawn as text depends on the time too.
 setInterval(() => { if (document.hidden) title(); else later(); }, 1000);
@@ -142,11 +171,20 @@ document.addEventListener("visibilitychange", later);
 new ResizeObserver(later).observe($("charts"));
 
 $("retry").addEventListener("click", () => feed.retryNow());
+for (const button of document.querySelectorAll("[data-filter]")) {
+  button.addEventListener("click", () => {
+    state.filter = button.dataset.filter;
+    for (const b of document.querySelectorAll("[data-filter]")) b.setAttribute("aria-pressed", b === button);
+    drawHistory();
+  });
+}
 $("more").addEventListener("click", () => { state.all = !state.all; drawHistory(); });
 for (const button of document.querySelectorAll("[data-range]")) {
   button.addEventListener("click", () => {
     state.range = Number(button.dataset.range);
     for (const b of document.querySelectorAll("[data-range]")) b.setAttribute("aria-pressed", b === button);
+    state.long = [];
+    loadLong();
     later();
   });
 }
@@ -161,10 +199,20 @@ function theme(next) {
   try {
     if (next) localStorage.setItem("syncd-theme", chosen);
   } catch { /* it holds for this visit then */ }
-  put($("theme"), `Theme: ${chosen}`);
+  put($("theme"), say(w.theme.label, { theme: w.theme[chosen] }));
 }
 $("theme").addEventListener("click", () => theme(true));
 
+fill();
+put($("link"), w.link.connecting);
+put($("lead"), w.verdicts.unknown.lead);
+put($("verdict").lastElementChild, w.verdicts.unknown.name);
+put($("seconds"), w.time.s);
+put($("language"), tables[others[0]].name);
+$("language").lang = others[0];
+$("language").addEventListener("click", () => choose(others[0]));
+for (const [range, text] of [[300, `5 ${w.time.min}`], [0, `15 ${w.time.min}`], [3600, `1 ${w.time.h}`], [21600, `6 ${w.time.h}`], [86400, `24 ${w.time.h}`], [604800, `7 ${w.time.d}`]]) put(document.querySelector(`[data-range="${range}"]`), text);
+legend($("strip-legend"));
 theme(false);
 view.diagram();
 drawHistory();

@@ -1,21 +1,11 @@
 // Words and formats: what the page says, as plain text.
+import { form, manyOf, named, say, w } from "./words.js";
 
 export const none = "—";
 
-export const stages = [
-  { id: "connecting", name: "Connecting", hint: "Both nodes are asked until they answer and are seen to belong to one network." },
-  { id: "checkpoint_sync", name: "Checkpoint sync", hint: "Each node syncs by itself, from its own peers, up to the last checkpoint." },
-  { id: "dag_sync", name: "DAG sync", hint: "Each node loads what follows the last checkpoint." },
-  { id: "head_sync_ready", name: "Head sync ready", hint: "gwat is asked, about once a second, whether it is ready to be handed the finalized chain." },
-  { id: "head_sync", name: "Head sync", hint: "gwat is handed, slot by slot, what the beacon chain finalized; each part is read back." },
-  { id: "switching", name: "Switching", hint: "All was handed over. Both nodes are watched until their normal work is seen." },
-  { id: "working", name: "Working", hint: "Both nodes were seen to do their normal work. They are watched on." },
-];
-
-export const beside = [
-  { id: "paused", name: "Paused", mark: "P", hint: "An operator asked syncd to keep its hands off both nodes. It goes on when it is resumed (syncd resume)." },
-  { id: "halted", name: "Halted", mark: "H", hint: "The two nodes cannot be a pair as they are: a human is needed. syncd goes on as soon as the cause is seen gone." },
-];
+const way = ["connecting", "checkpoint_sync", "dag_sync", "head_sync_ready", "head_sync", "switching", "working"];
+export const stages = way.map((id) => ({ id, ...w.stages[id] }));
+export const beside = [{ id: "paused", mark: "P", ...w.stages.paused }, { id: "halted", mark: "H", ...w.stages.halted }];
 
 export const allStages = [...stages.map((s, i) => ({ ...s, mark: String(i + 1) })), ...beside];
 
@@ -25,14 +15,7 @@ export const stageName = (id) => stageOf(id)?.name ?? String(id);
 // table has no names but its own: what is looked up in it comes from outside.
 const table = (entries) => Object.assign(Object.create(null), entries);
 
-export const verdicts = table({
-  unknown: { name: "Unknown", lead: "Nothing was observed yet.", todo: "" },
-  syncing: { name: "Syncing", lead: "The pair is on its way to normal work.", todo: "Nothing: syncd goes on by itself." },
-  working: { name: "Working", lead: "Both nodes do their normal work.", todo: "" },
-  failing: { name: "Failing", lead: "The pair does not do its work.", todo: "See the findings below." },
-  paused: { name: "Paused", lead: "syncd keeps its hands off both nodes.", todo: "Resume it (syncd resume) when it is to go on." },
-  halted: { name: "Halted", lead: "A human is needed.", todo: "Remove the cause named here; syncd goes on as soon as it is gone." },
-});
+export const verdicts = table(w.verdicts);
 
 // Shapes beside the colours, in a box of 24.
 export const signs = {
@@ -46,48 +29,56 @@ export const signs = {
 };
 
 export const severities = table({
-  critical: { name: "Critical", sign: signs.halted },
-  warning: { name: "Warning", sign: signs.failing },
-  info: { name: "Info", sign: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm1.2 15.5h-2.4v-7h2.4zm0-8.5h-2.4V6.6h2.4z" },
+  critical: { name: w.severities.critical, sign: signs.halted },
+  warning: { name: w.severities.warning, sign: signs.failing },
+  info: { name: w.severities.info, sign: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm1.2 15.5h-2.4v-7h2.4zm0-8.5h-2.4V6.6h2.4z" },
 });
 
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 export const number = (n) => grouped.format(n).replaceAll(",", "\u202f");
 export const float = (n) => (n < 10 ? n.toFixed(1) : number(Math.round(n)));
-const many = (word) => (word.endsWith("y") ? `${word.slice(0, -1)}ies` : `${word}s`);
-export const plural = (n, word) => `${number(n)} ${n === 1 ? word : many(word)}`;
-export const rate = (n, word) => `${float(n)} ${many(word)}/s`;
+export const plural = (n, unit) => `${number(n)} ${form(n, unit)}`;
+export const rate = (n, unit) => `${float(n)} ${manyOf(unit)}${w.time.perSecond}`;
 
 const two = (n) => String(n).padStart(2, "0");
 export const clock = (t) => `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
-const day = (t) => `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
+export const day = (t) => `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}`;
 
-// time is the local clock, with the day unless it is today's.
-export function time(t, now) {
-  if (Number.isNaN(t.getTime())) return none;
-  return day(t) === day(now) ? clock(t) : `${day(t)} ${clock(t)}`;
+// zone is how far the local clock is from UTC at a time.
+export function zone(t) {
+  const minutes = -t.getTimezoneOffset();
+  if (!minutes) return "UTC";
+  const size = Math.abs(minutes);
+  return `UTC${minutes < 0 ? "−" : "+"}${Math.floor(size / 60)}${size % 60 ? `:${two(size % 60)}` : ""}`;
 }
+
+// time is the local time with its day and zone.
+export const time = (t) => (Number.isNaN(t.getTime()) ? none : `${day(t)} ${clock(t)} ${zone(t)}`);
 
 // duration has two units at most.
 export function duration(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  const { s: sec, min, h, d } = w.time;
+  const [whole, unit, rest, small] = s < 3600 ? [Math.floor(s / 60), min, s % 60, sec] : s < 86400 ? [Math.floor(s / 3600), h, Math.floor((s % 3600) / 60), min] : [Math.floor(s / 86400), d, Math.floor((s % 86400) / 3600), h];
+  return s < 60 ? `${s} ${sec}` : `${whole} ${unit} ${rest} ${small}`;
 }
+
+export const ago = (ms) => say(w.time.ago, { time: duration(ms) });
 
 // kinds turn a value of the snapshot into the text that stands for it.
 export const kinds = {
   text: (v) => (v === "" ? none : String(v)),
   number,
   float,
-  time: (v, now) => time(new Date(v), now),
-  unix: (v, now) => time(new Date(v * 1000), now),
+  slots: (v) => plural(v, "slot"),
+  time: (v) => time(new Date(v)),
+  unix: (v) => time(new Date(v * 1000)),
   verdict: (v) => verdicts[v]?.name ?? (v || verdicts.unknown.name),
   stage: (v) => (v ? stageName(v) : none),
-  phase: (v) => v || none,
-  reachable: (v) => (v ? "✓ reachable" : "✗ not reachable"),
-  ours: (v) => (v ? "ours" : "another driver's"),
+  phase: (v) => (v ? named(w.phases, v) : none),
+  era: (v) => (v ? named(w.eras, v) : none),
+  sync: (v) => (v ? named(w.syncs, v) : none),
+  reachable: (v) => (v ? w.view.reachable : w.view.unreachable),
+  ours: (v) => (v ? w.view.ours : w.view.theirs),
 };
