@@ -51,7 +51,7 @@ export default {
   },
   time: { s: "s", min: "min", h: "h", d: "d", ago: "{time} ago", in: "in {time}", perSecond: "/s" },
   hero: {
-    working: "For {time}.", never: "It was not seen to work yet.", until: "It worked until {at}, {time} ago.", since: "Since {at}.", see: "See {findings} below, the worst first.", step: "Step {n} of {all}: {stage}",
+    working: "For {time}.", never: "It was not seen to work yet.", until: "It worked until {at}, {time} ago.", since: "Since {at}.", see: "See {findings} below, the worst first.", seeOne: "See the finding below.", step: "Step {n} of {all}: {stage}",
     share: "{share} % of it", noEstimate: "no estimate yet", expected: "may work at {at}", soon: "may work in {time}, at {at}", overall: "The way to normal work", lost: "How the pair is now cannot be told.", lostLead: "No data; last known: ",
     trouble: "{verdict} for {time} from {at}", lasting: "{verdict} since {at}", none: "none known",
   },

@@ -51,7 +51,7 @@ export default {
   },
   time: { s: "с", min: "мин", h: "ч", d: "д", ago: "{time} назад", in: "через {time}", perSecond: "/с" },
   hero: {
-    working: "Уже {time}.", never: "Её работы ещё не видели.", until: "Работала до {at}, {time} назад.", since: "С {at}.", see: "Ниже: {findings}, худшее сверху.", step: "Шаг {n} из {all}: {stage}",
+    working: "Уже {time}.", never: "Её работы ещё не видели.", until: "Работала до {at}, {time} назад.", since: "С {at}.", see: "Ниже: {findings}, худшее сверху.", seeOne: "См. проблему ниже.", step: "Шаг {n} из {all}: {stage}",
     share: "{share} % шага", noEstimate: "оценки времени пока нет", expected: "заработает около {at}", soon: "заработает через {time}, около {at}", overall: "Путь к обычной работе", lost: "Каково состояние пары сейчас, сказать нельзя.", lostLead: "Нет данных; последнее известное: ",
     trouble: "{verdict}, {time}, с {at}", lasting: "{verdict} с {at}", none: "неизвестно ни одного",
   },

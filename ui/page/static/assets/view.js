@@ -107,7 +107,7 @@ export function hero(snapshot, now, lost) {
   put($("when"), when);
   show($("when"), when);
   put($("trouble"), trouble(snapshot.past?.lastTrouble));
-  const todo = lost ? "" : wrong.length ? say(w.hero.see, { findings: plural(wrong.length, "finding") }) : verdicts[verdict].todo;
+  const todo = lost ? "" : wrong.length > 1 ? say(w.hero.see, { findings: plural(wrong.length, "finding") }) : wrong.length ? w.hero.seeOne : verdicts[verdict].todo;
   put($("remedy"), todo);
   show($("todo"), todo);
   overall(snapshot, now, verdict);
