@@ -41,7 +41,7 @@ func printStatus(out io.Writer, snap *status.Snapshot, form string) error {
 			_, err = out.Write(data)
 		}
 	case FormTable:
-		_, err = fmt.Fprint(out, terminal.Table(snap, time.Now()))
+		_, err = fmt.Fprint(out, terminal.Table(snap, time.Now(), terminal.Width(out)))
 	default:
 		_, err = fmt.Fprintln(out, terminal.Line(snap))
 	}

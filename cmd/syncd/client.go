@@ -19,9 +19,9 @@ func statusCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "status",
 		Usage: "ask a running syncd how its pair is; the exit code says the verdict, too",
-		Description: `Without a flag it prints one line for scripts: name=value in this order, - for
-what is not known, quotes around a value with blanks. New fields are added behind
-the last.
+		Description: `It prints a table on a terminal, and elsewhere one line for scripts: name=value in
+this order, - for what is not known, quotes around a value with blanks. New fields
+are added behind the last.
 
 ` + terminal.LineHelp() + `
 With --watch it goes on until q or Ctrl-C: a live view on a terminal, a line for
@@ -29,7 +29,7 @@ each change elsewhere, and with --output line, table or json that form for each
 new snapshot. NO_COLOR is obeyed.`,
 		Flags: commandline.ClientFlags(
 			&cli.BoolFlag{Name: "watch", Usage: "go on and show each change"},
-			&cli.StringFlag{Name: "output", Value: operator.FormLine, Usage: "line, table or json"}),
+			&cli.StringFlag{Name: "output", Value: operator.FormLine, Usage: "line, table or json; without it a table on a terminal"}),
 		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			form, err := commandline.OneOf(cmd, "output", "line, table or json", operator.FormLine, operator.FormTable, operator.FormJSON)
 			switch {
@@ -40,6 +40,8 @@ new snapshot. NO_COLOR is obeyed.`,
 			case cmd.Bool("watch"):
 				operator.Watch(ctx, client, std.view(false))
 				return nil
+			case std.terminal && !cmd.IsSet("output"):
+				form = operator.FormTable
 			}
 			return operator.Status(ctx, client, std.stdout, form)
 		}),

@@ -99,7 +99,7 @@ func TestZshCompletion(t *testing.T) {
 	require.Equal(t, "_syncd\ndefined\n", string(out))
 	text, err := os.ReadFile(script)
 	require.NoError(t, err)
-	require.Contains(t, string(text), "'--output=[line, table or json]:output:(line table json)'")
+	require.Contains(t, string(text), "'--output=[line, table or json; without it a table on a terminal]:output:(line table json)'")
 	require.Contains(t, string(text), "'1:argument:(bash zsh fish)'")
 }
 

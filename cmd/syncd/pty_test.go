@@ -273,6 +273,20 @@ func TestDemoIsSeenOnATerminal(t *testing.T) {
 	require.True(t, strings.HasSuffix(strings.TrimRight(raw, "\r\n"), "\x1b[?25h") || strings.Contains(raw[strings.LastIndex(raw, "WORKING"):], "\x1b[?25h"), "the cursor is back")
 }
 
+// A table on a terminal; what is piped gets the line.
+func TestStatusOnATerminal(t *testing.T) {
+	url, _, stopRun := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1")
+	p := onTerminal(t, 60, 30, nil, "status", "--api", url)
+	p.waitFor("stage    ")
+	_ = p.end() // the code is that of the verdict
+	require.NotContains(t, p.shown(), "verdict=")
+	p = onTerminal(t, 200, 30, nil, "status", "--api", url, "--output", "line")
+	p.waitFor("verdict=")
+	_ = p.end()
+	require.Contains(t, syncd(t, nil, "status", "--api", url).stdout, "verdict=")
+	require.Equal(t, exit.OK, stopRun())
+}
+
 func TestWatchOnATerminal(t *testing.T) {
 	url, _, stopRun := startRun(t, "http://127.0.0.1:1", "http://127.0.0.1:1")
 	p := onTerminal(t, 100, 30, []string{"NO_COLOR=1"}, "status", "--watch", "--api", url)

@@ -44,12 +44,17 @@ const (
 	defaultWidth  = 80
 	defaultHeight = 24
 	allStages     = 104 // columns for the label and the names of all stages in a row
+	narrow        = 60  // columns below which findings begin at the left edge
 )
 
-// render returns at most height lines of at most width columns.
+// render returns fewer than height lines of at most width columns: one stays free, since
+// a picture as high as the window is torn by the lines above it.
 func (f frame) render(width, height int, st styles) string {
 	width = max(width, minWidth)
 	room := max(height-1, 1)
+	if f.hint != "" {
+		room = max(room-1, 1)
+	}
 	var lines []string
 	for d := everything; d >= namesOnly; d-- {
 		p := &painter{width: width, st: st, detail: d}
@@ -70,9 +75,12 @@ func (f frame) render(width, height int, st styles) string {
 	return strings.Join(lines, "\n")
 }
 
-// How much of the findings is shown, by the room that there is.
+// How much is shown, by the room that there is.
 const (
-	namesOnly = iota
+	namesOnly      = iota // of the findings; each subject on one line
+	brief                 // the summaries, and the first step against the worst one, cut off
+	firstSteps            // the first step against each finding; all else on one line each
+	firstSentences        // what only completes the picture is gone
 	withRemedies
 	everything
 )
@@ -88,10 +96,14 @@ type painter struct {
 func (p *painter) line(text string) { p.lines = append(p.lines, text) }
 
 // entry writes a label and a text behind it, over several lines if need be.
-func (p *painter) entry(label, text string) { p.hanging(label, 0, text) }
+func (p *painter) entry(label, text string) { p.hanging(label, 0, text, p.detail <= firstSteps) }
 
-// hanging is entry with the lines after the first set in.
-func (p *painter) hanging(label string, indent int, text string) {
+// hanging is entry with the lines after the first set in, or cut off.
+func (p *painter) hanging(label string, indent int, text string, cut bool) {
+	if cut { // render does it
+		p.line(p.st.faint.Render(fmt.Sprintf("%-*s", labelWidth, label)) + text)
+		return
+	}
 	label = p.st.faint.Render(fmt.Sprintf("%-*s", labelWidth, label))
 	for i, part := range strings.Split(ansi.Wrap(text, max(p.width-labelWidth-indent, minWidth/2), " "), "\n") {
 		if i > 0 {
@@ -120,9 +132,10 @@ func (f frame) paint(p *painter) {
 		p.entry("STALE", p.st.odd.Render("nothing new for "+age.Round(time.Second).String()+": syncd answers, but polls the nodes no more; see its log"))
 	}
 	f.head(p)
+	f.findings(p)
+	f.waits(p)
 	f.nodes(p)
 	f.rest(p)
-	f.findings(p)
 }
 
 func (f frame) head(p *painter) {
@@ -146,7 +159,15 @@ func (f frame) head(p *painter) {
 	}
 	p.entry("verdict", text)
 	p.entry("stages", track(s.Stage, p.width-labelWidth, p.st))
-	if why := s.Waiting; why != "" {
+}
+
+// waits says what the pair waits for, or why it is in its stage.
+func (f frame) waits(p *painter) {
+	s := f.snap
+	if p.detail <= firstSteps && len(s.Findings) > 0 { // they say more
+		return
+	}
+	if why := withoutErrors(s.Waiting, s); why != "" {
 		if s.NextTry != nil {
 			why += "; next try " + Until(*s.NextTry, f.now)
 		}
@@ -181,11 +202,18 @@ func track(stage string, width int, st styles) string {
 }
 
 func (f frame) nodes(p *painter) {
-	p.node("gwat", f.snap.Gwat, "block", f.now)
-	p.node("beacon", f.snap.Beacon, "slot", f.now)
+	bars := barred(f.snap)
+	p.node("gwat", f.snap.Gwat, "block", bars, f.now)
+	p.node("beacon", f.snap.Beacon, "slot", bars, f.now)
 }
 
-func (p *painter) node(name string, n status.Node, finalized string, now time.Time) {
+// barred reports whether the nodes' progress gets bars: while they sync. In normal work it
+// is complete and incomplete again in each slot.
+func barred(s *status.Snapshot) bool {
+	return Verdict(s) != status.VerdictWorking && s.Stage != string(fsm.Switching) && s.Stage != string(fsm.Working)
+}
+
+func (p *painter) node(name string, n status.Node, finalized string, bars bool, now time.Time) {
 	if !n.Reachable {
 		why := ""
 		if n.Error != nil {
@@ -216,11 +244,13 @@ func (p *painter) node(name string, n status.Node, finalized string, now time.Ti
 		parts = append(parts, n.Version)
 	}
 	p.entry(name, strings.Join(parts, ", "))
-	p.progress(n.Progress, now)
+	if bars {
+		p.progress(n.Progress, now)
+	}
 }
 
 func (p *painter) progress(g *status.Progress, now time.Time) {
-	if g == nil || g.Current >= g.Target { // what is done needs no bar
+	if g == nil {
 		return
 	}
 	p.entry("", bar(*g, min(barWidth, p.width-labelWidth-10))+" "+ProgressText(*g, now))
@@ -245,6 +275,9 @@ func (f frame) rest(p *painter) {
 		p.entry("push", fmt.Sprintf("%s, slots %d to %d", g.Phase, g.From, g.To))
 		p.progress(&g.Progress, f.now)
 	}
+	if p.detail <= firstSentences {
+		return
+	}
 	if c := s.Confirmed; c != nil {
 		p.entry("confirmed", fmt.Sprintf("slot %d, block number %d, %s ago", c.Slot, c.Number, Ago(c.At, f.now)))
 	}
@@ -258,34 +291,8 @@ func (f frame) rest(p *painter) {
 	if r := s.Rival; r != nil {
 		p.entry("rival", p.st.odd.Render("another driver: "+r.Sign)+", seen "+Ago(r.Seen, f.now)+" ago")
 	}
-	if e := s.LastError; e != nil {
+	if e := s.LastError; e != nil && !toldBefore(e.Message, s) {
 		p.entry("last error", fmt.Sprintf("%s (%s, %s ago)", e.Message, e.Kind, Ago(e.At, f.now)))
-	}
-}
-
-func (f frame) findings(p *painter) {
-	for i, g := range causes(f.snap.Findings) {
-		label := ""
-		if i == 0 {
-			label = "findings"
-		}
-		text := p.st.ofSeverity(g.Severity).Render(severityMark(g.Severity)+" "+g.Name) + fmt.Sprintf(" (%s, %s)", g.Severity, Ago(g.Since, f.now))
-		if p.detail > namesOnly {
-			text += " " + g.Summary
-		}
-		p.hanging(label, 3, text)
-		if p.detail == everything && len(g.Evidence) > 0 {
-			p.hanging("", 3, "   seen: "+strings.Join(g.Evidence, "; "))
-		}
-		if p.detail > namesOnly && g.Remedy != "" {
-			p.hanging("", 3, "   do: "+g.Remedy)
-		}
-		if names := explainedNames(f.snap.Findings, g.Name); names != "" {
-			p.hanging("", 3, "   explains: "+names)
-		}
-	}
-	if p.detail == namesOnly && len(f.snap.Findings) > 0 {
-		p.entry("", "   syncd doctor tells what to do")
 	}
 }
 

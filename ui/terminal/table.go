@@ -2,21 +2,24 @@ package terminal
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/term"
 
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/status"
 )
 
-// Table writes a snapshot for people, one subject a line. Control characters in it are
-// dropped.
-func Table(s *status.Snapshot, now time.Time) string {
+// Table writes a snapshot for people, one subject a line; width is that of the terminal,
+// at which lines are broken, 0 for none. Control characters in it are dropped.
+func Table(s *status.Snapshot, now time.Time, width int) string {
 	s = CleanSnapshot(s)
-	var out strings.Builder
-	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	var t table
+	line := t.line
 
 	stage := s.Stage
 	if s.Observe {
@@ -25,11 +28,18 @@ func Table(s *status.Snapshot, now time.Time) string {
 	line("pair", "%s (syncd %s)", s.Pair, s.Version)
 	line("verdict", "%s", Verdict(s))
 	line("stage", "%s for %s", stage, Ago(s.Since, now))
+	for _, f := range causes(s.Findings) {
+		line("finding", "%s (%s) for %s: %s", f.Name, f.Severity, Ago(f.Since, now), f.Summary)
+		line("  do", "%s", f.Remedy)
+		if names := explainedNames(s.Findings, f.Name); names != "" {
+			line("  explains", "%s", names)
+		}
+	}
 	if s.Reason != "" {
 		line("because", "%s", s.Reason)
 	}
-	if s.Waiting != "" && s.Waiting != s.Reason {
-		line("waits", "%s", s.Waiting)
+	if why := withoutErrors(s.Waiting, s); why != "" && why != s.Reason {
+		line("waits", "%s", why)
 	}
 	if s.NextTry != nil {
 		line("next try", "%s", Until(*s.NextTry, now))
@@ -61,20 +71,52 @@ func Table(s *status.Snapshot, now time.Time) string {
 	if r := s.Rival; r != nil {
 		line("other driver", "%s, seen %s ago", r.Sign, Ago(r.Seen, now))
 	}
-	if e := s.LastError; e != nil {
+	if e := s.LastError; e != nil && !toldBefore(e.Message, s) {
 		line("last error", "%s (%s, %s ago)", e.Message, e.Kind, Ago(e.At, now))
 	}
-	for _, f := range causes(s.Findings) {
-		line("finding", "%s (%s) for %s: %s", f.Name, f.Severity, Ago(f.Since, now), f.Summary)
-		line("  do", "%s", f.Remedy)
-		if names := explainedNames(s.Findings, f.Name); names != "" {
-			line("  explains", "%s", names)
+	return t.text(width)
+}
+
+// table collects rows of a name and a text.
+type table struct {
+	rows  [][2]string
+	label int // columns of the longest name
+}
+
+func (t *table) line(name, format string, args ...any) {
+	t.rows = append(t.rows, [2]string{name, fmt.Sprintf(format, args...)})
+	t.label = max(t.label, len(name))
+}
+
+// text returns the rows, broken between words where width is wide enough for a text.
+func (t *table) text(width int) string {
+	const gap = 2
+	var out strings.Builder
+	for _, row := range t.rows {
+		text := row[1]
+		if room := width - t.label - gap; room >= minWidth {
+			text = ansi.Wrap(text, room, " ")
+		}
+		label := row[0]
+		for part := range strings.SplitSeq(text, "\n") {
+			fmt.Fprintf(&out, "%-*s%s\n", t.label+gap, label, part)
+			label = ""
 		}
 	}
-	if err := w.Flush(); err != nil { // a strings.Builder takes everything
-		return err.Error()
-	}
 	return out.String()
+}
+
+// Width returns the columns of the terminal that out is, 0 if it is none.
+func Width(out io.Writer) int {
+	file, ok := out.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 func nodeText(n status.Node, now time.Time) string {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func TestStatusTable(t *testing.T) {
 		LastError:  &status.Error{Kind: "retry_later", Message: "not ready", At: now.Add(-2 * time.Second)},
 	}
 	const golden = "testdata/status.txt"
-	got := Table(full, now)
+	got := Table(full, now, 0)
 	if *update {
 		require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
 		require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
@@ -45,6 +46,15 @@ func TestStatusTable(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(want), got)
 	require.NotContains(t, got, "\nera ")
-	require.Contains(t, Table(&status.Snapshot{Era: "coordinated"}, now), "era      coordinated\n")
-	require.NotPanics(t, func() { Table(&status.Snapshot{}, now) })
+	require.Contains(t, Table(&status.Snapshot{Era: "coordinated"}, now, 0), "era      coordinated\n")
+	require.NotPanics(t, func() { Table(&status.Snapshot{}, now, 0) })
+
+	// On a terminal it is broken between words.
+	full.Findings[0].Remedy = strings.Repeat("word ", 40)
+	for line := range strings.Lines(Table(full, now, 60)) {
+		require.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 60, line)
+	}
+	require.Contains(t, Table(full, now, 60), "\n  do          word word")
+	require.Zero(t, Width(&strings.Builder{}))
+	require.Zero(t, Width(os.Stdin), "a test has no terminal")
 }

@@ -107,7 +107,7 @@ func TestConsequencesAreFoldedUnderTheirCause(t *testing.T) {
 	s.Findings[1].ExplainedBy = "beacon_unreachable"
 	require.Contains(t, Line(s), " findings=beacon_unreachable waiting=")
 	require.Contains(t, Line(s), " explained=gwat_no_peers")
-	table := Table(s, noon)
+	table := Table(s, noon, 0)
 	require.Equal(t, 1, strings.Count(table, "\nfinding "), table)
 	require.Contains(t, table, "explains    gwat_no_peers\n")
 	live := picture(t, frame{snap: CleanSnapshot(s), fresh: noon, now: noon}, 110, 60, "NO_COLOR=1")
@@ -120,7 +120,7 @@ func TestConsequencesAreFoldedUnderTheirCause(t *testing.T) {
 
 	s.Findings[1].ExplainedBy = "a finding that is not there"
 	require.Contains(t, Line(s), " findings=beacon_unreachable,gwat_no_peers ")
-	require.Equal(t, 2, strings.Count(Table(s, noon), "\nfinding "))
+	require.Equal(t, 2, strings.Count(Table(s, noon, 0), "\nfinding "))
 }
 
 func picture(t *testing.T, f frame, width, height int, environ ...string) string {
@@ -143,6 +143,11 @@ func TestFrameTellsAllWithoutColour(t *testing.T) {
 syncd      v0.2.0, pair main, network testnet, chain id 1337, slot 77 (live, #7)
 verdict    FAILING, stage head_sync for 1m0s, may work in 1m30s
 stages     x connecting x checkpoint_sync x dag_sync x head_sync_ready > head_sync . switching . working
+findings   !! beacon_unreachable (critical, 30s) the beacon node does not answer
+              seen: 3 polls failed
+              do: start it
+            ! gwat_no_peers (warning, 2m0s) gwat has no peers
+              do: check its ports
 waits      gwat finalizes; next try in 1m30s
 gwat       up, head, slot 70 (7 behind), final block 640, 0 peers, 1.2 ms, ws://a:1, Geth/v0.6
            [#################.......]  74% slot 70 of 77 (2.0 a second), done in 1m30s
@@ -153,11 +158,6 @@ confirmed  slot 60, block number 58, 3s ago
 head lock  ours, ends in 1m40s
 rival      another driver: a rollback, seen 5s ago
 last error not ready (retry_later, 2s ago)
-findings   !! beacon_unreachable (critical, 30s) the beacon node does not answer
-              seen: 3 polls failed
-              do: start it
-            ! gwat_no_peers (warning, 2m0s) gwat has no peers
-              do: check its ports
 q quits`, "\n"), got)
 
 	require.Contains(t, picture(t, f, 110, 60), "\x1b[", "with colour")
@@ -178,14 +178,61 @@ func TestFrameFitsEveryWindow(t *testing.T) {
 	require.Contains(t, narrow, "[xxxx>..] 5 of 7: head_sync")
 	require.Contains(t, picture(t, f, 80, 6, "NO_COLOR=1"), "more lines: make the window higher")
 	// The less room, the less is told of the findings; their names stay the longest.
-	require.Contains(t, picture(t, f, 80, 24, "NO_COLOR=1"), "seen: 3 polls failed")
+	require.Contains(t, picture(t, f, 80, 26, "NO_COLOR=1"), "seen: 3 polls failed")
 	short := picture(t, f, 80, 21, "NO_COLOR=1")
 	require.NotContains(t, short, "seen:")
 	require.Contains(t, short, "do: start it")
-	short = picture(t, f, 80, 20, "NO_COLOR=1")
+	require.NotContains(t, short, "confirmed", "what only completes the picture goes first")
+	short = picture(t, f, 80, 9, "NO_COLOR=1")
 	require.NotContains(t, short, "do:")
 	require.Contains(t, short, "!! beacon_unreachable (critical, 30s)")
 	require.Contains(t, short, "syncd doctor tells what to do")
+}
+
+// TestSmallWindowsShowWhatIsWrong: at the sizes of a phone and of half a split window, each
+// finding is named, with the first step against the worst; no finding is cut off.
+func TestSmallWindowsShowWhatIsWrong(t *testing.T) {
+	long := "The process is gone, the endpoint is wrong or the network between is cut, and nothing answers."
+	remedy := "Look whether it runs and start it; read its log. If it runs, compare the endpoint in the config of syncd with the address that it listens on."
+	s := sample()
+	lost := "eth_syncing: node not reachable: dial tcp 127.0.0.1:1: connect: connection refused"
+	s.Gwat = status.Node{Endpoint: "ws://127.0.0.1:1", Since: noon.Add(-time.Minute), Error: &status.Error{Message: lost}}
+	s.Waiting, s.LastError = "gwat at ws://127.0.0.1:1 to answer: "+lost, &status.Error{Message: "poll: " + lost, Kind: "retry_later"}
+	s.Findings = nil
+	for _, name := range []string{"beacon_unreachable", "gwat_unreachable"} {
+		s.Findings = append(s.Findings, status.Finding{Name: name, Severity: status.SeverityCritical, Since: noon, Summary: long, Remedy: remedy, Evidence: []string{"last error: " + lost}})
+	}
+	f := frame{snap: CleanSnapshot(s), fresh: noon, now: noon, how: "live", hint: "q quits"}
+	for _, size := range [][2]int{{40, 24}, {80, 12}, {80, 24}, {110, 60}} {
+		got := picture(t, f, size[0], size[1], "NO_COLOR=1")
+		require.Less(t, strings.Count(got, "\n")+1, size[1], "a line stays free for what stands above:\n%s", got)
+		for _, part := range []string{"FAILING", "!! beacon_unreachable", "!! gwat_unreachable", "do: Look whether", "DOWN"} {
+			require.Contains(t, got, part, "%v", size)
+		}
+		require.NotContains(t, got, "more lines")
+		require.LessOrEqual(t, strings.Count(strings.Join(strings.Fields(got), " "), "eth_syncing: node not"), 1, "one error once:\n%s", got)
+	}
+	require.LessOrEqual(t, strings.Count(Table(s, noon, 0), lost), 1)
+}
+
+// In normal work the nodes' progress is complete and incomplete again in each slot: no line
+// comes and goes with it.
+func TestNoLineJumps(t *testing.T) {
+	s := sample()
+	s.Findings, s.LastError, s.Push, s.Beacon = nil, nil, nil, s.Gwat
+	for _, stage := range []string{"checkpoint_sync", "working"} {
+		s.Stage, s.Verdict = stage, ""
+		lines := map[int]bool{}
+		for _, current := range []uint64{75, 76, 77} {
+			p := *s.Gwat.Progress
+			p.Current = current
+			s.Gwat.Progress, s.Beacon.Progress = &p, &p
+			got := picture(t, frame{snap: CleanSnapshot(s), fresh: noon, now: noon}, 110, 60, "NO_COLOR=1")
+			lines[strings.Count(got, "\n")] = true
+			require.Equal(t, stage != "working", strings.Contains(got, "[####"), got)
+		}
+		require.Len(t, lines, 1, stage)
+	}
 }
 
 func TestFrameOfAHostileNode(t *testing.T) {
