@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gwatsync/syncd/apiclient"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
 )
@@ -320,8 +321,12 @@ func TestExplain(t *testing.T) {
 		require.NoError(t, Explain(&one, name))
 		require.True(t, strings.HasPrefix(one.String(), name+" ("), one.String())
 		require.Contains(t, one.String(), "\n   Means: ")
-		require.Contains(t, one.String(), "\n   Do: ")
+		for _, part := range []string{"\n   Urgent: ", "\n   Data at risk: ", "\n   Do: ", "\n      "} {
+			require.Contains(t, one.String(), part)
+		}
 	}
+	require.Contains(t, Findings(), "gwat_behind_gate")
+	require.Contains(t, Findings(), health.CoordinatedCatalog()[len(health.CoordinatedCatalog())-1].Name)
 	require.ErrorContains(t, Explain(&out, "gwat_slow", "gwat_hung"), "explain takes one finding, got 2")
 	err := Explain(&out, "gwat_unreachabel")
 	require.Equal(t, exit.Usage, exit.Of(err))

@@ -77,7 +77,7 @@ drives the pair then.`,
 func explainCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:      "explain",
-		Usage:     "say what a finding means, when it is reported and what to do; without one, list them all",
+		Usage:     "say what a finding means, whether it is urgent, whether data is at risk, and what to do; without one, list them all",
 		ArgsUsage: "[FINDING]",
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			return operator.Explain(std.stdout, cmd.Args().Slice()...)
