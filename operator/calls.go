@@ -30,6 +30,9 @@ type CallsOrder struct {
 // filter returns the filter with the bounds in it. Its error names the flags of syncd calls.
 func (o *CallsOrder) filter(now time.Time) (status.CallFilter, error) {
 	f := o.Filter
+	if err := tableOrJSON(o.Form); err != nil {
+		return f, err
+	}
 	if f.Limit < 1 || f.Limit > status.MaxCalls {
 		return f, exit.Errorf(exit.Usage, "--limit is %d: want 1 to %d", f.Limit, status.MaxCalls)
 	}

@@ -19,6 +19,14 @@ const (
 	FormJSON  = "json"
 )
 
+// tableOrJSON refuses another form of --output.
+func tableOrJSON(form string) error {
+	if form != FormTable && form != FormJSON {
+		return exit.Errorf(exit.Usage, "--output is %q: want table or json", form)
+	}
+	return nil
+}
+
 // Status prints the newest snapshot in a form. Its error has an exit code; one without
 // text is the code of a verdict other than working.
 func Status(ctx context.Context, client *apiclient.Client, out io.Writer, form string) error {

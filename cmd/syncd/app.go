@@ -43,7 +43,7 @@ func newApp(std stdio) *cli.Command {
 		Usage: "take a gwat node and a beacon node from any state to working mode",
 		Commands: []*cli.Command{
 			runCommand(std), demoCommand(std), statusCommand(std), waitCommand(std), healthcheckCommand(std),
-			callsCommand(std), pauseCommand(std), resumeCommand(std), resyncCommand(std), healCommand(std), tokenCommand(std),
+			callsCommand(std), historyCommand(std), pauseCommand(std), resumeCommand(std), resyncCommand(std), healCommand(std), tokenCommand(std),
 			checkCommand(std), doctorCommand(std), explainCommand(std), recordCommand(std), replayCommand(std), conformanceCommand(std),
 			graphCommand(std), completionCommand(std), manCommand(std), versionCommand(std),
 		},

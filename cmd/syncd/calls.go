@@ -12,6 +12,19 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
+func historyCommand(std stdio) *cli.Command {
+	return &cli.Command{
+		Name:  "history",
+		Usage: "show the stage changes of a running syncd, the newest last: time, from, to, reason",
+		Flags: commandline.ClientFlags(
+			&cli.IntFlag{Name: "limit", Value: 20, Usage: "the newest of them, at most so many, 1 to 10000"},
+			&cli.StringFlag{Name: "output", Value: operator.FormTable, Usage: "table, or json: an object a line for each change"}),
+		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
+			return operator.History(ctx, client, std.stdout, cmd.Int("limit"), cmd.String("output"))
+		}),
+	}
+}
+
 func callsCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "calls",
@@ -34,13 +47,9 @@ answer), answered and absorbed (without gwat), gone (the caller hung up), delive
 			&cli.StringFlag{Name: "since", Usage: "only calls since then: a duration before now, such as 10m, or a `TIME` such as 2026-01-02T15:04:05Z", HideDefault: true},
 			&cli.IntFlag{Name: "limit", Value: status.DefaultCalls, Usage: fmt.Sprintf("the newest of them, at most so many, 1 to %d", status.MaxCalls)}),
 		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
-			form, err := commandline.OneOf(cmd, "output", "table or json", operator.FormTable, operator.FormJSON)
-			if err != nil {
-				return err
-			}
 			return operator.Calls(ctx, client, std.stdout, std.stderr, operator.CallsOrder{
 				Filter: status.CallFilter{Methods: cmd.StringSlice("method"), Outcomes: cmd.StringSlice("outcome"), Actions: cmd.StringSlice("action"), Limit: cmd.Int("limit")},
-				Least:  cmd.Duration("min-duration"), Since: cmd.String("since"), Follow: cmd.Bool("follow"), Form: form,
+				Least:  cmd.Duration("min-duration"), Since: cmd.String("since"), Follow: cmd.Bool("follow"), Form: cmd.String("output"),
 			})
 		}),
 	}

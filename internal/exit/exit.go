@@ -37,7 +37,7 @@ var Codes = []struct {
 	{OK, "done; `status`, `doctor`: the pair is working"},
 	{Internal, "an error of syncd itself; `pause`, `resume`, `resync`: syncd refused the order, as a resync while paused"},
 	{Usage, "a wrong flag, environment variable or configuration value, an unusable file that one names, a JWT secret that a node or syncd refuses, or a recording that cannot be read; no restart heals it"},
-	{Unreachable, "a node (`check`, `doctor`, `conformance`) or syncd (`status`, `calls`, `doctor`, `pause`, `resume`, `resync`) cannot be reached, or the endpoint is not the expected program (`wait`, too) or has a certificate that is not trusted"},
+	{Unreachable, "a node (`check`, `doctor`, `conformance`) or syncd (`status`, `calls`, `history`, `doctor`, `pause`, `resume`, `resync`) cannot be reached, or the endpoint is not the expected program (`wait`, too) or has a certificate that is not trusted"},
 	{Halted, "the two nodes are of different networks (`check`, `doctor`), or the pair is halted and a human is needed (`status`, `doctor`)"},
 	{Timeout, "`demo`: the stage of `--until` was not reached, `--timeout` ran out or it was stopped; `wait`: the pair did not work within `--timeout`, or no syncd was there"},
 	{Busy, "another syncd has the journal open, or the API address or socket is in use"},
