@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/status"
@@ -136,8 +137,12 @@ func TestLanguages(t *testing.T) {
 	b.shoot("russian-1280-light")
 	left := eval[[]string](b, `[...document.querySelectorAll("main [data-t], header [data-t]")].filter((e) => e.checkVisibility() && !/[а-яё]/i.test(e.textContent) && !["Spine", "Chain id"].includes(e.textContent)).map((e) => e.outerHTML)`)
 	require.Empty(t, left)
-	eval[bool](b, "(document.getElementById('language').click(), true)")
-	b.visit(addr) // the choice is kept
+	eval[bool](b, "(window.old = true, document.getElementById('language').click(), true)")
+	require.Eventually(t, func() bool { // the page is loaded anew, so that a question may find none
+		var done bool
+		err := chromedp.Run(b.ctx, chromedp.Evaluate("Boolean(!window.old && document.documentElement?.dataset.seq > 0)", &done))
+		return err == nil && done
+	}, patience, 20*time.Millisecond)
 	require.Equal(t, "en", eval[string](b, "document.documentElement.lang"))
 	require.Equal(t, "Working", b.text("#verdict"))
 	require.Equal(t, "Русский", b.text("#language"))
