@@ -48,7 +48,7 @@ const measureContrast = `(() => {
     add(text.slice(0, 40), el, parse(el instanceof SVGElement ? s.fill : s.color), behind(el), large ? 3 : 4.5);
   }
   for (const el of document.querySelectorAll(".series, .axis, .change")) if (visible(el)) add("line", el, parse(getComputedStyle(el).stroke), behind(el), 3);
-  for (const el of document.querySelectorAll(".end, .sign path, .sev path")) if (visible(el)) add("shape", el, parse(getComputedStyle(el).fill), behind(el), 3);
+  for (const el of document.querySelectorAll(".end, .sign path, .sev path, #strip-legend rect, .strip rect")) if (visible(el)) add("shape", el, parse(getComputedStyle(el).fill), behind(el), 3);
   for (const el of document.querySelectorAll(".fill")) if (visible(el)) add("bar", el, parse(getComputedStyle(el).backgroundColor), behind(el.parentElement), 3);
   for (const el of document.querySelectorAll(".bar, .button, .stages .mark, .beside .mark, .notice, .badge, .hero, .dot")) if (visible(el)) add("border", el, parse(getComputedStyle(el).borderTopColor), behind(el.parentElement), 3);
   for (const el of document.querySelectorAll(".stages li")) if (visible(el) && el.previousElementSibling) {

@@ -68,11 +68,11 @@ func TestTheHeroAnswers(t *testing.T) {
 		change func(*status.Snapshot)
 		says   []string
 	}{
-		"working": {nil, []string{"For 3 h 40 min.", "Failing (gwat_no_peers) for 19 min", "Head slot"}},
+		"working": {nil, []string{"For 3 h 40 min.", "Failing (gwat has no peers, so it gets no blocks) for 19 min", "Head slot"}},
 		"syncing": {func(s *status.Snapshot) {
 			s.Verdict, s.Stage, s.ETA = "syncing", "head_sync", ptr(now.Add(10*time.Minute))
 		}, []string{"It worked until", "Step 5 of 6: Head sync", "may work in"}},
-		"failing":  {func(s *status.Snapshot) { s.Verdict, s.Findings = "failing", findings(now) }, []string{"It worked until", "See 2 findings below", "Failing (gwat_no_peers) since"}},
+		"failing":  {func(s *status.Snapshot) { s.Verdict, s.Findings = "failing", findings(now) }, []string{"It worked until", "See 2 findings below", "Failing (gwat has no peers, so it gets no blocks) since"}},
 		"halted":   {func(s *status.Snapshot) { s.Verdict, s.Stage = "halted", "halted" }, []string{"It worked until"}},
 		"paused":   {func(s *status.Snapshot) { s.Verdict, s.Stage = "paused", "paused" }, []string{"It worked until", "syncd resume"}},
 		"one slot": {func(s *status.Snapshot) { s.Gwat.LagSlots = ptr(uint64(1)) }, []string{"For 3 h"}},

@@ -126,7 +126,8 @@ function since(snapshot, verdict, now) {
 
 function trouble(t) {
   if (!t) return w.hero.none;
-  const name = (verdicts[t.verdict]?.name ?? String(t.verdict)) + (t.finding ? ` (${t.finding})` : "");
+  const why = t.summary || t.finding;
+  const name = (verdicts[t.verdict]?.name ?? String(t.verdict)) + (why ? ` (${why.replace(/\.$/, "")})` : "");
   const from = time(new Date(t.from));
   return t.until ? say(w.hero.trouble, { verdict: name, time: duration(new Date(t.until) - new Date(t.from)), at: from }) : say(w.hero.lasting, { verdict: name, at: from });
 }
