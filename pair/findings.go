@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/headsync"
@@ -13,7 +11,6 @@ import (
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/protocol"
-	"github.com/gwatsync/syncd/status"
 )
 
 // judged is what the loop keeps for the verdict.
@@ -33,27 +30,7 @@ func (p *Pair) evaluateHealth(o, previous *poll.Observation) {
 	if p.cfg.Polled != nil {
 		p.cfg.Polled(in)
 	}
-	r := p.health.judge.Observe(in)
-	for _, f := range r.Appeared {
-		p.log.WithFields(findingFields(f)).WithField("remedy", f.Remedy).Logf(findingLevel(f), "Finding %s: %s", f.Name, f.Summary)
-	}
-	for _, f := range r.Gone {
-		p.log.WithFields(findingFields(f)).Infof("Finding %s is gone", f.Name)
-	}
-}
-
-func findingFields(f status.Finding) logrus.Fields {
-	return logrus.Fields{"finding": f.Name, "since": f.Since.UTC().Format(time.RFC3339), "evidence": f.Evidence}
-}
-
-func findingLevel(f status.Finding) logrus.Level {
-	switch f.Severity {
-	case status.SeverityCritical:
-		return logrus.ErrorLevel
-	case status.SeverityWarning:
-		return logrus.WarnLevel
-	}
-	return logrus.InfoLevel
+	p.health.judge.Observe(in).Log(p.log)
 }
 
 // healthInput puts a look, and what syncd knows itself, into the words of verdict.

@@ -145,13 +145,7 @@ func (w *Watcher) lag(slot primitives.Slot) *uint64 {
 
 // evaluateHealth has the newest poll evaluated, and logs what has changed by it.
 func (w *Watcher) evaluateHealth(o *Observation) {
-	r := w.health.Observe(w.input(o))
-	for _, f := range r.Appeared {
-		w.log.WithField("finding", f.Name).WithField("evidence", f.Evidence).WithField("remedy", f.Remedy).Warnf("Finding %s: %s", f.Name, f.Summary)
-	}
-	for _, f := range r.Gone {
-		w.log.WithField("finding", f.Name).Infof("Finding %s is gone", f.Name)
-	}
+	w.health.Observe(w.input(o)).Log(w.log)
 }
 
 // input puts a poll into the words of package health.
