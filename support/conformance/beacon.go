@@ -51,9 +51,13 @@ func path(v any, names ...string) any {
 }
 
 func beaconRows(generation Generation) []beaconRow {
+	// A block that is not there is 500 in the older generation and 404 in the newer one,
+	// whose withdrawal credentials are addresses.
 	eth1 := members{"candidates": hashes}
+	missing, missingNote, credentials := http.StatusNotFound, "404", address
 	if generation == HeadSync {
 		eth1["finalization"] = hashes
+		missing, missingNote, credentials = http.StatusInternalServerError, "500, not 404", hash
 	}
 	rows := []beaconRow{
 		{path: "/eth/v1/node/version", want: data(object(members{"version": someText}))},
@@ -85,15 +89,16 @@ func beaconRows(generation Generation) []beaconRow {
 			}
 			return "/eth/v1/beacon/blocks/head"
 		}, status: http.StatusInternalServerError, text: "unsupported phase0 block"},
-		{path: "/eth/v2/beacon/blocks/99999999", note: "no such block: 500, not 404", status: http.StatusInternalServerError, text: "NotFound"},
-		{path: "/eth/v1/beacon/headers/99999999", note: "no such header: 500, not 404", status: http.StatusInternalServerError, text: "NotFound"},
+		{path: "/eth/v2/beacon/blocks/99999999", note: "no such block: " + missingNote, status: missing, text: "NotFound"},
+		{path: "/eth/v1/beacon/headers/99999999", note: "no such header: " + missingNote, status: missing, text: "NotFound"},
 		{path: "/eth/v1/beacon/states/head/committees", want: data(listOf(object(members{"index": decimal, "slot": decimal, "validators": listOf(decimal)})))},
 		{path: "/eth/v1/beacon/states/head/validators", query: url.Values{"id": {"0", "1"}}, want: data(listOf(object(members{
-			"index": decimal, "balance": decimal, "status": someText, "validator": object(members{"pubkey": hexBytes, "withdrawal_credentials": hash}),
+			"index": decimal, "balance": decimal, "status": someText, "validator": object(members{"pubkey": hexBytes, "withdrawal_credentials": credentials}),
 		})))},
 		{path: "/eth/v1/nope", note: "no such path", status: http.StatusNotFound, empty: true},
 	}
 	if generation == Coordinated {
+		rows = append(rows, beaconRow{path: "/eth/v1/beacon/headers/" + nobody, note: "a root that is no block: 404", status: missing, text: "NotFound"})
 		rows = append(rows, beaconRow{path: "/eth/v1/beacon/states/head/spine_data", want: data(object(members{
 			"spines": hashes, "prefix": hashes, "finalization": hashes, "cp_finalized": hashes, "parent_spines": listOf(object(members{"spines": hashes})),
 		}))})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,7 @@ func TestNoRowChangesANode(t *testing.T) {
 		"web3_clientVersion": true, "net_version": true, "net_peerCount": true, "eth_chainId": true, "eth_blockNumber": true,
 		"eth_getBlockByNumber": true, "eth_getBlockByHash": true, "eth_syncing": true, "dag_getCandidates": true, "dag_validateSpines": true,
 		"dag_syncSlotInfo": true, "dag_noSuchMethod": true, "dag_coordinatedState": true, "dag_getOptimisticSpines": true, "wat_info": true,
+		"dag_validateFinalization": true, "admin_peers": true,
 	}
 	for _, row := range append(headSync(), coordinated()...) {
 		require.True(t, reads[row.method], row.method)
@@ -181,8 +183,8 @@ func TestADeadNodeIsNoDifference(t *testing.T) {
 	_ = p
 }
 
-// recorded is one recorded answer, in the forms of the testdata directories.
-type recorded struct {
+// recordedAnswer is one recorded answer, in the forms of the testdata directories.
+type recordedAnswer struct {
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params"`
 	Result json.RawMessage `json:"result"`
@@ -193,13 +195,13 @@ type recorded struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-func recordings(t *testing.T, path string) []recorded {
+func recordings(t *testing.T, path string) []recordedAnswer {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	var out []recorded
+	var out []recordedAnswer
 	for line := range bytes.Lines(data) {
-		var r recorded
+		var r recordedAnswer
 		require.NoError(t, json.Unmarshal(line, &r))
 		out = append(out, r)
 	}
@@ -207,7 +209,7 @@ func recordings(t *testing.T, path string) []recorded {
 }
 
 // rowOf finds the row that asks what was asked.
-func rowOf(rows []gwatRow, r recorded) (gwatRow, bool) {
+func rowOf(rows []gwatRow, r recordedAnswer) (gwatRow, bool) {
 	var values []any
 	_ = json.Unmarshal(r.Params, &values)
 	first := ""
@@ -280,11 +282,38 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 	require.Greater(t, held, 5)
 	data, err := os.ReadFile("testdata/spine_data.json")
 	require.NoError(t, err)
-	var spines recorded
+	var spines recordedAnswer
 	require.NoError(t, json.Unmarshal(data, &spines))
 	rows := beaconRows(Coordinated)
 	require.Equal(t, spines.Path, rows[len(rows)-1].path)
 	require.Empty(t, difference(spines.Body, rows[len(rows)-1].want, func(any) {}))
+}
+
+// What a healthy beacon node of the coordinated generation was seen to answer: it has 404
+// for what is not there, and addresses as withdrawal credentials.
+func TestTheRecordedBeaconOfTheCoordinatedGenerationConforms(t *testing.T) {
+	recorded := recordings(t, "testdata/coordinated-beacon.jsonl")
+	beacon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, answer := range recorded {
+			if answer.Path == r.URL.Path {
+				w.WriteHeader(max(answer.Status, http.StatusOK))
+				_, _ = w.Write(answer.Body)
+			}
+		}
+	}))
+	defer beacon.Close()
+	client, err := beaconclient.New(beaconclient.Config{URL: beacon.URL})
+	require.NoError(t, err)
+	defer client.Close()
+	held := map[string]bool{}
+	for _, row := range beaconRows(Coordinated) {
+		if !slices.ContainsFunc(recorded, func(a recordedAnswer) bool { return a.Path == row.path }) {
+			continue
+		}
+		require.NoError(t, row.run(t.Context(), client, &facts{}, func(r Result) { require.Empty(t, r.Got, r.Call) }))
+		held[row.path] = true
+	}
+	require.Len(t, held, len(recorded))
 }
 
 // What healthy nodes of the head-sync generation were seen to answer.

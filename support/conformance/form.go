@@ -48,6 +48,7 @@ func pattern(name, expr string) form {
 var (
 	quantity = pattern("hex number", `0x(0|[1-9a-f][0-9a-f]*)`)
 	hash     = pattern("32-byte hash", `0x[0-9a-f]{64}`)
+	address  = pattern("20-byte address", `0x[0-9a-f]{40}`)
 	hashes   = pattern(`"" or 32-byte hashes in a row`, `|0x([0-9a-f]{64})*`)
 	decimal  = pattern("decimal number as text", `0|[1-9][0-9]*`)
 	hexBytes = pattern("hex bytes", `0x([0-9a-fA-F]{2})*`)

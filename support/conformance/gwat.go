@@ -109,6 +109,12 @@ func coordinated() []gwatRow {
 		}
 		return []any{f.spine}
 	}
+	spines := func(f *facts) []any {
+		if f.spine == "" {
+			return nil
+		}
+		return []any{[]string{f.spine}}
+	}
 	return append(common(extra), []gwatRow{
 		{method: "eth_syncing", want: either(exactly(false), object(members{
 			"startingBlock": quantity, "currentBlock": quantity, "highestBlock": quantity, "pulledStates": quantity, "knownStates": quantity,
@@ -117,14 +123,11 @@ func coordinated() []gwatRow {
 		{method: "dag_coordinatedState", want: inResult(members{"lfSpine": hash, "cpEpoch": number, "cpRoot": hash}), learn: func(f *facts, v any) {
 			f.spine, _ = v.(map[string]any)["lfSpine"].(string)
 		}},
-		{method: "dag_validateSpines", note: "the last finalized spine", params: func(f *facts) []any {
-			if f.spine == "" {
-				return nil
-			}
-			return []any{[]string{f.spine}}
-		}, want: exactly(true)},
+		{method: "dag_validateSpines", note: "the last finalized spine", params: spines, want: exactly(true)},
+		{method: "dag_validateFinalization", note: "the last finalized spine", params: spines, want: exactly(true)},
 		{method: "dag_getOptimisticSpines", note: "from the last finalized spine", params: spine, want: inResult(members{"data": listOf(listOf(hash))})},
 		{method: "dag_getOptimisticSpines", note: "from a spine that is not there", params: params(nobody), want: object(members{"data": null, "error": someText})},
+		{method: "admin_peers", ipcOnly: true, want: listOf(object(members{"enode": someText}))},
 		{method: "wat_info", ipcOnly: true, want: object(members{"cpSlot": number, "currSlot": number, "maxDagSlot": number})},
 	}...)
 }
