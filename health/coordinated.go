@@ -59,16 +59,22 @@ type coordinatedMemory struct {
 	number   uint64
 	highest  uint64 // before a restart rolled gwat back; 0 when it is past that again
 
-	headKnown bool
-	head      primitives.Slot
-	justified primitives.Epoch
-	jump      *headJump
+	head headSeen // of the beacon node, when it answered last
+	jump *headJump
 
 	peers map[string]uint64
 }
 
-// headJump is a head that moved by more than an epoch between two polls while
-// finality stayed: a block built on a stale head.
+// headSeen is what a poll saw of the beacon's head.
+type headSeen struct {
+	known     bool
+	slot      primitives.Slot
+	justified primitives.Epoch
+	syncing   bool
+}
+
+// headJump is a head that moved by more than an epoch between two polls while finality
+// stayed and no sync was on: a block built on a stale head.
 type headJump struct {
 	from, to primitives.Slot
 	at       time.Duration
@@ -109,7 +115,7 @@ func (c *coordinatedMemory) observeState(in *Input, back bool) {
 		c.restarted = false
 	}
 	if !c.known || back || changed {
-		c.moved, c.movedHead = in.Elapsed, c.head
+		c.moved, c.movedHead = in.Elapsed, c.head.slot
 	}
 	c.known, c.state = true, *s
 }
@@ -133,26 +139,27 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 	if !b.Known {
 		return
 	}
-	if m.spec != nil && c.headKnown && !in.Coordinated.BeaconSyncing && b.Justified == c.justified &&
-		b.Head > c.head+primitives.Slot(m.spec.SlotsPerEpoch) && b.Clock <= b.Head+LagSlots {
-		c.jump = &headJump{from: c.head, to: b.Head, at: in.Elapsed}
+	last := c.head
+	if m.spec != nil && last.known && !last.syncing && !in.Coordinated.BeaconSyncing && b.Justified == last.justified &&
+		b.Head > last.slot+primitives.Slot(m.spec.SlotsPerEpoch) && b.Clock <= b.Head+LagSlots {
+		c.jump = &headJump{from: last.slot, to: b.Head, at: in.Elapsed}
 	}
-	if c.jump != nil && (b.Justified != c.justified || in.Elapsed-c.jump.at > ForkSlots*m.slot()) {
+	if c.jump != nil && (b.Justified != last.justified || in.Elapsed-c.jump.at > ForkSlots*m.slot()) {
 		c.jump = nil
 	}
-	c.headKnown, c.head, c.justified = true, b.Head, b.Justified
+	c.head = headSeen{known: true, slot: b.Head, justified: b.Justified, syncing: in.Coordinated.BeaconSyncing}
 }
 
 // withoutGwat returns what holds still when another gwat answers at the endpoint.
 func (c coordinatedMemory) withoutGwat() coordinatedMemory {
-	out := coordinatedMemory{headKnown: c.headKnown, head: c.head, justified: c.justified, jump: c.jump, peers: c.peers}
+	out := coordinatedMemory{head: c.head, jump: c.jump, peers: c.peers}
 	delete(out.peers, nodeGwat)
 	return out
 }
 
 // withoutBeacon returns what holds still when another beacon node answers at the endpoint.
 func (c coordinatedMemory) withoutBeacon() coordinatedMemory {
-	c.headKnown, c.head, c.justified, c.jump = false, 0, 0, nil
+	c.head, c.jump = headSeen{}, nil
 	delete(c.peers, nodeBeacon)
 	return c
 }

@@ -285,6 +285,29 @@ func TestBeforeGenesisNoCallIsMissing(t *testing.T) {
 	}
 }
 
+// A beacon node that syncs from nothing takes its head over whole epochs while nothing is
+// justified yet. A real one was polled so: slot 0 with is_syncing true, then slot 48 with
+// is_syncing false. A head that jumps without a sync is a block on a stale head.
+func TestTheEndOfASyncIsNoForkOfItsOwn(t *testing.T) {
+	for syncing, fork := range map[bool]bool{true: false, false: true} {
+		engine := NewCoordinated(time.Second)
+		var told []string
+		for n := range 20 {
+			in := coordinatedSteady(n)
+			clock := primitives.Slot(47 + n/6)
+			in.At = liveSpec.SlotStart(clock)
+			in.Beacon.Head, in.Beacon.Clock, in.Beacon.ClockAt, in.Beacon.Justified = clock, clock, in.At, 0
+			if n < 6 {
+				in.Beacon.Head, in.Coordinated.BeaconSyncing = 0, syncing
+			}
+			for _, f := range engine.Observe(in).Findings {
+				told = append(told, f.Name)
+			}
+		}
+		require.Equal(t, fork, slices.Contains(told, "private_fork"), "is_syncing before: %t", syncing)
+	}
+}
+
 // Fifty quiet minutes of a healthy pair tells nothing.
 func TestHealthyCoordinatedPairBringsNoFinding(t *testing.T) {
 	engine := NewCoordinated(time.Second)
