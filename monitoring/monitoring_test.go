@@ -128,26 +128,29 @@ var (
 	quoted   = regexp.MustCompile(`"[^"]*"`)
 )
 
+// asked finds the query that an annotation makes.
+var asked = regexp.MustCompile(`printf "([^"]*)" [^|]*\| query`)
+
 // check tells what a query asks for that is not there: metrics, labels, and
 // values of labels whose values are known.
 func check(query string, metrics map[string][]string, values map[string]map[string]bool) []string {
-	var wrong []string
+	var wrong, all []string
 	for _, m := range selector.FindAllStringSubmatch(query, -1) {
 		labels, ok := metrics[m[1]]
 		if !ok {
 			wrong = append(wrong, "no metric "+m[1])
 			continue
 		}
+		all = append(all, labels...)
 		for _, l := range matcher.FindAllStringSubmatch(m[2], -1) {
 			if !slices.Contains(labels, l[1]) {
 				wrong = append(wrong, m[1]+" has no label "+l[1])
 			}
-			if known := values[l[1]]; known != nil && !strings.HasPrefix(l[3], "$") && !matchesAny(l[2], l[3], known) {
+			if known := values[l[1]]; known != nil && !strings.HasPrefix(l[3], "$") && l[3] != "%s" && !matchesAny(l[2], l[3], known) {
 				wrong = append(wrong, "label "+l[1]+" is never "+l[3])
 			}
 		}
 	}
-	all := []string{}
 	for _, name := range bare.FindAllString(quoted.ReplaceAllString(query, `""`), -1) {
 		if metrics[name] == nil {
 			wrong = append(wrong, "no metric "+name)
@@ -231,6 +234,11 @@ func TestMonitoring(t *testing.T) {
 			require.Contains(t, []string{"page", "ticket"}, r.Labels["severity"], r.Alert)
 			require.NotEmpty(t, r.Annotations["summary"], r.Alert)
 			require.NotEmpty(t, r.Annotations["description"], r.Alert)
+			for _, text := range r.Annotations {
+				for _, q := range asked.FindAllStringSubmatch(text, -1) {
+					require.Empty(t, check(strings.ReplaceAll(q[1], "'", `"`), metrics, known), r.Alert)
+				}
+			}
 		}
 		require.Positive(t, seen)
 	})
