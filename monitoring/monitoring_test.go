@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -34,6 +35,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/status"
 )
 
 // scraped is what a syncd beside a simulated pair tells once that works: as text
@@ -259,7 +261,43 @@ func TestMonitoring(t *testing.T) {
 			}
 		}
 		noOverlap(t, raw)
+		for _, name := range append(slices.Collect(maps.Keys(known["verdict"])), slices.Collect(maps.Keys(known["stage"]))...) {
+			require.Contains(t, coloursOf(board), name, "it has no colour")
+		}
+		for _, severity := range []string{status.SeverityCritical, status.SeverityWarning, status.SeverityInfo} {
+			require.Contains(t, coloursOf(board), severity)
+		}
+		require.Contains(t, string(raw), runbook+"${__value.text}", "a finding leads to its chapter")
+		require.Contains(t, string(raw), "http://${__value.text}/", "an instance leads to its page")
 	})
+}
+
+// coloursOf returns what a board gives a colour, by the name of a series or a value.
+func coloursOf(v any) map[string]bool {
+	out := map[string]bool{}
+	var walk func(any)
+	walk = func(v any) {
+		switch x := v.(type) {
+		case []any:
+			for _, e := range x {
+				walk(e)
+			}
+		case map[string]any:
+			if matcher, ok := x["matcher"].(map[string]any); ok && matcher["id"] == "byName" {
+				if text, err := json.Marshal(x["properties"]); err == nil && strings.Contains(string(text), "fixedColor") {
+					out[fmt.Sprint(matcher["options"])] = true
+				}
+			}
+			for key, e := range x {
+				if m, ok := e.(map[string]any); ok && m["color"] != nil {
+					out[key] = true
+				}
+				walk(e)
+			}
+		}
+	}
+	walk(v)
+	return out
 }
 
 // queriesOf gives every expression and every query of a variable.
