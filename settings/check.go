@@ -34,6 +34,9 @@ func (c *Config) Check() error {
 		if err := c.checkTimes(); err != nil {
 			return err
 		}
+		if err := c.checkNotify(); err != nil {
+			return err
+		}
 		return c.checkGate()
 	})
 }

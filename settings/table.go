@@ -47,6 +47,11 @@ type Config struct {
 		RestartGwat   string
 		RestartBeacon string
 	}
+	Notify struct {
+		URL      string
+		URLFile  string
+		Template string // a file
+	}
 	API struct {
 		Listen         string
 		AllowedHosts   []string
@@ -154,6 +159,12 @@ var All = []Setting{
 		Usage: "coordinated era: `COMMAND` for a gwat that carries out no call, such as systemctl restart gwat; it is run without a shell; empty for none"},
 	{Key: "heal.restart-beacon", field: func(c *Config) any { return &c.Heal.RestartBeacon },
 		Usage: "coordinated era: `COMMAND` for a beacon node that makes no call; empty for none"},
+	{Key: "notify.url", field: func(c *Config) any { return &c.Notify.URL },
+		Usage: "`URL` to which a message is posted when a finding lasts and when it is over; empty for none; one with credentials goes into notify.url-file"},
+	{Key: "notify.url-file", Names: SecretFile, field: func(c *Config) any { return &c.Notify.URLFile },
+		Usage: "`FILE` that holds such a URL, with credentials or a secret in its path; it is read anew when it changes"},
+	{Key: "notify.template", Names: AnyFile, field: func(c *Config) any { return &c.Notify.Template },
+		Usage: "`FILE` with a Go template of the message; empty: the message as JSON"},
 	{Key: "api.listen", Default: "127.0.0.1:8650", Serving: true, field: func(c *Config) any { return &c.API.Listen }, check: checkListen,
 		Usage: "`HOST:PORT` of the API, the probes and the metrics; port 0 takes a free one"},
 	{Key: "api.allowed-hosts", Serving: true, field: func(c *Config) any { return &c.API.AllowedHosts },

@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/internal/watched"
+	"github.com/gwatsync/syncd/internal/webhook"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/settings"
@@ -32,7 +33,8 @@ type Daemon struct {
 	Pair Loop
 
 	api      *api.Server
-	gate     *gate.Gate // nil without one
+	gate     *gate.Gate       // nil without one
+	webhook  *webhook.Webhook // nil without one
 	log      logrus.FieldLogger
 	interval time.Duration // between two looks at the newest snapshot
 }
@@ -60,6 +62,10 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 	if err != nil {
 		return nil, err
 	}
+	hook, err := newWebhook(cfg, p.Snapshot, log)
+	if err != nil {
+		return nil, startError(err)
+	}
 	if serving.JWTSecret != nil {
 		secret, err := watched.New(cfg.APISecret, func(err error) {
 			log.WithError(err).Warn("The changed file of --api.jwt-secret cannot be used; going on with the secret from before")
@@ -85,7 +91,7 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 			return nil, startError(err)
 		}
 	}
-	return &Daemon{Pair: p, api: server, gate: between, log: log, interval: cfg.PollInterval}, nil
+	return &Daemon{Pair: p, api: server, gate: between, webhook: hook, log: log, interval: cfg.PollInterval}, nil
 }
 
 // newGate returns the gate that the settings, or sockets of the service manager, ask
@@ -248,6 +254,9 @@ func (d *Daemon) Run(ctx context.Context, beside ...func(context.Context)) error
 		nodes.run(ctx, d.interval, d.Pair.Snapshot)
 		return nil
 	})
+	if d.webhook != nil {
+		beside = append(beside, d.webhook.Run)
+	}
 	for _, run := range beside {
 		group.Go(func() error { run(ctx); return nil })
 	}
