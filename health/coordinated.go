@@ -51,6 +51,7 @@ type coordinatedMemory struct {
 	state     CoordinatedState
 	moved     time.Duration   // when a call of the beacon node last changed the state
 	movedHead primitives.Slot // the beacon's head at that time
+	finalized time.Duration   // when it last changed what is final
 	gone      bool            // gwat did not answer the poll before
 	restarted bool            // gwat was gone, and no call has changed its state since
 	worked    bool            // gwat was seen in normal work
@@ -116,6 +117,9 @@ func (c *coordinatedMemory) observeState(in *Input, back bool) {
 	}
 	if !c.known || back || changed {
 		c.moved, c.movedHead = in.Elapsed, c.head.slot
+	}
+	if !c.known || back || s.LastFinalized != c.state.LastFinalized {
+		c.finalized = in.Elapsed
 	}
 	c.known, c.state = true, *s
 }
@@ -205,10 +209,11 @@ func (v *view) noPeersLoop() signal {
 		return unmeasured
 	case peers > 0 || !v.Gwat.Syncing:
 		return healthy
-	case v.uncalled(v.mem.coord.moved) < UnmovedSlots*v.mem.slot():
-		return healthy
+	case v.uncalled(v.mem.coord.finalized) < UnmovedSlots*v.mem.slot():
+		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
-	return shows("gwat has 0 peers", "eth_syncing is not false", v.unmoved())
+	return shows("gwat has 0 peers", "eth_syncing is not false", fmt.Sprintf("its last finalized spine has been %s for %s",
+		v.mem.coord.state.LastFinalized.TerminalString(), (v.Elapsed-v.mem.coord.finalized).Round(time.Second)))
 }
 
 func (v *view) foreignCheckpoint() signal {

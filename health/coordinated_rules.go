@@ -20,7 +20,7 @@ var coordinatedRules = []rule{
 		Entry: Entry{Name: "no_peers_loop", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat has no peers and is not in normal work. The beacon node's calls need a peer of gwat even when every block is local, so they fail each second for ever.",
 			Remedy:  "Give gwat a peer: admin_addPeer over its IPC socket, with the enode of a node that it knew before. Check gwat's p2p port (usually 30303, TCP and UDP) and its boot nodes."},
-		tell: polls(2), windowNote: fmt.Sprintf("after %d slots without peers and without a change of gwat's state", UnmovedSlots), clear: polls(1), clearNote: "with a peer, or with a change of the state",
+		tell: polls(2), windowNote: fmt.Sprintf("after %d slots without peers and without a newly finalized spine", UnmovedSlots), clear: polls(1), clearNote: "with a peer, or with a newly finalized spine",
 		needs: gwat, look: (*view).noPeersLoop,
 	},
 	{

@@ -47,14 +47,21 @@ func NewGwat(n *Network, enodes ...string) *Gwat {
 	return g
 }
 
-// Restart is what a new process does: it goes back to its last checkpoint, is not in
-// normal work, and knows the peers that it is given.
+// Restart is what a new process does: it goes back to the spine of its last checkpoint and
+// tells the checkpoint before, is not in normal work, and knows the peers that it is given.
 func (g *Gwat) Restart(enodes ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if slot, ok := g.net.SlotOfSpine(g.point.Spine); ok {
 		g.final = min(g.final, slot)
 	}
+	before := Checkpoint{Spine: g.net.Spine(0)}
+	for _, p := range g.points {
+		if p.Epoch >= before.Epoch && p.Epoch < g.point.Epoch {
+			before = p
+		}
+	}
+	g.point = before
 	g.synced, g.peers, g.wedged = false, enodes, false
 	g.heard = time.Time{}
 }
