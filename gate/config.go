@@ -63,6 +63,7 @@ type Config struct {
 	// PassLastingErrors passes an error that no wait heals on to the beacon node,
 	// which then marks the block bad. By default the call is absorbed.
 	PassLastingErrors bool
+	Mends             Mends // of the coordinated era
 
 	Absorb, Retry, Drain, Lease time.Duration // 0 takes the default
 	MaxConnections              int           // of each listener; 0 takes the default

@@ -17,6 +17,7 @@ type Gate struct {
 	evidence recorder
 	hold     queue
 	held     budget // of the memory for calls that are held whole
+	flights  flights
 
 	listeners map[string]net.Listener // by name
 	stopping  chan struct{}           // closed when Run ends: what is held is absorbed

@@ -207,6 +207,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 	g.drain(cancel, servers)
 	serving.Wait()
+	g.flights.work.Wait()
 	g.backend.close()
 	return err
 }

@@ -44,7 +44,16 @@ func (g *Gate) answerOwned(ctx context.Context, q *request, x exchange) *plain {
 		q.rec.end(0, OutcomeAnswered, "")
 		return &plain{body: body}
 	}
-	return g.holdCall(ctx, q.rec, 0, q.rec.ids[0], x, q.head)
+	return g.whole(ctx, q.rec, q.action, &q.scan.msg, x, q.head)
+}
+
+// whole answers a call that is passed to gwat in one piece: held or mended. It is the first
+// one of rec. The result is nil if the caller is gone.
+func (g *Gate) whole(ctx context.Context, rec *records, action Action, m *message, x exchange, body []byte) *plain {
+	if action == ActionMend {
+		return g.mendCall(ctx, rec, 0, m, x, body)
+	}
+	return g.holdCall(ctx, rec, 0, m.key(), x, body)
 }
 
 // answerTrue answers dag_headSyncReady and dag_headSync without gwat.
@@ -182,8 +191,8 @@ func (g *Gate) answerBatch(ctx context.Context, q *request, x exchange) *plain {
 		if e.action == ActionAnswer {
 			answer = g.answerTrue(&msg, e.raw, rec.arrived)
 			rec.end(0, OutcomeAnswered, "")
-		} else if held := g.holdCall(ctx, rec, 0, msg.key(), x, e.raw); held != nil {
-			answer = jsonOf(held, msg.key())
+		} else if whole := g.whole(ctx, rec, e.action, &msg, x, e.raw); whole != nil {
+			answer = jsonOf(whole, msg.key())
 			if err := q.memory.take(int64(len(answer))); err != nil {
 				answer = errorAnswer(msg.key(), codeLimit, err.Error())
 			}

@@ -22,6 +22,7 @@ const (
 	ActionForward Action = "forward" // at once, as it came
 	ActionAnswer  Action = "answer"  // true, without gwat
 	ActionHold    Action = "hold"    // wait until gwat takes it; absorb it after a while
+	ActionMend    Action = "mend"    // forward, with the mends that are on
 )
 
 // Rule is one row of the policy. The first row that matches decides.
@@ -50,6 +51,8 @@ func Table() []Rule {
 			"syncd pushes. The beacon node takes any answer for success; its list is kept and compared with what syncd collected."},
 		{[]checkpoint.Era{checkpoint.EraHeadSync}, activeState, []string{methodFinalize}, ActionHold,
 			"An error answered to it, a refused or a reset connection marks the block bad in the beacon node for ever; a wait and an absorbed call do not."},
+		{[]checkpoint.Era{checkpoint.EraCoordinated}, activeState, []string{methodFinalize}, ActionMend,
+			"The beacon node drives. Forwarded as it came, unless a setting has one of its traps mended: `gate.mend-null-answers`, `gate.mend-without-peers`, `gate.mend-repeated`, `gate.mend-checkpoints`."},
 		{everyEra, everyState, nil, ActionForward,
 			"Everything else passes at once (S10)."},
 	}
@@ -94,10 +97,11 @@ func decide(era checkpoint.Era, state State, method string) Action {
 	return rules[ruleKey{era, state, ""}]
 }
 
-// owns reports whether the policy does anything but forward in era and state.
-func owns(era checkpoint.Era, state State) bool {
+// owns reports whether the policy does anything but forward in era and state; mends says
+// whether any of them is on.
+func owns(era checkpoint.Era, state State, mends bool) bool {
 	for _, method := range []string{methodReady, methodHeadSync, methodFinalize} {
-		if decide(era, state, method) != ActionForward {
+		if action := decide(era, state, method); action != ActionForward && (mends || action != ActionMend) {
 			return true
 		}
 	}

@@ -24,6 +24,7 @@ func TestPolicy(t *testing.T) {
 		"unknown/syncing/dag_headSync": ActionAnswer, "unknown/working/dag_headSync": ActionAnswer,
 		"head-sync/syncing/dag_headSync": ActionAnswer, "head-sync/working/dag_headSync": ActionAnswer,
 		"head-sync/syncing/dag_finalize": ActionHold, "head-sync/working/dag_finalize": ActionHold,
+		"coordinated/syncing/dag_finalize": ActionMend, "coordinated/working/dag_finalize": ActionMend,
 	}
 	found := 0
 	for _, era := range everyEra {
@@ -42,10 +43,11 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	require.Len(t, want, found)
-	require.True(t, owns(checkpoint.EraHeadSync, StateWorking))
-	require.True(t, owns(checkpoint.EraUnknown, StateSyncing))
-	require.False(t, owns(checkpoint.EraCoordinated, StateWorking))
-	require.False(t, owns(checkpoint.EraHeadSync, StateHandsOff))
+	require.True(t, owns(checkpoint.EraHeadSync, StateWorking, false))
+	require.True(t, owns(checkpoint.EraUnknown, StateSyncing, false))
+	require.False(t, owns(checkpoint.EraCoordinated, StateWorking, false))
+	require.True(t, owns(checkpoint.EraCoordinated, StateWorking, true))
+	require.False(t, owns(checkpoint.EraHeadSync, StateHandsOff, true))
 }
 
 // A row that never decides is a mistake.

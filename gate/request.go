@@ -27,6 +27,7 @@ type request struct {
 	head   []byte // what was read so far
 	ended  bool   // head is all that there is
 	view   View
+	mends  bool   // any is on
 	action Action // of a single call; ActionForward of a batch
 	era    checkpoint.Era
 	mixed  bool // a batch with owned calls; head has all of it
@@ -54,13 +55,13 @@ func (e *element) message() message {
 // readRequest reads from r as far as it takes to know what the policy does with
 // the message: all of it if it is owned. The caller must release what it returns.
 func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
-	q := &request{view: g.View(), action: ActionForward, head: make([]byte, 0, firstRead)}
+	q := &request{view: g.View(), mends: g.cfg.Mends.any(), action: ActionForward, head: make([]byte, 0, firstRead)}
 	q.rec = &records{g: g, listener: listener, arrived: time.Now()}
 	q.memory.of = &g.held
 	v := q.view
-	searched, owned := owns(v.Era, v.State), false
+	searched, owned := owns(v.Era, v.State, q.mends), false
 	q.scan.element = func(m *message, _, _ int64) {
-		action, era := judge(v, m)
+		action, era := judge(v, m, q.mends)
 		owned = owned || action != ActionForward
 		q.rec.add(v, m, ActionForward, era)
 	}
@@ -92,7 +93,7 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 		}
 		return q, nil
 	}
-	q.action, q.era = judge(v, &q.scan.msg)
+	q.action, q.era = judge(v, &q.scan.msg, q.mends)
 	if !q.scan.done && q.action != ActionForward {
 		q.action = ActionForward // not a whole call, or too long: gwat says so
 	}
@@ -157,14 +158,15 @@ func (q *request) decided(searched bool) bool {
 }
 
 // judge returns what the policy does with the whole call m, and the era of the call.
-func judge(v View, m *message) (Action, checkpoint.Era) {
+func judge(v View, m *message, mends bool) (Action, checkpoint.Era) {
 	method, era := m.name(), v.Era
 	if era == checkpoint.EraUnknown {
 		era = eraOf(method, m.params)
 	}
 	action := decide(era, v.State, method)
-	if m.idCut || action == ActionHold && m.key() == "" {
-		// An id that is too long to repeat; a notification, which nobody waits for.
+	if m.idCut || (action == ActionHold || action == ActionMend) && m.key() == "" || action == ActionMend && !mends {
+		// An id that is too long to repeat; a notification, which nobody waits for; no
+		// mend that is on.
 		action = ActionForward
 	}
 	return action, era
@@ -174,7 +176,7 @@ func judge(v View, m *message) (Action, checkpoint.Era) {
 func (q *request) elements() []element {
 	out := make([]element, 0, q.scan.elements)
 	s := scanner{element: func(m *message, from, to int64) {
-		action, era := judge(q.view, m)
+		action, era := judge(q.view, m, q.mends)
 		out = append(out, element{raw: q.head[from:to], action: action, era: era})
 	}}
 	s.scan(q.head)

@@ -39,6 +39,10 @@ type Config struct {
 		TLSKey            string
 		Insecure          bool
 		PassLastingErrors bool
+		MendNullAnswers   bool
+		MendWithoutPeers  bool
+		MendRepeated      bool
+		MendCheckpoints   bool
 	}
 	Heal struct {
 		Peers         bool
@@ -149,6 +153,14 @@ var All = []Setting{
 		Usage: "let gate.listen be an address that other machines reach, without TLS"},
 	{Key: "gate.pass-lasting-errors", Default: false, field: func(c *Config) any { return &c.Gate.PassLastingErrors },
 		Usage: "pass an error of dag_finalize that no wait heals on to the beacon node, which then ignores that block and all that follow it; else the call is answered in gwat's place and reported"},
+	{Key: "gate.mend-null-answers", Default: false, field: func(c *Config) any { return &c.Gate.MendNullAnswers },
+		Usage: "coordinated era: answer the error spine not found to a dag_finalize that gwat answers with null in every field; the beacon node then repairs, and does not go on over a hole"},
+	{Key: "gate.mend-without-peers", Default: false, field: func(c *Config) any { return &c.Gate.MendWithoutPeers },
+		Usage: "coordinated era: pass a dag_finalize on in mode NoSync while gwat has no peers but the blocks of all its spines; needs gwat's IPC socket"},
+	{Key: "gate.mend-repeated", Default: false, field: func(c *Config) any { return &c.Gate.MendRepeated },
+		Usage: "coordinated era: give a dag_finalize the answer of an equal one that gwat works on, so that repeated calls do not pile up on gwat's lock"},
+	{Key: "gate.mend-checkpoints", Default: false, field: func(c *Config) any { return &c.Gate.MendCheckpoints },
+		Usage: "coordinated era: refuse a dag_finalize whose checkpoint is no block of the beacon node's chain; gwat stores it unchecked"},
 	{Key: "heal.peers", Default: false, field: func(c *Config) any { return &c.Heal.Peers },
 		Usage: "coordinated era: have a gwat that lost all peers connect to those that it had before; if none is known, finalize what it has"},
 	{Key: "heal.checkpoint", Default: false, field: func(c *Config) any { return &c.Heal.Checkpoint },

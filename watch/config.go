@@ -32,6 +32,8 @@ type Config struct {
 	// Changes returns the calls that change gwat for the holder of a Permit; without it
 	// no call is made.
 	Changes func(guard.Permit) Changes
+	// View is told after each poll what a gate goes by; nil for nobody.
+	View func(working, handsOff bool)
 	// Command runs an operator's command and returns its output; heal.Run if it is nil.
 	Command func(ctx context.Context, command string) (string, error)
 

@@ -3,6 +3,7 @@ package watch
 import (
 	"encoding/json"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -85,5 +86,23 @@ func TestHealOfAnObserver(t *testing.T) {
 		_, err = p.watcher.Heal(t.Context(), order)
 		require.ErrorIs(t, err, ErrHealRuns)
 		<-p.watcher.healing.looking
+	})
+}
+
+// A gate is told after each poll whether the pair works, and to keep its hands off while it
+// is paused.
+func TestViewOfAGate(t *testing.T) {
+	var working, handsOff bool
+	besideAPairWith(t, func(_ *simulated, c *Config) {
+		c.View = func(w, h bool) { working, handsOff = w, h }
+	}, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		synctest.Wait()
+		require.True(t, working)
+		require.False(t, handsOff)
+		require.NoError(t, p.watcher.Pause(t.Context(), ""))
+		require.True(t, handsOff)
+		require.NoError(t, p.watcher.Resume(t.Context()))
+		require.False(t, handsOff)
 	})
 }

@@ -71,6 +71,9 @@ func (w *Watcher) publish() {
 		}
 	}
 	w.board.Publish(s)
+	if w.cfg.View != nil {
+		w.cfg.View(stage == fsm.Working, w.cfg.Observe || stage == fsm.Paused || stage == fsm.Halted)
+	}
 }
 
 // waiting returns what the stage waits for; "" if for nothing.

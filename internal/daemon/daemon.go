@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
@@ -54,11 +55,12 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 	if err != nil {
 		return nil, startError(err)
 	}
-	between, err := newGate(cfg, log, registry)
+	var p *loops
+	between, err := newGate(cfg, log, registry, func(ctx context.Context, root common.Hash) (bool, error) { return p.canonical(ctx, root) })
 	if err != nil {
 		return nil, startError(err)
 	}
-	p, err := newPair(cfg, version, kept, log, between)
+	p, err = newPair(cfg, version, kept, log, between)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +97,8 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 }
 
 // newGate returns the gate that the settings, or sockets of the service manager, ask
-// for; nil if neither does.
-func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer) (*gate.Gate, error) {
+// for; nil if neither does. canonical says whether the beacon node has a block.
+func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer, canonical func(context.Context, common.Hash) (bool, error)) (*gate.Gate, error) {
 	gateCfg, on := cfg.GateConfig()
 	var err error
 	if gateCfg.Inherited, err = gate.Inherited(); err != nil {
@@ -105,7 +107,7 @@ func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer) 
 	if !on && len(gateCfg.Inherited) == 0 {
 		return nil, nil
 	}
-	gateCfg.Log = log
+	gateCfg.Log, gateCfg.Mends.Canonical = log, canonical
 	if cfg.Observe {
 		gateCfg.View.State = gate.StateHandsOff
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/sirupsen/logrus"
@@ -61,7 +62,34 @@ type loops struct {
 	replaced chan struct{} // closed when the loop of the other era takes over
 	ended    chan struct{} // closed when Run ends
 
+	beacon     *beaconclient.Client
 	closeNodes func() // of nodes and other
+}
+
+// canonical reports whether a root is a block of the beacon node's chain.
+func (l *loops) canonical(ctx context.Context, root common.Hash) (bool, error) {
+	header, err := l.beacon.Header(ctx, beaconclient.AtRoot(root))
+	if errors.Is(err, beaconclient.ErrNotFound) {
+		return false, nil
+	}
+	return header.Canonical, err
+}
+
+// view tells a gate, if there is one, what the loop of the coordinated era says.
+func view(between *gate.Gate) func(working, handsOff bool) {
+	return func(working, handsOff bool) {
+		if between == nil {
+			return
+		}
+		v := gate.View{Era: checkpoint.EraCoordinated, State: gate.StateSyncing}
+		switch {
+		case handsOff:
+			v.State = gate.StateHandsOff
+		case working:
+			v.State = gate.StateWorking
+		}
+		between.SetView(v)
+	}
 }
 
 // running is a loop with the registry of its metrics.
@@ -103,11 +131,13 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 	l := &loops{
 		replaced: make(chan struct{}), ended: make(chan struct{}),
 		nodes: eraNode{spec: beacon.Spec, mark: coordinated.Mark}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
+		beacon:     beacon,
 		closeNodes: func() { gwat.Close(); beacon.Close() },
 		other: func(r prometheus.Registerer) (Loop, error) {
 			return watch.New(watch.Config{
 				Name: cfg.Pair, Version: version, Gwat: coordinated, Beacon: beacon,
 				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
+				View:         view(between),
 				Changes:      watch.ChangesOf(coordinated),
 				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log, Registerer: r,
 			})

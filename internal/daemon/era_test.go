@@ -3,17 +3,21 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
@@ -143,4 +147,37 @@ func TestAFailedLoopIsReported(t *testing.T) {
 		l.now.Store(&running{Loop: &namedLoop{ended: make(chan struct{}), err: failed}})
 		require.ErrorIs(t, l.Run(t.Context()), failed)
 	})
+}
+
+// The gate of a pair of the coordinated era goes by what its loop says; a checkpoint is on
+// the chain if the beacon node has its block and says that it is canonical.
+func TestTheGateOfACoordinatedPair(t *testing.T) {
+	log, _ := test.NewNullLogger()
+	between, err := gate.New(gate.Config{HTTP: "127.0.0.1:0", Backend: "http://127.0.0.1:1", Log: log})
+	require.NoError(t, err)
+	tell := view(between)
+	for want, said := range map[gate.State][2]bool{gate.StateWorking: {true, false}, gate.StateSyncing: {}, gate.StateHandsOff: {true, true}} {
+		tell(said[0], said[1])
+		require.Equal(t, gate.View{Era: checkpoint.EraCoordinated, State: want}, between.View())
+	}
+	view(nil)(true, false) // without a gate it tells nobody
+
+	node := coordinated.NewBeacon(&coordinated.Network{GenesisTime: uint64(time.Now().Unix()) - 100, SecondsPerSlot: 2, SlotsPerEpoch: 8}, coordinated.Caller{}, 3)
+	served := httptest.NewServer(node)
+	defer served.Close()
+	client, err := beaconclient.New(beaconclient.Config{URL: served.URL, Timeout: time.Second})
+	require.NoError(t, err)
+	defer client.Close()
+	l := &loops{beacon: client}
+	genesis, err := client.Header(t.Context(), beaconclient.Genesis)
+	require.NoError(t, err)
+	known, err := l.canonical(t.Context(), genesis.Root)
+	require.NoError(t, err)
+	require.True(t, known)
+	known, err = l.canonical(t.Context(), common.Hash{1})
+	require.NoError(t, err)
+	require.False(t, known)
+	served.Close()
+	_, err = l.canonical(t.Context(), common.Hash{1})
+	require.Error(t, err)
 }
