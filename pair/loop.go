@@ -126,7 +126,7 @@ func (p *Pair) changed(c fsm.Change) {
 	now := p.cfg.Now()
 	took := now.Sub(p.stage.since)
 	p.stage.since, p.stage.reason = now, c.Reason
-	p.shown.metrics.changed(c, took)
+	p.shown.metrics.Changed(c, took)
 	change := status.Change{At: now, From: string(c.From), To: string(c.To), Event: string(c.Event), Reason: c.Reason}
 	p.log.WithFields(logrus.Fields{"stage": c.To, "from": c.From, "event": c.Event, "after": took.Round(time.Millisecond)}).
 		Infof("Stage %s: %s", c.To, c.Reason)

@@ -25,6 +25,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/pair/tally"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
@@ -55,10 +56,10 @@ func filled(t *testing.T, snapshot func() *status.Snapshot) *prometheus.Registry
 	m, err := newMetrics(r, "main")
 	require.NoError(t, err)
 	require.NoError(t, m.mirror(snapshot))
-	m.changed(fsm.Change{From: fsm.HeadSync, To: fsm.Switching, Event: fsm.Pushed}, time.Minute)
+	m.Changed(fsm.Change{From: fsm.HeadSync, To: fsm.Switching, Event: fsm.Pushed}, time.Minute)
 	m.ended(nil, false)
 	m.pushed.Add(3)
-	m.observe(publish.NodeGwat)("eth_syncing", time.Millisecond, nil)
+	m.Observe(publish.NodeGwat)("eth_syncing", time.Millisecond, nil)
 	d := timedDriver{fakeDriver{}, m}
 	require.ErrorIs(t, d.Prepare(context.Background(), checkpoint.ConsensusInfo{}), protocol.ErrRefused)
 	_, err = d.Push(context.Background(), nil)
@@ -217,9 +218,9 @@ func TestResultsAreFewWords(t *testing.T) {
 		"refused":     {gwatclient.ErrLocked, gwatclient.ErrRPC, beaconclient.ErrBadRequest, errors.New("anything"), failure.RetryLater},
 	} {
 		for _, err := range errs {
-			require.Equal(t, want, resultOf(err), err)
+			require.Equal(t, want, tally.Result(err), err)
 			if err != nil {
-				require.Equal(t, want, resultOf(fmt.Errorf("call: %w", err)))
+				require.Equal(t, want, tally.Result(fmt.Errorf("call: %w", err)))
 			}
 		}
 	}

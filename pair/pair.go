@@ -73,7 +73,7 @@ func New(cfg Config) (*Pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	cfg.Gwat.Observe, cfg.Beacon.Observe = m.observe(publish.NodeGwat), m.observe(publish.NodeBeacon)
+	cfg.Gwat.Observe, cfg.Beacon.Observe = m.Observe(publish.NodeGwat), m.Observe(publish.NodeBeacon)
 	client, err := gwatclient.New(cfg.Gwat)
 	if err != nil {
 		return nil, fmt.Errorf("gwat endpoint: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
+	"github.com/gwatsync/syncd/pair/tally"
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
@@ -32,16 +33,22 @@ type Config struct {
 	// Changes returns the calls that change gwat for the holder of a Permit; without it
 	// no call is made.
 	Changes func(guard.Permit) Changes
-	// View is told after each poll what a gate goes by; nil for nobody.
-	View func(working, handsOff bool)
 	// Command runs an operator's command and returns its output; heal.Run if it is nil.
 	Command func(ctx context.Context, command string) (string, error)
 
-	Journal    *journal.Journal
-	Past       *memory.Memory // what is remembered of the pair; nil begins anew
-	Log        logrus.FieldLogger
+	Journal *journal.Journal
+	Past    *memory.Memory // what is remembered of the pair; nil begins anew
+	Log     logrus.FieldLogger
+	Report  Report
+	Now     func() time.Time // time.Now if it is nil
+}
+
+// Report is where a Watcher reports beside its snapshots.
+type Report struct {
 	Registerer prometheus.Registerer // may be nil
-	Now        func() time.Time      // time.Now if it is nil
+	Tally      *tally.Tally          // one of its own if it is nil
+	// View is told after each poll what a gate goes by; nil for nobody.
+	View func(working, handsOff bool)
 }
 
 // ErrConfig is the error of a Config that cannot be used.
@@ -50,6 +57,9 @@ var ErrConfig = failure.WithKind(failure.NeedsHuman, errors.New("unusable watch 
 func (c *Config) check() error {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Report.Tally == nil {
+		c.Report.Tally = tally.New()
 	}
 	if c.Command == nil {
 		c.Command = heal.Run

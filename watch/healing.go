@@ -237,6 +237,7 @@ func (w *Watcher) healed(r healed) {
 	if failure.Canceled(r.err) {
 		return // we are stopping
 	}
+	w.cfg.Report.Tally.Healed(r.name, r.err)
 	log, reason := w.log.WithField("heal", r.name), fmt.Sprintf("heal %s: %s", r.name, r.what)
 	if r.err != nil {
 		reason = fmt.Sprintf("heal %s failed: %s", r.name, failure.Message(r.err))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -211,5 +212,39 @@ func TestTheExchangeIsProved(t *testing.T) {
 		_, err = one.do(t.Context(), heal.Checkpoint)
 		require.ErrorContains(t, err, "has the block of gwat's checkpoint")
 		require.InDelta(t, before, len(p.gwat.Calls()), 2)
+	})
+}
+
+// How the heals ended is counted.
+func TestHealsAreCounted(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	besideAPairWith(t, func(p *simulated, c *Config) {
+		withHeals(Heals{Peers: true})(p, c)
+		c.Report.Registerer = registry
+	}, func(t *testing.T, p *simulated) {
+		incident(p, t, lasting["B2 gwat restarted without peers"].incident)
+		p.works(t, 30*time.Second)
+		count := func(heal, result string) float64 {
+			families, err := registry.Gather()
+			require.NoError(t, err)
+			for _, f := range families {
+				for _, m := range f.GetMetric() {
+					labels := map[string]string{}
+					for _, l := range m.GetLabel() {
+						labels[l.GetName()] = l.GetValue()
+					}
+					if f.GetName() == "syncd_heals_total" && labels["heal"] == heal && labels["result"] == result {
+						return m.GetCounter().GetValue()
+					}
+				}
+			}
+			return -1
+		}
+		require.EqualValues(t, 1, count("peers", "done"))
+		require.Zero(t, count("peers", "failed"))
+		p.watcher.cfg.Report.Tally.Healed(heal.Drive, heal.ErrStopped)
+		require.EqualValues(t, 1, count("drive", "stopped"))
+		p.watcher.cfg.Report.Tally.Healed(heal.Drive, heal.ErrUnproved)
+		require.EqualValues(t, 1, count("drive", "failed"))
 	})
 }

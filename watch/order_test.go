@@ -94,7 +94,7 @@ func TestHealOfAnObserver(t *testing.T) {
 func TestViewOfAGate(t *testing.T) {
 	var working, handsOff bool
 	besideAPairWith(t, func(_ *simulated, c *Config) {
-		c.View = func(w, h bool) { working, handsOff = w, h }
+		c.Report.View = func(w, h bool) { working, handsOff = w, h }
 	}, func(t *testing.T, p *simulated) {
 		p.works(t, 30*time.Second)
 		synctest.Wait()

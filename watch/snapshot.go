@@ -71,8 +71,8 @@ func (w *Watcher) publish() {
 		}
 	}
 	w.board.Publish(s)
-	if w.cfg.View != nil {
-		w.cfg.View(stage == fsm.Working, w.cfg.Observe || stage == fsm.Paused || stage == fsm.Halted)
+	if w.cfg.Report.View != nil {
+		w.cfg.Report.View(stage == fsm.Working, w.cfg.Observe || stage == fsm.Paused || stage == fsm.Halted)
 	}
 }
 

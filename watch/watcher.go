@@ -89,10 +89,12 @@ func New(cfg Config) (*Watcher, error) {
 		w.pair.pause = pause
 	}
 	w.machine = fsm.New(w.changed)
-	if cfg.Registerer != nil {
-		labelled := prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Name}, cfg.Registerer)
-		if err := labelled.Register(publish.NewMirror(w.Snapshot, health.CoordinatedCatalog())); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
+	if cfg.Report.Registerer != nil {
+		labelled := prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Name}, cfg.Report.Registerer)
+		for _, c := range append(cfg.Report.Tally.Collectors(), publish.NewMirror(w.Snapshot, health.CoordinatedCatalog())) {
+			if err := labelled.Register(c); err != nil {
+				return nil, fmt.Errorf("register metrics: %w", err)
+			}
 		}
 	}
 	w.publish()
@@ -261,6 +263,7 @@ func (w *Watcher) changed(c fsm.Change) {
 	now := w.cfg.Now()
 	took := now.Sub(w.stage.at)
 	w.stage = entered{at: now, reason: c.Reason}
+	w.cfg.Report.Tally.Changed(c, took)
 	if c.To == fsm.Switching {
 		w.proof.begin(w.now())
 	}

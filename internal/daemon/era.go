@@ -18,6 +18,8 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/pair/tally"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
@@ -118,6 +120,8 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 	if err != nil {
 		return nil, err
 	}
+	counts := tally.New() // of the other era: its clients tell the era meanwhile
+	toGwat.Observe, toBeacon.Observe = counts.Observe(publish.NodeGwat), counts.Observe(publish.NodeBeacon)
 	gwat, err := gwatclient.New(toGwat)
 	if err != nil {
 		return nil, fmt.Errorf("gwat endpoint: %w", err)
@@ -137,9 +141,9 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 			return watch.New(watch.Config{
 				Name: cfg.Pair, Version: version, Gwat: coordinated, Beacon: beacon,
 				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
-				View:         view(between),
 				Changes:      watch.ChangesOf(coordinated),
-				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log, Registerer: r,
+				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log,
+				Report: watch.Report{Registerer: r, Tally: counts, View: view(between)},
 			})
 		},
 	}
