@@ -66,7 +66,7 @@ type rowName struct {
 	want want
 }
 
-var subjects = []subject{handoverMost, handoverNone, collection, busy, memory, killed, share, idle, large,
+var subjects = []subject{handoverMost, handoverNone, collection, busy, memory, killed, share, idle, large, heals,
 	gateLatency, gateThroughput, gateMemory, gateRestart}
 
 func main() {

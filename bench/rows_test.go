@@ -32,7 +32,7 @@ func TestRowsWork(t *testing.T) {
 	}
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
-			if !*rowsToo && (s.process || s.name == large.name) {
+			if !*rowsToo && (s.process || s.name == large.name || s.name == heals.name) {
 				t.Skip("make bench-short runs it")
 			}
 			one := *b

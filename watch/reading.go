@@ -79,7 +79,7 @@ func (t *try) mark(ctx context.Context) (*protocol.Mark, error) {
 // epoch after gwat's checkpoint, and one for the head. With local they are those that need
 // no peer, up to the newest one whose spines gwat has all.
 func (t *try) planDrive(ctx context.Context, local bool) (*plan, error) {
-	p := &plan{}
+	p := &plan{local: local}
 	mark, err := t.mark(ctx)
 	if err != nil {
 		return nil, err

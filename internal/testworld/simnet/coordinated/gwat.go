@@ -268,6 +268,9 @@ func (g *Gwat) load(mode SyncMode, spines []common.Hash) *Answer {
 	}
 	g.loading++
 	blocks := target - min(target, g.local)
+	if mode == MainSync { // it loads again what is local
+		blocks = max(blocks, uint64(len(spines)))
+	}
 	pause := time.Duration(blocks) * g.BlockTime
 	g.mu.Unlock()
 	if pause > 0 {
