@@ -15,9 +15,9 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/gwatclient"
-	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch"
 	"github.com/gwatsync/syncd/watch/heal"
@@ -184,10 +184,11 @@ func (p *healedPair) start(ctx context.Context) (stop func() error, err error) {
 	if err != nil {
 		return stop, err
 	}
+	driven := protocol.Coordinated{Client: gwat}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	p.watcher, err = watch.New(watch.Config{
-		Name: "bench", Gwat: gwat, Beacon: beacon, Changes: func(permit guard.Permit) watch.Changes { return gwat.Changes(permit) },
+		Name: "bench", Gwat: driven, Beacon: beacon, Changes: watch.ChangesOf(driven),
 		PollInterval: 250 * time.Millisecond, CallTimeout: 2 * time.Second, Journal: journal.OpenMemory(), Log: log,
 	})
 	if err != nil {
