@@ -65,6 +65,7 @@ docs: ## write the generated documents anew
 	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument' -update
 	$(GO) test ./ui/terminal -run TestStatusTable -update
 	$(GO) test ./pair -run TestMetricsDocument -update
+	$(GO) test ./watch -run TestIncidentsDocument -update
 	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot

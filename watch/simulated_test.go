@@ -100,55 +100,57 @@ func TestSimulatedPairFromNothing(t *testing.T) {
 	})
 }
 
-// Each incident of a real pair: what the watcher tells, within which time, and that it is
-// gone after the recovery.
+// incidents are those of real pairs: what the watcher tells of each, within which time.
+var incidents = map[string]struct {
+	finding     string
+	within      time.Duration
+	fault, heal func(p *simulated)
+}{
+	"gwat down": {"gwat_unreachable", 5 * time.Second,
+		func(p *simulated) { p.gwatWire.Set(wire.Refused) },
+		func(p *simulated) { p.gwat.Restart("enode://a"); p.gwatWire.Set(wire.Up) }},
+	"gwat stopped": {"gwat_hung", 8 * time.Second,
+		func(p *simulated) { p.gwatWire.Set(wire.Stopped) },
+		func(p *simulated) { p.gwatWire.Set(wire.Up) }},
+	"B2 restarted without peers": {"no_peers_loop", 14 * time.Second,
+		func(p *simulated) {
+			p.gwatWire.Set(wire.Refused)
+			time.Sleep(4 * time.Second)
+			p.gwat.Restart()
+			p.gwatWire.Set(wire.Up)
+		},
+		func(p *simulated) { p.gwat.AddPeer("enode://a") }},
+	"B3 foreign checkpoint": {"foreign_checkpoint", 5 * time.Second,
+		func(p *simulated) {
+			f := p.net.Call(p.net.Slot(), coordinated.NoSync)
+			f.Spines, f.Checkpoint.Root = nil, common.HexToHash("0xbebe")
+			p.beacon.Freeze(true) // no call of its own mends it meanwhile
+			p.gwat.Finalize(f)
+		},
+		func(p *simulated) { p.beacon.Freeze(false) }},
+	"B4 beacon without peers": {"beacon_without_peers", 14 * time.Second,
+		func(p *simulated) { p.beacon.SetPeers(0) },
+		func(p *simulated) { p.beacon.SetPeers(3) }},
+	"B7 beacon silent": {"beacon_silent", 30 * time.Second,
+		func(p *simulated) {
+			p.beacon.Freeze(true)
+			p.gwatWire.Set(wire.Refused)
+			time.Sleep(4 * time.Second)
+			p.gwat.Restart("enode://a")
+			p.gwatWire.Set(wire.Up)
+		},
+		func(p *simulated) { p.beacon.Freeze(false) }},
+	"A2' gwat wedged": {"gwat_wedged", 30 * time.Second,
+		func(p *simulated) { p.gwat.Wedge() },
+		func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
+	"beacon down": {"beacon_unreachable", 5 * time.Second,
+		func(p *simulated) { p.beaconWire.Set(wire.Refused) },
+		func(p *simulated) { p.beaconWire.Set(wire.Up) }},
+}
+
+// Each incident is told within its time, and gone after the recovery.
 func TestSimulatedIncidents(t *testing.T) {
-	for name, tc := range map[string]struct {
-		finding     string
-		within      time.Duration
-		fault, heal func(p *simulated)
-	}{
-		"gwat down": {"gwat_unreachable", 5 * time.Second,
-			func(p *simulated) { p.gwatWire.Set(wire.Refused) },
-			func(p *simulated) { p.gwat.Restart("enode://a"); p.gwatWire.Set(wire.Up) }},
-		"gwat stopped": {"gwat_hung", 8 * time.Second,
-			func(p *simulated) { p.gwatWire.Set(wire.Stopped) },
-			func(p *simulated) { p.gwatWire.Set(wire.Up) }},
-		"B2 restarted without peers": {"no_peers_loop", 14 * time.Second,
-			func(p *simulated) {
-				p.gwatWire.Set(wire.Refused)
-				time.Sleep(4 * time.Second)
-				p.gwat.Restart()
-				p.gwatWire.Set(wire.Up)
-			},
-			func(p *simulated) { p.gwat.AddPeer("enode://a") }},
-		"B3 foreign checkpoint": {"foreign_checkpoint", 5 * time.Second,
-			func(p *simulated) {
-				f := p.net.Call(p.net.Slot(), coordinated.NoSync)
-				f.Spines, f.Checkpoint.Root = nil, common.HexToHash("0xbebe")
-				p.beacon.Freeze(true) // no call of its own mends it meanwhile
-				p.gwat.Finalize(f)
-			},
-			func(p *simulated) { p.beacon.Freeze(false) }},
-		"B4 beacon without peers": {"beacon_without_peers", 14 * time.Second,
-			func(p *simulated) { p.beacon.SetPeers(0) },
-			func(p *simulated) { p.beacon.SetPeers(3) }},
-		"B7 beacon silent": {"beacon_silent", 30 * time.Second,
-			func(p *simulated) {
-				p.beacon.Freeze(true)
-				p.gwatWire.Set(wire.Refused)
-				time.Sleep(4 * time.Second)
-				p.gwat.Restart("enode://a")
-				p.gwatWire.Set(wire.Up)
-			},
-			func(p *simulated) { p.beacon.Freeze(false) }},
-		"A2' gwat wedged": {"gwat_wedged", 30 * time.Second,
-			func(p *simulated) { p.gwat.Wedge() },
-			func(p *simulated) { p.gwat.Restart("enode://a"); p.beacon.Restart() }},
-		"beacon down": {"beacon_unreachable", 5 * time.Second,
-			func(p *simulated) { p.beaconWire.Set(wire.Refused) },
-			func(p *simulated) { p.beaconWire.Set(wire.Up) }},
-	} {
+	for name, tc := range incidents {
 		t.Run(name, func(t *testing.T) {
 			besideAPair(t, func(t *testing.T, p *simulated) {
 				p.works(t, 30*time.Second)
