@@ -278,6 +278,9 @@ func (f frame) rest(p *painter) {
 	if p.detail <= firstSentences {
 		return
 	}
+	if s.Past != nil {
+		p.entry("past", pastText(s.Past, f.now))
+	}
 	if c := s.Confirmed; c != nil {
 		p.entry("confirmed", fmt.Sprintf("slot %d, block number %d, %s ago", c.Slot, c.Number, Ago(c.At, f.now)))
 	}

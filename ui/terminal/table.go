@@ -35,6 +35,9 @@ func Table(s *status.Snapshot, now time.Time, width int) string {
 			line("  explains", "%s", names)
 		}
 	}
+	if s.Past != nil {
+		line("past", "%s", pastText(s.Past, now))
+	}
 	if s.Reason != "" {
 		line("because", "%s", s.Reason)
 	}
