@@ -3,8 +3,8 @@ export default {
   name: "English",
   page: {
     skip: "Skip to the state of the pair", on: "on", observe: "Observe mode: changes nothing on a node",
-    noscript: "This page needs JavaScript. Without it:", last: "What is shown below is the last known state, not the present one.", retry: "Try now",
-    stageSince: "In stage since", nextTry: "Next try", eta: "May work at", worksSince: "Works since", workedUntil: "Worked until", trouble: "Last trouble", head: "Head slot",
+    last: "What is shown below is the last known state, not the present one.", retry: "Try now",
+    nextTry: "Next try", eta: "May work at", worksSince: "Works since", workedUntil: "Worked until", trouble: "Last trouble", head: "Head slot",
     stage: "Stage", findings: "Findings", notes: "Notes", waits: "Waits for", entered: "Entered because:", beside: "Stages beside the way", todo: "What to do",
     nodes: "Nodes", value: "Value", clockSlot: "Clock slot", execution: "execution", consensus: "consensus", beaconNode: "beacon node", state: "State", progress: "Own progress",
     newestSlot: "Newest slot", behindClock: "Behind the clock", finalized: "Finalized", ownSync: "Own sync", peers: "Peers", answersIn: "Answers in", ms: "ms", since: "Since",
@@ -59,7 +59,7 @@ export default {
     reachable: "✓ reachable", unreachable: "✗ not reachable", ours: "ours", theirs: "another driver's", of: "{n} of {target}", from: "from {n}", doneAt: "done at {at}", noProgress: "no progress known",
     gwat: "gwat", beacon: "the beacon node", push: "the push", progressOf: "Progress of {what}", now: "now", lastKnown: "last known", done: "done", tookStage: "took {time}", underSecond: "under 1 s", wasHere: "was here", toCome: "to come",
     noFindings: "none: nothing is wrong", notObserved: "nothing was observed yet", sinceNode: "{node}, since {at}", pair: "pair", syncd: "syncd", copied: "Copied", notCopied: "The browser refused it", noHistory: "No stage change is known.", noneOfThese: "No such change is known.",
-    lasted: "lasted {time}", lasts: "lasts {time}", fewer: "Show fewer", showAll: "Show all {n}", noPush: "none yet", explained: "Explained by it", lastAnswer: "last known: answered at {at}", lastKnownSlot: "last known: slot {slot} at {at}", zone: "All times: {zone}",
+    lasted: "lasted {time}", lasts: "lasts {time}", fewer: "Show fewer", showAll: "Show all {n}", noPush: "none yet", explained: "Explained by it", lastAnswer: "last known: answered at {at}", lastKnownSlot: "last known: slot {slot} at {at}",
   },
   strip: { day: "24 hours", week: "7 days", share: "worked {share} % of {time} known", nothing: "nothing known", label: "{name}: {share}" },
   charts: {

@@ -167,7 +167,7 @@ function drawHistory() { view.history(state.history, state.all, state.filter, ne
 
 // What is drawn as text depends on the time too.
 setInterval(() => { if (document.hidden) title(); else later(); }, 1000);
-document.addEventListener("visibilitychange", later);
+document.addEventListener("visibilitychange", () => { later(); strips.load(); });
 new ResizeObserver(later).observe($("charts"));
 
 $("retry").addEventListener("click", () => feed.retryNow());

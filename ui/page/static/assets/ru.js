@@ -3,8 +3,8 @@ export default {
   name: "Русский",
   page: {
     skip: "Перейти к состоянию пары", on: "в сети", observe: "Только наблюдение: узлы не изменяются",
-    noscript: "Для этой страницы нужен JavaScript. Без него:", last: "Ниже показано последнее известное состояние, а не текущее.", retry: "Проверить сейчас",
-    stageSince: "На этапе с", nextTry: "Следующая попытка", eta: "Заработает около", worksSince: "Работает с", workedUntil: "Работала до", trouble: "Последний сбой", head: "Слот головы",
+    last: "Ниже показано последнее известное состояние, а не текущее.", retry: "Проверить сейчас",
+    nextTry: "Следующая попытка", eta: "Заработает около", worksSince: "Работает с", workedUntil: "Работала до", trouble: "Последний сбой", head: "Слот головы",
     stage: "Этап", findings: "Проблемы", notes: "Заметки", waits: "Ожидается", entered: "Причина перехода:", beside: "Этапы вне пути", todo: "Что делать",
     nodes: "Узлы", value: "Значение", clockSlot: "Слот по часам", execution: "исполнение", consensus: "консенсус", beaconNode: "узел beacon", state: "Состояние", progress: "Собственный прогресс",
     newestSlot: "Новейший слот", behindClock: "Отставание от часов", finalized: "Финализировано", ownSync: "Своя синхронизация", peers: "Пиры", answersIn: "Отвечает за", ms: "мс", since: "С",
@@ -59,7 +59,7 @@ export default {
     reachable: "✓ доступен", unreachable: "✗ недоступен", ours: "наша", theirs: "другого управляющего", of: "{n} из {target}", from: "с {n}", doneAt: "готово в {at}", noProgress: "прогресс неизвестен",
     gwat: "gwat", beacon: "узла beacon", push: "передачи", progressOf: "Прогресс {what}", now: "сейчас", lastKnown: "последнее известное", done: "готово", tookStage: "заняло {time}", underSecond: "меньше 1 с", wasHere: "был здесь", toCome: "впереди",
     noFindings: "нет: всё в порядке", notObserved: "ещё ничего не наблюдалось", sinceNode: "{node}, с {at}", pair: "пара", syncd: "syncd", copied: "Скопировано", notCopied: "Браузер отказал", noHistory: "Переходы неизвестны.", noneOfThese: "Таких переходов не известно.",
-    lasted: "длился {time}", lasts: "длится {time}", fewer: "Показать меньше", showAll: "Показать все {n}", noPush: "ещё не было", explained: "Следствия", lastAnswer: "последнее известное: ответ {at}", lastKnownSlot: "последнее известное: слот {slot}, {at}", zone: "Все времена: {zone}",
+    lasted: "длился {time}", lasts: "длится {time}", fewer: "Показать меньше", showAll: "Показать все {n}", noPush: "ещё не было", explained: "Следствия", lastAnswer: "последнее известное: ответ {at}", lastKnownSlot: "последнее известное: слот {slot}, {at}",
   },
   strip: { day: "24 часа", week: "7 дней", share: "работала {share} % из известных {time}", nothing: "ничего не известно", label: "{name}: {share}" },
   charts: {

@@ -184,7 +184,7 @@ export function stage(snapshot, history, now, lost) {
     const id = li.dataset.stage;
     const place = onWay(id);
     const here = id === snapshot.stage;
-    const state = here ? "current" : place >= 0 && !off && place < index ? "done" : "open";
+    const state = here ? "current" : place >= 0 && place < index ? "done" : "open";
     li.dataset.state = state;
     if (here) li.setAttribute("aria-current", "step");
     else li.removeAttribute("aria-current");
