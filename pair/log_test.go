@@ -105,3 +105,39 @@ func TestALongTroubleFillsNoLog(t *testing.T) {
 		})
 	}
 }
+
+// A cause is logged once, with what to do; what follows from it is not logged.
+func TestACauseIsLoggedOnceWithItsRemedy(t *testing.T) {
+	log := &lines{}
+	with := fakeConfig{pair: func(cfg *Config) {
+		quiet, err := logs.New(log, "info", "json")
+		require.NoError(t, err)
+		cfg.Log = quiet
+	}}
+	inFakeTime(t, with, func(f *fake) {
+		f.reaches(fsm.Working)
+		log.take(t)
+		f.gwatWire.Set(wire.Refused)
+		f.bcnWire.Set(wire.Refused)
+		time.Sleep(5 * time.Minute) // of the fake clock
+		f.gwatWire.Set(wire.Up)
+		f.bcnWire.Set(wire.Up)
+		time.Sleep(time.Minute)
+		var told []string
+		for _, l := range log.take(t) {
+			if l["finding"] == nil {
+				continue
+			}
+			told = append(told, l["level"].(string)+" "+l["finding"].(string))
+			if l["level"] == "error" {
+				require.NotEmpty(t, l["remedy"])
+			}
+		}
+		require.NotEmpty(t, told)
+		require.Equal(t, "error nodes_unreachable", told[0])
+		require.Equal(t, 1, strings.Count(strings.Join(told, "\n"), "error nodes_unreachable"))
+		require.NotContains(t, told, "error gwat_unreachable")
+		require.NotContains(t, told, "error beacon_unreachable")
+		require.Contains(t, told, "info nodes_unreachable")
+	})
+}
