@@ -1,12 +1,15 @@
 package watch
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
@@ -168,5 +171,57 @@ func TestCallsOfStates(t *testing.T) {
 			require.Equal(t, want.Checkpoint.Root, got.Checkpoint.Root)
 			require.Equal(t, want.Checkpoint.Spine, got.Checkpoint.Spine)
 		}
+	})
+}
+
+// emptySlots is a beacon node whose chain has no block in some slots.
+type emptySlots struct {
+	Beacon
+	empty []beaconclient.BlockID
+}
+
+func (b emptySlots) Header(ctx context.Context, id beaconclient.BlockID) (beaconclient.Header, error) {
+	if slices.Contains(b.empty, id) {
+		return beaconclient.Header{}, beaconclient.ErrNotFound
+	}
+	return b.Beacon.Header(ctx, id)
+}
+
+// The driver calls with the first block of an epoch, wherever it is; without one it makes
+// no call for the epoch.
+func TestFirstBlockOfAnEpoch(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{}), func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		one := p.oneTry(t)
+		first := func(last primitives.Slot, empty ...beaconclient.BlockID) (primitives.Slot, bool) {
+			one.beacon = emptySlots{p.watcher.cfg.Beacon, empty}
+			header, found, err := one.firstOf(t.Context(), 2, last)
+			require.NoError(t, err)
+			return header.Slot, found
+		}
+		slot, found := first(100)
+		require.True(t, found)
+		require.EqualValues(t, 16, slot)
+		slot, found = first(100, "16", "17")
+		require.True(t, found)
+		require.EqualValues(t, 18, slot)
+		_, found = first(17, "16", "17")
+		require.False(t, found, "not past the head")
+		_, found = first(100, "16", "17", "18", "19", "20", "21", "22", "23")
+		require.False(t, found, "not in the next epoch")
+	})
+}
+
+// A gwat that is too far behind is left to the beacon node: nothing is read for hours.
+func TestTooManyEpochsAreNotDriven(t *testing.T) {
+	old := func(p *simulated, _ *Config) { p.net.GenesisTime -= 2 * 8 * (heal.MaxEpochs + 1) }
+	besideAPairWith(t, old, func(t *testing.T, p *simulated) {
+		p.works(t, time.Minute)
+		p.beacon.Freeze(true)
+		time.Sleep(2 * p.net.SlotTime())
+		p.gwat.Wipe()
+		_, err := p.oneTry(t).plan(t.Context(), heal.Drive)
+		require.ErrorIs(t, err, heal.ErrUnproved)
+		require.ErrorContains(t, err, "at most 64 are driven")
 	})
 }

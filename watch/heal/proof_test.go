@@ -64,6 +64,10 @@ func TestProve(t *testing.T) {
 			"gwat first": func(f *Facts) { f.GwatRestarted = false },
 			"not wedged": func(f *Facts) { f.Findings = none() },
 		}},
+		"restart the beacon node: its head lags after a restart of gwat": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"sawtooth": true}}, map[string]func(*Facts){
+			"gwat first":  func(f *Facts) { f.GwatRestarted = false },
+			"no such lag": func(f *Facts) { f.Findings = none() },
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proved, why := Prove(tc.heal, &tc.facts)
