@@ -207,7 +207,7 @@ func (f frame) nodes(p *painter) {
 	p.node("beacon", f.snap.Beacon, "slot", bars, f.now)
 }
 
-// barred reports whether the nodes' progress gets bars: while they sync. In normal work it
+// barred reports whether progress gets bars: while the pair syncs. In normal work it
 // is complete and incomplete again in each slot.
 func barred(s *status.Snapshot) bool {
 	return Verdict(s) != status.VerdictWorking && s.Stage != string(fsm.Switching) && s.Stage != string(fsm.Working)
@@ -273,7 +273,9 @@ func (f frame) rest(p *painter) {
 	s := f.snap
 	if g := s.Push; g != nil {
 		p.entry("push", fmt.Sprintf("%s, slots %d to %d", g.Phase, g.From, g.To))
-		p.progress(&g.Progress, f.now)
+		if barred(s) {
+			p.progress(&g.Progress, f.now)
+		}
 	}
 	if p.detail <= firstSentences {
 		return

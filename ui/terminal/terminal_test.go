@@ -219,7 +219,7 @@ func TestSmallWindowsShowWhatIsWrong(t *testing.T) {
 // comes and goes with it.
 func TestNoLineJumps(t *testing.T) {
 	s := sample()
-	s.Findings, s.LastError, s.Push, s.Beacon = nil, nil, nil, s.Gwat
+	s.Findings, s.LastError, s.Beacon = nil, nil, s.Gwat
 	for _, stage := range []string{"checkpoint_sync", "working"} {
 		s.Stage, s.Verdict = stage, ""
 		lines := map[int]bool{}
