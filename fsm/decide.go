@@ -6,7 +6,7 @@ type Facts struct {
 	Paused   bool // the operator's wish
 	PauseWhy string
 
-	// Judged: both nodes told who they are; only then Conflict means anything.
+	// Judged: both nodes said who they are; only then Conflict means anything.
 	Judged   bool
 	Conflict string // why the nodes cannot be a pair; "" if they can
 
@@ -28,7 +28,7 @@ type Facts struct {
 	VerifyOver bool // not verified, and the time for it is over
 }
 
-// Decide tells which event the facts ask for in a stage, and why; false if the
+// Decide returns which event the facts imply in a stage, and why; false if the
 // stage stays. Events that report what a worker did (ReadyAccepted, Pushed,
 // AlreadySynced, PushFailed, Reorged) and ResyncAsked, which is an order and no
 // state, are not among the answers.
@@ -107,7 +107,7 @@ func decideUp(stage Stage, f Facts) (Event, string, bool) {
 	return "", "", false
 }
 
-// Waiting tells what a stage waits for, from the same facts.
+// Waiting returns what a stage waits for, from the same facts.
 func Waiting(stage Stage, f Facts) string {
 	switch stage {
 	case Connecting:

@@ -1,6 +1,6 @@
 package fsm
 
-// Stage is where a pair stands on its way to normal work.
+// Stage is how far a pair is on its way to normal work.
 type Stage string
 
 // The stages, in the order in which a pair goes through them; Paused and
@@ -42,7 +42,7 @@ type Event string
 const (
 	// NodesReached: both nodes answer and belong to one network.
 	NodesReached Event = "nodes_reached"
-	// CheckpointReached: both nodes stand at or past the last checkpoint.
+	// CheckpointReached: both nodes are at or past the last checkpoint.
 	CheckpointReached Event = "checkpoint_reached"
 	// DAGSynced: both nodes have what follows the checkpoint.
 	DAGSynced Event = "dag_synced"
@@ -65,7 +65,7 @@ const (
 	WorkLost Event = "work_lost"
 	// DAGIncomplete: a node lacks blocks after the checkpoint.
 	DAGIncomplete Event = "dag_incomplete"
-	// CheckpointLost: a node no longer stands at the checkpoint.
+	// CheckpointLost: a node is no longer at the checkpoint.
 	CheckpointLost Event = "checkpoint_lost"
 	// FellBehind: synced epoch < current epoch - 1 while no sync runs.
 	FellBehind Event = "fell_behind"
@@ -89,7 +89,7 @@ type Transition struct {
 	To    Stage
 }
 
-// Table is the only place where it stands which event leads where.
+// Table is the only place that says which event leads where.
 func Table() []Transition {
 	return []Transition{
 		{NodesReached, []Stage{Connecting}, CheckpointSync},

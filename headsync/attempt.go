@@ -48,7 +48,7 @@ const (
 	PhaseFailed     Phase = "failed"
 )
 
-// Report tells the owner of an attempt how far it is.
+// Report says how far an attempt is.
 type Report struct {
 	Phase       Phase
 	From, To    primitives.Slot
@@ -78,7 +78,7 @@ type Attempt struct {
 	Number uint64
 	Spec   checkpoint.Spec
 	Now    func() time.Time
-	// Report is told how far the attempt is, in its own goroutine.
+	// Report is called with how far the attempt is, in the attempt's goroutine.
 	Report func(Report)
 	Limits Limits
 	// Throughput is gwat's speed as earlier attempts measured it; may be nil.

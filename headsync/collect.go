@@ -49,7 +49,7 @@ type Beacon interface {
 // next is bounded. One attempt uses it at a time; its parts
 // run concurrently.
 type Collector struct {
-	// Collected, if not nil, is told each entry that is read or taken from what is kept.
+	// Collected, if not nil, is called with each entry that is read or taken from what is kept.
 	// It is called concurrently.
 	Collected func(Entry)
 
@@ -73,9 +73,9 @@ func NewCollector(beacon Beacon, spec checkpoint.Spec) *Collector {
 	}
 }
 
-// Collect gives the canonical entries from the first block at or after slot
+// Collect returns the canonical entries from the first block at or after slot
 // from up to head, in slot order, linked by parent roots. progress, if not nil,
-// is told how many of how many are there. errors as of Chain.
+// is told how many of how many are there. Its errors are those of Chain.
 func (c *Collector) Collect(ctx context.Context, head beaconclient.Header, from primitives.Slot, progress func(done, total int)) ([]Entry, error) {
 	chain, err := c.Chain(ctx, head, from)
 	if err != nil {
@@ -162,7 +162,7 @@ func (c *Collector) remember(e Entry) {
 	}
 }
 
-// creatorsAt gives the creators of a slot; those of its epoch are read at once.
+// creatorsAt returns the creators of a slot; those of its epoch are read at once.
 func (c *Collector) creatorsAt(ctx context.Context, slot primitives.Slot) ([]common.Address, error) {
 	epoch := c.spec.Epoch(slot)
 	c.mu.Lock()
@@ -263,7 +263,7 @@ func (c *Collector) forgetCreators() {
 	clear(c.creators)
 }
 
-// learn gives the addresses of validators; those not known yet are read.
+// learn returns the addresses of validators; those not known yet are read.
 func (c *Collector) learn(ctx context.Context, indices map[primitives.Slot][]uint64) (map[uint64]common.Address, error) {
 	out := map[uint64]common.Address{}
 	var unknown []uint64

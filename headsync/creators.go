@@ -27,7 +27,7 @@ func CreatorAddress(credentials common.Hash) common.Address {
 	return common.BytesToAddress(credentials[common.HashLength-common.AddressLength:])
 }
 
-// SortCreators gives each address once, in the ASCII order of the EIP-55
+// SortCreators returns each address once, in the ASCII order of the EIP-55
 // checksummed strings, as the beacon node sends them.
 func SortCreators(addresses []common.Address) []common.Address {
 	type keyed struct {

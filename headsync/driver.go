@@ -28,9 +28,9 @@ type Chain interface {
 	Finality(ctx context.Context, state beaconclient.StateID) (beaconclient.Finality, error)
 }
 
-// Ledger remembers what was sent and what was confirmed. A ready and a push are
-// written down before they are sent, so that a syncd that died in between can
-// be told from another driver (S1, S6).
+// Ledger records what was sent and what was confirmed. A ready and a push are recorded
+// before they are sent, so that the calls of a syncd that died in between are not taken
+// for those of a competing driver (S1, S6).
 type Ledger interface {
 	SetPending(checkpoint.Pending)
 	ClearPending()

@@ -9,7 +9,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 )
 
-// Entry is one canonical beacon block and what gwat is told about its slot.
+// Entry is one canonical beacon block and what is pushed about its slot.
 type Entry struct {
 	Root   common.Hash
 	Parent common.Hash
@@ -32,7 +32,7 @@ func CheckLinked(entries []Entry) error {
 	return nil
 }
 
-// Infos gives the wire entries in order.
+// Infos returns the wire entries in order.
 func Infos(entries []Entry) []checkpoint.ConsensusInfo {
 	out := make([]checkpoint.ConsensusInfo, len(entries))
 	for i, e := range entries {

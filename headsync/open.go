@@ -34,7 +34,7 @@ func (a *Attempt) open(ctx context.Context) error {
 			return err
 		}
 	}
-	// gwat does not stand at the last checkpoint: look below it, from some epochs
+	// gwat is not at the last checkpoint: search below it, from some epochs
 	// before its last finalized block, and ever further down.
 	latest, err := a.Gwat.Latest(ctx)
 	if err != nil {

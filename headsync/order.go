@@ -30,12 +30,12 @@ type View struct {
 	Unread   uint64                            // numbers at the end that were too many to read
 }
 
-// Proven tells how many of entries, from the first on, gwat has finalized
+// Proven returns how many of entries, from the first on, gwat has finalized
 // exactly as they say, given that everything up to number base is right (with
 // base 0 the hash, gwat's genesis, may be left zero): each
 // spine is finalized with number equal to height, numbers do not fall and are
 // equal only for the same hash, and the blocks numbered between two neighbouring
-// spines are ancestors of the later one and stand in the order rule.
+// spines are ancestors of the later one and follow the order rule.
 func Proven(base uint64, baseHash common.Hash, entries []Entry, view View) int {
 	number, hash := base, baseHash
 	for i, e := range entries {
@@ -57,7 +57,7 @@ func Proven(base uint64, baseHash common.Hash, entries []Entry, view View) int {
 	return len(entries)
 }
 
-// Applied tells how many of entries, which were pushed on a base that is right,
+// Applied returns how many of entries, which were pushed on a base that is right,
 // gwat has finalized: each spine with number equal to height, numbers that do not
 // fall and are equal only for the same hash. gwat orders what a spine finalizes
 // by itself, so for a push of ours the blocks in between need no reading.

@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 )
 
-// Errors about where gwat stands.
+// Errors about gwat's position.
 var (
 	// ErrSpineMissing: gwat lacks the block of a spine, so its DAG sync is not done.
 	ErrSpineMissing = failure.WithKind(failure.RetryLater, errors.New("gwat lacks the block of a spine"))
@@ -24,7 +24,7 @@ type MissingSpine struct{ Spine common.Hash }
 
 func (m *MissingSpine) Error() string { return fmt.Sprintf("%v: %s", ErrSpineMissing, m.Spine) }
 
-// Unwrap gives ErrSpineMissing.
+// Unwrap returns ErrSpineMissing.
 func (m *MissingSpine) Unwrap() error { return ErrSpineMissing }
 
 // Position is how far gwat was proved or confirmed to have the beacon's chain.
@@ -84,7 +84,7 @@ func OldestAnchor(entries []Entry, view View) (Position, bool) {
 }
 
 // Advance proves entries, which follow the position, and moves it over those
-// that gwat has exactly as they say; it gives their number. Refused checkpoints
+// that gwat has exactly as they say, and returns their number. Refused checkpoints
 // are passed, but not asked with again.
 func (p *Position) Advance(entries []Entry, view View, refused map[common.Hash]bool) int {
 	n := Proven(p.Number, p.Spine, entries, view)
@@ -93,7 +93,7 @@ func (p *Position) Advance(entries []Entry, view View, refused map[common.Hash]b
 }
 
 // Confirm moves the position over those of entries, which were pushed, that gwat
-// has applied; it gives their number.
+// has applied, and returns their number.
 func (p *Position) Confirm(entries []Entry, view View) int {
 	n := Applied(p.Number, p.Spine, entries, view)
 	p.over(entries[:n], view, nil)

@@ -158,7 +158,7 @@ func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, erro
 }
 
 // stillInForce asks gwat whether the ready that is taken over holds yet: opening and
-// proving may have outlasted its lock, and another driver may hold it by now (S1).
+// proving may have outlasted its lock, and a competing driver may hold it by now (S1).
 func (a *Attempt) stillInForce(ctx context.Context) error {
 	state, err := a.Gwat.State(ctx)
 	if err != nil {
@@ -179,7 +179,7 @@ func (a *Attempt) stillInForce(ctx context.Context) error {
 	return fmt.Errorf("%w: the ready at slot %d, which was to be taken over, holds no longer", protocol.ErrBusy, slot)
 }
 
-// ready asks gwat to stand at the position's checkpoint.
+// ready has gwat stand at the position's checkpoint and wait for the push.
 func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	if a.sent == 0 {
 		state, err := a.Gwat.State(ctx)
@@ -245,7 +245,7 @@ func (a *Attempt) callContext(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeout(ctx, a.Limits.Hard)
 }
 
-// RefusedCheckpoint reports whether gwat does not take a block as checkpoint though
+// RefusedCheckpoint is the error of a block that gwat does not take as checkpoint though
 // reads show it finalized; the next attempt takes the one before.
 type RefusedCheckpoint struct {
 	Root common.Hash
@@ -254,7 +254,7 @@ type RefusedCheckpoint struct {
 
 func (r *RefusedCheckpoint) Error() string { return r.Err.Error() }
 
-// Unwrap gives gwat's answer.
+// Unwrap returns gwat's answer.
 func (r *RefusedCheckpoint) Unwrap() error { return r.Err }
 
 // settle clears what is pending unless the call may still be carried out.
@@ -278,14 +278,14 @@ func (a *Attempt) pending(call string, push []Entry) checkpoint.Pending {
 	return p
 }
 
-// push sends what is still canonical (S3). It gives what gwat applied, and an
+// push sends what is still canonical (S3). It returns what gwat applied, and an
 // error if that is not all: the attempt then ends.
 func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, nil, errors.Join(err, a.release(ctx))
 	}
 	read := a.readHead(ctx)
-	// Written down before the call, and before the owner is told, who then writes to the
+	// Written down before the call, and before the owner gets the report and writes to the
 	// same journal. An answer that is too old when the disk is done is asked for again.
 	a.Ledger.SetPending(a.pending(checkpoint.CallPush, entries))
 	a.tellPush(entries)
@@ -316,8 +316,8 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	return took, push, cause
 }
 
-// freshest gives what of entries is canonical by a head answer at most headAge
-// old. The error tells why something, or all, was cut off.
+// freshest returns what of entries is canonical by a head response at most headAge
+// old. The error says why something, or all, was cut off.
 func (a *Attempt) freshest(ctx context.Context, entries []Entry, read <-chan headAnswer) ([]Entry, error) {
 	var last error
 	for range 3 {
@@ -338,8 +338,8 @@ func (a *Attempt) freshest(ctx context.Context, entries []Entry, read <-chan hea
 	return nil, fmt.Errorf("%w: %w", ErrHeadUnknown, last)
 }
 
-// stillCanonical cuts entries at the fork if the beacon left their chain, and
-// tells when the head's answer was there; zero if it could not be had.
+// stillCanonical cuts entries at the fork if the beacon left their chain, and returns
+// when the head's response came; the zero time if none came.
 func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry, read headAnswer) ([]Entry, time.Time, error) {
 	head, answered, err := read.head, read.at, read.err
 	if err != nil {

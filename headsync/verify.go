@@ -24,7 +24,7 @@ const (
 	LateSlots = 2
 )
 
-// Look is one observation of a pair that should be working.
+// Look is what one poll shows of a pair that should be working.
 type Look struct {
 	At       time.Time
 	Clock    primitives.Slot // the wall-clock slot
@@ -74,7 +74,7 @@ func (v *Verifier) Covered() primitives.Slot { return v.newest }
 // Verdict is what a Verifier says.
 type Verdict struct {
 	Working bool
-	Why     string // what it stands on, or what is missing
+	Why     string // what it is based on, or what is missing
 	// Over: not working, and it made no progress for too long.
 	Over bool
 	// Complete: syncd may now make the completing dag_sync call.
@@ -96,7 +96,7 @@ func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
 // and none of the beacon's, has turned eth_syncing false.
 func (v *Verifier) Doubt() { v.doubt = true }
 
-// Observe takes a look and gives the verdict.
+// Observe takes in what one poll shows and returns the verdict.
 func (v *Verifier) Observe(l Look) (out Verdict) {
 	headWhy := v.head(l)
 	defer func() { v.working = out.Working }()
@@ -129,7 +129,7 @@ func (v *Verifier) betweenCalls(l Look) bool {
 	return v.working && l.Sync.Activity == protocol.Behind && l.Sync.CoordSlot+1 >= l.Clock
 }
 
-// head judges the head of a look; "" if it is good or not new.
+// head checks the head that a poll shows; "" if it is good or not new.
 func (v *Verifier) head(l Look) string {
 	if l.Head.Slot() <= v.newest {
 		v.lateFrom = time.Time{}

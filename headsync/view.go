@@ -67,7 +67,7 @@ func ReadView(ctx context.Context, gwat Gwat, entries []Entry, after uint64) (Vi
 	return view, nil
 }
 
-// inBatches reads n blocks, some batches at once, and gives them in order.
+// inBatches reads n blocks, some batches at once, and returns them in order.
 func inBatches(ctx context.Context, n int, read func(ctx context.Context, from, to int) ([]*gwatclient.Block, error)) ([]*gwatclient.Block, error) {
 	out := make([]*gwatclient.Block, n)
 	g, ctx := errgroup.WithContext(ctx)

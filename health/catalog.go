@@ -8,7 +8,7 @@ import (
 )
 
 // Entry documents one finding. Window says how long the signals last before it
-// is told, Clears how long they must be gone before it goes.
+// is reported, Clears how long they must be gone before it goes.
 type Entry struct {
 	Name     string
 	Severity string // one of status's severities; what changes it, the meaning says
@@ -20,7 +20,7 @@ type Entry struct {
 	Advice
 }
 
-// Catalog lists every finding that syncd can tell, in the order in which a
+// Catalog lists every finding that syncd can report, in the order in which a
 // document should show them.
 func Catalog() []Entry {
 	return entries(rules)
@@ -112,8 +112,8 @@ var reachRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_bad_answers", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "What listens at gwat's endpoint answers, but not as a gwat of this generation does.",
-			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all), and that gwat is of the head-sync generation. `syncd check` names what differs."},
+			Meaning: "What listens at gwat's endpoint answers, but not as a gwat of this era does.",
+			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all), and that gwat is of the head-sync era. `syncd check` names what differs."},
 		tell: polls(3), windowNote: "with unusable answers", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Garbled) },
 	},

@@ -16,7 +16,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// todaysPoll is one poll of a pair of today's generation while gwat was
+// todaysPoll is one poll of a pair of today's era while gwat was
 // restarted: 73 s of polls 0.3 s apart.
 type todaysPoll struct {
 	At          float64 // Unix seconds

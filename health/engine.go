@@ -87,7 +87,7 @@ type run struct {
 	folded   bool          // in the poll before another finding explained it
 	bad      int           // polls in a row that show it
 	badFrom  time.Duration // the first of them
-	good     int           // polls in a row that do not, once it is told
+	good     int           // polls in a row that do not, once it is reported
 	goodFrom time.Duration
 	evidence []string
 }
@@ -151,7 +151,7 @@ func New(poll time.Duration) *Engine {
 type Report struct {
 	Findings []status.Finding // all that stand, the worst first, each behind what explains it; never nil
 	Appeared []status.Finding
-	Gone     []status.Finding // as they were told last
+	Gone     []status.Finding // as they were reported last
 }
 
 // Observe takes one poll. One that follows another in less than half the
@@ -220,7 +220,7 @@ func (e *Engine) step(t *turn, i int) {
 	}
 }
 
-// Findings are those that stand, the worst first; never nil.
+// Findings returns those that hold, the worst first; never nil.
 func (e *Engine) Findings() []status.Finding {
 	if e.found == nil {
 		return []status.Finding{}

@@ -107,10 +107,10 @@ func TestCausesComeBeforeConsequences(t *testing.T) {
 		}, 40, []string{"beacon_stalled_head", "beacon_stalled_head > gwat_ahead_of_beacon"}},
 		"another driver has the lock, and nothing comes on": {func(in *Input, n int) {
 			frozenGwat(in, begun(in, n))
-			in.Rival, in.Lock = "stage head without a call of ours", &Lock{}
+			in.Competing, in.Lock = "stage head without a call of ours", &Lock{}
 		}, 40, []string{"second_driver", "second_driver > gwat_stalled", "second_driver > lock_held", "second_driver > beacon_ahead_of_gwat"}},
 		"our own lost call has the lock": {func(in *Input, n int) {
-			in.Rival, in.Lock = "an older sign", &Lock{Ours: true}
+			in.Competing, in.Lock = "an older sign", &Lock{Ours: true}
 		}, 10, []string{"lock_held", "second_driver"}},
 		"gwat hangs under a gate": {func(in *Input, n int) {
 			gwatFails(Silent)(in, n)
@@ -190,7 +190,7 @@ func TestAConsequenceIsReportedOnlyByItself(t *testing.T) {
 	observe(func(in *Input) { in.Lock = &Lock{} })
 	observe(func(in *Input) { in.Lock = &Lock{} })
 	for range 3 {
-		observe(func(in *Input) { in.Lock, in.Rival = &Lock{}, "a sign" })
+		observe(func(in *Input) { in.Lock, in.Competing = &Lock{}, "a sign" })
 	}
 	require.Equal(t, []string{"second_driver", "second_driver > lock_held"}, told(j.Findings()))
 	observe(func(in *Input) { in.Lock = &Lock{} })

@@ -33,7 +33,7 @@ const (
 )
 
 // reach returns whether a node fails in one way. A poll that fails in another
-// way does not begin the count anew, for a dying node fails in several.
+// way does not restart the count, for a dying node fails in several.
 func reach(n *Node, how Reach) signal {
 	switch n.Reach {
 	case how:
@@ -109,7 +109,7 @@ var gwatRules = []rule{
 	{
 		Entry: Entry{Name: "lock_held", Severity: status.SeverityWarning, Node: nodeGwat,
 			Meaning: "gwat's head-sync lock is held and no call of syncd is running: until it is free gwat refuses every call of normal work.",
-			Remedy:  "Wait: gwat lets the lock go by itself 120 s after the ready at the latest, and syncd goes on then. If it comes again, another driver takes it: see second_driver."},
+			Remedy:  "Wait: gwat lets the lock go by itself 120 s after the ready at the latest, and syncd goes on then. If it comes again, a competing driver takes it: see second_driver."},
 		tell: polls(3), windowNote: "with the lock held", clear: polls(2), clearNote: "with the lock free",
 		needs: gwat, look: (*view).lockHeld,
 	},
@@ -131,12 +131,12 @@ var gwatRules = []rule{
 const refusals = 3
 
 // climbing reports whether a gwat that had fallen is on its way up by a sync: one rise
-// may be of a gwat that still looks for where it stands, as one does at its start.
+// may be of a gwat that still searches for its position, as one does at its start.
 func (v *view) climbing() bool {
 	return v.mem.rises >= 2 && v.Stage != fsm.Switching && v.Stage != fsm.Working
 }
 
-// onTheWay tells of a stage at whose end syncd's push closes what gwat lacks.
+// onTheWay reports whether a stage ends with a push of syncd that closes what gwat lacks.
 func (v *view) onTheWay() bool {
 	switch v.Stage {
 	case fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady, fsm.HeadSync:
@@ -191,7 +191,7 @@ func (v *view) stalled() signal {
 	return shows(append(evidence, v.saysSyncing())...).from(since)
 }
 
-// pushed tells of a stage in which gwat may move by syncd's push alone: that it
+// pushed reports whether gwat may move by syncd's push alone in a stage: that it
 // does shows nothing of whether it goes on by itself, so no finding goes by it.
 func (v *view) pushed() bool {
 	return v.Stage == fsm.HeadSyncReady || v.Stage == fsm.HeadSync || v.Stage == fsm.Switching

@@ -33,7 +33,7 @@ type Input struct {
 	Elapsed time.Duration // by a clock that never jumps
 	Stage   fsm.Stage
 
-	Spec     *checkpoint.Spec // nil until the beacon node has told it
+	Spec     *checkpoint.Spec // nil until the beacon node reports it
 	Conflict string           // why the nodes are of two networks; "" if they are of one
 	Human    string           // what no retry heals, beside a conflict
 
@@ -45,10 +45,10 @@ type Input struct {
 
 	PeersOptional bool // a setting: the network may have one node of a kind
 
-	Lock    *Lock  // gwat's head-sync lock, nil if it is free
-	Rival   string // the sign of another driver; "" if there is none
-	Events  uint64 // head events of the beacon's stream so far
-	Journal string // why the journal's last write failed; "" if it did not
+	Lock      *Lock  // gwat's head-sync lock, nil if it is free
+	Competing string `json:"Rival"` // the sign of a competing driver; "" if there is none. Recordings have its old name
+	Events    uint64 // head events of the beacon's stream so far
+	Journal   string // why the journal's last write failed; "" if it did not
 
 	Refused    int           // how often in a row gwat refused the same checkpoint
 	Failed     int           // head-sync attempts that failed in a row
@@ -83,7 +83,7 @@ func ClientName(version string) string {
 // Gwat is one poll of gwat.
 type Gwat struct {
 	Node
-	Syncing   bool // eth_syncing is an object; only then the next three are told
+	Syncing   bool // eth_syncing is an object; only then the next three are known
 	SyncStage string
 	CoordSlot primitives.Slot // newest slot that the coordinator named
 	TipSlot   primitives.Slot // newest slot among gwat's tips

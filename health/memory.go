@@ -91,7 +91,7 @@ type clockMemory struct {
 	jumped     bool
 }
 
-// slotUnknown stands for the length of a slot until the beacon node has told it.
+// slotUnknown takes the place of the length of a slot until the beacon node reports it.
 const slotUnknown = 4 * time.Second
 
 func (m *memory) slot() time.Duration {
@@ -208,7 +208,7 @@ func (m *memory) observeHead(in *Input) {
 }
 
 // observeGap leaves out the time in which no poll read the head: heads that came
-// meanwhile were not seen, and a node that was restarted begins anew.
+// meanwhile were not seen, and the count of a node that was restarted begins again.
 func (m *memory) observeGap(in *Input) {
 	if !m.headKnown || !m.headLost {
 		return
@@ -232,14 +232,14 @@ func (m *memory) observeNewHead(in *Input) {
 	m.observeGap(in)
 	if !m.headKnown || b.Root != m.root {
 		if m.headKnown && m.spec != nil && checkpoint.Lag(m.head, m.spec.SlotAt(in.At)) <= checkpoint.NearHead {
-			if m.unheard++; m.unheard == 1 { // a node in its initial sync tells no heads
+			if m.unheard++; m.unheard == 1 { // a node in its initial sync reports no heads
 				m.unheardFrom = in.Elapsed
 			}
 		}
 		m.headKnown, m.root, m.headSince = true, b.Root, in.Elapsed
 	}
 	if b.Head+checkpoint.NearHead < m.head {
-		m.behind = false // it begins anew from a lower head: what it had caught up with is gone
+		m.behind = false // it begins again from a lower head: what it had caught up with is gone
 	}
 	m.head, m.highHead = b.Head, max(b.Head, m.highHead)
 	if m.spec == nil {

@@ -12,7 +12,7 @@ const (
 	// SkewSlots is how far two clocks must be apart: one slot is the border
 	// between two of them.
 	SkewSlots = 2
-	// JumpSlots is for how long a jump of the wall clock is told.
+	// JumpSlots is for how long a jump of the wall clock is reported.
 	JumpSlots = 4
 	// FailedAttempts is how many head-sync attempts must fail in a row, and
 	// FailedSlots for how long: one a second is how syncd waits for gwat.
@@ -48,10 +48,10 @@ var pairRules = []rule{
 			Remedy:  "Find the other driver: the beacon node's built-in head sync, another syncd or a script. Two drivers roll each other back: leave one. syncd takes over after three slots without a sign of it."},
 		tell: polls(1), windowNote: "with a sign of it", clear: polls(1), clearNote: "after three slots without a sign, when the lock is free",
 		needs: nobody, look: func(v *view) signal {
-			if v.Rival == "" {
+			if v.Competing == "" {
 				return healthy
 			}
-			return shows(v.Rival)
+			return shows(v.Competing)
 		},
 	},
 	{

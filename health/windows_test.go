@@ -122,7 +122,7 @@ var windowCases = map[string]struct {
 	}, 9, 3, nil},
 	"gwat_ahead_of_beacon": {func(in *Input, _ int) { in.Gwat.Slot = in.Beacon.Head + 1 }, 3, 3, nil},
 	"spines_differ":        {func(in *Input, _ int) { in.Gwat.Spines = []checkpoint.SpineState{checkpoint.SpineMisplace} }, 9, 3, nil},
-	"second_driver":        {func(in *Input, _ int) { in.Rival = "stage head without a call of ours" }, 1, 1, nil},
+	"second_driver":        {func(in *Input, _ int) { in.Competing = "stage head without a call of ours" }, 1, 1, nil},
 	"wrong_network":        {func(in *Input, _ int) { in.Conflict = "chain ids differ" }, 1, 1, nil},
 	"needs_human":          {func(in *Input, _ int) { in.Human = "method not served" }, 1, 1, nil},
 	"head_sync_failing": {func(in *Input, n int) {

@@ -16,7 +16,7 @@ import (
 // act starts what the stage asks for.
 func (p *Pair) act(ctx context.Context) {
 	if p.polls.identity != nil {
-		p.writes.rival.Expire(p.cfg.Now(), p.polls.identity.Spec.SlotDuration())
+		p.writes.competing.Expire(p.cfg.Now(), p.polls.identity.Spec.SlotDuration())
 	}
 	p.writes.inhibit = p.inhibit()
 	p.writes.guard.Set(p.writes.inhibit)
@@ -58,7 +58,7 @@ func (p *Pair) seenNodes() seenNodes {
 	return seenNodes{inhibited: p.writes.inhibit != "", head: p.polls.last.Beacon.Head.Header.Root, latest: p.polls.last.Gwat.Latest.Hash}
 }
 
-// seenNodes is what an attempt hangs on: if it is unchanged, so is the result.
+// seenNodes is what an attempt depends on: if it is unchanged, so is the result.
 type seenNodes struct {
 	inhibited    bool
 	head, latest common.Hash

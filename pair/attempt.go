@@ -81,14 +81,14 @@ func (p *Pair) failed(err error) {
 		p.job.human = &human{why: err.Error(), until: p.cfg.Now().Add(humanPause)}
 	}
 	if errors.Is(err, protocol.ErrLockHeld) && p.ledger.Pending() == nil {
-		p.writes.rival.Sign("gwat's head-sync lock is held without a call of ours", p.cfg.Now())
+		p.writes.competing.Sign("gwat's head-sync lock is held without a call of ours", p.cfg.Now())
 	}
 	if errors.Is(err, protocol.ErrNotPrepared) {
-		p.writes.rival.Sign("gwat answered not ready after it had accepted our ready", p.cfg.Now())
+		p.writes.competing.Sign("gwat answered not ready after it had accepted our ready", p.cfg.Now())
 	}
 	var rolledBack *headsync.RolledBackError
 	if errors.As(err, &rolledBack) {
-		p.writes.rival.Sign("gwat was rolled back under our push", p.cfg.Now())
+		p.writes.competing.Sign("gwat was rolled back under our push", p.cfg.Now())
 		if p.job.below == nil || rolledBack.Below < *p.job.below {
 			p.job.below = &rolledBack.Below
 		}

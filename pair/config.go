@@ -32,7 +32,7 @@ type Config struct {
 	Times
 	Pushes
 
-	// Gate stands between the beacon node and this gwat; nil if nothing does. The loop
+	// Gate is between the beacon node and this gwat; nil if nothing is. The loop
 	// calls gwat directly.
 	Gate Gate
 
@@ -80,7 +80,7 @@ const (
 	DefaultFallbackSlots = 33 // after so many gwat itself syncs with its peers again
 )
 
-// ErrConfig tells a Config that cannot be used.
+// ErrConfig is the error of a Config that cannot be used.
 var ErrConfig = failure.WithKind(failure.NeedsHuman, errors.New("unusable pair config"))
 
 func (c *Config) complete() error {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// patience is how many looks may fail in a row while a push runs: the push
-	// itself tells more about gwat than a look beside it.
+	// patience is how many polls may fail in a row while a push runs: the push
+	// itself shows more about gwat than a poll beside it.
 	patience = 3
 	// humanPause is how long an error that needs a human keeps the pair halted
 	// before it is tried again, if nothing shows earlier that it is gone.
@@ -49,7 +49,7 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f.Judged, f.Conflict = p.identityConflict(o)
 	f.Up, f.UpWhy = p.up(o)
 	if !o.Up() && f.Up && p.stage.good != nil {
-		kept := *p.stage.good // a look failed beside a running call: what was last seen holds
+		kept := *p.stage.good // a poll failed beside a running call: what was last seen holds
 		kept.Paused, kept.PauseWhy = f.Paused, f.PauseWhy
 		return kept, false
 	}
@@ -123,7 +123,7 @@ func (p *Pair) oneBadAnswer(o *poll.Observation) bool {
 		o.At.Sub(p.polls.history.BadBefore) >= p.polls.spec.SlotDuration()
 }
 
-// checkpointReached reports whether both nodes stand at or past the last checkpoint.
+// checkpointReached reports whether both nodes are at or past the last checkpoint.
 func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
 	ok, why := o.Beacon.Progress(now).AtCheckpoint(spec)
 	if !ok {
@@ -136,9 +136,9 @@ func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now 
 	return true, why + "; " + gwatWhy
 }
 
-// gwatAtCheckpoint looks for one of the beacon's checkpoints in gwat. A gwat
+// gwatAtCheckpoint reports whether gwat has one of the beacon's checkpoints. A gwat
 // that ended its own sync below all of them and moves no more is taken as it
-// is: the push then begins where gwat stands.
+// is: the push then begins at gwat's last finalized block.
 func (p *Pair) gwatAtCheckpoint(o *poll.Observation, spec checkpoint.Spec) (bool, string) {
 	if o.Gwat.Sync.Activity == protocol.LoadingChain {
 		return false, fmt.Sprintf("gwat to finish its finalized-chain sync (block %d of %d)", o.Gwat.Sync.CurrentBlock, o.Gwat.Sync.HighestBlock)

@@ -24,7 +24,7 @@ type judged struct {
 	failedWhy  string
 }
 
-// evaluateHealth has the newest look judged, and logs what has changed by it.
+// evaluateHealth has the newest poll evaluated, and logs what has changed by it.
 func (p *Pair) evaluateHealth(o, previous *poll.Observation) {
 	in := p.healthInput(o, previous)
 	if p.cfg.Polled != nil {
@@ -33,7 +33,7 @@ func (p *Pair) evaluateHealth(o, previous *poll.Observation) {
 	p.health.judge.Observe(in).Log(p.log)
 }
 
-// healthInput puts a look, and what syncd knows itself, into the words of verdict.
+// healthInput puts a poll, and what syncd knows itself, into the words of package health.
 func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 	in := health.Input{
 		At: o.At, Elapsed: o.Done.Sub(p.health.born), Stage: p.machine.Stage(), Spec: p.polls.spec,
@@ -67,8 +67,8 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 		since = previous.Start
 	}
 	in.Gwat.Ours = p.ledger.Busy(since)
-	sign, _, driverSeen := p.writes.rival.Told()
-	in.Rival = sign
+	sign, _, driverSeen := p.writes.competing.LastSign()
+	in.Competing = sign
 	if l := publish.Lock(o, p.ledger.Pending(), driverSeen, in.Stage, p.cfg.LockTime); l != nil {
 		in.Lock = &health.Lock{Running: p.job.worker != nil && l.Ours, Ours: l.Ours, Until: l.Until}
 	} else if o.Gwat.Err == nil && o.Gwat.Sync.Activity == protocol.Prepared {
@@ -78,13 +78,13 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 }
 
 // countFailed counts the attempts that failed in a row. One that was ended by
-// us, that kept its hands off, or that had to wait, tells nothing.
+// us, that was inhibited, or that had to wait, shows nothing.
 func (p *Pair) countFailed(err error) {
 	switch {
 	case err == nil:
 		p.health.failed = 0
 	case failure.Canceled(err), errors.Is(err, headsync.ErrWriteInhibited),
-		errors.Is(err, protocol.ErrLockHeld), errors.Is(err, protocol.ErrBusy): // findings and stages of their own tell of these
+		errors.Is(err, protocol.ErrLockHeld), errors.Is(err, protocol.ErrBusy): // other findings and stages report these
 	default:
 		if p.health.failed == 0 {
 			p.health.failedFrom = time.Now()

@@ -24,7 +24,7 @@ type inbox struct {
 // The messages that carry nothing.
 type (
 	stop   struct{}
-	ticked struct{} // it is time for a look
+	ticked struct{} // a poll is due
 	due    struct{} // it is time for an attempt
 )
 
@@ -54,7 +54,7 @@ func (in *inbox) next() any {
 	}
 }
 
-// waiting gives the first message that is there already; nil if none is.
+// waiting returns the first message that is there already; nil if none is.
 func (in *inbox) waiting() any {
 	if _, ok := arrived(in.stop); ok {
 		return stop{}

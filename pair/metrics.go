@@ -17,8 +17,8 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// metrics count what happens in one pair; what a value means stands in its help
-// text. What a snapshot tells is not among them: mirror reads it from there.
+// metrics count what happens in one pair; the help text of each says what it means. What
+// a snapshot has is not among them: mirror reads it from there.
 type metrics struct {
 	*tally.Tally
 	registry  prometheus.Registerer // with the pair's label; nil if there is none
@@ -70,7 +70,7 @@ func newMetrics(r prometheus.Registerer, pair string) (*metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-// mirror adds what the newest snapshot tells.
+// mirror adds what the newest snapshot has.
 func (m *metrics) mirror(snapshot func() *status.Snapshot) error {
 	if m.registry == nil {
 		return nil

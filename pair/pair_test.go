@@ -290,7 +290,7 @@ func TestNextDaemonTakesOverFromTheJournal(t *testing.T) {
 }
 
 // Another driver holds the lock: syncd watches, and takes over when it is silent (S6).
-func TestRivalIsWatchedAndFollowed(t *testing.T) {
+func TestACompetingDriverIsWatchedAndFollowed(t *testing.T) {
 	onBench(t, func(t *testing.T) {
 		b := newBench(t, quickWorld(t, nil), nil, idle)
 		client, err := gwatclient.New(gwatclient.Config{Endpoint: gwatURL, Transport: b.gwatHost})
@@ -301,9 +301,9 @@ func TestRivalIsWatchedAndFollowed(t *testing.T) {
 		require.True(t, ok)
 
 		d := b.start(nil)
-		d.eventually("a rival is told", func(s *status.Snapshot) bool { return s.Rival != nil && s.Lock != nil && !s.Lock.Ours })
+		d.eventually("a competing driver is told", func(s *status.Snapshot) bool { return s.Rival != nil && s.Lock != nil && !s.Lock.Ours })
 		require.Contains(t, d.Snapshot().Rival.Sign, "stage head")
-		require.Equal(t, 1, b.calls("dag_headSyncReady"), "only the rival's")
+		require.Equal(t, 1, b.calls("dag_headSyncReady"), "only the competing driver's")
 		d.reaches(fsm.HeadSync)
 		require.Equal(t, 2, b.calls("dag_headSyncReady"))
 	})

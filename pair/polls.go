@@ -22,7 +22,7 @@ type polls struct {
 	last    *poll.Observation // nil before the first
 	history poll.History
 
-	identity   *checkpoint.Identity // nil until the nodes have told who they are
+	identity   *checkpoint.Identity // nil until both nodes have said who they are
 	identityAt time.Time
 	spec       *checkpoint.Spec // of the identity last known
 }
@@ -85,7 +85,7 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 		p.job.human = nil
 	}
 	if o.Gwat.Err == nil || o.Gwat.Sync.Activity == protocol.Prepared {
-		p.watchRival(o, previous) // a poll that failed later on may have shown a sign, too
+		p.watchCompeting(o, previous) // a poll that failed later on may have shown a sign, too
 	}
 	if o.Gwat.Err == nil {
 		if p.proof.completed.refuted(o) {
@@ -113,7 +113,7 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 func (p *Pair) identified(o *poll.Observation) {
 	fresh := p.polls.identity == nil
 	if p.polls.spec != nil && *p.polls.spec != o.Identity.Spec {
-		p.job.collector = nil // of another network, which may be long gone
+		p.job.collector = nil // it collected on another network
 	}
 	p.polls.identity, p.polls.identityAt = o.Identity, o.At
 	p.polls.spec = &o.Identity.Spec

@@ -45,7 +45,7 @@ func (p *Pair) publish() {
 
 // state returns what the loop knows, as far as it is published.
 func (p *Pair) state(now time.Time) publish.State {
-	sign, first, last := p.writes.rival.Told()
+	sign, first, last := p.writes.competing.LastSign()
 	return publish.State{
 		Seq: p.shown.seq, At: now,
 		Pair: publish.About{

@@ -13,11 +13,11 @@ import (
 
 // writes is whether syncd may send what changes gwat (S6).
 type writes struct {
-	guard    *guard.Guard
-	to       func(guard.Permit) headsync.Driver
-	rival    headsync.RivalWatch
-	takeover bool   // a ready that was pending is in force
-	inhibit  string // why nothing is sent; "" if something may be
+	guard     *guard.Guard
+	to        func(guard.Permit) headsync.Driver
+	competing headsync.CompetingDriver
+	takeover  bool   // a ready that was pending is in force
+	inhibit   string // why nothing is sent; "" if something may be
 }
 
 // inhibit returns why nothing may be sent that changes gwat; "" if it may.
@@ -25,9 +25,9 @@ func (p *Pair) inhibit() string {
 	if p.cfg.Observe {
 		return "syncd only observes (--observe)"
 	}
-	if p.polls.identity != nil && p.writes.rival.Active() {
-		sign, _, last := p.writes.rival.Told()
-		return fmt.Sprintf("another driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
+	if p.polls.identity != nil && p.writes.competing.Active() {
+		sign, _, last := p.writes.competing.LastSign()
+		return fmt.Sprintf("a competing driver, last seen at %s: %s", last.Format(time.TimeOnly), sign)
 	}
 	// An attempt that runs beside a call that was left open sends nothing, a ready
 	// that is to be taken over included: the next attempt does that.
@@ -95,9 +95,9 @@ func (p *Pair) proveConfirmed(o *poll.Observation) {
 	}
 }
 
-// watchRival compares what is seen with what calls of ours can explain. A poll
+// watchCompeting compares what is seen with what calls of ours can explain. A poll
 // takes some time, so a call that ended after the poll before began counts too.
-func (p *Pair) watchRival(o, previous *poll.Observation) {
+func (p *Pair) watchCompeting(o, previous *poll.Observation) {
 	since := o.Start
 	if previous != nil {
 		since = previous.Start
@@ -107,9 +107,9 @@ func (p *Pair) watchRival(o, previous *poll.Observation) {
 		Ours:      p.ledger.Busy(since),
 		Restarted: previous == nil || previous.Gwat.Err != nil,
 	}
-	before, _, _ := p.writes.rival.Told()
-	p.writes.rival.Observe(s)
-	if sign, _, _ := p.writes.rival.Told(); sign != "" && before == "" {
+	before, _, _ := p.writes.competing.LastSign()
+	p.writes.competing.Observe(s)
+	if sign, _, _ := p.writes.competing.LastSign(); sign != "" && before == "" {
 		p.log.WithField("sign", sign).Warn("Something else drives gwat; syncd watches")
 	}
 }

@@ -37,7 +37,7 @@ type Snapshot struct {
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 	Confirmed  *Confirmed  `json:"confirmed,omitempty"` // last entry gwat confirmed
 	Lock       *Lock       `json:"lock,omitempty"`      // gwat's head-sync lock, if held
-	Rival      *Rival      `json:"rival,omitempty"`     // another driver, if seen
+	Rival      *Rival      `json:"rival,omitempty"`     // a competing driver, if one was seen
 	LastError  *Error      `json:"lastError,omitempty"`
 	Attempts   uint64      `json:"attempts"`      // head-sync attempts since the start of syncd
 	ETA        *time.Time  `json:"eta,omitempty"` // when the pair may work; unknown if absent
@@ -135,7 +135,7 @@ type Lock struct {
 	Until time.Time `json:"until"` // when it runs out at the latest
 }
 
-// Rival is a driver of gwat that is not syncd.
+// Rival is a competing driver: one of gwat that is not syncd.
 type Rival struct {
 	Sign         string    `json:"sign"`
 	Seen         time.Time `json:"seen"`

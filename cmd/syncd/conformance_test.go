@@ -13,7 +13,7 @@ func TestConformanceOfTheSimulatedNodes(t *testing.T) {
 	p := simulated(t, "Geth")
 	out := syncd(t, nil, "conformance", "--gwat.endpoint", p.GwatWS, "--beacon.endpoint", p.BeaconURL)
 	require.Equal(t, exit.OK, out.code, out.stdout+out.stderr)
-	require.Contains(t, out.stdout, "gwat is of the head-sync generation\n")
+	require.Contains(t, out.stdout, "gwat is of the head-sync era\n")
 	require.Contains(t, out.stdout, "ok    gwat    eth_syncing\n")
 	require.Contains(t, out.stdout, "0 of 42 answers differ\n")
 	onlyReads(t, p)
@@ -34,11 +34,11 @@ func TestConformanceCodes(t *testing.T) {
 	out := syncd(t, nil, "conformance", "--gwat.endpoint", "ws://127.0.0.1:1")
 	require.Equal(t, exit.Unreachable, out.code)
 	oneLine(t, out.stderr, "no usable answer of gwat at ws://127.0.0.1:1", "correct --gwat.endpoint")
-	out = syncd(t, nil, "conformance", "--only", "beacon", "--generation", "head-sync", "--beacon.endpoint", "http://127.0.0.1:1")
+	out = syncd(t, nil, "conformance", "--only", "beacon", "--era", "head-sync", "--beacon.endpoint", "http://127.0.0.1:1")
 	require.Equal(t, exit.Unreachable, out.code)
 	oneLine(t, out.stderr, "no usable answer of the beacon node at http://127.0.0.1:1")
 	for args, part := range map[string]string{
-		"conformance --generation new": `--generation is "new"`, "conformance --only all": `--only is "all"`,
+		"conformance --era new": `--era is "new"`, "conformance --only all": `--only is "all"`,
 		"conformance --only beacon": "which only gwat can tell", "conformance now": `"now"`,
 	} {
 		out := syncd(t, nil, splitArgs(args)...)

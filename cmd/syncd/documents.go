@@ -19,7 +19,7 @@ import (
 // flag; those of a command's own argument have no flag.
 var flagValues = clidoc.Values{
 	"status.output": "line table json", "calls.output": "table json", "history.output": "table json", "demo.output": "text json", "demo.era": "head-sync coordinated", "demo.until": strings.Trim(fmt.Sprint(fsm.Stages()), "[]"),
-	"graph.format": "mermaid dot", "conformance.generation": "auto head-sync coordinated", "conformance.only": "gwat beacon both",
+	"graph.format": "mermaid dot", "conformance.era": "auto head-sync coordinated", "conformance.only": "gwat beacon both",
 	"record.out": clidoc.AnyFile, "completion.": "bash zsh fish", "replay.": clidoc.AnyFile, "explain.": strings.Join(operator.Findings(), " "), "heal.": strings.Join(operator.Heals(), " "),
 }
 

@@ -102,11 +102,11 @@ func conformanceCommand(std stdio) *cli.Command {
 		Description: `Each line is one call of the API tables: ok, DIFF with what was wanted and what
 came, or skip with the reason. Only calls that change nothing are made.`,
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "generation", Value: conformance.Auto, Usage: "auto (gwat is asked), head-sync or coordinated"},
+			&cli.StringFlag{Name: "era", Aliases: []string{"generation"}, Value: conformance.Auto, Usage: "auto (gwat is asked), head-sync or coordinated"},
 			&cli.StringFlag{Name: "only", Value: conformance.Both, Usage: "gwat, beacon or both"},
 		}, commandline.SettingFlags(nil, "gwat.endpoint", "gwat.jwt-secret", "beacon.endpoint", "call-timeout")...),
 		Action: commandline.Checked(std.source, false, func(ctx context.Context, cmd *cli.Command, cfg *settings.Config) error {
-			return conformance.Print(ctx, cfg, std.stdout, cmd.String("generation"), cmd.String("only"))
+			return conformance.Print(ctx, cfg, std.stdout, cmd.String("era"), cmd.String("only"))
 		}),
 	}
 }

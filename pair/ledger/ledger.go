@@ -27,7 +27,7 @@ type Ledger struct {
 	mu        sync.Mutex
 	pending   *checkpoint.Pending
 	sender    uint64 // the attempt that answers for pending; 0 if it is of an earlier process
-	written   bool   // pending stands in the journal (S1)
+	written   bool   // pending is in the journal (S1)
 	sending   bool   // pending may have been sent: until it is written down it is not
 	touched   time.Time
 	confirmed *checkpoint.Confirmed

@@ -14,7 +14,7 @@ import (
 // SwitchSlots is how long the switch takes at best: two new heads must come.
 const SwitchSlots = headsync.NewHeads + 1
 
-// eta estimates when the pair may work; nil while that cannot be told: a part of
+// eta estimates when the pair may work; nil while that is not known: a part of
 // the way shows no pace, or something must happen first that has no time.
 func (s *State) eta(shown *status.Snapshot) *time.Time {
 	o, id := s.Nodes.Last, s.Nodes.Identity

@@ -69,7 +69,7 @@ func estimate(p *status.Progress, at time.Time) *time.Time {
 }
 
 // sample adds a rate; the first ones are averaged plainly, since the library
-// tells nothing before it has ten.
+// shows nothing before it has ten.
 func (m *meter) sample(rate float64) {
 	m.samples++
 	if m.samples <= rateAge {

@@ -19,7 +19,7 @@ type Mirror struct {
 }
 
 // NewMirror returns a collector over the newest snapshot that snapshot returns. Every
-// finding of the catalog is there, with 0 while it does not stand.
+// finding of the catalog is there, with 0 while it does not hold.
 func NewMirror(snapshot func() *status.Snapshot, catalog []health.Entry) *Mirror {
 	return &Mirror{snapshot: snapshot, catalog: catalog}
 }
@@ -28,7 +28,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// What a snapshot tells. A value that is not known is absent.
+// What a snapshot has. A value that is not known is absent.
 var (
 	descSeq       = desc("syncd_snapshot_seq", "Number of the snapshot that all gauges of the pair in this scrape are from: seq of syncd_status.")
 	descAt        = desc("syncd_snapshot_timestamp_seconds", "When that snapshot was taken, in seconds since 1970. If it stands still, the loop of syncd hangs.")
@@ -124,7 +124,7 @@ var verdicts = []string{
 
 type teller func(d *prometheus.Desc, v float64, labels ...string)
 
-// findings tells every name of the catalog, so that an alert sees a 0 and not a gap.
+// findings collects every name of the catalog, so that an alert sees a 0 and not a gap.
 func (m *Mirror) findings(s *status.Snapshot, tell teller) {
 	standing := map[string]string{}
 	for _, f := range s.Findings {

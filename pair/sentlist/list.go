@@ -12,7 +12,7 @@ import (
 
 const (
 	readAtOnce = 64 // spines of one poll of gwat
-	shownFirst = 3  // differences that are told
+	shownFirst = 3  // differences that are shown
 )
 
 // List is the list of one dag_headSync while it is compared. An entry is compared once
@@ -161,7 +161,7 @@ func (l *List) Done() bool {
 	return l.next == len(l.entries) && len(l.behind) == 0 && l.justified >= l.last
 }
 
-// Summary says how a comparison stands.
+// Summary is the result of a comparison so far.
 type Summary struct {
 	Entries   int    // in the list
 	Malformed string // what could not be read of it
@@ -173,7 +173,7 @@ type Summary struct {
 	BehindAt  primitives.Slot // the lowest of them
 }
 
-// Summary returns how the comparison stands.
+// Summary returns the result of the comparison so far.
 func (l *List) Summary() Summary {
 	s := Summary{
 		Entries: l.total, Malformed: l.malformed, Rest: l.rest, Differs: l.differs, First: l.first, Read: l.read, Behind: len(l.behind),

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // beaconRow is one GET and the answer of a beacon node.
@@ -33,7 +35,7 @@ var (
 )
 
 // beaconBlock is a v2 block; the fields of eth1_data that carry gwat's hashes
-// differ between the generations.
+// differ between the eras.
 func beaconBlock(eth1 members) form {
 	return object(members{"version": someText, "data": object(members{"message": object(members{
 		"slot": decimal, "proposer_index": decimal, "parent_root": hash, "state_root": hash,
@@ -50,12 +52,12 @@ func path(v any, names ...string) any {
 	return v
 }
 
-func beaconRows(generation Generation) []beaconRow {
-	// A block that is not there is 500 in the older generation and 404 in the newer one,
+func beaconRows(era checkpoint.Era) []beaconRow {
+	// A block that is not there is 500 in the older era and 404 in the newer one,
 	// whose withdrawal credentials are addresses.
 	eth1 := members{"candidates": hashes}
 	missing, missingNote, credentials := http.StatusNotFound, "404", address
-	if generation == HeadSync {
+	if era == checkpoint.EraHeadSync {
 		eth1["finalization"] = hashes
 		missing, missingNote, credentials = http.StatusInternalServerError, "500, not 404", hash
 	}
@@ -97,7 +99,7 @@ func beaconRows(generation Generation) []beaconRow {
 		})))},
 		{path: "/eth/v1/nope", note: "no such path", status: http.StatusNotFound, empty: true},
 	}
-	if generation == Coordinated {
+	if era == checkpoint.EraCoordinated {
 		rows = append(rows, beaconRow{path: "/eth/v1/beacon/headers/" + nobody, note: "a root that is no block: 404", status: missing, text: "NotFound"})
 		rows = append(rows, beaconRow{path: "/eth/v1/beacon/states/head/spine_data", want: data(object(members{
 			"spines": hashes, "prefix": hashes, "finalization": hashes, "cp_finalized": hashes, "parent_spines": listOf(object(members{"spines": hashes})),

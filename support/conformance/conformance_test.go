@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
@@ -33,7 +34,7 @@ func started(t *testing.T) *simnet.Pair {
 	return p
 }
 
-func asked(t *testing.T, gwat, beacon string, generation Generation) []Result {
+func asked(t *testing.T, gwat, beacon string, era checkpoint.Era) []Result {
 	t.Helper()
 	g, err := gwatclient.New(gwatclient.Config{Endpoint: gwat})
 	require.NoError(t, err)
@@ -41,12 +42,12 @@ func asked(t *testing.T, gwat, beacon string, generation Generation) []Result {
 	b, err := beaconclient.New(beaconclient.Config{URL: beacon})
 	require.NoError(t, err)
 	defer b.Close()
-	if generation == "" {
-		generation, err = Detect(t.Context(), g)
+	if era == "" {
+		era, err = Detect(t.Context(), g)
 		require.NoError(t, err)
 	}
 	var out []Result
-	require.NoError(t, Run(t.Context(), Nodes{g, b}, generation, func(r Result) { out = append(out, r) }))
+	require.NoError(t, Run(t.Context(), Nodes{g, b}, era, func(r Result) { out = append(out, r) }))
 	return out
 }
 
@@ -163,7 +164,7 @@ func TestEveryPlantedDifferenceIsNamed(t *testing.T) {
 			} else {
 				gwat = spoiled(t, p.GwatURL, spoil)
 			}
-			require.Contains(t, strings.Join(different(asked(t, gwat, beacon, HeadSync)), "\n"), c.want)
+			require.Contains(t, strings.Join(different(asked(t, gwat, beacon, checkpoint.EraHeadSync)), "\n"), c.want)
 		})
 	}
 }
@@ -173,11 +174,11 @@ func TestADeadNodeIsNoDifference(t *testing.T) {
 	b, err := beaconclient.New(beaconclient.Config{URL: "http://127.0.0.1:1"})
 	require.NoError(t, err)
 	defer b.Close()
-	require.ErrorIs(t, Run(t.Context(), Nodes{Beacon: b}, HeadSync, func(Result) {}), ErrNoAnswer)
+	require.ErrorIs(t, Run(t.Context(), Nodes{Beacon: b}, checkpoint.EraHeadSync, func(Result) {}), ErrNoAnswer)
 	g, err := gwatclient.New(gwatclient.Config{Endpoint: "ws://127.0.0.1:1"})
 	require.NoError(t, err)
 	defer g.Close()
-	require.ErrorIs(t, Run(t.Context(), Nodes{Gwat: g}, HeadSync, func(Result) {}), ErrNoAnswer)
+	require.ErrorIs(t, Run(t.Context(), Nodes{Gwat: g}, checkpoint.EraHeadSync, func(Result) {}), ErrNoAnswer)
 	_, err = Detect(t.Context(), g)
 	require.ErrorIs(t, err, ErrNoAnswer)
 	_ = p
@@ -256,7 +257,7 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 				}
 				continue
 			}
-			// The recording of the head-sync generation was shortened.
+			// The recording of the head-sync era was shortened.
 			if strings.Contains(path, "gwatclient") && strings.HasPrefix(r.Method, "eth_getBlock") {
 				continue
 			}
@@ -268,7 +269,7 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 	}
 	held := 0
 	for _, r := range recordings(t, "../../beaconclient/testdata/recorded.jsonl") {
-		for _, row := range beaconRows(HeadSync) {
+		for _, row := range beaconRows(checkpoint.EraHeadSync) {
 			if row.path != r.Path || r.Status != 0 || row.want.why == nil {
 				continue
 			}
@@ -284,12 +285,12 @@ func TestTheRecordedAnswersConform(t *testing.T) {
 	require.NoError(t, err)
 	var spines recordedAnswer
 	require.NoError(t, json.Unmarshal(data, &spines))
-	rows := beaconRows(Coordinated)
+	rows := beaconRows(checkpoint.EraCoordinated)
 	require.Equal(t, spines.Path, rows[len(rows)-1].path)
 	require.Empty(t, difference(spines.Body, rows[len(rows)-1].want, func(any) {}))
 }
 
-// What a healthy beacon node of the coordinated generation was seen to answer: it has 404
+// What a healthy beacon node of the coordinated era was seen to answer: it has 404
 // for what is not there, and addresses as withdrawal credentials.
 func TestTheRecordedBeaconOfTheCoordinatedGenerationConforms(t *testing.T) {
 	recorded := recordings(t, "testdata/coordinated-beacon.jsonl")
@@ -306,7 +307,7 @@ func TestTheRecordedBeaconOfTheCoordinatedGenerationConforms(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	held := map[string]bool{}
-	for _, row := range beaconRows(Coordinated) {
+	for _, row := range beaconRows(checkpoint.EraCoordinated) {
 		if !slices.ContainsFunc(recorded, func(a recordedAnswer) bool { return a.Path == row.path }) {
 			continue
 		}
@@ -316,7 +317,7 @@ func TestTheRecordedBeaconOfTheCoordinatedGenerationConforms(t *testing.T) {
 	require.Len(t, held, len(recorded))
 }
 
-// What healthy nodes of the head-sync generation were seen to answer.
+// What healthy nodes of the head-sync era were seen to answer.
 func TestHealthyNodesConform(t *testing.T) {
 	block := `{"hash":null,"height":"0x9","slot":"0x5","parentHashes":["0x` + strings.Repeat("ab", 32) + `"],"number":null,"timestamp":"0x6b073923","transactions":[]}`
 	for _, row := range headSync() {
@@ -336,7 +337,7 @@ func TestHealthyNodesConform(t *testing.T) {
 		client, err := beaconclient.New(beaconclient.Config{URL: beacon.URL})
 		require.NoError(t, err)
 		t.Cleanup(client.Close)
-		for _, row := range beaconRows(HeadSync) {
+		for _, row := range beaconRows(checkpoint.EraHeadSync) {
 			if row.path != "/eth/v1/node/identity" {
 				continue
 			}

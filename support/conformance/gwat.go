@@ -24,7 +24,7 @@ func params(values ...any) func(*facts) []any { return func(*facts) []any { retu
 // nobody is a hash that no block has.
 const nobody = "0x00000000000000000000000000000000000000000000000000000000000000aa"
 
-// block is a gwat block in any answer; more says what a generation adds.
+// block is a gwat block in any answer; more says what an era adds.
 func block(numbered bool, more members) form {
 	want := members{
 		"hash": hash, "height": quantity, "slot": quantity, "parentHashes": listOf(hash), "number": either(null, quantity),
@@ -48,7 +48,7 @@ func inResult(rest members) form {
 	return either(object(bad), object(good))
 }
 
-// common are the rows that both generations have.
+// common are the rows that both eras have.
 func common(extra members) []gwatRow {
 	latest := func(f *facts) []any {
 		if f.latest == "" {
@@ -88,7 +88,7 @@ func common(extra members) []gwatRow {
 	}
 }
 
-// headSync is the generation of 2022-09 to 2023-04.
+// headSync is the era of 2022-09 to 2023-04.
 func headSync() []gwatRow {
 	return append(common(nil), []gwatRow{
 		{method: "eth_syncing", want: either(exactly(false), object(members{
@@ -100,7 +100,7 @@ func headSync() []gwatRow {
 	}...)
 }
 
-// coordinated is the generation since 2023-04.
+// coordinated is the era since 2023-04.
 func coordinated() []gwatRow {
 	extra := members{"era": quantity, "cpHash": hash, "cpNumber": quantity}
 	spine := func(f *facts) []any {

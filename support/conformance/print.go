@@ -7,32 +7,33 @@ import (
 	"io"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
-// The values of Print that are no generation and no node.
+// The values of Print that are no era and no node.
 const (
 	Auto = "auto"
 	Both = "both"
 )
 
-// Print runs the rows of a generation (auto: of the one that gwat is of) at gwat, the
+// Print runs the rows of an era (auto: of the one that gwat is of) at gwat, the
 // beacon node or both, and writes a line for each. Its error has an exit code; one
 // without text says that an answer differs.
-func Print(ctx context.Context, cfg *settings.Config, out io.Writer, generation, only string) error {
-	switch Generation(generation) {
-	case Auto, HeadSync, Coordinated:
+func Print(ctx context.Context, cfg *settings.Config, out io.Writer, era, only string) error {
+	switch checkpoint.Era(era) {
+	case Auto, checkpoint.EraHeadSync, checkpoint.EraCoordinated:
 	default:
-		return exit.Errorf(exit.Usage, "--generation is %q: want auto, head-sync or coordinated", generation)
+		return exit.Errorf(exit.Usage, "--era is %q: want auto, head-sync or coordinated", era)
 	}
 	if only != "gwat" && only != "beacon" && only != Both {
 		return exit.Errorf(exit.Usage, "--only is %q: want gwat, beacon or both", only)
 	}
-	if only == "beacon" && generation == Auto {
-		return exit.Errorf(exit.Usage, "--generation is auto, which only gwat can tell: with --only beacon give head-sync or coordinated")
+	if only == "beacon" && era == Auto {
+		return exit.Errorf(exit.Usage, "--era is auto, which only gwat can tell: with --only beacon give head-sync or coordinated")
 	}
 	secret, err := cfg.GwatSecret()
 	if err != nil {
@@ -52,12 +53,12 @@ func Print(ctx context.Context, cfg *settings.Config, out io.Writer, generation,
 		}
 		defer nodes.Beacon.Close()
 	}
-	kind := Generation(generation)
-	if generation == Auto {
+	kind := checkpoint.Era(era)
+	if era == Auto {
 		if kind, err = Detect(ctx, nodes.Gwat); err != nil {
 			return nodeError(err)
 		}
-		fmt.Fprintf(out, "gwat is of the %s generation\n", kind)
+		fmt.Fprintf(out, "gwat is of the %s era\n", kind)
 	}
 	asked, different := 0, 0
 	err = Run(ctx, nodes, kind, func(r Result) {

@@ -15,15 +15,6 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
-// Generation is one of the two generations of the protocol.
-type Generation string
-
-// The generations.
-const (
-	HeadSync    Generation = "head-sync"
-	Coordinated Generation = "coordinated"
-)
-
 // Result is one row that was asked.
 type Result struct {
 	Node string // "gwat" or "beacon"
@@ -55,21 +46,21 @@ type Nodes struct {
 	Beacon *beaconclient.Client
 }
 
-// Detect returns which generation a gwat is of, by a call that changes nothing.
-func Detect(ctx context.Context, gwat *gwatclient.Client) (Generation, error) {
+// Detect returns which era a gwat is of, by a call that changes nothing.
+func Detect(ctx context.Context, gwat *gwatclient.Client) (checkpoint.Era, error) {
 	_, err := gwat.Read(ctx, "dag_coordinatedState")
 	switch {
 	case err == nil:
-		return Coordinated, nil
+		return checkpoint.EraCoordinated, nil
 	case errors.Is(err, gwatclient.ErrMethod):
-		return HeadSync, nil
+		return checkpoint.EraHeadSync, nil
 	}
 	return "", fmt.Errorf("%w of gwat at %s: %w", ErrNoAnswer, gwat.Endpoint(), err)
 }
 
 // Run asks every row in its order and reports each as it is answered. It ends
 // early with ErrNoAnswer if a node cannot be reached.
-func Run(ctx context.Context, nodes Nodes, generation Generation, report func(Result)) error {
+func Run(ctx context.Context, nodes Nodes, era checkpoint.Era, report func(Result)) error {
 	f := &facts{}
 	if nodes.Beacon != nil {
 		// Of a coordinated network the spec lacks what head sync needs: then the
@@ -77,7 +68,7 @@ func Run(ctx context.Context, nodes Nodes, generation Generation, report func(Re
 		if spec, err := nodes.Beacon.Spec(ctx); err == nil {
 			f.spec = &spec
 		}
-		if err := runBeacon(ctx, nodes.Beacon, generation, f, report); err != nil {
+		if err := runBeacon(ctx, nodes.Beacon, era, f, report); err != nil {
 			return err
 		}
 	}
@@ -86,7 +77,7 @@ func Run(ctx context.Context, nodes Nodes, generation Generation, report func(Re
 	}
 	f.ipc = !strings.Contains(nodes.Gwat.Endpoint(), "://")
 	rows := headSync()
-	if generation == Coordinated {
+	if era == checkpoint.EraCoordinated {
 		rows = coordinated()
 	}
 	for _, row := range rows {
@@ -169,8 +160,8 @@ func withNote(call, note string) string {
 	return call + " (" + note + ")"
 }
 
-func runBeacon(ctx context.Context, beacon *beaconclient.Client, generation Generation, f *facts, report func(Result)) error {
-	for _, row := range beaconRows(generation) {
+func runBeacon(ctx context.Context, beacon *beaconclient.Client, era checkpoint.Era, f *facts, report func(Result)) error {
+	for _, row := range beaconRows(era) {
 		if err := row.run(ctx, beacon, f, report); err != nil {
 			return err
 		}

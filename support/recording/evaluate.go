@@ -40,9 +40,9 @@ func asSeenBy(s *status.Snapshot, in *health.Input) {
 	in.Stage = fsm.Stage(s.Stage)
 	driving := in.Stage == fsm.HeadSyncReady || in.Stage == fsm.HeadSync
 	in.Gwat.Ours = driving
-	in.Rival, in.Lock = "", nil
+	in.Competing, in.Lock = "", nil
 	if s.Rival != nil {
-		in.Rival = s.Rival.Sign
+		in.Competing = s.Rival.Sign
 	}
 	if s.Lock != nil {
 		in.Lock = &health.Lock{Running: driving && s.Lock.Ours, Ours: s.Lock.Ours, Until: s.Lock.Until}

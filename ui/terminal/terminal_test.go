@@ -156,7 +156,7 @@ push       pushing, slots 65 to 77
            [########................]  33% entry 4 of 12
 confirmed  slot 60, block number 58, 3s ago
 head lock  ours, ends in 1m40s
-rival      another driver: a rollback, seen 5s ago
+rival      competing driver: a rollback, seen 5s ago
 last error not ready (retry_later, 2s ago)
 q quits`, "\n"), got)
 

@@ -120,13 +120,13 @@ var mutants = []mutant{
 		Rules: []string{"S6"},
 		Edits: []edit{
 			{"headsync/push.go", "if err := state.MayBegin(); err != nil {", "if err := state.MayBegin(); err != nil && !errors.Is(err, protocol.ErrLockHeld) {"},
-			{"headsync/rival.go", "bool { return w.sign != \"\" }", "bool { return w.sign == \"-\" }"},
+			{"headsync/competing.go", "bool { return w.sign != \"\" }", "bool { return w.sign == \"-\" }"},
 		},
 	},
 	{
 		Name: "rival_taken_over_at_once", What: "syncd takes over without waiting three quiet slots",
 		Rules: []string{"S6"},
-		Edits: []edit{{"headsync/rival.go", "const QuietSlots = 3", "const QuietSlots = 0"}},
+		Edits: []edit{{"headsync/competing.go", "const QuietSlots = 3", "const QuietSlots = 0"}},
 	},
 	{
 		Name: "outlived_call_forgotten", What: "a call without an answer within a second is given up and counts as over",
@@ -195,7 +195,7 @@ var mutants = []mutant{
 	{
 		Name: "observe_keeps_the_sign", What: "an observer never forgets a competing driver",
 		Rules: []string{"test"}, Test: "pair.TestAnObserverForgetsACompetingDriver",
-		Edits: []edit{{"pair/act.go", "if p.polls.identity != nil {\n\t\tp.writes.rival.Expire(", "if p.polls.identity != nil && !p.cfg.Observe {\n\t\tp.writes.rival.Expire("}},
+		Edits: []edit{{"pair/act.go", "if p.polls.identity != nil {\n\t\tp.writes.competing.Expire(", "if p.polls.identity != nil && !p.cfg.Observe {\n\t\tp.writes.competing.Expire("}},
 	},
 	{
 		Name: "log_blocks_the_loop", What: "whoever logs waits for the log's reader",

@@ -6,14 +6,14 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// QuietSlots is how many slots another driver must show nothing before syncd
+// QuietSlots is for how many slots a competing driver must show nothing before syncd
 // takes over (S6).
 const QuietSlots = 3
 
-// RivalWatch looks for signs that something else drives gwat: stage head or a
-// rollback without a call of ours, or "not ready" after our true. The beacon
-// node's normal dag_sync and dag_finalize only add blocks and are no sign.
-type RivalWatch struct {
+// CompetingDriver watches for signs that something else drives gwat: a lock or a rollback
+// without a call of ours, or a push that was refused after our ready was accepted. The
+// beacon node's calls of normal work only add blocks and are no sign.
+type CompetingDriver struct {
 	sign     string
 	first    time.Time
 	last     time.Time // of the newest sign
@@ -22,7 +22,7 @@ type RivalWatch struct {
 	headOpen bool // the sign is a stage head that still lasts
 }
 
-// Sample is one look at gwat.
+// Sample is what one poll shows of gwat.
 type Sample struct {
 	At     time.Time
 	State  protocol.State
@@ -34,7 +34,7 @@ type Sample struct {
 }
 
 // Observe takes a sample.
-func (w *RivalWatch) Observe(s Sample) {
+func (w *CompetingDriver) Observe(s Sample) {
 	rolledBack := w.known && s.Number < w.number && !s.Restarted
 	w.number, w.known = s.Number, true
 	head := s.State.Activity == protocol.Prepared
@@ -49,7 +49,7 @@ func (w *RivalWatch) Observe(s Sample) {
 }
 
 // Sign records a sign that was seen elsewhere.
-func (w *RivalWatch) Sign(sign string, at time.Time) {
+func (w *CompetingDriver) Sign(sign string, at time.Time) {
 	if w.sign == "" {
 		w.first = at
 	}
@@ -57,14 +57,16 @@ func (w *RivalWatch) Sign(sign string, at time.Time) {
 }
 
 // Active reports whether syncd must send nothing: there is a sign that was not forgotten.
-func (w *RivalWatch) Active() bool { return w.sign != "" }
+func (w *CompetingDriver) Active() bool { return w.sign != "" }
 
 // Expire forgets the sign once QuietSlots slots have passed since it was last seen.
-func (w *RivalWatch) Expire(now time.Time, slot time.Duration) {
+func (w *CompetingDriver) Expire(now time.Time, slot time.Duration) {
 	if !w.headOpen && now.Sub(w.last) >= QuietSlots*slot {
 		w.sign = ""
 	}
 }
 
-// Told gives the sign, and when it was first and last seen.
-func (w *RivalWatch) Told() (sign string, first, last time.Time) { return w.sign, w.first, w.last }
+// LastSign returns the sign, and when it was first and last seen.
+func (w *CompetingDriver) LastSign() (sign string, first, last time.Time) {
+	return w.sign, w.first, w.last
+}
