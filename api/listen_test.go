@@ -38,14 +38,14 @@ func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
 	cert, key, _ := keyPair(t)
 	for _, listen := range []string{"0.0.0.0:8650", ":8650", "[::]:8650", "192.0.2.1:8650", "status.example:8650"} {
 		require.ErrorContains(t, Config{Listen: listen}.Check(), "--api.insecure", listen)
-		require.NoError(t, Config{Listen: listen, Insecure: true}.Check(), listen)
-		require.NoError(t, Config{Listen: listen, TLSCert: cert, TLSKey: key}.Check(), listen)
+		require.NoError(t, Config{Listen: listen, TLS: TLS{Insecure: true}}.Check(), listen)
+		require.NoError(t, Config{Listen: listen, TLS: TLS{TLSCert: cert, TLSKey: key}}.Check(), listen)
 	}
 	for _, listen := range []string{"127.0.0.1:8650", "localhost:0", "[::1]:8650", "127.9.9.9:1"} {
 		require.NoError(t, Config{Listen: listen}.Check(), listen)
 	}
-	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLSCert: cert}.Check(), "belong together")
-	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLSCert: cert, TLSKey: cert}.Check(), "--api.tls-key")
+	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLS: TLS{TLSCert: cert}}.Check(), "belong together")
+	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLS: TLS{TLSCert: cert, TLSKey: cert}}.Check(), "--api.tls-key")
 	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", Socket: strings.Repeat("x", 91)}.Check(), "91 bytes")
 	// A service manager may make the directory at the start: only who listens wants it.
 	require.NoError(t, Config{Listen: "127.0.0.1:0", Socket: "/no/such/directory/s"}.Check())

@@ -52,15 +52,20 @@ type Config struct {
 	// not nil, is asked instead with each token: the secret may change.
 	JWTSecret []byte
 	Secret    func() []byte
-	// TLSCert and TLSKey are PEM files. Without them, an address that other
-	// machines reach is served only if Insecure says so.
-	TLSCert, TLSKey string
-	Insecure        bool
+	TLS
 	// Socket is the path of a local socket, whose callers may change something; "" for none.
 	Socket string
 	Log    logrus.FieldLogger
 	// Now is the clock of the source; time.Now if it is nil.
 	Now func() time.Time
+}
+
+// TLS is how Listen is protected.
+type TLS struct {
+	// TLSCert and TLSKey are PEM files. Without them, an address that other
+	// machines reach is served only if Insecure says so.
+	TLSCert, TLSKey string
+	Insecure        bool
 }
 
 // Server serves one pair.

@@ -46,10 +46,7 @@ type Config struct {
 	WS     string // host:port of the WebSocket listener; may equal HTTP
 	Socket string // path of the Unix socket in gwat's IPC form; "" for none
 
-	// TLSCert and TLSKey are PEM files for HTTP and WS. Without them an address
-	// that other machines reach needs Insecure.
-	TLSCert, TLSKey string
-	Insecure        bool
+	TLS
 
 	// Inherited are listening sockets of the service manager by name ("gate-http",
 	// "gate-ws", "gate-socket"); one replaces the address of its listener.
@@ -65,9 +62,7 @@ type Config struct {
 	PassLastingErrors bool
 	Mends             Mends // of the coordinated era
 
-	Absorb, Retry, Drain, Lease time.Duration // 0 takes the default
-	MaxConnections              int           // of each listener; 0 takes the default
-	MaxHeld                     int64         // bytes of calls held whole; 0 takes the default
+	Limits
 
 	// Observe is called with each call that ends, before it is numbered; nil for
 	// none. It is called at the same time for several calls, and must not block.
@@ -75,6 +70,22 @@ type Config struct {
 
 	View View // in force until the first SetView
 	Log  logrus.FieldLogger
+}
+
+// TLS is how HTTP and WS are protected.
+type TLS struct {
+	TLSCert, TLSKey string // PEM files; without them an address that other machines reach needs Insecure
+	Insecure        bool
+}
+
+// Limits are the times and bounds of a gate; 0 takes the default.
+type Limits struct {
+	Absorb         time.Duration // after which a held call is answered without gwat
+	Retry          time.Duration // between two attempts of a held call
+	Drain          time.Duration // for calls in flight at the end of Run
+	Lease          time.Duration // of one Lock
+	MaxConnections int           // of each listener
+	MaxHeld        int64         // bytes of calls held whole
 }
 
 func (c Config) withDefaults() Config {

@@ -45,11 +45,20 @@ type Input struct {
 
 	PeersOptional bool // a setting: the network may have one node of a kind
 
+	Driving
+	Attempts
+	Events  uint64 // head events of the beacon's stream so far
+	Journal string // why the journal's last write failed; "" if it did not
+}
+
+// Driving is what drives gwat beside the beacon node.
+type Driving struct {
 	Lock      *Lock  // gwat's head-sync lock, nil if it is free
 	Competing string `json:"Rival"` // the sign of a competing driver; "" if there is none. Recordings have its old name
-	Events    uint64 // head events of the beacon's stream so far
-	Journal   string // why the journal's last write failed; "" if it did not
+}
 
+// Attempts are the head-sync attempts of syncd.
+type Attempts struct {
 	Refused    int           // how often in a row gwat refused the same checkpoint
 	Failed     int           // head-sync attempts that failed in a row
 	FailedFor  time.Duration // since the first of them

@@ -38,8 +38,11 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 	in := health.Input{
 		At: o.At, Elapsed: o.Done.Sub(p.health.born), Stage: p.machine.Stage(), Spec: p.polls.spec,
 		Gwat: poll.GwatHealth(o), Beacon: poll.BeaconHealth(o), Events: p.health.events, Journal: p.ledger.Trouble(),
-		Failed: p.health.failed, FailedWhy: p.health.failedWhy, PeersOptional: p.cfg.PeersOptional,
-		Collecting: p.job.worker != nil && p.shown.push.Collecting(),
+		PeersOptional: p.cfg.PeersOptional,
+		Attempts: health.Attempts{
+			Failed: p.health.failed, FailedWhy: p.health.failedWhy,
+			Collecting: p.job.worker != nil && p.shown.push.Collecting(),
+		},
 	}
 	if p.cfg.Gate != nil {
 		s := p.cfg.Gate.Status()

@@ -198,7 +198,7 @@ func (c *Config) Serving() (api.Config, error) {
 	secret, err := c.APISecret()
 	return api.Config{
 		Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins, BasePath: c.API.BasePath,
-		JWTSecret: secret, Socket: c.API.Socket, TLSCert: c.API.TLSCert, TLSKey: c.API.TLSKey, Insecure: c.API.Insecure,
+		JWTSecret: secret, Socket: c.API.Socket, TLS: api.TLS{TLSCert: c.API.TLSCert, TLSKey: c.API.TLSKey, Insecure: c.API.Insecure},
 		Settings: c.Shown(),
 	}, err
 }

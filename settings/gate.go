@@ -15,7 +15,7 @@ func (c *Config) GateConfig() (gate.Config, bool) {
 	g := &c.Gate
 	return gate.Config{
 		HTTP: g.Listen, WS: g.Listen, Socket: g.Socket,
-		TLSCert: g.TLSCert, TLSKey: g.TLSKey, Insecure: g.Insecure,
+		TLS:     gate.TLS{TLSCert: g.TLSCert, TLSKey: g.TLSKey, Insecure: g.Insecure},
 		Backend: c.Gwat.Endpoint, PassLastingErrors: g.PassLastingErrors,
 		Mends: gate.Mends{NullAnswers: g.MendNullAnswers, WithoutPeers: g.MendWithoutPeers, Join: g.MendRepeated, Checkpoints: g.MendCheckpoints},
 	}, g.Listen != "" || g.Socket != ""
