@@ -42,7 +42,7 @@ func fullSnapshot() *status.Snapshot {
 		Seq: 42, At: at, Version: "v1", Observe: true, Stage: string(fsm.HeadSync), Verdict: status.VerdictFailing, Since: at.Add(-time.Minute), ETA: ptr(at.Add(time.Hour)),
 		Findings:   []status.Finding{{Name: first.Name, Severity: first.Severity, ExplainedBy: "wrong_network"}},
 		Network:    &status.Network{Name: "testnet", CurrentSlot: 101},
-		Gwat:       status.Node{Reachable: true, Version: "gwat/1", Peers: ptr(uint64(3)), LatencyMS: 12.5, Slot: ptr(primitives.Slot(97)), LagSlots: ptr(uint64(4)), Finalized: ptr(uint64(77))},
+		Gwat:       status.Node{Reachable: true, Version: "gwat/1", Peers: ptr(uint64(3)), LatencyMS: 12.5, Slot: ptr(primitives.Slot(97)), LagSlots: ptr(uint64(4)), Finalized: ptr(uint64(77)), Progress: &status.Progress{Current: 78}},
 		Beacon:     status.Node{Version: "prysm/1", Peers: ptr(uint64(0)), LatencyMS: 2, Slot: ptr(primitives.Slot(99)), LagSlots: ptr(uint64(2)), Finalized: ptr(uint64(64))},
 		Push:       &status.Push{Progress: status.Progress{Current: 5, Target: 9}},
 		Checkpoint: &status.Checkpoint{Slot: 80}, Confirmed: &status.Confirmed{Slot: 96}, Lock: &status.Lock{Ours: true},
@@ -144,6 +144,7 @@ func TestMirrorTellsWhatTheSnapshotTells(t *testing.T) {
 		{0, "syncd_node_peers", []string{"beacon"}},
 		{97, "syncd_node_slot", []string{"gwat"}},
 		{2, "syncd_node_lag_slots", []string{"beacon"}},
+		{78, "syncd_node_progress", []string{"gwat"}},
 		{101, "syncd_wall_clock_slot", nil},
 		{77, "syncd_gwat_finalized_number", nil},
 		{64, "syncd_beacon_finalized_slot", nil},
@@ -180,7 +181,7 @@ func TestMirrorTellsWhatTheSnapshotTells(t *testing.T) {
 func TestMirrorLeavesOutWhatIsNotKnown(t *testing.T) {
 	f := gathered(t, filled(t, func() *status.Snapshot { return &status.Snapshot{Seq: 1, Stage: string(fsm.Connecting)} }))
 	for _, name := range []string{
-		"syncd_node_slot", "syncd_node_lag_slots", "syncd_node_peers", "syncd_eta_timestamp_seconds", "syncd_wall_clock_slot", "syncd_gwat_finalized_number",
+		"syncd_node_slot", "syncd_node_lag_slots", "syncd_node_progress", "syncd_node_peers", "syncd_eta_timestamp_seconds", "syncd_wall_clock_slot", "syncd_gwat_finalized_number",
 		"syncd_beacon_finalized_slot", "syncd_checkpoint_slot", "syncd_confirmed_slot", "syncd_push_entries_done", "syncd_push_entries_target",
 	} {
 		require.NotContains(t, f, name)

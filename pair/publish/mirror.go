@@ -45,6 +45,7 @@ var (
 	descPeers     = desc("syncd_node_peers", "Peers that the node is connected to.", "node")
 	descSlot      = desc("syncd_node_slot", "The newest slot that the node has: the beacon's head, gwat's newest coordinated slot.", "node")
 	descLag       = desc("syncd_node_lag_slots", "Slots that the node is behind the wall clock.", "node")
+	descProgress  = desc("syncd_node_progress", "How far the node's sync has come, in blocks or slots, as progress of syncd_status has it; absent if it is not known.", "node")
 	descWall      = desc("syncd_wall_clock_slot", "The slot that the wall clock of syncd is in.")
 	descNumber    = desc("syncd_gwat_finalized_number", "Number of gwat's last finalized block; it goes back when gwat is rolled back.")
 	descFinalized = desc("syncd_beacon_finalized_slot", "Slot of the beacon's last finalized checkpoint.")
@@ -57,7 +58,7 @@ var (
 
 var descs = []*prometheus.Desc{
 	descSeq, descAt, descBuild, descPair, descStage, descEntered, descVerdict, descFinding, descExplained, descETA, descUp, descLatency, descPeers, descSlot,
-	descLag, descWall, descNumber, descFinalized, descPoint, descConfirmed, descDone, descTarget, descLock,
+	descLag, descProgress, descWall, descNumber, descFinalized, descPoint, descConfirmed, descDone, descTarget, descLock,
 }
 
 // Describe is part of prometheus.Collector.
@@ -150,6 +151,9 @@ func mirrorNode(n status.Node, name string, finalized *prometheus.Desc, tell tel
 	}
 	if n.LagSlots != nil {
 		tell(descLag, float64(*n.LagSlots), name)
+	}
+	if n.Progress != nil {
+		tell(descProgress, float64(n.Progress.Current), name)
 	}
 	if n.Finalized != nil {
 		tell(finalized, float64(*n.Finalized))
