@@ -1,11 +1,15 @@
 package gate
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +61,9 @@ func (b *httpBackend) close() {
 }
 
 func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
+	if b.wholly(x) {
+		return b.whole.do(ctx, func(to *bytes.Buffer) { b.write(to, x) })
+	}
 	req := (&http.Request{
 		Method: x.method, URL: b.target(x.url), Host: x.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: forwarded(x.header), ContentLength: x.length,
@@ -67,9 +74,6 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 	if req.Header.Get("Authorization") == "" && b.url.User != nil {
 		password, _ := b.url.User.Password()
 		req.SetBasicAuth(b.url.User.Username(), password)
-	}
-	if b.url.Scheme == "http" && b.whole.takes(x) {
-		return b.whole.do(ctx, req)
 	}
 	resp, err := b.transport.RoundTrip(req)
 	if err != nil {
@@ -83,6 +87,33 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 		return nil, &cutError{b.at, err}
 	}
 	return &reply{status: resp.StatusCode, header: resp.Header, body: resp.Body, length: resp.ContentLength}, nil
+}
+
+// wholly reports whether x is written at once, by the caller's goroutine.
+func (b *httpBackend) wholly(x *exchange) bool { return b.url.Scheme == "http" && b.whole.takes(x) }
+
+// write writes x, whose body is held whole, as a request.
+func (b *httpBackend) write(to *bytes.Buffer, x *exchange) {
+	to.WriteString("POST ")
+	if b.url.Path+b.url.RawQuery+x.url.RawPath+x.url.RawQuery == "" && x.url.Path == "/" {
+		to.WriteByte('/')
+	} else {
+		to.WriteString(b.target(x.url).RequestURI())
+	}
+	to.WriteString(" HTTP/1.1\r\nHost: ")
+	to.WriteString(cmp.Or(x.host, b.url.Host))
+	to.WriteString("\r\nContent-Length: ")
+	to.Write(strconv.AppendInt(to.AvailableBuffer(), x.length, 10))
+	to.WriteString("\r\n")
+	_ = x.header.WriteSubset(to, withheld(x.header, notWritten))
+	if b.url.User != nil && x.header.Get("Authorization") == "" {
+		password, _ := b.url.User.Password()
+		of := http.Request{Header: http.Header{}}
+		of.SetBasicAuth(b.url.User.Username(), password)
+		_ = of.Header.Write(to)
+	}
+	to.WriteString("\r\n")
+	_, _ = to.ReadFrom(x.body)
 }
 
 // target is the endpoint with the caller's path and query; a path of the
@@ -113,23 +144,48 @@ var hopByHop = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// forwarded returns the headers that are passed on.
-func forwarded(h http.Header) http.Header {
-	out := make(http.Header, len(h)+1)
-	for name, values := range h {
-		out[name] = values
-	}
-	for _, list := range h["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			out.Del(strings.TrimSpace(name))
-		}
-	}
+// notPassed are the headers that are not passed on, notWritten those that are not copied
+// into a request that the gate writes itself.
+var notPassed, notWritten = func() (map[string]bool, map[string]bool) {
+	out := map[string]bool{}
 	for _, name := range hopByHop {
-		delete(out, name)
+		out[name] = true
 	}
 	// gwat would compress what the gate has to read, and between neighbours that
 	// gains nothing.
-	delete(out, "Accept-Encoding")
+	out["Accept-Encoding"] = true
+	written := maps.Clone(out)
+	written["Host"], written["Content-Length"] = true, true
+	return out, written
+}()
+
+// withheld returns all with the headers that h itself names as those of its connection.
+func withheld(h http.Header, all map[string]bool) map[string]bool {
+	own := false
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if all[name] {
+				continue
+			}
+			if !own {
+				all, own = maps.Clone(all), true
+			}
+			all[name] = true
+		}
+	}
+	return all
+}
+
+// forwarded returns the headers that are passed on.
+func forwarded(h http.Header) http.Header {
+	out := make(http.Header, len(h)+1)
+	dropped := withheld(h, notPassed)
+	for name, values := range h {
+		if !dropped[name] {
+			out[name] = values
+		}
+	}
 	if _, ok := out["User-Agent"]; !ok {
 		out["User-Agent"] = nil // or the library names itself
 	}

@@ -41,6 +41,7 @@ type wholeConn struct {
 	r     *bufio.Reader
 	room  int64 // how much of a head may still be read; a body has no bound
 	body  bool
+	peek  *peeker
 	since time.Time
 }
 
@@ -60,19 +61,19 @@ func (c *wholeConn) Read(p []byte) (int, error) {
 // takes reports whether a message is sent this way; none is where sockets are replaced.
 func (p *wholePool) takes(x *exchange) bool {
 	_, held := x.body.(*bytes.Reader)
-	return p.dial != nil && held && x.length > 0 && x.length <= maxWhole
+	return p.dial != nil && held && x.method == http.MethodPost && x.length > 0 && x.length <= maxWhole
 }
 
 var requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// do sends req, whose body is held whole, and returns the answer.
-func (p *wholePool) do(ctx context.Context, req *http.Request) (*reply, error) {
+// do sends the request that write writes and returns the answer.
+func (p *wholePool) do(ctx context.Context, write func(*bytes.Buffer)) (*reply, error) {
 	c, err := p.take(ctx)
 	if err != nil {
 		return nil, p.failed(ctx, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	resp, err := c.exchange(req)
+	resp, err := c.exchange(write)
 	if err != nil {
 		stop()
 		_ = c.Close()
@@ -99,20 +100,21 @@ func (p *wholePool) failed(ctx context.Context, err error) error {
 	return &cutError{p.at, err}
 }
 
+// aPost is what the answers are read as answers to.
+var aPost = &http.Request{Method: http.MethodPost}
+
 // exchange writes a request at once and reads the head of its answer.
-func (c *wholeConn) exchange(req *http.Request) (*http.Response, error) {
+func (c *wholeConn) exchange(write func(*bytes.Buffer)) (*http.Response, error) {
 	buf := requests.Get().(*bytes.Buffer)
 	defer requests.Put(buf)
 	buf.Reset()
-	if err := req.Write(buf); err != nil {
-		return nil, err
-	}
+	write(buf)
 	if _, err := c.Conn.Write(buf.Bytes()); err != nil {
 		return nil, err
 	}
 	c.room, c.body = maxHeaderBytes, false
 	for range maxInformational {
-		resp, err := http.ReadResponse(c.r, req)
+		resp, err := http.ReadResponse(c.r, aPost)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
@@ -134,7 +136,7 @@ func (p *wholePool) take(ctx context.Context) (*wholeConn, error) {
 		if c == nil {
 			break
 		}
-		if alive(c.Conn) {
+		if c.peek.alive() {
 			return c, nil
 		}
 		_ = c.Close()
@@ -148,7 +150,7 @@ func (p *wholePool) take(ctx context.Context) (*wholeConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &wholeConn{Conn: conn}
+	c := &wholeConn{Conn: conn, peek: newPeeker(conn)}
 	c.r = bufio.NewReader(c)
 	return c, nil
 }

@@ -130,6 +130,11 @@ func answersRaw(t *testing.T, raw string) *wholePool {
 	}}
 }
 
+// aCall writes a request with a body of one byte.
+func aCall(to *bytes.Buffer) {
+	to.WriteString("POST / HTTP/1.1\r\nHost: gwat\r\nContent-Length: 1\r\n\r\n1")
+}
+
 func TestWholeCallReadsHeads(t *testing.T) {
 	for name, c := range map[string]struct {
 		raw    string
@@ -146,9 +151,7 @@ func TestWholeCallReadsHeads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := answersRaw(t, c.raw)
 			defer p.close()
-			req, err := http.NewRequest(http.MethodPost, "http://gwat/", strings.NewReader("1"))
-			require.NoError(t, err)
-			r, err := p.do(t.Context(), req)
+			r, err := p.do(t.Context(), aCall)
 			if c.fails != "" {
 				require.ErrorContains(t, err, c.fails)
 				require.ErrorIs(t, err, failure.RetryNow)

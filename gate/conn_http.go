@@ -80,7 +80,11 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 	case q.ended && q.scan.level == 0 && !q.scan.foreign && !g.at.HTTP():
 		g.answerHTTP(w, &plain{}) // nothing was said; over HTTP gwat answers so
 	case q.ended:
-		g.forwardHTTP(w, r, q.rec, bytes.NewReader(q.head), int64(len(q.head)), true)
+		body := bytes.NewReader(q.head)
+		g.forwardHTTP(w, r, q.rec, body, int64(len(q.head)), true)
+		if b, ok := g.backend.(*httpBackend); ok && b.wholly(&exchange{method: r.Method, body: body, length: int64(len(q.head))}) {
+			q.recycle() // it was read before gwat answered
+		}
 	default:
 		g.forwardHTTP(w, r, q.rec, io.MultiReader(bytes.NewReader(q.head), r.Body), r.ContentLength, false)
 	}

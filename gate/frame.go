@@ -29,7 +29,11 @@ func (m *message) name() string {
 		return ""
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+		raw = raw[1 : len(raw)-1]
+		if known, ok := interned[string(raw)]; ok {
+			return known
+		}
+		return string(raw)
 	}
 	var name string
 	_ = json.Unmarshal(raw, &name)

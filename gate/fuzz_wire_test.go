@@ -166,9 +166,7 @@ func FuzzHTTPAnswer(f *testing.F) {
 		}}
 		defer peer.Wait()
 		defer p.close()
-		req, err := http.NewRequest(http.MethodPost, "http://gwat/", strings.NewReader("1"))
-		require.NoError(t, err)
-		r, err := p.do(t.Context(), req)
+		r, err := p.do(t.Context(), aCall)
 		if err == nil {
 			defer r.body.Close()
 			var body []byte

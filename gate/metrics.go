@@ -23,6 +23,15 @@ var namedMethods = func() map[string]bool {
 	return out
 }()
 
+// interned are the same names, for reading them without making a string each time.
+var interned = func() map[string]string {
+	out := make(map[string]string, len(namedMethods))
+	for name := range namedMethods {
+		out[name] = name
+	}
+	return out
+}()
+
 const otherMethod = "other"
 
 // callBuckets, in seconds: a call on the same machine takes less than a millisecond,

@@ -187,6 +187,15 @@ type records struct {
 // maxRecorded bounds the calls of one batch that are recorded.
 const maxRecorded = 256
 
+// begin makes r ready for a message that arrives now.
+func (r *records) begin(g *Gate, listener string) {
+	clear(r.calls)
+	clear(r.ids)
+	r.scan.reset()
+	r.scan.element = nil
+	*r = records{g: g, listener: listener, arrived: time.Now(), calls: r.calls[:0], ids: r.ids[:0], open: r.open[:0], scan: r.scan}
+}
+
 // add begins the record of the call m.
 func (r *records) add(v View, m *message, action Action, era checkpoint.Era) {
 	if len(r.calls) >= maxRecorded {

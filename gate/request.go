@@ -3,7 +3,7 @@ package gate
 import (
 	"errors"
 	"io"
-	"time"
+	"sync"
 
 	"github.com/gwatsync/syncd/checkpoint"
 )
@@ -30,6 +30,7 @@ type request struct {
 	mends  bool   // any is on
 	action Action // of a single call; ActionForward of a batch
 	era    checkpoint.Era
+	owned  bool // an owned call of a batch was met
 	mixed  bool // a batch with owned calls; head has all of it
 	rec    *records
 	memory grant // of head beyond firstRead, and of what an owned call needs
@@ -55,16 +56,10 @@ func (e *element) message() message {
 // readRequest reads from r as far as it takes to know what the policy does with
 // the message: all of it if it is owned. The caller must release what it returns.
 func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
-	q := &request{view: g.View(), mends: g.cfg.Mends.any(), action: ActionForward, head: make([]byte, 0, firstRead)}
-	q.rec = &records{g: g, listener: listener, arrived: time.Now()}
-	q.memory.of = &g.held
+	q := spare.Get().(*request)
+	q.begin(g, listener)
 	v := q.view
-	searched, owned := owns(v.Era, v.State, q.mends), false
-	q.scan.element = func(m *message, _, _ int64) {
-		action, era := judge(v, m, q.mends)
-		owned = owned || action != ActionForward
-		q.rec.add(v, m, ActionForward, era)
-	}
+	searched := owns(v.Era, v.State, q.mends)
 	for !q.ended && !q.decided(searched) {
 		if len(q.head) == cap(q.head) {
 			if q.full = q.grow(); q.full != nil {
@@ -85,7 +80,7 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 			return nil, err
 		}
 	}
-	q.mixed = owned && q.scan.done
+	q.mixed = q.owned && q.scan.done
 	if q.scan.batch() {
 		q.rec.batch()
 		if q.mixed {
@@ -104,6 +99,34 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 		q.full = q.memory.take(firstRead)
 	}
 	return q, nil
+}
+
+// spare are requests that nobody uses any more.
+var spare = sync.Pool{New: func() any {
+	q := &request{head: make([]byte, 0, firstRead), rec: &records{}}
+	q.scan.element = q.saw
+	return q
+}}
+
+// begin makes q ready for a message that arrives now.
+func (q *request) begin(g *Gate, listener string) {
+	q.scan.reset()
+	*q = request{scan: q.scan, head: q.head[:0], rec: q.rec, view: g.View(), mends: g.cfg.Mends.any(), action: ActionForward, memory: grant{of: &g.held}}
+	q.rec.begin(g, listener)
+}
+
+// saw notes a call of a batch.
+func (q *request) saw(m *message, _, _ int64) {
+	action, era := judge(q.view, m, q.mends)
+	q.owned = q.owned || action != ActionForward
+	q.rec.add(q.view, m, ActionForward, era)
+}
+
+// recycle lets another message have the memory of q, which nobody may use any more.
+func (q *request) recycle() {
+	if q.release(); cap(q.head) == firstRead {
+		spare.Put(q)
+	}
 }
 
 // grow makes room in head.

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -180,33 +181,55 @@ func dialStream(ctx context.Context, e endpoint.Endpoint, header http.Header) (s
 }
 
 // alive reports whether an idle connection is still open and has nothing to read.
-func alive(c net.Conn) bool {
-	_, err := peekByte(c)
-	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, errors.ErrUnsupported)
-}
+func alive(c net.Conn) bool { p := newPeeker(c); return p.alive() }
 
 // hungUp reports whether the peer has closed the connection and all that it sent is read.
 func hungUp(c net.Conn) bool {
-	n, err := peekByte(c)
+	p := newPeeker(c)
+	n, err := p.byte()
 	return n == 0 && err == nil || errors.Is(err, net.ErrClosed)
 }
 
-// peekByte looks for a byte that could be read at once.
-func peekByte(c net.Conn) (n int, err error) {
+// peeker looks into a connection without reading from it.
+type peeker struct {
+	raw  syscall.RawConn // nil if it has none
+	look func(fd uintptr)
+	n    int
+	err  error
+	b    [1]byte
+}
+
+func newPeeker(c net.Conn) *peeker {
+	p := &peeker{}
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return 0, errors.ErrUnsupported
+		return p
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return 0, err
+	if p.raw, p.err = sc.SyscallConn(); p.err != nil {
+		p.raw = nil
 	}
-	var b [1]byte
+	p.look = func(fd uintptr) {
+		p.n, _, p.err = syscall.Recvfrom(int(fd), p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	}
+	return p
+}
+
+// alive reports whether the connection is open and has nothing to read.
+func (p *peeker) alive() bool {
+	_, err := p.byte()
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, errors.ErrUnsupported)
+}
+
+// byte looks for a byte that could be read at once.
+func (p *peeker) byte() (n int, err error) {
+	if p.raw == nil {
+		return 0, cmp.Or(p.err, errors.ErrUnsupported)
+	}
 	// Control and not Read, which would wait for a reader of the connection.
-	failed := raw.Control(func(fd uintptr) {
-		n, _, err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	})
-	return n, errors.Join(failed, err)
+	if failed := p.raw.Control(p.look); failed != nil {
+		return 0, failed
+	}
+	return p.n, p.err
 }
 
 func (w *ipcWriter) flush() error { return w.w.Flush() }
