@@ -17,6 +17,10 @@ type Coordinated struct {
 	// CheckpointKnown reports whether the beacon node has a header for the root of
 	// gwat's checkpoint; nil if it was not asked.
 	CheckpointKnown *bool
+	// HeadFinal reports whether gwat has finalized what the beacon's head finalizes; nil
+	// if it was not compared. On a network without new blocks of gwat that is all there
+	// is to do, and its state stays the same.
+	HeadFinal *bool
 	// BeaconSyncing is is_syncing of the beacon node.
 	BeaconSyncing bool
 	// NullAnswers counts the answers of dag_finalize in a row that were null as a
@@ -207,13 +211,29 @@ func (v *view) noPeersLoop() signal {
 	switch {
 	case !v.stateKnown() || !known:
 		return unmeasured
-	case peers > 0 || !v.Gwat.Syncing:
-		return healthy
-	case v.uncalled(v.mem.coord.finalized) < UnmovedSlots*v.mem.slot():
+	case peers > 0 || v.uncalled(v.mem.coord.finalized) < UnmovedSlots*v.mem.slot():
 		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
-	return shows("gwat has 0 peers", "eth_syncing is not false", fmt.Sprintf("its last finalized spine has been %s for %s",
-		v.mem.coord.state.LastFinalized.TerminalString(), (v.Elapsed-v.mem.coord.finalized).Round(time.Second)))
+	stands := fmt.Sprintf("its last finalized spine has been %s for %s",
+		v.mem.coord.state.LastFinalized.TerminalString(), (v.Elapsed - v.mem.coord.finalized).Round(time.Second))
+	switch {
+	case v.Gwat.Syncing:
+		return shows("gwat has 0 peers", "eth_syncing is not false", stands)
+	case v.leftBehind():
+		return shows("gwat has 0 peers", stands, v.headMoved())
+	}
+	return healthy
+}
+
+// leftBehind reports whether the head went on, gwat's state did not, and gwat lacks what
+// the head finalizes.
+func (v *view) leftBehind() bool {
+	final := v.Coordinated.HeadFinal
+	return v.Beacon.Known && !v.Coordinated.BeaconSyncing && v.Beacon.Head >= v.mem.coord.movedHead+UnmovedSlots && final != nil && !*final
+}
+
+func (v *view) headMoved() string {
+	return fmt.Sprintf("the beacon's head moved from slot %d to %d meanwhile", v.mem.coord.movedHead, v.Beacon.Head)
 }
 
 func (v *view) foreignCheckpoint() signal {
@@ -249,8 +269,10 @@ func (v *view) wedged() signal {
 		return unmeasured
 	case peers == 0 || v.Coordinated.BeaconSyncing || v.Beacon.Head < c.movedHead+UnmovedSlots:
 		return healthy
+	case v.Coordinated.HeadFinal != nil && *v.Coordinated.HeadFinal:
+		return healthy
 	}
-	return shows(v.unmoved(), fmt.Sprintf("the beacon's head moved from slot %d to %d meanwhile", c.movedHead, v.Beacon.Head), fmt.Sprintf("gwat has %d peers", peers))
+	return shows(v.unmoved(), v.headMoved(), fmt.Sprintf("gwat has %d peers", peers))
 }
 
 func (v *view) privateFork() signal {

@@ -285,6 +285,38 @@ func TestBeforeGenesisNoCallIsMissing(t *testing.T) {
 	}
 }
 
+// On a network without transactions gwat has nothing to finalize: for 22 s of a real one
+// the head went on and gwat's state stayed as it was. That is no wedged gwat as long as
+// gwat has all that the head finalizes, and no loop without peers either.
+func TestAnIdleNetworkIsNoFault(t *testing.T) {
+	yes, no, none, some := true, false, uint64(0), uint64(1)
+	for _, tc := range []struct {
+		final *bool
+		peers *uint64
+		want  string
+	}{
+		{&yes, &some, ""}, {&yes, &none, ""},
+		{&no, &some, "gwat_wedged"}, {nil, &some, "gwat_wedged"},
+		{&no, &none, "no_peers_loop"}, {nil, &none, ""},
+	} {
+		engine := NewCoordinated(time.Second)
+		var told []string
+		for n := range 120 {
+			in := coordinatedSteady(n)
+			in.Gwat.Peers, in.Coordinated.HeadFinal = tc.peers, tc.final
+			in.Coordinated.State.LastFinalized = common.Hash{1}
+			told = append(told, names(engine.Observe(in).Findings)...)
+		}
+		slices.Sort(told)
+		told = slices.Compact(told)
+		if tc.want == "" {
+			require.Empty(t, told)
+		} else {
+			require.Equal(t, []string{tc.want}, told)
+		}
+	}
+}
+
 // A beacon node that syncs from nothing takes its head over whole epochs while nothing is
 // justified yet. A real one was polled so: slot 0 with is_syncing true, then slot 48 with
 // is_syncing false. A head that jumps without a sync is a block on a stale head.

@@ -18,7 +18,7 @@ var coordinatedRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "no_peers_loop", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "gwat has no peers and is not in normal work. The beacon node's calls need a peer of gwat even when every block is local, so they fail each second for ever.",
+			Meaning: "gwat has no peers and does not follow the beacon node, whose calls need a peer of gwat even when every block is local: they fail each second for ever.",
 			Remedy:  "Give gwat a peer: admin_addPeer over its IPC socket, with the enode of a node that it knew before. Check gwat's p2p port (usually 30303, TCP and UDP) and its boot nodes."},
 		tell: polls(2), windowNote: fmt.Sprintf("after %d slots without peers and without a newly finalized spine", UnmovedSlots), clear: polls(1), clearNote: "with a peer, or with a newly finalized spine",
 		needs: gwat, look: (*view).noPeersLoop,
@@ -67,7 +67,7 @@ var coordinatedRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_restart_rollback", Severity: status.SeverityInfo, Node: nodeGwat,
-			Meaning: "gwat was restarted and went back to its last checkpoint, two to three epochs: that is how every start begins in this era.",
+			Meaning: "gwat was restarted and went back: to its last checkpoint, two to three epochs, as with every start in this era, or to block 0 if its data was removed or it had no checkpoint yet.",
 			Remedy:  "Nothing: the beacon node finalizes it again within seconds once gwat has peers."},
 		tell: polls(1), windowNote: "with a lower number after a restart", clear: polls(1), clearNote: "with the number back",
 		needs: gwat, look: (*view).restartRollback,

@@ -161,7 +161,7 @@ func (w *Watcher) input(o *Observation) health.Input {
 			Syncing: o.Gwat.Syncing,
 		},
 		Beacon:      health.Beacon{Node: health.Node{Reach: reach.Beacon(o.Beacon.Err), Error: failure.Message(o.Beacon.Err), Latency: o.Beacon.Latency, Peers: o.Beacon.Peers}},
-		Coordinated: &health.Coordinated{CheckpointKnown: o.CheckpointKnown, BeaconSyncing: o.Beacon.Syncing.IsSyncing},
+		Coordinated: &health.Coordinated{CheckpointKnown: o.CheckpointKnown, HeadFinal: o.HeadFinal, BeaconSyncing: o.Beacon.Syncing.IsSyncing},
 	}
 	in.Gwat.Identity.Client, in.Beacon.Identity.Client = health.ClientName(o.Gwat.Version), health.ClientName(o.Beacon.Version)
 	if o.Gwat.ChainID != nil {
