@@ -98,6 +98,9 @@ type Status struct {
 	Locked    bool      // syncd holds the lock
 	Asked     time.Time // the newest dag_headSyncReady: the beacon node's own sync is done
 	Absorbed  Absorbed
+	// NullAnswers counts the answers to dag_finalize of the coordinated era in a row that
+	// were null in every field.
+	NullAnswers int
 }
 
 // recorder keeps the newest calls and tells subscribers of each.
@@ -108,6 +111,7 @@ type recorder struct {
 	last     time.Time
 	asked    time.Time
 	absorbed Absorbed
+	nulls    int // Status.NullAnswers
 	sent     *SentList
 	subs     map[chan Call]struct{}
 	observe  func(Call) // Config.Observe; nil for none
@@ -130,8 +134,13 @@ func (r *recorder) add(c Call) {
 	if c.Time.After(r.last) {
 		r.last = c.Time
 	}
-	if c.Outcome == OutcomeAbsorbed {
+	switch {
+	case c.Outcome == OutcomeAbsorbed:
 		r.absorb(c)
+	case c.Error == nullAnswer:
+		r.nulls++
+	case c.Method == methodFinalize && c.Outcome == OutcomeOK:
+		r.nulls = 0
 	}
 	for sub := range r.subs {
 		select {
@@ -207,7 +216,7 @@ func (g *Gate) Status() Status {
 	defer r.mu.Unlock()
 	return Status{
 		Calls: r.seq, LastCall: r.last, Held: held, HeldSince: since, Locked: locked,
-		Asked: r.asked, Absorbed: r.absorbed,
+		Asked: r.asked, Absorbed: r.absorbed, NullAnswers: r.nulls,
 	}
 }
 

@@ -96,9 +96,12 @@ func (g *Gate) mendCall(ctx context.Context, rec *records, i int, m *message, x 
 	case answer.status < 200 || answer.status > 299:
 		outcome = OutcomeStatus
 	case !s.done || s.batch(): // no answer of a gwat
-	case g.cfg.Mends.NullAnswers && allNull(answer.body):
-		outcome, text = OutcomeError, spineNotFound
-		answer.body = resultError(m.key(), spineNotFound)
+	case nullState(s.msg.result):
+		outcome, text = OutcomeError, nullAnswer
+		answer.body = withID(answer.body, m.key())
+		if g.cfg.Mends.NullAnswers {
+			answer.body = resultError(m.key(), spineNotFound)
+		}
 	default:
 		if text = said(&s.msg); text != "" {
 			outcome = OutcomeError
@@ -201,22 +204,6 @@ func noSync(body []byte) []byte {
 		return body
 	}
 	return changed
-}
-
-// allNull reports whether every field of an answer's result is null.
-func allNull(answer []byte) bool {
-	var whole struct {
-		Result map[string]json.RawMessage
-	}
-	if json.Unmarshal(answer, &whole) != nil || len(whole.Result) == 0 {
-		return false
-	}
-	for _, value := range whole.Result {
-		if string(value) != "null" {
-			return false
-		}
-	}
-	return true
 }
 
 // withID returns an answer under the id of another call of the same parameters.

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	mendSpine = "0x1111111111111111111111111111111111111111111111111111111111111111"
-	mendRoot  = "0x2222222222222222222222222222222222222222222222222222222222222222"
-	nullState = `"result":{"error":null,"lfSpine":null,"cpEpoch":null,"cpRoot":null}`
-	done      = `"result":{"error":null,"lfSpine":"` + mendSpine + `","cpEpoch":4,"cpRoot":"` + mendRoot + `"}`
+	mendSpine  = "0x1111111111111111111111111111111111111111111111111111111111111111"
+	mendRoot   = "0x2222222222222222222222222222222222222222222222222222222222222222"
+	nullFields = `"result":{"error":null,"lfSpine":null,"cpEpoch":null,"cpRoot":null}`
+	done       = `"result":{"error":null,"lfSpine":"` + mendSpine + `","cpEpoch":4,"cpRoot":"` + mendRoot + `"}`
 )
 
 func drive(id, mode string) string {
@@ -49,7 +49,7 @@ func always(answer string) func(string) string { return func(string) string { re
 // is passed on as it came.
 func TestMendNullAnswers(t *testing.T) {
 	on := Mends{NullAnswers: true}
-	null := `{"jsonrpc":"2.0","id":7,` + nullState + `}`
+	null := `{"jsonrpc":"2.0","id":7,` + nullFields + `}`
 	answer, sent := mended(t, on, drive("7", "0x0"), always(null))
 	require.JSONEq(t, `{"jsonrpc":"2.0","id":7,"result":{"error":"spine not found","lfSpine":null,"cpEpoch":null,"cpRoot":null}}`, answer)
 	require.Equal(t, []string{drive("7", "0x0")}, sent, "as it came")
@@ -178,7 +178,7 @@ func TestMendsLeaveTheRestAlone(t *testing.T) {
 	require.Equal(t, http.StatusBadGateway, status)
 	require.Contains(t, answer, errRefused.Error())
 
-	null := `{"jsonrpc":"2.0","id":1,` + nullState + `}`
+	null := `{"jsonrpc":"2.0","id":1,` + nullFields + `}`
 	b := &fakeBackend{do_: func(_ context.Context, raw string) (int, string, error) {
 		if strings.HasPrefix(raw, "[") {
 			return http.StatusOK, `[{"jsonrpc":"2.0","id":5,"result":"0x1"}]`, nil
@@ -194,6 +194,13 @@ func TestMendsLeaveTheRestAlone(t *testing.T) {
 	calls := g.Calls(0)
 	require.Equal(t, ActionMend, calls[1].Action)
 	require.Equal(t, OutcomeError, calls[1].Outcome)
-	require.Equal(t, "spine not found", calls[1].Error)
+	require.Equal(t, nullAnswer, calls[1].Error)
+	require.Equal(t, OutcomeError, calls[2].Outcome, "a forwarded one is seen, too")
+	require.Equal(t, 2, g.Status().NullAnswers)
+	b.do_ = func(context.Context, string) (int, string, error) {
+		return http.StatusOK, `{"jsonrpc":"2.0","id":1,` + done + `}`, nil
+	}
+	post(t.Context(), g, drive("1", "0x0"))
+	require.Zero(t, g.Status().NullAnswers, "in a row")
 	require.Equal(t, checkpoint.EraCoordinated, calls[1].Era)
 }

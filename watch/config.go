@@ -49,6 +49,9 @@ type Report struct {
 	Tally      *tally.Tally          // one of its own if it is nil
 	// View is told after each poll what a gate goes by; nil for nobody.
 	View func(working, handsOff bool)
+	// NullAnswers returns how many answers to the beacon node's calls were null in every
+	// field, in a row; nil without a gate, which alone sees them.
+	NullAnswers func() int
 }
 
 // ErrConfig is the error of a Config that cannot be used.

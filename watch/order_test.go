@@ -2,6 +2,7 @@ package watch
 
 import (
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,17 +93,29 @@ func TestHealOfAnObserver(t *testing.T) {
 // A gate is told after each poll whether the pair works, and to keep its hands off while it
 // is paused.
 func TestViewOfAGate(t *testing.T) {
-	var working, handsOff bool
+	var working, handsOff atomic.Bool
 	besideAPairWith(t, func(_ *simulated, c *Config) {
-		c.Report.View = func(w, h bool) { working, handsOff = w, h }
+		c.Report.View = func(w, h bool) { working.Store(w); handsOff.Store(h) }
 	}, func(t *testing.T, p *simulated) {
 		p.works(t, 30*time.Second)
 		synctest.Wait()
-		require.True(t, working)
-		require.False(t, handsOff)
+		require.True(t, working.Load())
+		require.False(t, handsOff.Load())
 		require.NoError(t, p.watcher.Pause(t.Context(), ""))
-		require.True(t, handsOff)
+		require.True(t, handsOff.Load())
 		require.NoError(t, p.watcher.Resume(t.Context()))
-		require.False(t, handsOff)
+		require.False(t, handsOff.Load())
+	})
+}
+
+// What a gate saw of gwat's answers is told.
+func TestNullAnswersOfAGate(t *testing.T) {
+	var nulls atomic.Int32
+	besideAPairWith(t, func(_ *simulated, c *Config) { c.Report.NullAnswers = func() int { return int(nulls.Load()) } }, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		nulls.Store(2)
+		within(t, p.watcher, 5*time.Second, "finalize_silently_failed", hasFinding("finalize_silently_failed"))
+		nulls.Store(0)
+		within(t, p.watcher, 5*time.Second, "its end", func(s *status.Snapshot) bool { return !hasFinding("finalize_silently_failed")(s) })
 	})
 }

@@ -167,6 +167,9 @@ func (w *Watcher) input(o *Observation) health.Input {
 	if o.Gwat.ChainID != nil {
 		in.Gwat.Identity.Chain = strconv.FormatUint(*o.Gwat.ChainID, 10)
 	}
+	if count := w.cfg.Report.NullAnswers; count != nil {
+		in.Coordinated.NullAnswers = count()
+	}
 	if o.Gwat.Err == nil {
 		in.Gwat.Number, in.Gwat.Slot = o.Gwat.Latest.Number, o.Gwat.Latest.Slot
 	}

@@ -94,6 +94,14 @@ func view(between *gate.Gate) func(working, handsOff bool) {
 	}
 }
 
+// nullAnswers returns what a gate, if there is one, saw of gwat's answers.
+func nullAnswers(between *gate.Gate) func() int {
+	if between == nil {
+		return nil
+	}
+	return func() int { return between.Status().NullAnswers }
+}
+
 // running is a loop with the registry of its metrics.
 type running struct {
 	Loop
@@ -143,7 +151,7 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
 				Changes:      watch.ChangesOf(coordinated),
 				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log,
-				Report: watch.Report{Registerer: r, Tally: counts, View: view(between)},
+				Report: watch.Report{Registerer: r, Tally: counts, View: view(between), NullAnswers: nullAnswers(between)},
 			})
 		},
 	}

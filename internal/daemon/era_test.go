@@ -161,6 +161,8 @@ func TestTheGateOfACoordinatedPair(t *testing.T) {
 		require.Equal(t, gate.View{Era: checkpoint.EraCoordinated, State: want}, between.View())
 	}
 	view(nil)(true, false) // without a gate it tells nobody
+	require.Nil(t, nullAnswers(nil))
+	require.Zero(t, nullAnswers(between)())
 
 	node := coordinated.NewBeacon(&coordinated.Network{GenesisTime: uint64(time.Now().Unix()) - 100, SecondsPerSlot: 2, SlotsPerEpoch: 8}, coordinated.Caller{}, 3)
 	served := httptest.NewServer(node)
