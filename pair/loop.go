@@ -70,8 +70,19 @@ func (p *Pair) Run(ctx context.Context) error {
 		if !p.stage.known {
 			p.know()
 		}
-		p.publish()
+		if !p.stoodStill() {
+			p.publish()
+		}
 	}
+}
+
+// stoodStill reports whether a pair that works was not looked at for longer than a poll may
+// take: syncd itself was stopped, or its disk was. What it knows is not published as of now
+// then; the poll that runs decides.
+func (p *Pair) stoodStill() bool {
+	o := p.polls.last
+	return o != nil && p.polls.running && p.machine.Stage() == fsm.Working &&
+		time.Since(o.Done) > p.cfg.CallTimeout+2*p.cfg.PollInterval
 }
 
 // shutdown ends what the loop owns: a call in flight gets a short grace.

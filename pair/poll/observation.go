@@ -43,7 +43,7 @@ type Gwat struct {
 	Latency time.Duration // of the first call
 	slowest time.Duration // of the slowest call
 	Sync    protocol.State
-	syncAt  time.Time // when it told Sync first, by the clock that never jumps
+	syncAt  time.Time // when it was asked that first, by the clock that never jumps: its answer may be as old
 	Latest  *gwatclient.Block
 	peers   *uint64 // if this poll read them
 	genesis common.Hash

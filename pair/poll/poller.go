@@ -91,10 +91,11 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 }
 
 func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
+	g.syncAt = time.Now()
 	if g.Sync, g.Err = timed(&g.slowest, func() (protocol.State, error) { return p.gwat.State(ctx) }); g.Err != nil {
 		return g
 	}
-	g.Latency, g.syncAt = g.slowest, time.Now()
+	g.Latency = g.slowest
 	if g.Latest, g.Err = timed(&g.slowest, func() (*gwatclient.Block, error) { return p.gwat.Latest(ctx) }); g.Err != nil {
 		return g
 	}
