@@ -40,10 +40,13 @@ func fullSnapshot() *status.Snapshot {
 	first := health.Catalog()[0]
 	return &status.Snapshot{
 		Seq: 42, At: at, Version: "v1", Observe: true, Stage: string(fsm.HeadSync), Verdict: status.VerdictFailing, Since: at.Add(-time.Minute), ETA: ptr(at.Add(time.Hour)),
-		Findings:   []status.Finding{{Name: first.Name, Severity: first.Severity, ExplainedBy: "wrong_network"}},
-		Network:    &status.Network{Name: "testnet", CurrentSlot: 101},
-		Gwat:       status.Node{Reachable: true, Version: "gwat/1", Peers: ptr(uint64(3)), LatencyMS: 12.5, Slot: ptr(primitives.Slot(97)), LagSlots: ptr(uint64(4)), Finalized: ptr(uint64(77)), Progress: &status.Progress{Current: 78}},
-		Beacon:     status.Node{Version: "prysm/1", Peers: ptr(uint64(0)), LatencyMS: 2, Slot: ptr(primitives.Slot(99)), LagSlots: ptr(uint64(2)), Finalized: ptr(uint64(64))},
+		Findings: []status.Finding{{Name: first.Name, Severity: first.Severity, ExplainedBy: "wrong_network"}},
+		Network:  &status.Network{Name: "testnet", CurrentSlot: 101},
+		Gwat:     status.Node{Reachable: true, Version: "gwat/1", Peers: ptr(uint64(3)), LatencyMS: ptr(12.5), Slot: ptr(primitives.Slot(97)), LagSlots: ptr(uint64(4)), Finalized: ptr(uint64(77)), Progress: &status.Progress{Current: 78}},
+		Beacon: status.Node{
+			Version: "prysm/1", Error: &status.Error{}, Peers: ptr(uint64(0)), LatencyMS: ptr(2.0), Slot: ptr(primitives.Slot(99)), LagSlots: ptr(uint64(2)), Finalized: ptr(uint64(64)),
+			LastKnown: &status.LastKnown{At: at},
+		},
 		Push:       &status.Push{Progress: status.Progress{Current: 5, Target: 9}},
 		Checkpoint: &status.Checkpoint{Slot: 80}, Confirmed: &status.Confirmed{Slot: 96}, Lock: &status.Lock{Ours: true},
 	}

@@ -110,15 +110,39 @@ func TestNodeLossAndReturn(t *testing.T) {
 		d.reaches(fsm.Connecting)
 		require.Contains(t, d.Snapshot().Waiting, "gwat at http://127.0.0.1")
 		require.NotNil(t, d.Snapshot().Gwat.Error)
+		gone := d.requireGoesOn(func(s *status.Snapshot) status.Node { return s.Gwat })
 		b.gwatHost.Set(wire.Up)
 		d.reaches(fsm.Working)
+
+		require.Nil(t, d.Snapshot().Gwat.LastKnown)
+		require.Greater(t, *d.Snapshot().Gwat.Slot, *gone.Slot)
 
 		b.beaconHost.Down()
 		d.reaches(fsm.Connecting)
 		require.Contains(t, d.Snapshot().Waiting, "the beacon node at http://127.0.0.1")
+		d.requireGoesOn(func(s *status.Snapshot) status.Node { return s.Beacon })
 		b.beaconHost.Set(wire.Up)
 		d.reaches(fsm.Working)
 	})
+}
+
+// requireGoesOn holds that the clock goes on without a node, and that nothing of that node
+// is shown as of now but how far it falls behind.
+func (d *daemon) requireGoesOn(node func(*status.Snapshot) status.Node) *status.LastKnown {
+	d.t.Helper()
+	before := d.Snapshot()
+	time.Sleep(10 * time.Second)
+	s := d.Snapshot()
+	require.NotNil(d.t, s.Network)
+	require.EqualValues(d.t, 10, s.Network.CurrentSlot-before.Network.CurrentSlot)
+	n := node(s)
+	require.EqualValues(d.t, 10, *n.LagSlots-*node(before).LagSlots)
+	require.EqualValues(d.t, s.Network.CurrentSlot-*n.LastKnown.Slot, *n.LagSlots)
+	require.Nil(d.t, n.LatencyMS)
+	require.Nil(d.t, n.Slot)
+	require.Nil(d.t, n.Peers)
+	require.Nil(d.t, n.Progress)
+	return n.LastKnown
 }
 
 func TestWrongNetworkHaltsAndLeavesByItself(t *testing.T) {

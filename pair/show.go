@@ -32,7 +32,7 @@ type shown struct {
 func (p *Pair) publish() {
 	now := p.cfg.Now()
 	p.shown.seq++
-	p.shown.meters.Observe(p.polls.last, &p.polls.history, p.polls.identity, now)
+	p.shown.meters.Observe(p.polls.last, &p.polls.history, now)
 	p.shown.push.Observe(p.polls.last)
 	s := publish.Build(p.state(now))
 	p.shown.board.Publish(s)
@@ -55,7 +55,7 @@ func (p *Pair) state(now time.Time) publish.State {
 		},
 		Stage: publish.Stage{Name: p.machine.Stage(), Since: p.stage.since, Reason: p.stage.reason, Facts: p.stage.facts},
 		Nodes: publish.Nodes{
-			Last: p.polls.last, History: &p.polls.history, Identity: p.polls.identity,
+			Last: p.polls.last, History: &p.polls.history,
 			Extras: p.polls.poller.Extras(), Measured: p.shown.meters.Measured(),
 		},
 		Work: publish.Work{

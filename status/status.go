@@ -79,11 +79,12 @@ type Node struct {
 	Since     time.Time `json:"since"` // of Reachable
 	Version   string    `json:"version,omitempty"`
 	Peers     *uint64   `json:"peers,omitempty"`
-	LatencyMS float64   `json:"latencyMs"` // of the last poll
+	LatencyMS *float64  `json:"latencyMs,omitempty"` // of the last poll; absent if it was not answered
 	SyncStage string    `json:"syncStage,omitempty"`
 
 	// Slot is the newest one the node has: the beacon's head, gwat's newest
-	// coordinated slot. LagSlots is how far it is behind the wall clock.
+	// coordinated slot. LagSlots is how far it is behind the wall clock; while the node
+	// does not answer it is counted from LastKnown and grows.
 	Slot     *primitives.Slot `json:"slot,omitempty"`
 	LagSlots *uint64          `json:"lagSlots,omitempty"`
 	// Finalized is a block number of gwat, a slot of the beacon.
@@ -91,6 +92,16 @@ type Node struct {
 
 	Progress *Progress `json:"progress,omitempty"`
 	Error    *Error    `json:"error,omitempty"` // why it is not reachable
+
+	// LastKnown is what the node had when it last answered, while it does not.
+	LastKnown *LastKnown `json:"lastKnown,omitempty"`
+}
+
+// LastKnown is what a node had at a time that is past.
+type LastKnown struct {
+	At        time.Time        `json:"at"`
+	Slot      *primitives.Slot `json:"slot,omitempty"`
+	Finalized *uint64          `json:"finalized,omitempty"`
 }
 
 // Progress counts towards a target: gwat in finalized block numbers or DAG

@@ -14,19 +14,42 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// nodes is since when each node answers, or does not, and what it said seldom.
-type nodes struct{ gwat, beacon node }
+// nodes is since when each node answers, or does not, what it said seldom and what it had
+// when it last answered, and the network that the beacon node named last.
+type nodes struct {
+	gwat, beacon node
+	spec         *checkpoint.Spec
+}
 
 type node struct {
 	up      bool
 	since   time.Time
 	version string
 	peers   *uint64
+	known   *status.LastKnown
 }
 
 func (n *nodes) observe(o *Observation) {
 	n.gwat.observe(o.Gwat.Err == nil, o.At, o.Gwat.Version, o.Gwat.Peers)
 	n.beacon.observe(o.Beacon.Err == nil, o.At, o.Beacon.Version, o.Beacon.Peers)
+	if spec := o.Beacon.Spec; spec != nil {
+		if n.spec != nil && *n.spec != *spec {
+			n.gwat.known, n.beacon.known = nil, nil
+		}
+		n.spec = spec
+	}
+	if o.Gwat.Err == nil {
+		slot := o.Gwat.Latest.Slot
+		n.gwat.known = &status.LastKnown{At: o.At, Slot: &slot, Finalized: o.Gwat.Latest.Number}
+	}
+	if o.Beacon.Err == nil {
+		slot := o.Beacon.Head.Slot
+		n.beacon.known = &status.LastKnown{At: o.At, Slot: &slot}
+		if n.spec != nil {
+			finalized := uint64(n.spec.StartSlot(o.Beacon.Finality.Finalized.Epoch))
+			n.beacon.known.Finalized = &finalized
+		}
+	}
 }
 
 func (n *node) observe(up bool, at time.Time, version string, peers *uint64) {
@@ -52,7 +75,7 @@ func (w *Watcher) publish() {
 		Beacon:   status.Node{Endpoint: w.cfg.Beacon.URL(), Since: w.stage.at},
 	}
 	s.Verdict = health.Of(stage, s.Findings, w.pair.last != nil)
-	if spec := w.pair.who.spec; spec != nil {
+	if spec := w.pair.nodes.spec; spec != nil {
 		s.Network = status.NewNetwork(*spec, now)
 	}
 	if stage != fsm.Working && stage != fsm.Paused {
@@ -65,7 +88,7 @@ func (w *Watcher) publish() {
 		if o.Beacon.Err == nil {
 			point := o.Beacon.Finality.CurrentJustified
 			s.Checkpoint = &status.Checkpoint{Checkpoint: point}
-			if spec := w.pair.who.spec; spec != nil {
+			if spec := w.pair.nodes.spec; spec != nil {
 				s.Checkpoint.Slot = spec.StartSlot(point.Epoch)
 			}
 		}
@@ -100,49 +123,56 @@ func (w *Watcher) beforeGenesis() (bool, string) {
 }
 
 func (w *Watcher) showGwat(n *status.Node, o *Observation) {
-	known := &w.pair.nodes.gwat
-	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
-	n.Error = status.NewError(o.Gwat.Err, o.At)
-	if o.Gwat.Err != nil {
+	if !w.show(n, &w.pair.nodes.gwat, o.Gwat.Err, o.At) {
 		return
 	}
-	n.LatencyMS = status.Milliseconds(o.Gwat.Latency)
-	slot := o.Gwat.Latest.Slot
-	n.SyncStage, n.Slot, n.Finalized = "synced", &slot, o.Gwat.Latest.Number
+	n.LatencyMS, n.SyncStage = new(status.Milliseconds(o.Gwat.Latency)), "synced"
 	if o.Gwat.Syncing {
 		n.SyncStage = "synchronization"
 	}
-	n.LagSlots = w.lag(slot)
 	if o.Gwat.Wat != nil && o.Gwat.Wat.Current > 0 {
 		n.Progress = &status.Progress{Unit: "slot", Current: uint64(o.Gwat.Wat.DAG), Target: uint64(max(o.Gwat.Wat.Current, o.Gwat.Wat.DAG))}
 	}
 }
 
 func (w *Watcher) showBeacon(n *status.Node, o *Observation) {
-	known := &w.pair.nodes.beacon
-	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
-	n.Error = status.NewError(o.Beacon.Err, o.At)
-	if o.Beacon.Err != nil {
+	if !w.show(n, &w.pair.nodes.beacon, o.Beacon.Err, o.At) {
 		return
 	}
-	n.LatencyMS = status.Milliseconds(o.Beacon.Latency)
-	slot := o.Beacon.Head.Slot
-	n.SyncStage, n.Slot, n.LagSlots = "synced", &slot, w.lag(slot)
+	n.LatencyMS, n.SyncStage = new(status.Milliseconds(o.Beacon.Latency)), "synced"
 	if o.Beacon.Syncing.IsSyncing {
 		n.SyncStage = "syncing"
 	}
-	if spec := w.pair.who.spec; spec != nil {
-		finalized := uint64(spec.StartSlot(o.Beacon.Finality.Finalized.Epoch))
-		n.Finalized = &finalized
-		n.Progress = &status.Progress{Unit: "slot", Current: uint64(slot), Target: uint64(max(slot, w.now()))}
+	if spec := w.pair.nodes.spec; spec != nil {
+		slot := o.Beacon.Head.Slot
+		n.Progress = &status.Progress{Unit: "slot", Current: uint64(slot), Target: uint64(max(slot, spec.SlotAt(w.cfg.Now())))}
 	}
 }
 
+// show shows how the newest poll found a node, with what it has, or had when it last
+// answered. It reports whether the node answered.
+func (w *Watcher) show(n *status.Node, known *node, err error, at time.Time) bool {
+	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
+	n.Error = status.NewError(err, at)
+	last := known.known
+	if last == nil {
+		return err == nil
+	}
+	n.LagSlots = w.lag(*last.Slot)
+	if err != nil {
+		n.LastKnown = last
+		return false
+	}
+	n.Slot, n.Finalized = last.Slot, last.Finalized
+	return true
+}
+
 func (w *Watcher) lag(slot primitives.Slot) *uint64 {
-	if w.pair.who.spec == nil {
+	spec := w.pair.nodes.spec
+	if spec == nil {
 		return nil
 	}
-	lag := checkpoint.Lag(slot, w.now())
+	lag := checkpoint.Lag(slot, spec.SlotAt(w.cfg.Now()))
 	return &lag
 }
 

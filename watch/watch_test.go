@@ -354,11 +354,33 @@ func TestOneLostPollKeepsWorking(t *testing.T) {
 		within(t, w, 2*time.Second, "a poll without gwat", func(s *status.Snapshot) bool { return s.Seq > at && !s.Gwat.Reachable })
 		require.Equal(t, string(fsm.Working), w.Snapshot().Stage)
 		require.Nil(t, w.Snapshot().Gwat.Peers, "a node that is gone has no number of peers")
+		require.NotNil(t, w.Snapshot().Gwat.LastKnown)
+		require.Nil(t, w.Snapshot().Gwat.LatencyMS)
 		f.set(func(f *fakePair) { f.gwatDown = false })
 		for range 10 {
 			time.Sleep(time.Second)
 			require.Equal(t, string(fsm.Working), w.Snapshot().Stage)
 		}
+	})
+}
+
+// A node that is down does not take the clock with it, and how far it is behind grows.
+func TestTheClockGoesOnWithoutANode(t *testing.T) {
+	inFakeTime(t, nil, func(t *testing.T, f *fakePair, w *Watcher) {
+		within(t, w, 12*time.Second, "working", inStage(fsm.Working))
+		f.set(func(f *fakePair) { f.gwatDown = true })
+		within(t, w, 10*time.Second, "gwat is down", func(s *status.Snapshot) bool { return !s.Gwat.Reachable })
+		before := w.Snapshot()
+		time.Sleep(20 * time.Second)
+		s := w.Snapshot()
+		passed := uint64(s.Network.CurrentSlot - before.Network.CurrentSlot)
+		require.Positive(t, passed)
+		require.Equal(t, *before.Gwat.LagSlots+passed, *s.Gwat.LagSlots)
+		require.Equal(t, before.Gwat.LastKnown, s.Gwat.LastKnown)
+		require.Nil(t, s.Gwat.Slot)
+		require.Nil(t, s.Gwat.Finalized)
+		require.Nil(t, s.Gwat.Progress)
+		require.NotNil(t, s.Beacon.Slot)
 	})
 }
 

@@ -21,6 +21,7 @@ func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
 		if b.Err = p.pollBeaconSlow(ctx, &b.who); b.Err != nil {
 			return b
 		}
+		b.Spec = p.spec
 	}
 	if slow || p.beaconPeers > 0 {
 		b.peers = p.beaconPeers.read(func() (uint64, error) { return p.beacon.PeerCount(ctx) })

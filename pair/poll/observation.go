@@ -53,10 +53,11 @@ type Gwat struct {
 // Beacon is what one poll read of the beacon node.
 type Beacon struct {
 	Err     error
-	Latency time.Duration // of the first call
-	slowest time.Duration // of the slowest call
-	clockAt time.Time     // when it told its clock's slot
-	peers   *uint64       // if this poll read them
+	Latency time.Duration    // of the first call
+	slowest time.Duration    // of the slowest call
+	clockAt time.Time        // when it told its clock's slot
+	peers   *uint64          // if this poll read them
+	Spec    *checkpoint.Spec // the network's constants, if this poll read them
 	who     health.Identity
 	Syncing beaconclient.Syncing
 	Head    Entry

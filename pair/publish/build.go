@@ -22,8 +22,8 @@ func Build(s State) *status.Snapshot {
 		Confirmed: (*status.Confirmed)(s.Confirmed), Findings: s.Findings,
 		Lock: Lock(s.Nodes.Last, s.Pending, s.Work.Driver.Last, s.Stage.Name, s.Pair.LockTime),
 	}
-	if id := s.Nodes.Identity; id != nil {
-		out.Era, out.Network = string(id.Spec.Era()), status.NewNetwork(id.Spec, s.At)
+	if spec := s.Nodes.Measured.Spec; spec != nil {
+		out.Era, out.Network = string(spec.Era()), status.NewNetwork(*spec, s.At)
 	}
 	out.Gwat, out.Beacon = s.gwat(), s.beacon()
 	if d := s.Work.Driver; d.Sign != "" {

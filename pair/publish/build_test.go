@@ -33,8 +33,19 @@ func stateAt(stage fsm.Stage) State {
 	return State{
 		Seq: 5, At: at, Pair: About{Name: "p", Version: "v", GwatURL: "gwat.example", BeaconURL: "beacon.example", PollInterval: time.Second, LockTime: time.Minute},
 		Stage: Stage{Name: stage, Since: at.Add(-time.Minute), Reason: "because", Facts: fsm.Facts{Up: true}},
-		Nodes: Nodes{Last: o, History: &poll.History{Coordinated: 30}, Identity: &checkpoint.Identity{Spec: spec}},
+		Nodes: nodesOf(o),
 	}
+}
+
+// nodesOf is what a poll that read the network has shown, the first one.
+func nodesOf(o *poll.Observation) Nodes {
+	h := &poll.History{Coordinated: 30}
+	o.Beacon.Spec = &spec
+	var m Meters
+	m.Observe(o, h, o.At)
+	measured := m.Measured()
+	measured.Gwat, measured.Beacon, measured.GwatSince, measured.BeaconSince = nil, nil, time.Time{}, time.Time{}
+	return Nodes{Last: o, History: h, Measured: measured}
 }
 
 func TestBuildShowsBothNodes(t *testing.T) {
@@ -192,29 +203,29 @@ func TestETA(t *testing.T) {
 
 func TestMetersMeasureEachPollOnce(t *testing.T) {
 	s := stateAt(fsm.DAGSync)
-	o, h, id := s.Nodes.Last, &poll.History{Number: 20, HighHead: 31}, s.Nodes.Identity
+	o, h := s.Nodes.Last, &poll.History{Number: 20, HighHead: 31}
 	var m Meters
-	m.Observe(nil, h, nil, s.At)
+	m.Observe(nil, h, s.At)
 	require.Equal(t, Measured{}, m.Measured())
-	m.Observe(o, h, id, s.At)
-	m.Observe(o, h, id, s.At.Add(time.Minute))
+	m.Observe(o, h, s.At)
+	m.Observe(o, h, s.At.Add(time.Minute))
 	first := m.Measured()
 	require.Equal(t, s.At, first.GwatSince, "since the change, not since the newest poll")
 	require.Zero(t, first.Gwat.Rate)
 	next := *o
 	next.At = o.At.Add(2 * time.Second)
 	h.Number = 26
-	m.Observe(&next, h, id, next.At)
-	m.Observe(&next, h, id, next.At)
+	m.Observe(&next, h, next.At)
+	m.Observe(&next, h, next.At)
 	require.InDelta(t, 3, m.Measured().Gwat.Rate, 0.01)
 	require.Equal(t, unitBlock, m.Measured().Gwat.Unit)
 	next.Gwat.Err = errors.New("gone")
-	m.Observe(&next, h, id, next.At.Add(time.Second))
+	m.Observe(&next, h, next.At.Add(time.Second))
 	require.Nil(t, m.Measured().Gwat)
 	require.Equal(t, next.At.Add(time.Second), m.Measured().GwatSince)
 	m.Reset()
 	next.Gwat.Err, next.Gwat.Sync.Activity, next.Gwat.Sync.TipSlot = nil, protocol.LoadingDAG, 12
-	m.Observe(&next, h, id, next.At)
+	m.Observe(&next, h, next.At)
 	require.Equal(t, &status.Progress{Unit: unitSlot, From: 12, Current: 12, Target: 32}, m.Measured().Gwat)
 }
 

@@ -17,11 +17,11 @@ const SwitchSlots = headsync.NewHeads + 1
 // eta estimates when the pair may work; nil while that is not known: a part of
 // the way shows no pace, or something must happen first that has no time.
 func (s *State) eta(shown *status.Snapshot) *time.Time {
-	o, id := s.Nodes.Last, s.Nodes.Identity
-	if id == nil || o == nil || !o.Up() || shown.Verdict != status.VerdictSyncing {
+	o, spec := s.Nodes.Last, s.Nodes.Measured.Spec
+	if spec == nil || o == nil || !o.Up() || shown.Verdict != status.VerdictSyncing {
 		return nil
 	}
-	slot := id.Spec.SlotDuration()
+	slot := spec.SlotDuration()
 	at := s.At
 	later := func(t *time.Time) bool {
 		if t == nil {
@@ -34,7 +34,7 @@ func (s *State) eta(shown *status.Snapshot) *time.Time {
 	}
 	switch s.Stage.Name {
 	case fsm.CheckpointSync, fsm.DAGSync:
-		if !o.Beacon.Progress(id.Spec.SlotAt(s.At)).NearHead() && !later(chase(shown.Beacon.Progress, s.At, slot)) {
+		if !o.Beacon.Progress(spec.SlotAt(s.At)).NearHead() && !later(chase(shown.Beacon.Progress, s.At, slot)) {
 			return nil
 		}
 		if o.Gwat.Sync.Activity.Loads() && !later(chase(shown.Gwat.Progress, s.At, slot)) {
@@ -53,7 +53,7 @@ func (s *State) eta(shown *status.Snapshot) *time.Time {
 	default:
 		return nil
 	}
-	if genesis := id.Spec.SlotStart(0); at.Before(genesis) {
+	if genesis := spec.SlotStart(0); at.Before(genesis) {
 		at = genesis
 	}
 	at = at.Add(SwitchSlots * slot)

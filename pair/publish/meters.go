@@ -9,8 +9,8 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// Meters measure the progress of both nodes, and since when each answers. The zero value
-// is ready for use.
+// Meters measure the progress of both nodes, and since when each answers. They keep what
+// was last known of the network and of each node. The zero value is ready for use.
 type Meters struct {
 	gwat, gwatDAG, beacon meter
 	gwatUp, beaconUp      upSince
@@ -19,8 +19,10 @@ type Meters struct {
 
 // Measured is what the meters show.
 type Measured struct {
-	GwatSince, BeaconSince time.Time        // since when the node answers, or does not; zero before the first poll
-	Gwat, Beacon           *status.Progress // nil if the newest poll shows none
+	Spec                   *checkpoint.Spec  // of the network that was seen last; nil before the first
+	GwatKnown, BeaconKnown *status.LastKnown // by the newest poll that each node answered; nil before that
+	GwatSince, BeaconSince time.Time         // since when the node answers, or does not; zero before the first poll
+	Gwat, Beacon           *status.Progress  // nil if the newest poll shows none
 }
 
 // Reset begins the progress of both nodes at what the next poll shows.
@@ -32,30 +34,59 @@ func (m *Meters) Reset() {
 
 // Observe takes the newest poll in; nil before the first. The same poll may be taken in
 // again: it counts once. now is when a node that changed is said to have changed.
-func (m *Meters) Observe(o *poll.Observation, h *poll.History, who *checkpoint.Identity, now time.Time) {
+func (m *Meters) Observe(o *poll.Observation, h *poll.History, now time.Time) {
 	m.measured.Gwat, m.measured.Beacon = nil, nil
 	if o == nil {
 		return
 	}
 	m.measured.GwatSince = m.gwatUp.observe(o.Gwat.Err == nil, now)
 	m.measured.BeaconSince = m.beaconUp.observe(o.Beacon.Err == nil, now)
+	m.observeSpec(o.Beacon.Spec)
+	spec := m.measured.Spec
 	if o.Gwat.Err == nil {
-		m.measured.Gwat = m.gwatProgress(o, h, who)
+		m.measured.Gwat = m.gwatProgress(o, h, spec)
+		m.measured.GwatKnown = gwatKnown(o, h)
 	}
-	if o.Beacon.Err == nil && who != nil {
+	if o.Beacon.Err == nil {
+		slot := o.Beacon.Head.Header.Slot
+		m.measured.BeaconKnown = &status.LastKnown{At: o.At, Slot: &slot, Finalized: o.Beacon.Finalized}
+	}
+	if o.Beacon.Err == nil && spec != nil {
 		head := uint64(h.HighHead)
-		m.measured.Beacon = m.beacon.progress(unitSlot, head, max(head, uint64(who.Spec.SlotAt(o.At))), o.At)
+		m.measured.Beacon = m.beacon.progress(unitSlot, head, max(head, uint64(spec.SlotAt(o.At))), o.At)
 	}
+}
+
+// observeSpec takes in which network the beacon node names. What was known of the nodes of
+// another one is void.
+func (m *Meters) observeSpec(spec *checkpoint.Spec) {
+	if spec == nil {
+		return
+	}
+	if was := m.measured.Spec; was != nil && *was != *spec {
+		m.measured.GwatKnown, m.measured.BeaconKnown = nil, nil
+	}
+	m.measured.Spec = spec
+}
+
+// gwatKnown returns what gwat has by a poll that it answered.
+func gwatKnown(o *poll.Observation, h *poll.History) *status.LastKnown {
+	known := &status.LastKnown{At: o.At}
+	if o.Gwat.Latest != nil {
+		slot := max(h.Coordinated, o.Gwat.Latest.Slot)
+		known.Slot, known.Finalized = &slot, o.Gwat.Latest.Number
+	}
+	return known
 }
 
 // Measured returns what the meters show.
 func (m *Meters) Measured() Measured { return m.measured }
 
 // gwatProgress counts finalized blocks, and slots while gwat loads its DAG.
-func (m *Meters) gwatProgress(o *poll.Observation, h *poll.History, who *checkpoint.Identity) *status.Progress {
+func (m *Meters) gwatProgress(o *poll.Observation, h *poll.History, spec *checkpoint.Spec) *status.Progress {
 	sync := o.Gwat.Sync
-	if sync.Activity == protocol.LoadingDAG && who != nil {
-		wall, tip := uint64(who.Spec.SlotAt(o.At)), uint64(sync.TipSlot)
+	if sync.Activity == protocol.LoadingDAG && spec != nil {
+		wall, tip := uint64(spec.SlotAt(o.At)), uint64(sync.TipSlot)
 		return m.gwatDAG.progress(unitSlot, tip, max(wall, tip), o.At)
 	}
 	return m.gwat.progress(unitBlock, h.Number, max(h.Number, sync.HighestBlock), o.At)

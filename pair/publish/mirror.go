@@ -40,11 +40,12 @@ var (
 	descFinding   = desc("syncd_finding", "1 for a finding that stands, 0 for every other one of the catalog.", "name", "severity")
 	descExplained = desc("syncd_finding_explained", "1 for a finding that stands because of another one, labelled with both: heal the one in by first.", "name", "by")
 	descETA       = desc("syncd_eta_timestamp_seconds", "When the pair may work, in seconds since 1970; absent if that is not known.")
-	descUp        = desc("syncd_node_up", "1 if the node answered the last look at it, 0 if not.", "node")
-	descLatency   = desc("syncd_node_latency_seconds", "How long the node took for its first answer of the last look.", "node")
-	descPeers     = desc("syncd_node_peers", "Peers that the node is connected to.", "node")
-	descSlot      = desc("syncd_node_slot", "The newest slot that the node has: the beacon's head, gwat's newest coordinated slot.", "node")
-	descLag       = desc("syncd_node_lag_slots", "Slots that the node is behind the wall clock.", "node")
+	descUp        = desc("syncd_node_up", "1 if the node answered the last poll, 0 if not; absent before the first.", "node")
+	descLatency   = desc("syncd_node_latency_seconds", "How long the node took for its first answer of the last poll; absent while it does not answer.", "node")
+	descPeers     = desc("syncd_node_peers", "Peers that the node is connected to; absent while it does not answer.", "node")
+	descSlot      = desc("syncd_node_slot", "The newest slot that the node has: the beacon's head, gwat's newest coordinated slot; absent while it does not answer.", "node")
+	descLag       = desc("syncd_node_lag_slots", "Slots that the node is behind the wall clock; while it does not answer, the wall clock minus the slot that it had when it last did.", "node")
+	descKnown     = desc("syncd_node_last_answer_timestamp_seconds", "When the node last answered, in seconds since 1970; only while it does not answer.", "node")
 	descProgress  = desc("syncd_node_progress", "How far the node's sync has come, in blocks or slots, as progress of syncd_status has it; absent if it is not known.", "node")
 	descWall      = desc("syncd_wall_clock_slot", "The slot that the wall clock of syncd is in.")
 	descNumber    = desc("syncd_gwat_finalized_number", "Number of gwat's last finalized block; it goes back when gwat is rolled back.")
@@ -53,12 +54,12 @@ var (
 	descConfirmed = desc("syncd_confirmed_slot", "Slot of the last entry whose spines gwat was read to have finalized.")
 	descDone      = desc("syncd_push_entries_done", "Entries of the running or last push that gwat has; it never falls within a push.")
 	descTarget    = desc("syncd_push_entries_target", "Entries that the running or last push has to push, as far as is known; it grows when the head moves on.")
-	descLock      = desc("syncd_gwat_lock_held", "1 if gwat's head-sync lock is held, labelled by whom: syncd or another.", "by")
+	descLock      = desc("syncd_gwat_lock_held", "1 if gwat's head-sync lock is held, labelled by whom: syncd or another; absent while gwat does not answer.", "by")
 )
 
 var descs = []*prometheus.Desc{
 	descSeq, descAt, descBuild, descPair, descStage, descEntered, descVerdict, descFinding, descExplained, descETA, descUp, descLatency, descPeers, descSlot,
-	descLag, descProgress, descWall, descNumber, descFinalized, descPoint, descConfirmed, descDone, descTarget, descLock,
+	descLag, descKnown, descProgress, descWall, descNumber, descFinalized, descPoint, descConfirmed, descDone, descTarget, descLock,
 }
 
 // Describe is part of prometheus.Collector.
@@ -109,8 +110,10 @@ func (m *Mirror) Collect(ch chan<- prometheus.Metric) {
 		tell(descDone, float64(s.Push.Progress.Current))
 		tell(descTarget, float64(s.Push.Progress.Target))
 	}
-	tell(descLock, gauge(s.Lock != nil && s.Lock.Ours), "syncd")
-	tell(descLock, gauge(s.Lock != nil && !s.Lock.Ours), "another")
+	if s.Gwat.Reachable {
+		tell(descLock, gauge(s.Lock != nil && s.Lock.Ours), "syncd")
+		tell(descLock, gauge(s.Lock != nil && !s.Lock.Ours), "another")
+	}
 }
 
 // The nodes as labels.
@@ -141,8 +144,15 @@ func (m *Mirror) findings(s *status.Snapshot, tell teller) {
 }
 
 func mirrorNode(n status.Node, name string, finalized *prometheus.Desc, tell teller) {
-	tell(descUp, gauge(n.Reachable), name)
-	tell(descLatency, n.LatencyMS/1000, name)
+	if n.Reachable || n.Error != nil { // else it was not polled yet
+		tell(descUp, gauge(n.Reachable), name)
+	}
+	if n.LatencyMS != nil {
+		tell(descLatency, *n.LatencyMS/1000, name)
+	}
+	if n.LastKnown != nil {
+		tell(descKnown, seconds(n.LastKnown.At), name)
+	}
 	if n.Peers != nil {
 		tell(descPeers, float64(*n.Peers), name)
 	}

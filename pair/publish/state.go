@@ -43,7 +43,6 @@ type Stage struct {
 type Nodes struct {
 	Last     *poll.Observation // nil before the first
 	History  *poll.History
-	Identity *checkpoint.Identity // nil until it is known
 	Extras   poll.Extras
 	Measured Measured
 }

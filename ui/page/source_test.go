@@ -144,12 +144,12 @@ func working() status.Snapshot {
 		Network: &status.Network{Name: "testnet", ChainID: 8601152, GenesisTime: uint64(now.Unix()) - wall*4, SecondsPerSlot: 4, SlotsPerEpoch: 32, CurrentSlot: wall},
 		Gwat: status.Node{
 			Endpoint: "ws://127.0.0.1:8546", Reachable: true, Since: now.Add(-4 * time.Hour), Version: "GWAT/v0.6.2-stable/linux-amd64/go1.18", Peers: ptr(uint64(14)),
-			LatencyMS: 3.4, Slot: ptr(primitives.Slot(wall)), LagSlots: ptr(uint64(0)), Finalized: ptr(uint64(2_204_871)),
+			LatencyMS: ptr(3.4), Slot: ptr(primitives.Slot(wall)), LagSlots: ptr(uint64(0)), Finalized: ptr(uint64(2_204_871)),
 			Progress: &status.Progress{Unit: "block", From: 2_104_000, Current: 2_204_871, Target: 2_204_871, Rate: 1.6},
 		},
 		Beacon: status.Node{
 			Endpoint: "http://127.0.0.1:3500", Reachable: true, Since: now.Add(-5 * time.Hour), Version: "Prysm/v2.1.3/4b1a7c9 (linux amd64)", Peers: ptr(uint64(31)),
-			LatencyMS: 12, SyncStage: "synced", Slot: ptr(primitives.Slot(wall)), LagSlots: ptr(uint64(0)), Finalized: ptr(uint64(wall - 73)),
+			LatencyMS: ptr(12.0), SyncStage: "synced", Slot: ptr(primitives.Slot(wall)), LagSlots: ptr(uint64(0)), Finalized: ptr(uint64(wall - 73)),
 			Progress: &status.Progress{Unit: "slot", From: 1_150_000, Current: wall, Target: wall, Rate: 0.3},
 		},
 		Checkpoint: &status.Checkpoint{Checkpoint: checkpoint.Checkpoint{Epoch: wall/32 - 1, Root: hash}, Slot: (wall/32 - 1) * 32, Spine: &hash},

@@ -219,7 +219,7 @@ func (p *painter) node(name string, n status.Node, finalized string, bars bool, 
 		if n.Error != nil {
 			why = ": " + n.Error.Message
 		}
-		p.entry(name, p.st.bad.Render("DOWN")+" for "+Ago(n.Since, now)+", "+n.Endpoint+why)
+		p.entry(name, p.st.bad.Render("DOWN")+" for "+Ago(n.Since, now)+lastSlot(n)+", "+n.Endpoint+why)
 		return
 	}
 	parts := []string{p.st.good.Render("up")}
@@ -239,7 +239,7 @@ func (p *painter) node(name string, n status.Node, finalized string, bars bool, 
 	if n.Peers != nil {
 		parts = append(parts, fmt.Sprintf("%d peers", *n.Peers))
 	}
-	parts = append(parts, fmt.Sprintf("%.1f ms", n.LatencyMS), n.Endpoint)
+	parts = append(parts, latencyText(n.LatencyMS), n.Endpoint)
 	if n.Version != "" {
 		parts = append(parts, n.Version)
 	}
@@ -247,6 +247,14 @@ func (p *painter) node(name string, n status.Node, finalized string, bars bool, 
 	if bars {
 		p.progress(n.Progress, now)
 	}
+}
+
+// lastSlot says in few words what lastKnown says.
+func lastSlot(n status.Node) string {
+	if n.LastKnown == nil || n.LastKnown.Slot == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (last slot %d, %s behind)", *n.LastKnown.Slot, numberText(n.LagSlots))
 }
 
 func (p *painter) progress(g *status.Progress, now time.Time) {

@@ -125,7 +125,7 @@ func Width(out io.Writer) int {
 func nodeText(n status.Node, now time.Time) string {
 	parts := []string{n.Endpoint}
 	if !n.Reachable {
-		return strings.Join(append(parts, unusable(n.Error)), ", ")
+		return strings.Join(append(parts, unusable(n.Error)), ", ") + lastKnown(n, now)
 	}
 	if n.Version != "" {
 		parts = append(parts, n.Version)
@@ -140,6 +140,26 @@ func nodeText(n status.Node, now time.Time) string {
 		parts = append(parts, ProgressText(*n.Progress, now))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// lastKnown says what a node that does not answer had when it last did, and how far that is
+// behind the clock now.
+func lastKnown(n status.Node, now time.Time) string {
+	if n.LastKnown == nil || n.LastKnown.Slot == nil {
+		return ""
+	}
+	text := fmt.Sprintf(", last known %s ago at slot %d", Ago(n.LastKnown.At, now), *n.LastKnown.Slot)
+	if n.LagSlots != nil {
+		text += fmt.Sprintf(", now %d behind the clock", *n.LagSlots)
+	}
+	return text
+}
+
+func latencyText(ms *float64) string {
+	if ms == nil {
+		return unknown
+	}
+	return fmt.Sprintf("%.1f ms", *ms)
 }
 
 // unusable says why a node counts as not reachable, and tells one that refuses syncd

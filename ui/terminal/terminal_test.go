@@ -67,12 +67,15 @@ func sample() *status.Snapshot {
 		Waiting: "gwat finalizes", NextTry: &eta, ETA: &eta,
 		Network: &status.Network{Name: "testnet", ChainID: 1337, CurrentSlot: 77},
 		Gwat: status.Node{
-			Endpoint: "ws://a:1", Reachable: true, Version: "Geth/v0.6", Peers: number(0), LatencyMS: 1.25, SyncStage: "head",
+			Endpoint: "ws://a:1", Reachable: true, Version: "Geth/v0.6", Peers: number(0), LatencyMS: new(1.25), SyncStage: "head",
 			Slot: slot(70), LagSlots: number(7), Finalized: number(640),
 			Progress: &status.Progress{Unit: "slot", From: 50, Current: 70, Target: 77, Rate: 2, ETA: &eta},
 		},
-		Beacon: status.Node{Endpoint: "http://b:1", Since: noon.Add(-30 * time.Second), Error: &status.Error{Message: "connection refused"}},
-		Push:   &status.Push{Phase: "pushing", From: 65, To: 77, Progress: status.Progress{Unit: "entry", Current: 4, Target: 12}},
+		Beacon: status.Node{
+			Endpoint: "http://b:1", Since: noon.Add(-30 * time.Second), Error: &status.Error{Message: "connection refused"},
+			LagSlots: number(9), LastKnown: &status.LastKnown{At: noon.Add(-31 * time.Second), Slot: slot(68), Finalized: number(32)},
+		},
+		Push: &status.Push{Phase: "pushing", From: 65, To: 77, Progress: status.Progress{Unit: "entry", Current: 4, Target: 12}},
 		Findings: []status.Finding{
 			{Name: "beacon_unreachable", Severity: status.SeverityCritical, Since: noon.Add(-30 * time.Second), Summary: "the beacon node does not answer", Evidence: []string{"3 polls failed"}, Remedy: "start it"},
 			{Name: "gwat_no_peers", Severity: status.SeverityWarning, Since: noon.Add(-2 * time.Minute), Summary: "gwat has no peers", Remedy: "check its ports"},
@@ -87,7 +90,7 @@ func sample() *status.Snapshot {
 // TestLineIsStable: scripts count on this line.
 func TestLineIsStable(t *testing.T) {
 	require.Equal(t, `verdict=failing stage=head_sync since=2026-11-21T11:59:00Z seq=7 `+
-		`gwat=up gwat_slot=70 gwat_lag=7 gwat_peers=0 beacon=down beacon_slot=- beacon_lag=- beacon_peers=- `+
+		`gwat=up gwat_slot=70 gwat_lag=7 gwat_peers=0 beacon=down beacon_slot=- beacon_lag=9 beacon_peers=- `+
 		`push=4/12 eta=2026-11-21T12:01:30Z findings=beacon_unreachable,gwat_no_peers waiting="gwat finalizes" era=- explained=-`, Line(sample()))
 	require.Equal(t, `verdict=unknown stage=- since=- seq=0 gwat=down gwat_slot=- gwat_lag=- gwat_peers=- `+
 		`beacon=down beacon_slot=- beacon_lag=- beacon_peers=- push=- eta=- findings=- waiting=- era=coordinated explained=-`, Line(&status.Snapshot{Era: "coordinated"}))
@@ -151,7 +154,7 @@ findings   !! beacon_unreachable (critical, 30s) the beacon node does not answer
 waits      gwat finalizes; next try in 1m30s
 gwat       up, head, slot 70 (7 behind), final block 640, 0 peers, 1.2 ms, ws://a:1, Geth/v0.6
            [#################.......]  74% slot 70 of 77 (2.0 a second), done in 1m30s
-beacon     DOWN for 30s, http://b:1: connection refused
+beacon     DOWN for 30s (last slot 68, 9 behind), http://b:1: connection refused
 push       pushing, slots 65 to 77
            [########................]  33% entry 4 of 12
 confirmed  slot 60, block number 58, 3s ago
