@@ -58,7 +58,7 @@ func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
 func TestTLS(t *testing.T) {
 	cert, key, roots := keyPair(t)
 	src := &fakePair{}
-	src.snap.Store(&status.Snapshot{Stage: "working"})
+	src.snap.Store(&status.Snapshot{At: time.Now(), Stage: "working"})
 	addr := start(t, src, func(c *Config) { c.TLSCert, c.TLSKey = cert, key })
 	trusting := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	transport := &http.Transport{TLSClientConfig: trusting, ForceAttemptHTTP2: true}

@@ -53,6 +53,8 @@ type Config struct {
 	JWTSecret []byte
 	Secret    func() []byte
 	TLS
+	// Profiles serves /debug/pprof/ to callers of this machine, and to others with a token.
+	Profiles bool
 	// Socket is the path of a local socket, whose callers may change something; "" for none.
 	Socket string
 	Log    logrus.FieldLogger
@@ -258,8 +260,12 @@ func (s *Server) stop(ctx context.Context) {
 // routes are the same for both listeners, but for what a caller may do.
 func (s *Server) routes(local bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /v1/status", s.statusPath(local))
+	if s.cfg.Profiles {
+		mux.Handle("GET /debug/pprof/", s.profiles(local))
+	}
 	if s.cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Gatherer, promhttp.HandlerOpts{
 			ErrorLog: s.cfg.Log, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 8,
@@ -280,8 +286,7 @@ func (s *Server) routes(local bool) http.Handler {
 			server, err := s.serverFor(local, r)
 			switch {
 			case err != nil:
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				writeError(w, http.StatusUnauthorized, &rpcError{code: CodeNotAllowed, msg: err.Error(), kind: errNotAllowed.kind})
+				s.unauthorized(w, err)
 			case socket:
 				s.serveSocket(w, r, server)
 			default:
@@ -313,7 +318,7 @@ func (s *Server) serverFor(local bool, r *http.Request) (*rpc.Server, error) {
 }
 
 const paths = `Paths: POST / (JSON-RPC; rpc.discover lists the methods), GET / (the same over
-WebSocket, with subscriptions), GET /livez, GET /readyz, GET /metrics.
+WebSocket, with subscriptions), GET /v1/status, GET /livez, GET /readyz, GET /metrics.
 `
 
 func writeText(w http.ResponseWriter, code int, text string) {

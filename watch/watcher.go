@@ -157,6 +157,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 				poll()
 			}
 		case <-tick.C:
+			if polling {
+				w.publish() // a poll that hangs does not stop the clock
+			}
 			poll()
 		}
 	}
