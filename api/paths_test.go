@@ -68,7 +68,7 @@ func TestStatusPath(t *testing.T) {
 func TestProfiles(t *testing.T) {
 	off, err := New(Config{Listen: "127.0.0.1:0", Log: quietLog()}, &fakePair{})
 	require.NoError(t, err)
-	on, err := New(Config{Listen: "0.0.0.0:0", Insecure: true, JWTSecret: secret, Profiles: true, Log: quietLog()}, &fakePair{})
+	on, err := New(Config{Listen: "0.0.0.0:0", TLS: TLS{Insecure: true}, JWTSecret: secret, Profiles: true, Log: quietLog()}, &fakePair{})
 	require.NoError(t, err)
 	const index = "/debug/pprof/"
 	for name, tc := range map[string]struct {

@@ -23,9 +23,10 @@ type Kind struct {
 
 // The kinds.
 var (
-	Gwat   = Kind{name: "gwat endpoint", want: "http(s)://, ws(s):// or the path of an IPC socket", schemes: []string{"http", "https", "ws", "wss"}, socket: true, query: true}
-	Beacon = Kind{name: "beacon URL", want: "http://host:port or https://host:port", schemes: []string{"http", "https"}}
-	Syncd  = Kind{name: "API address", want: "a URL such as http://127.0.0.1:8650", schemes: []string{"http", "https"}}
+	Gwat      = Kind{name: "gwat endpoint", want: "http(s)://, ws(s):// or the path of an IPC socket", schemes: []string{"http", "https", "ws", "wss"}, socket: true, query: true}
+	Beacon    = Kind{name: "beacon URL", want: "http://host:port or https://host:port", schemes: []string{"http", "https"}}
+	Collector = Kind{name: "collector URL", want: "a URL such as http://127.0.0.1:4318", schemes: []string{"http", "https"}}
+	Syncd     = Kind{name: "API address", want: "a URL such as http://127.0.0.1:8650", schemes: []string{"http", "https"}}
 )
 
 // Endpoint is one checked address: a URL, or the path of a Unix socket.

@@ -98,8 +98,11 @@ func (p *Pair) startAttempt(ctx context.Context) {
 		p.writes.takeover = false // once: its outcome is resolved like that of any other call
 		p.ledger.Adopt(a.Number)
 	}
-	p.start(ctx, taskAttempt, func(ctx context.Context, sequence uint64) (headsync.Result, error) {
+	trace := p.trace(a.Number)
+	p.start(ctx, taskAttempt, func(ctx context.Context, sequence uint64) (res headsync.Result, err error) {
+		defer func() { trace.End(res, err) }()
 		a.Report = func(r headsync.Report) {
+			trace.Report(r)
 			select {
 			case p.box.reports <- report{sequence, r}:
 			case <-p.box.stopped:
@@ -112,6 +115,22 @@ func (p *Pair) startAttempt(ctx context.Context) {
 		return a.Run(ctx)
 	})
 }
+
+// trace begins the trace of an attempt.
+func (p *Pair) trace(attempt uint64) Trace {
+	if p.cfg.Trace != nil {
+		if t := p.cfg.Trace(attempt); t != nil {
+			return t
+		}
+	}
+	return untraced{}
+}
+
+// untraced is the trace of an attempt that nobody follows.
+type untraced struct{}
+
+func (untraced) Report(headsync.Report)     {}
+func (untraced) End(headsync.Result, error) {}
 
 // beaconWorks reports whether the beacon node processes blocks, each with calls that
 // gwat's head-sync lock would refuse. One whose built-in driver waits for gwat says

@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
@@ -40,12 +41,18 @@ type Config struct {
 	Past       *memory.Memory        // what is remembered of the pair; nil begins anew
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional
-	// Polled, if it is not nil, gets what each poll measured before it is evaluated; the
-	// loop waits for it.
-	Polled func(health.Input)
+	Followers
 	// Now is the clock; time.Now if it is nil. Like that of time.Now, its wall clock may
 	// jump and its monotonic reading may not.
 	Now func() time.Time
+}
+
+// Followers are told what the loop does; each may be nil.
+type Followers struct {
+	// Polled gets what each poll measured before it is evaluated; the loop waits for it.
+	Polled func(health.Input)
+	// Trace begins the trace of each head-sync attempt; it returns nil for none.
+	Trace func(attempt uint64) Trace
 }
 
 // Times are how often, and how long, syncd does what it does.
@@ -68,6 +75,13 @@ type Pushes struct {
 	// PushFromCheckpoint begins pushes at the last checkpoint whatever gwat has beyond
 	// it, until one has ended well (S4: the operator forces it).
 	PushFromCheckpoint bool
+}
+
+// Trace follows one head-sync attempt. Its methods are called one after the other, End once
+// and last. It must not block.
+type Trace interface {
+	Report(headsync.Report)
+	End(headsync.Result, error)
 }
 
 // Defaults of Config.

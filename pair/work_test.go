@@ -60,3 +60,47 @@ func TestTheVerdictKnowsOfRefusals(t *testing.T) {
 		require.Equal(t, want, p.healthInput(lookAt(32), nil).Refused)
 	}
 }
+
+// recorded is the trace of an attempt that a test keeps.
+type recorded struct {
+	attempt uint64
+	phases  []headsync.Phase
+	ends    int
+	result  headsync.Result
+	err     error
+}
+
+func (r *recorded) Report(rep headsync.Report) { r.phases = append(r.phases, rep.Phase) }
+func (r *recorded) End(res headsync.Result, err error) {
+	r.ends, r.result, r.err = r.ends+1, res, err
+}
+
+// Each attempt has one trace, which sees all that it reports and how it ended.
+func TestEachAttemptIsTraced(t *testing.T) {
+	onBench(t, func(t *testing.T) {
+		b := newBench(t, quickWorld(t, nil), nil, nil)
+		var traces []*recorded
+		d := b.start(func(c *Config) {
+			c.Trace = func(attempt uint64) Trace {
+				traces = append(traces, &recorded{attempt: attempt})
+				return traces[len(traces)-1]
+			}
+		})
+		d.reaches(fsm.Working)
+		d.stop()
+		require.NotEmpty(t, traces)
+		pushed := 0
+		for i, r := range traces {
+			require.EqualValues(t, i+1, r.attempt)
+			require.Equal(t, 1, r.ends)
+			pushed += r.result.Pushed
+			if r.result.Pushed > 0 {
+				require.Contains(t, r.phases, headsync.PhaseCollecting)
+				require.Contains(t, r.phases, headsync.PhaseReady)
+				require.Contains(t, r.phases, headsync.PhasePushing)
+				require.Contains(t, r.phases, headsync.PhaseConfirming)
+			}
+		}
+		require.Positive(t, pushed)
+	})
+}

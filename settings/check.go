@@ -82,6 +82,16 @@ func checkBeaconEndpoint(c *Config) error {
 	return nil
 }
 
+func checkTraceEndpoint(c *Config) error {
+	if c.Trace.Endpoint == "" {
+		return nil
+	}
+	if _, err := endpoint.Collector.Parse(c.Trace.Endpoint); err != nil {
+		return fmt.Errorf("--trace.endpoint: %w", err)
+	}
+	return nil
+}
+
 func checkDataDir(c *Config) error {
 	if c.DataDir == "" {
 		return errors.New("--data-dir is empty: name the directory of the journal")
@@ -199,6 +209,7 @@ func (c *Config) Serving() (api.Config, error) {
 	return api.Config{
 		Listen: c.API.Listen, AllowedHosts: c.API.AllowedHosts, AllowedOrigins: c.API.AllowedOrigins, BasePath: c.API.BasePath,
 		JWTSecret: secret, Socket: c.API.Socket, TLS: api.TLS{TLSCert: c.API.TLSCert, TLSKey: c.API.TLSKey, Insecure: c.API.Insecure},
+		Profiles: c.API.Profiles,
 		Settings: c.Shown(),
 	}, err
 }

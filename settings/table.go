@@ -66,6 +66,10 @@ type Config struct {
 		TLSCert        string
 		TLSKey         string
 		Insecure       bool
+		Profiles       bool
+	}
+	Trace struct {
+		Endpoint string
 	}
 	Log struct {
 		Level  string
@@ -195,6 +199,10 @@ var All = []Setting{
 		Usage: "PEM `FILE` of the certificate's key"},
 	{Key: "api.insecure", Default: false, Serving: true, field: func(c *Config) any { return &c.API.Insecure },
 		Usage: "let api.listen be an address that other machines reach, without TLS"},
+	{Key: "api.pprof", Default: false, Serving: true, field: func(c *Config) any { return &c.API.Profiles },
+		Usage: "serve Go's profiles under /debug/pprof/ to callers of this machine, and to others with a token"},
+	{Key: "trace.endpoint", field: func(c *Config) any { return &c.Trace.Endpoint }, check: checkTraceEndpoint,
+		Usage: "URL of an OpenTelemetry collector, such as http://127.0.0.1:4318, that is sent one trace of each head sync by OTLP over HTTP; empty for none"},
 	{Key: "log.level", Default: "info", Values: []string{"debug", "info", "warn", "error"}, Serving: true, field: func(c *Config) any { return &c.Log.Level },
 		Usage: "debug, info, warn or error"},
 	{Key: "log.format", Default: "text", Values: []string{"text", "json"}, Serving: true, field: func(c *Config) any { return &c.Log.Format },

@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/internal/tracing"
 	"github.com/gwatsync/syncd/internal/watched"
 	"github.com/gwatsync/syncd/internal/webhook"
 	"github.com/gwatsync/syncd/journal"
@@ -36,6 +37,7 @@ type Daemon struct {
 	api      *api.Server
 	gate     *gate.Gate       // nil without one
 	webhook  *webhook.Webhook // nil without one
+	traces   *tracing.Tracer  // nil if nothing is traced
 	log      logrus.FieldLogger
 	interval time.Duration // between two looks at the newest snapshot
 }
@@ -60,7 +62,8 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 	if err != nil {
 		return nil, startError(err)
 	}
-	p, err = newPair(cfg, version, kept, log, between)
+	traces := newTracer(cfg, version, log)
+	p, err = newPair(cfg, version, kept, log, between, traces)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +96,15 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 			return nil, startError(err)
 		}
 	}
-	return &Daemon{Pair: p, api: server, gate: between, webhook: hook, log: log, interval: cfg.PollInterval}, nil
+	return &Daemon{Pair: p, api: server, gate: between, webhook: hook, traces: traces, log: log, interval: cfg.PollInterval}, nil
+}
+
+// newTracer returns what traces head syncs; nil if no collector is named.
+func newTracer(cfg *settings.Config, version string, log *logrus.Logger) *tracing.Tracer {
+	if cfg.Trace.Endpoint == "" {
+		return nil
+	}
+	return tracing.New(tracing.Config{Endpoint: cfg.Trace.Endpoint, Pair: cfg.Pair, Version: version, Log: log})
 }
 
 // newGate returns the gate that the settings, or sockets of the service manager, ask
@@ -236,6 +247,9 @@ func (d *Daemon) GateURL() string {
 // of syncd itself, whatever it wraps, so that a service manager starts syncd again.
 // beside runs with the parts.
 func (d *Daemon) Run(ctx context.Context, beside ...func(context.Context)) error {
+	if d.traces != nil {
+		defer d.traces.Close()
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.api.Run(ctx) })
 	if d.gate != nil {

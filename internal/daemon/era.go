@@ -17,6 +17,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/tracing"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/pair/tally"
@@ -109,7 +110,7 @@ type running struct {
 }
 
 // newPair returns the loop of a pair whose era is not known yet.
-func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger, between *gate.Gate) (*loops, error) {
+func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger, between *gate.Gate, traces *tracing.Tracer) (*loops, error) {
 	toGwat := gwatclient.Config{Endpoint: cfg.Gwat.Endpoint, JWTSecretFile: cfg.Gwat.JWTSecret, Timeout: cfg.CallTimeout}
 	toBeacon := beaconclient.Config{URL: cfg.Beacon.Endpoint, Timeout: cfg.CallTimeout}
 	registry := prometheus.NewRegistry()
@@ -123,6 +124,9 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 	}
 	if between != nil {
 		pairCfg.Gate = between
+	}
+	if traces != nil {
+		pairCfg.Trace = traces.HeadSync
 	}
 	first, err := pair.New(pairCfg)
 	if err != nil {

@@ -170,7 +170,7 @@ func (r *Recorder) observer() (*pair.Pair, error) {
 		Name: r.Settings.Pair, Version: r.Version, Observe: true,
 		Gwat:    gwatclient.Config{Endpoint: r.Settings.Gwat.Endpoint, JWTSecret: r.secret, Tap: r.gwatCall},
 		Beacon:  beaconclient.Config{URL: r.Settings.Beacon.Endpoint, Tap: r.beaconCall},
-		Journal: journal.OpenMemory(), Log: log, Polled: r.polled,
+		Journal: journal.OpenMemory(), Log: log, Followers: pair.Followers{Polled: r.polled},
 		Times: pair.Times{PollInterval: r.Settings.PollInterval, CallTimeout: r.Settings.CallTimeout},
 	})
 }
