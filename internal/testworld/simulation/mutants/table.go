@@ -29,7 +29,7 @@ var mutants = []mutant{
 		Rules: []string{"S1"},
 		Edits: []edit{{"headsync/push.go",
 			"err := a.Driver.Prepare(callCtx, info)",
-			"err := callCtx.Err()"}},
+			"err := func(checkpoint.ConsensusInfo) error { return callCtx.Err() }(info)"}},
 	},
 	{
 		Name: "lost_ready_taken_as_true", What: "a ready without an answer counts as accepted",
