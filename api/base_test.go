@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/stretchr/testify/require"
@@ -26,7 +27,7 @@ func TestBasePathIsChecked(t *testing.T) {
 // Everything is below the base path, and still at the root: JSON-RPC, WebSocket, probes, page.
 func TestServesBelowTheBasePath(t *testing.T) {
 	src := &fakePair{}
-	src.snap.Store(&status.Snapshot{Seq: 3, At: since, Stage: "working", Verdict: status.VerdictWorking})
+	src.snap.Store(&status.Snapshot{Seq: 3, At: time.Now(), Stage: "working", Verdict: status.VerdictWorking})
 	addr := start(t, src, func(c *Config) {
 		c.BasePath = "/nodes/syncd"
 		c.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "page "+r.URL.Path) })
