@@ -152,8 +152,13 @@ func (a *Attempt) Run(ctx context.Context) (Result, error) {
 	if a.tip != nil {
 		<-a.tip
 	}
-	if errors.Is(err, ErrInconsistent) || errors.Is(err, ErrReorg) {
+	switch {
+	case errors.Is(err, ErrInconsistent) || errors.Is(err, ErrReorg):
 		a.Collector.Reset()
+	case err != nil:
+		// What failed may be the beacon node going away, and what was read beside it the
+		// committees of another one at its address: no block's root vouches for those.
+		a.Collector.forgetCommittees()
 	}
 	return a.result, err
 }

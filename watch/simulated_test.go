@@ -52,8 +52,8 @@ func besideAPairWith(t *testing.T, config func(*simulated, *Config), test func(t
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		beaconEnded, watcherEnded := make(chan struct{}), make(chan error, 1)
+		p.start(t) // before the beacon node runs: a config may change the network
 		go func() { p.beacon.Run(ctx); close(beaconEnded) }()
-		p.start(t)
 		go func() { watcherEnded <- p.watcher.Run(ctx) }()
 		test(t, p)
 		cancel()
