@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,8 @@ const never = time.Duration(-1)
 
 // exchange is one HTTP request and what became of it, as the network saw it.
 type exchange struct {
-	id     int // in the order in which they were let through; 0 before that
+	id     int           // in the order in which they were let through; 0 before that
+	number atomic.Uint64 // the same, for the goroutine of the caller
 	link   link
 	from   int // which incarnation of the caller
 	call   string

@@ -107,7 +107,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, req.Context().Err()
 		}
 		w.net.run.sched.park(&waiting{
-			key:   mix(x.key, digest("give up")),
+			key:   mix(x.key, digest("give up"), x.number.Load()), // of equal requests each its own
 			delay: func(r *seededRand) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
 			moot:  func() bool { return x.closed },
 			run:   func() { w.net.giveUp(x, req.Context().Err()) },
@@ -137,6 +137,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 func (n *network) depart(x *exchange, r *seededRand, s *step) {
 	n.exchanges = append(n.exchanges, x)
 	x.id = len(n.exchanges)
+	x.number.Store(uint64(x.id))
 	x.conn = n.hosts[x.link].incarnation
 	if x.link == syncdGwat || x.link == syncdBeacon {
 		n.run.awaits(s)
