@@ -65,10 +65,7 @@ type ResyncOrder status.Resync
 
 // UnmarshalJSON refuses unknown members: a misspelt "full" would be dropped in silence.
 func (o *ResyncOrder) UnmarshalJSON(raw []byte) error {
-	type plain ResyncOrder
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	return dec.Decode((*plain)(o))
+	return decodeStrict(raw, (*status.Resync)(o))
 }
 
 // HealOrder is the parameter of syncd_heal.
@@ -76,8 +73,12 @@ type HealOrder status.HealOrder
 
 // UnmarshalJSON refuses unknown members: a misspelt "dryRun" would be dropped in silence.
 func (o *HealOrder) UnmarshalJSON(raw []byte) error {
-	type plain HealOrder
+	return decodeStrict(raw, (*status.HealOrder)(o))
+}
+
+// decodeStrict decodes a parameter and refuses members that its type does not have.
+func decodeStrict(raw []byte, to any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	return dec.Decode((*plain)(o))
+	return dec.Decode(to)
 }

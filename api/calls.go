@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -31,10 +29,7 @@ type CallFilter status.CallFilter
 
 // UnmarshalJSON refuses unknown members: a misspelt one would choose all calls.
 func (f *CallFilter) UnmarshalJSON(raw []byte) error {
-	type plain CallFilter
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	return dec.Decode((*plain)(f))
+	return decodeStrict(raw, (*status.CallFilter)(f))
 }
 
 func (f *CallFilter) check() error {
