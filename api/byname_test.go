@@ -77,8 +77,8 @@ func TestNamedParameters(t *testing.T) {
 	require.Equal(t, []int{7, 7, 9}, limits)
 }
 
-// Each example of the document is one: its parameters are taken, by name, and
-// its answer is of the method's schema.
+// Each example of the document is valid: syncd accepts its parameters by name, and
+// its answer matches the method's schema.
 func TestTheDocumentsExamples(t *testing.T) {
 	doc := theDocument(t)
 	require.NotEmpty(t, doc.Servers)

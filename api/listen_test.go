@@ -104,7 +104,7 @@ func TestARenewedCertificateIsTaken(t *testing.T) {
 	require.True(t, connects(renewed))
 }
 
-// openConnection asks /livez over one connection, which it never opens anew.
+// openConnection asks /livez over one connection and never opens another.
 func openConnection(t *testing.T, addr string, roots *x509.CertPool) func() int {
 	t.Helper()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots})

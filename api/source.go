@@ -31,7 +31,7 @@ type Source interface {
 	Updates() (snapshots <-chan *status.Snapshot, cancel func())
 	// Samples gives at most limit points of the recent past, the newest last.
 	Samples(limit int) []status.Sample
-	// Span gives the past from one time to another in steps, and the step, which may
+	// Span returns the past from one time to another in steps, and the step, which may
 	// be longer than the one asked for.
 	Span(from, to time.Time, step time.Duration) ([]status.Sample, time.Duration)
 }

@@ -94,11 +94,11 @@ var advice = map[string]Advice{
 	"gwat_ahead_of_beacon": canWait("the beacon node catches up while its head moves", askBeacon),
 	"spines_differ": urgent("both nodes can be on different chains, of which one is wrong", askFinality, syncdRecord, logGwat, logBeacon).
 		risking("gwat's finalized blocks may be of another fork: do not delete anything before you know which node is right"),
-	"second_driver": canWait("syncd keeps its hands off, and takes over when the other one is gone", syncdCalls, "ps aux | grep -e beacon -e syncd", syncdStatus).
+	"second_driver": canWait("syncd makes no call that changes gwat until the other driver stops", syncdCalls, "ps aux | grep -e beacon -e syncd", syncdStatus).
 		risking("two drivers roll gwat back again and again; no data is lost by it, but the pair never works"),
 	"wrong_network":     urgent(noWork, askChain, askSpec, syncdCheck),
 	"needs_human":       urgent("no retry heals it", syncdDoctor, syncdCheck, logGwat),
-	"head_sync_failing": urgent(noWork, syncdDoctor, logGwat, restartGwat).risking("gwat's database may be damaged if its log says so: a resync from its peers makes it anew"),
+	"head_sync_failing": urgent(noWork, syncdDoctor, logGwat, restartGwat).risking("gwat's database may be damaged if its log says so: a resync from its peers restores it"),
 	"clock_skew":        canWait("what is said in slots is off; the pair itself may work", "timedatectl", "chronyc tracking"),
 	"journal_failing": canWait("the pair works without it", machine, "ls -l /var/lib/syncd", logSyncd).
 		risking("syncd's history and its memory of what was sent last; the nodes' data is not"),

@@ -51,7 +51,7 @@ func New(cfg Config) *Webhook {
 }
 
 // Run watches the snapshots and sends until ctx ends. What waits then is not sent: after
-// a restart of syncd a finding that still stands is sent anew.
+// a restart of syncd a finding that is still active is sent again.
 func (w *Webhook) Run(ctx context.Context) {
 	var sender sync.WaitGroup
 	sender.Go(func() { w.send(ctx) })
