@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +29,7 @@ type incarnation struct {
 	metrics *prometheus.Registry
 	cancel  context.CancelFunc
 	done    chan struct{}
-	dead    bool          // killed: nothing of it has an effect any more
+	dead    atomic.Bool   // killed: nothing of it has an effect any more
 	stopped bool          // asked to stop
 	drained chan struct{} // closed when its gate, if it has one, has ended
 	begin   time.Duration
@@ -61,7 +62,7 @@ func quiet() *logrus.Logger {
 func (r *run) startSyncd() {
 	l := &incarnation{run: r, number: len(r.incarnations) + 1, done: make(chan struct{}), begin: r.now(), end: never}
 	r.incarnations = append(r.incarnations, l)
-	alive := func() bool { return !l.dead }
+	alive := func() bool { return !l.dead.Load() }
 	cfg := r.plan.pair
 	cfg.Name, cfg.Version, cfg.Log, cfg.Now = "simulated", "simulated", r.daemonLog, r.clock.now
 	l.metrics = prometheus.NewRegistry()
@@ -111,7 +112,8 @@ func (r *run) killSyncd(why string, torn bool, back time.Duration) {
 	}
 	r.drain(l)
 	r.log("kill", "syncd", why, uint64(l.number))
-	l.dead, l.end = true, r.now()
+	l.dead.Store(true)
+	l.end = r.now()
 	l.cancel()
 	r.disk.die(newSeededRand(r.seed, digest("die"), uint64(l.number)))
 	if torn {

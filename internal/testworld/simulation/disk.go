@@ -58,14 +58,14 @@ type store struct {
 }
 
 func (s store) Get(key string) ([]byte, error) {
-	if s.incarnation.dead {
+	if s.incarnation.dead.Load() {
 		return nil, errDead
 	}
 	return s.content.Get(key)
 }
 
 func (s store) Newest(limit int) ([][]byte, error) {
-	if s.incarnation.dead {
+	if s.incarnation.dead.Load() {
 		return nil, errDead
 	}
 	return s.content.Newest(limit)
@@ -83,7 +83,7 @@ func (s store) Append(value []byte, keep int) error {
 }
 
 func (s store) commit(what string, write func() error, after func()) error {
-	if s.incarnation.dead {
+	if s.incarnation.dead.Load() {
 		return errDead
 	}
 	c := &commit{what: what, write: write, after: after, done: make(chan struct{})}

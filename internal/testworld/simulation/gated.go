@@ -48,7 +48,7 @@ func (r *run) startGate(l *incarnation) *gate.Gate {
 	}
 	g, err := gate.New(gate.Config{
 		HTTP: "127.0.0.1:0", Backend: gwatURL, View: view, Log: r.daemonLog,
-		Transport: &wire{r.net, gateGwat, l.number, func() bool { return !l.dead }},
+		Transport: &wire{r.net, gateGwat, l.number, func() bool { return !l.dead.Load() }},
 	})
 	if err != nil {
 		panic("the gate refuses its config: " + err.Error())

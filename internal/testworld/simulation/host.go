@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,9 @@ import (
 type host struct {
 	net         *network
 	name        string
-	links       []link // on which it calls others itself
-	incarnation int    // of the process, from 1
+	links       []link       // on which it calls others itself
+	incarnation int          // of the process, from 1
+	living      atomic.Int64 // its incarnation while it is up, else 0: for the processes' goroutines
 	up          bool
 	paused      bool // stopped by a signal: what comes in waits
 	handler     http.Handler
@@ -36,6 +38,7 @@ type backlogged struct {
 // start has a process serve; live is its own incarnation, if it has one.
 func (h *host) start(handler http.Handler, live func(context.Context) error) {
 	h.incarnation++
+	h.living.Store(int64(h.incarnation))
 	h.up, h.closing, h.handler = true, false, handler
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan struct{})
@@ -48,6 +51,9 @@ func (h *host) start(handler http.Handler, live func(context.Context) error) {
 		h.takeIn()
 	}
 }
+
+// lives reports whether an incarnation of the process goes on. It may be called at any time.
+func (h *host) lives(incarnation int) bool { return h.living.Load() == int64(incarnation) }
 
 // inFlight counts the requests that it has taken in and not answered.
 func (h *host) inFlight() int {
@@ -66,6 +72,7 @@ func (h *host) kill(stop func()) {
 		return
 	}
 	h.up, h.paused = false, false
+	h.living.Store(0)
 	if !h.queues {
 		h.backlog = nil
 	}
@@ -147,7 +154,7 @@ func (h *host) serve(n *network, x *exchange, method, url string, header http.He
 			x.stream.end(io.ErrUnexpectedEOF)
 			return
 		}
-		if h.up && h.incarnation == incarnation {
+		if h.lives(incarnation) {
 			n.answered(x, w)
 		}
 	})

@@ -100,7 +100,7 @@ func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beac
 
 // beaconAlive reports whether a incarnation of the beacon node's process goes on.
 func (r *run) beaconAlive(incarnation int) func() bool {
-	return func() bool { return r.beaconHost.up && r.beaconHost.incarnation == incarnation }
+	return func() bool { return r.beaconHost.lives(incarnation) }
 }
 
 func (r *run) killBeacon() {

@@ -190,5 +190,5 @@ func answersBatch(x *exchange, parts []part) string {
 
 // killedIn reports whether a process of syncd was killed in a time.
 func (c *record) killedIn(from, to time.Duration) bool {
-	return slices.ContainsFunc(c.incarnations, func(l *incarnation) bool { return l.dead && l.end >= from && l.end <= to })
+	return slices.ContainsFunc(c.incarnations, func(l *incarnation) bool { return l.dead.Load() && l.end >= from && l.end <= to })
 }

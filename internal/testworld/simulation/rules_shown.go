@@ -109,6 +109,8 @@ func (r *run) lies(format string, args ...any) {
 
 // pushes reports whether a push of a process of syncd was sent and not answered.
 func (n *network) pushes(incarnation int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for x := range n.inFlight {
 		if x.link == syncdGwat && x.from == incarnation && x.call == callPush && x.written && x.ended == never {
 			return true

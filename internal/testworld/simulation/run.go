@@ -199,7 +199,7 @@ func (r *run) end() {
 	}
 	for _, l := range r.incarnations {
 		if l.end == never {
-			l.dead = true
+			l.dead.Store(true)
 			l.cancel()
 			r.disk.die(newSeededRand(r.seed))
 			r.killGate()

@@ -135,6 +135,7 @@ func (s *scheduler) run(over func() bool) {
 			timer := time.NewTimer(wait)
 			select {
 			case <-timer.C:
+				synctest.Wait() // a process's own timer may end at this instant, too: it is first, whatever Go's scheduler says
 			case <-s.wake:
 				timer.Stop()
 				continue
