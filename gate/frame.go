@@ -68,14 +68,24 @@ type scanner struct {
 	foreign bool // the value is neither object nor array
 
 	inString, escaped bool
-	wantKey           bool // at level, a string is a member's name
-	inKey             bool
-	key               []byte
-	target            *[]byte // where the value of the present member is kept; nil for nowhere
-	limit             int
-	begun             bool // within an element of a batch
-	elements          int  // of the batch that have begun
-	from              int64
+	member            member
+	part              part
+}
+
+// member is the member of an object that a scanner reads.
+type member struct {
+	wantKey bool // at level, the next string is its name
+	inKey   bool
+	key     []byte
+	target  *[]byte // where its value is kept; nil for nowhere
+	limit   int     // bytes of it that are kept
+}
+
+// part is the element of a batch that a scanner reads.
+type part struct {
+	begun bool
+	count int   // elements that have begun
+	from  int64 // offset of its first byte
 }
 
 // batch reports whether the value is an array.
@@ -84,7 +94,7 @@ func (s *scanner) batch() bool { return s.level == 2 }
 // reset makes s ready for the next value.
 func (s *scanner) reset() {
 	s.msg.reset()
-	*s = scanner{element: s.element, msg: s.msg, key: s.key[:0]}
+	*s = scanner{element: s.element, msg: s.msg, member: member{key: s.member.key[:0]}}
 }
 
 // scan reads p up to the end of the value and returns how many bytes that are;
@@ -123,7 +133,7 @@ func (s *scanner) text(p []byte) int {
 	s.keep(part)
 	if end >= 0 {
 		s.inString = false
-		s.inKey = false
+		s.member.inKey = false
 	}
 	return len(part)
 }
@@ -137,22 +147,22 @@ func (s *scanner) byte(b byte, at int64) {
 	switch b {
 	case '"':
 		s.inString = true
-		s.inKey = s.wantKey && s.depth == s.level
-		if s.inKey {
-			s.key, s.wantKey = s.key[:0], false
+		s.member.inKey = s.member.wantKey && s.depth == s.level
+		if s.member.inKey {
+			s.member.key, s.member.wantKey = s.member.key[:0], false
 		}
 		s.mark(at)
 	case '{', '[':
 		s.mark(at)
 		s.depth++
 		if s.depth == s.level && b == '{' {
-			s.wantKey = true
+			s.member.wantKey = true
 			s.msg.reset()
 			return
 		}
 	case '}', ']':
 		if s.depth == s.level {
-			s.target, s.wantKey = nil, false
+			s.member.target, s.member.wantKey = nil, false
 		}
 		s.depth--
 		if s.depth < s.level {
@@ -162,14 +172,14 @@ func (s *scanner) byte(b byte, at int64) {
 	case ',':
 		switch {
 		case s.depth == s.level:
-			s.target, s.wantKey = nil, true
+			s.member.target, s.member.wantKey = nil, true
 			return
 		case s.depth == 1 && s.level == 2:
 			s.ended(at)
 			return
 		}
 	case ':':
-		if s.depth == s.level && s.target == nil {
+		if s.depth == s.level && s.member.target == nil {
 			s.choose()
 			return
 		}
@@ -185,7 +195,7 @@ func (s *scanner) first(b byte) {
 	switch b {
 	case ' ', '\t', '\r', '\n':
 	case '{':
-		s.depth, s.level, s.wantKey = 1, 1, true
+		s.depth, s.level, s.member.wantKey = 1, 1, true
 	case '[':
 		s.depth, s.level = 1, 2
 	default:
@@ -208,26 +218,26 @@ func (s *scanner) closed(at int64) {
 
 // mark notes that an element of a batch has begun.
 func (s *scanner) mark(at int64) {
-	if s.level == 2 && s.depth == 1 && !s.begun {
-		s.begun, s.from = true, at
-		s.elements++
+	if s.level == 2 && s.depth == 1 && !s.part.begun {
+		s.part.begun, s.part.from = true, at
+		s.part.count++
 		s.msg.reset()
 	}
 }
 
 // ended reports an element of a batch.
 func (s *scanner) ended(at int64) {
-	if s.begun && s.element != nil {
-		s.element(&s.msg, s.from, at)
+	if s.part.begun && s.element != nil {
+		s.element(&s.msg, s.part.from, at)
 	}
-	s.begun = false
+	s.part.begun = false
 }
 
 // choose picks where the value of the member just named is kept. Like gwat's
 // decoder it ignores case.
 func (s *scanner) choose() {
-	s.target = nil
-	name := bytes.TrimSuffix(s.key, []byte{'"'})
+	s.member.target = nil
+	name := bytes.TrimSuffix(s.member.key, []byte{'"'})
 	if bytes.IndexByte(name, '\\') >= 0 {
 		var plain string
 		if json.Unmarshal([]byte(`"`+string(name)+`"`), &plain) == nil {
@@ -245,7 +255,7 @@ func (s *scanner) choose() {
 	} {
 		if len(name) == len(f.name) && bytes.EqualFold(name, []byte(f.name)) {
 			*f.target = (*f.target)[:0]
-			s.target, s.limit = f.target, f.limit
+			s.member.target, s.member.limit = f.target, f.limit
 			return
 		}
 	}
@@ -253,35 +263,35 @@ func (s *scanner) choose() {
 
 // keep keeps a part of a string if it belongs to a key or a member's value.
 func (s *scanner) keep(p []byte) {
-	if s.inKey {
-		if room := maxKey - len(s.key); room > 0 {
-			s.key = append(s.key, p[:min(room, len(p))]...)
+	if s.member.inKey {
+		if room := maxKey - len(s.member.key); room > 0 {
+			s.member.key = append(s.member.key, p[:min(room, len(p))]...)
 		}
 		return
 	}
-	if s.target == nil {
+	if s.member.target == nil {
 		return
 	}
-	room := s.limit - len(*s.target)
+	room := s.member.limit - len(*s.member.target)
 	if len(p) > room {
-		if s.target == &s.msg.id {
+		if s.member.target == &s.msg.id {
 			s.msg.idCut = true
 		}
 		p = p[:max(room, 0)]
 	}
-	*s.target = append(*s.target, p...)
+	*s.member.target = append(*s.member.target, p...)
 }
 
 func (s *scanner) keepByte(b byte) {
-	if s.target == nil || s.inKey {
+	if s.member.target == nil || s.member.inKey {
 		return
 	}
-	if len(*s.target) < s.limit {
-		*s.target = append(*s.target, b)
-	} else if s.target == &s.msg.id {
+	if len(*s.member.target) < s.member.limit {
+		*s.member.target = append(*s.member.target, b)
+	} else if s.member.target == &s.msg.id {
 		s.msg.idCut = true
 	}
 }
 
 // empty reports whether the value is an array without elements.
-func (s *scanner) empty() bool { return s.batch() && s.done && s.elements == 0 }
+func (s *scanner) empty() bool { return s.batch() && s.done && s.part.count == 0 }

@@ -47,7 +47,7 @@ func FuzzScanner(f *testing.F) {
 			require.LessOrEqual(t, to, int64(len(data)))
 		}
 		end := scanAll(&s, data, 1+int(cut)%64)
-		for _, kept := range [][]byte{s.msg.id, s.msg.method, s.msg.params, s.msg.result, s.msg.fault, s.key} {
+		for _, kept := range [][]byte{s.msg.id, s.msg.method, s.msg.params, s.msg.result, s.msg.fault, s.member.key} {
 			require.LessOrEqual(t, len(kept), maxParams)
 		}
 		d := json.NewDecoder(bytes.NewReader(data))

@@ -126,7 +126,7 @@ func elementsOf(params []byte) int {
 	}
 	var s scanner
 	s.scan(params[1:])
-	return s.elements
+	return s.part.count
 }
 
 func boundedText(s string) string {

@@ -84,7 +84,7 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	if q.scan.batch() {
 		q.rec.batch()
 		if q.mixed {
-			q.full = q.memory.take(int64(q.scan.elements) * elementCost)
+			q.full = q.memory.take(int64(q.scan.part.count) * elementCost)
 		}
 		return q, nil
 	}
@@ -168,7 +168,7 @@ func (q *request) decided(searched bool) bool {
 		return len(q.head) >= maxPeek
 	case s.batch():
 		return !searched && len(q.head) > 0 || len(q.head) >= maxBatch
-	case len(s.msg.method) > 0 && s.target != &s.msg.method:
+	case len(s.msg.method) > 0 && s.member.target != &s.msg.method:
 		switch name := s.msg.name(); {
 		case !searched, name != methodReady && name != methodHeadSync && name != methodFinalize:
 			return true
@@ -197,7 +197,7 @@ func judge(v View, m *message, mends bool) (Action, checkpoint.Era) {
 
 // elements returns the calls of a mixed batch.
 func (q *request) elements() []element {
-	out := make([]element, 0, q.scan.elements)
+	out := make([]element, 0, q.scan.part.count)
 	s := scanner{element: func(m *message, from, to int64) {
 		action, era := judge(q.view, m, q.mends)
 		out = append(out, element{raw: q.head[from:to], action: action, era: era})

@@ -75,6 +75,31 @@ type poller struct {
 	known   *bool
 }
 
+// turns runs the polls of the loop, one at a time.
+type turns struct {
+	poll    func() *Observation
+	done    chan *Observation // has room for one
+	running bool              // a poll runs, or is done and not taken in
+	again   bool              // another one follows it at once
+}
+
+// ask starts a poll, or has one follow the poll that runs.
+func (t *turns) ask() {
+	if t.running {
+		t.again = true
+		return
+	}
+	t.running, t.again = true, false
+	go func() { t.done <- t.poll() }() // ended by its context; its place in done is free
+}
+
+// wait waits for the poll that runs.
+func (t *turns) wait() {
+	if t.running {
+		<-t.done
+	}
+}
+
 // poll reads both nodes at the same time, then what needs an answer of both.
 func (p *poller) poll(ctx context.Context) *Observation {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)

@@ -101,7 +101,9 @@ func New(cfg Config) (*Watcher, error) {
 	return w, nil
 }
 
-// Run polls the pair until ctx ends. It is called once.
+// Run polls the pair until ctx ends. It is called once. Each turn of the loop goes the same
+// way: a message is taken in, settle moves to the stage that follows from it, and publish
+// makes a snapshot of it. What changes the nodes is a heal, which runs beside the loop.
 func (w *Watcher) Run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer w.board.Close()
@@ -110,57 +112,46 @@ func (w *Watcher) Run(ctx context.Context) error {
 	events := w.cfg.Beacon.Events(inner, beaconclient.StreamOptions{})
 	tick := time.NewTicker(w.cfg.PollInterval)
 	defer tick.Stop()
-	results := make(chan *Observation, 1)
-	polling, again := false, false
-	poll := func() {
-		if polling {
-			again = true
-			return
-		}
-		polling, again = true, false
-		go func() { results <- w.polls.poll(inner) }() // ended by inner; its place in results is free
-	}
+	polls := turns{poll: func() *Observation { return w.polls.poll(inner) }, done: make(chan *Observation, 1)}
 	defer func() {
 		cancel()
-		if polling {
-			<-results
-		}
+		polls.wait()
 		w.healing.wait()
 	}()
-	poll()
+	polls.ask()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case o := <-results:
-			polling = false
+		case o := <-polls.done: // both nodes were read: decide by what they are now
+			polls.running = false
 			w.observed(inner, o)
-			if again {
-				poll()
+			if polls.again {
+				polls.ask()
 			}
-		case r := <-w.healing.done:
+		case r := <-w.healing.done: // a heal has ended: the next poll shows what it did
 			w.healed(r)
 			w.publish()
-			poll()
-		case o := <-w.orders.C():
+			polls.ask()
+		case o := <-w.orders.C(): // an operator's order: it is carried out before it is answered
 			err := o.Do(ctx)
 			w.settle(ctx)
 			w.publish()
 			o.Done(err)
-		case e, open := <-events:
+		case e, open := <-events: // the beacon's head has moved: the next poll reads where to
 			if !open {
 				events = nil
 				continue
 			}
 			if e.Head != nil {
 				w.pair.events++
-				poll()
+				polls.ask()
 			}
-		case <-tick.C:
-			if polling {
+		case <-tick.C: // a poll is due
+			if polls.running {
 				w.publish() // a poll that hangs does not stop the clock
 			}
-			poll()
+			polls.ask()
 		}
 	}
 }

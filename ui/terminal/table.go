@@ -19,8 +19,14 @@ import (
 func Table(s *status.Snapshot, now time.Time, width int) string {
 	s = CleanSnapshot(s)
 	var t table
-	line := t.line
+	t.state(s, now)
+	t.facts(s, now)
+	return t.text(width)
+}
 
+// state adds what the pair does and what is wrong with it.
+func (t *table) state(s *status.Snapshot, now time.Time) {
+	line := t.line
 	stage := s.Stage
 	if s.Observe {
 		stage += " (observing only)"
@@ -47,6 +53,11 @@ func Table(s *status.Snapshot, now time.Time, width int) string {
 	if s.NextTry != nil {
 		line("next try", "%s", Until(*s.NextTry, now))
 	}
+}
+
+// facts adds what is known of the network, of both nodes and of the push.
+func (t *table) facts(s *status.Snapshot, now time.Time) {
+	line := t.line
 	if n := s.Network; n != nil {
 		line("network", "%s, chain id %d, slot %d", orDash(n.Name), n.ChainID, n.CurrentSlot)
 	}
@@ -77,7 +88,6 @@ func Table(s *status.Snapshot, now time.Time, width int) string {
 	if e := s.LastError; e != nil && !toldBefore(e.Message, s) {
 		line("last error", "%s (%s, %s ago)", e.Message, e.Kind, Ago(e.At, now))
 	}
-	return t.text(width)
 }
 
 // table collects rows of a name and a text.
