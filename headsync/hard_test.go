@@ -67,7 +67,7 @@ func TestTakeoverWithASpineMissingOnTheWay(t *testing.T) {
 	})
 }
 
-// A ready that ran out while the attempt opened is not pushed on: another driver may
+// A ready that ran out while the attempt opened is not pushed on: a competing driver may
 // have taken the lock since (S1).
 func TestTakeoverOfAReadyThatRanOutPushesNothing(t *testing.T) {
 	onRig(t, func(t *testing.T) {

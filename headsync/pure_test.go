@@ -196,8 +196,8 @@ func TestOrderRule(t *testing.T) {
 func TestVerifier(t *testing.T) {
 	const slot = 4 * time.Second
 	start := time.Unix(1000, 0)
-	look := func(after int, headSlot int, state checkpoint.SpineState, spines ...common.Hash) Look {
-		l := Look{At: start.Add(time.Duration(after) * time.Second), Head: entry(headSlot, spines...)}
+	look := func(after int, headSlot int, state checkpoint.SpineState, spines ...common.Hash) Evidence {
+		l := Evidence{At: start.Add(time.Duration(after) * time.Second), Head: entry(headSlot, spines...)}
 		for range spines {
 			l.States, l.Heights = append(l.States, state), append(l.Heights, uint64(headSlot))
 		}
@@ -213,13 +213,13 @@ func TestVerifier(t *testing.T) {
 		verdict := v.Observe(look(8, 102, checkpoint.SpineFinal, spine(3)))
 		require.True(t, verdict.Working)
 		require.Equal(t, primitives.Slot(102), v.Covered())
-		require.False(t, v.Observe(Look{At: start.Add(9 * time.Second), Clock: 102, Head: entry(102, spine(3)), Sync: resync}).Working)
+		require.False(t, v.Observe(Evidence{At: start.Add(9 * time.Second), Clock: 102, Head: entry(102, spine(3)), Sync: resync}).Working)
 		lost := look(10, 102, checkpoint.SpineFinal, spine(3))
 		lost.CallsErr = errors.New("synchronization")
 		require.Contains(t, v.Observe(lost).Why, "synchronization")
 	})
 	t.Run("resync between a block and its dag_sync", func(t *testing.T) {
-		between := func(after int, coord, clock primitives.Slot) Look {
+		between := func(after int, coord, clock primitives.Slot) Evidence {
 			l := look(after, int(clock), checkpoint.SpineFinal, spine(int(clock)))
 			l.Clock, l.Sync = clock, protocol.State{Syncing: true, Activity: protocol.Behind, CoordSlot: coord}
 			return l
@@ -272,7 +272,7 @@ func TestVerifier(t *testing.T) {
 	})
 	t.Run("a reorg to what was final before", func(t *testing.T) {
 		v := NewVerifier(start, slot, 100, 50, nil)
-		old := func(after, slot int, s common.Hash) Look {
+		old := func(after, slot int, s common.Hash) Evidence {
 			l := look(after, slot, checkpoint.SpineFinal, s)
 			l.Heights[0] = 49
 			return l

@@ -14,7 +14,7 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// rollback is another driver that rolls gwat back right before the first push.
+// rollback is a competing driver that rolls gwat back right before the first push.
 type rollback struct {
 	headsync.Driver
 	r    *rig
@@ -32,7 +32,7 @@ func (d *rollback) Push(ctx context.Context, infos []checkpoint.ConsensusInfo) (
 	return d.Driver.Push(ctx, infos)
 }
 
-// Another driver rolls gwat back between ready and push, and gwat finalizes what it
+// A competing driver rolls gwat back between ready and push, and gwat finalizes what it
 // lost in an order of its own: that is not stored as confirmed, and the attempts
 // that follow put it right, below the last checkpoint too.
 func TestPushOntoWhatWasRolledBack(t *testing.T) {

@@ -24,8 +24,8 @@ const (
 	LateSlots = 2
 )
 
-// Look is what one poll shows of a pair that should be working.
-type Look struct {
+// Evidence is what one poll shows of a pair that should be working.
+type Evidence struct {
 	At       time.Time
 	Clock    primitives.Slot // the wall-clock slot
 	Sync     protocol.State
@@ -97,23 +97,23 @@ func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
 func (v *Verifier) Doubt() { v.doubt = true }
 
 // Observe takes in what one poll shows and returns the verdict.
-func (v *Verifier) Observe(l Look) (out Verdict) {
-	headWhy := v.head(l)
+func (v *Verifier) Observe(e Evidence) (out Verdict) {
+	headWhy := v.head(e)
 	defer func() { v.working = out.Working }()
-	out = Verdict{Over: l.At.Sub(v.progress) >= SwitchSlots*v.slot}
+	out = Verdict{Over: e.At.Sub(v.progress) >= SwitchSlots*v.slot}
 	switch {
-	case l.Sync.Syncing && !v.betweenCalls(l):
-		out.Why = fmt.Sprintf("eth_syncing false (it says stage %s, last coordinated slot %d)", l.Sync.Word, l.Sync.CoordSlot)
-		out.Complete = l.Sync.Activity == protocol.Behind && !v.synced &&
-			l.At.Sub(v.started) >= ResyncSlots*v.slot && l.Head.Slot() >= l.Sync.CoordSlot
-	case l.CallsErr != nil:
-		out.Why = fmt.Sprintf("gwat's calls of normal work to be answered: %v", l.CallsErr)
+	case e.Sync.Syncing && !v.betweenCalls(e):
+		out.Why = fmt.Sprintf("eth_syncing false (it says stage %s, last coordinated slot %d)", e.Sync.Word, e.Sync.CoordSlot)
+		out.Complete = e.Sync.Activity == protocol.Behind && !v.synced &&
+			e.At.Sub(v.started) >= ResyncSlots*v.slot && e.Head.Slot() >= e.Sync.CoordSlot
+	case e.CallsErr != nil:
+		out.Why = fmt.Sprintf("gwat's calls of normal work to be answered: %v", e.CallsErr)
 	case v.good < NewHeads:
 		out.Why = fmt.Sprintf("%d of %d new heads whose spines gwat finalized by the beacon's calls", v.good, NewHeads)
 		if headWhy != "" {
 			out.Why += "; " + headWhy
 		}
-	case !v.lateFrom.IsZero() && l.At.Sub(v.lateFrom) > LateSlots*v.slot:
+	case !v.lateFrom.IsZero() && e.At.Sub(v.lateFrom) > LateSlots*v.slot:
 		out.Why = headWhy
 	default:
 		out.Working = true
@@ -125,44 +125,44 @@ func (v *Verifier) Observe(l Look) (out Verdict) {
 // betweenCalls reports whether gwat says resync only because the block of this slot
 // reached it before the beacon's dag_sync of this slot did. It is no loss of work
 // in a pair that was verified; for the first verification it does not count.
-func (v *Verifier) betweenCalls(l Look) bool {
-	return v.working && l.Sync.Activity == protocol.Behind && l.Sync.CoordSlot+1 >= l.Clock
+func (v *Verifier) betweenCalls(e Evidence) bool {
+	return v.working && e.Sync.Activity == protocol.Behind && e.Sync.CoordSlot+1 >= e.Clock
 }
 
 // head checks the head that a poll shows; "" if it is good or not new.
-func (v *Verifier) head(l Look) string {
-	if l.Head.Slot() <= v.newest {
+func (v *Verifier) head(e Evidence) string {
+	if e.Head.Slot() <= v.newest {
 		v.lateFrom = time.Time{}
 		return ""
 	}
-	for i, s := range l.States {
+	for i, s := range e.States {
 		if s == checkpoint.SpineFinal {
 			continue
 		}
 		if v.lateFrom.IsZero() {
-			v.lateFrom = l.At
+			v.lateFrom = e.At
 		}
 		// A spine that waits shows that the network is not quiet, so what was taken for it proves nothing.
 		if v.good < NewHeads {
 			v.good, v.idle = v.good-v.idle, 0
 		}
-		return fmt.Sprintf("spine %s of the head at slot %d is %s", l.Head.Info.Finalizing[i], l.Head.Slot(), s)
+		return fmt.Sprintf("spine %s of the head at slot %d is %s", e.Head.Info.Finalizing[i], e.Head.Slot(), s)
 	}
 	v.lateFrom = time.Time{}
 	// A head that brings no spine of its own shows nothing unless calls are open, and
 	// one whose spines syncd pushed shows nothing at all.
-	if l.Head.Slot() != v.seen {
-		v.seen, v.before, v.last = l.Head.Slot(), v.last, l.Head.Info.Finalizing
+	if e.Head.Slot() != v.seen {
+		v.seen, v.before, v.last = e.Head.Slot(), v.last, e.Head.Info.Finalizing
 	}
-	if !v.brings(l) {
-		if !v.quiet(l.Head) || l.Sync.Syncing || l.CallsErr != nil || v.doubt {
+	if !v.brings(e) {
+		if !v.quiet(e.Head) || e.Sync.Syncing || e.CallsErr != nil || v.doubt {
 			return ""
 		}
 		v.idle++
 	}
 	v.good++
-	v.newest = l.Head.Slot()
-	v.progress = l.At
+	v.newest = e.Head.Slot()
+	v.progress = e.At
 	return ""
 }
 
@@ -177,9 +177,9 @@ func (v *Verifier) quiet(head Entry) bool {
 
 // brings reports whether a head carries a spine that was not final at the start and
 // that syncd did not push itself.
-func (v *Verifier) brings(l Look) bool {
-	for i, s := range l.Head.Info.Finalizing {
-		if !v.ours[s] && l.Heights[i] > v.base {
+func (v *Verifier) brings(e Evidence) bool {
+	for i, s := range e.Head.Info.Finalizing {
+		if !v.ours[s] && e.Heights[i] > v.base {
 			return true
 		}
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 // lookAt is a look in which every spine of the head is in one state, at the height of the head's slot.
-func lookAt(at time.Time, slot int, state checkpoint.SpineState, spines ...common.Hash) Look {
-	l := Look{At: at, Clock: primitives.Slot(slot), Head: entry(slot, spines...)}
+func lookAt(at time.Time, slot int, state checkpoint.SpineState, spines ...common.Hash) Evidence {
+	l := Evidence{At: at, Clock: primitives.Slot(slot), Head: entry(slot, spines...)}
 	for range spines {
 		l.States, l.Heights = append(l.States, state), append(l.Heights, uint64(slot))
 	}

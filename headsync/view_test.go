@@ -90,8 +90,8 @@ func TestViewThatCannotBeRead(t *testing.T) {
 func TestVerifierTakesNewerHeadsOnly(t *testing.T) {
 	const slot = 4 * time.Second
 	start := time.Unix(1000, 0)
-	look := func(after, head int, state checkpoint.SpineState) Look {
-		return Look{
+	look := func(after, head int, state checkpoint.SpineState) Evidence {
+		return Evidence{
 			At: start.Add(time.Duration(after) * time.Second), Head: entry(head, spine(head)),
 			States: []checkpoint.SpineState{state}, Heights: []uint64{uint64(head)},
 		}
@@ -127,8 +127,8 @@ func TestVerifierCountsSpinesBeyondTheStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := NewVerifier(time.Unix(1000, 0), 4*time.Second, 100, 50, tc.ours)
 			// Two spines: no quiet head, whatever came before.
-			v.Observe(Look{Head: entry(100, spine(90))})
-			got := v.Observe(Look{
+			v.Observe(Evidence{Head: entry(100, spine(90))})
+			got := v.Observe(Evidence{
 				At: time.Unix(1004, 0), Head: entry(101, spine(1), spine(101)),
 				States: []checkpoint.SpineState{checkpoint.SpineFinal, checkpoint.SpineFinal}, Heights: []uint64{1, tc.height},
 			})

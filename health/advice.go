@@ -94,7 +94,7 @@ var advice = map[string]Advice{
 	"gwat_ahead_of_beacon": canWait("the beacon node catches up while its head moves", askBeacon),
 	"spines_differ": urgent("both nodes can be on different chains, of which one is wrong", askFinality, syncdRecord, logGwat, logBeacon).
 		risking("gwat's finalized blocks may be of another fork: do not delete anything before you know which node is right"),
-	"second_driver": canWait("syncd makes no call that changes gwat until the other driver stops", syncdCalls, "ps aux | grep -e beacon -e syncd", syncdStatus).
+	"second_driver": canWait("syncd makes no call that changes gwat until the competing driver stops", syncdCalls, "ps aux | grep -e beacon -e syncd", syncdStatus).
 		risking("two drivers roll gwat back again and again; no data is lost by it, but the pair never works"),
 	"wrong_network":     urgent(noWork, askChain, askSpec, syncdCheck),
 	"needs_human":       urgent("no retry heals it", syncdDoctor, syncdCheck, logGwat),

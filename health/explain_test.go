@@ -105,7 +105,7 @@ func TestCausesComeBeforeConsequences(t *testing.T) {
 			frozenHead(in, begun(in, n))
 			in.Gwat.Slot = in.Beacon.Head + 3
 		}, 40, []string{"beacon_stalled_head", "beacon_stalled_head > gwat_ahead_of_beacon"}},
-		"another driver has the lock, and nothing comes on": {func(in *Input, n int) {
+		"a competing driver has the lock, and nothing comes on": {func(in *Input, n int) {
 			frozenGwat(in, begun(in, n))
 			in.Competing, in.Lock = "stage head without a call of ours", &Lock{}
 		}, 40, []string{"second_driver", "second_driver > gwat_stalled", "second_driver > lock_held", "second_driver > beacon_ahead_of_gwat"}},

@@ -45,7 +45,7 @@ var pairRules = []rule{
 	{
 		Entry: Entry{Name: "second_driver", Severity: status.SeverityWarning, Node: nodePair,
 			Meaning: "Something other than syncd drives gwat. syncd keeps its hands off while it does.",
-			Remedy:  "Find the other driver: the beacon node's built-in head sync, another syncd or a script. Two drivers roll each other back: leave one. syncd takes over after three slots without a sign of it."},
+			Remedy:  "Find the competing driver: the beacon node's built-in head sync, another syncd or a script. Two drivers roll each other back: leave one. syncd takes over after three slots without a sign of it."},
 		tell: polls(1), windowNote: "with a sign of it", clear: polls(1), clearNote: "after three slots without a sign, when the lock is free",
 		needs: nobody, look: func(v *view) signal {
 			if v.Competing == "" {

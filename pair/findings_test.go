@@ -76,7 +76,7 @@ func front(w func(*fake) *wire.Wire, f func(http.Handler) http.Handler) func(*fa
 	return func(b *fake) { w(b).Put(f) }
 }
 
-// takeLock is another driver: its ready takes gwat's head-sync lock.
+// takeLock is a competing driver: its ready takes gwat's head-sync lock.
 func takeLock(b *fake) {
 	client, err := gwatclient.New(gwatclient.Config{Endpoint: "http://localhost/gwat", Transport: b.gwatWire})
 	require.NoError(b.t, err)

@@ -79,8 +79,8 @@ func TestAnObserverForgetsACompetingDriver(t *testing.T) {
 	inFakeTime(t, fakeConfig{pair: func(c *Config) { c.Observe = true }}, func(f *fake) {
 		f.reaches(fsm.Working)
 		rolledBack(20)(f)
-		f.within(2*fakeSlot, "the sign", func(s *status.Snapshot) bool { return s.Rival != nil })
-		f.within(10*fakeSlot, "its end", func(s *status.Snapshot) bool { return s.Rival == nil && told(s, "second_driver") == nil })
+		f.within(2*fakeSlot, "the sign", func(s *status.Snapshot) bool { return s.CompetingDriver != nil })
+		f.within(10*fakeSlot, "its end", func(s *status.Snapshot) bool { return s.CompetingDriver == nil && told(s, "second_driver") == nil })
 	})
 }
 

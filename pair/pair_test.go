@@ -54,7 +54,7 @@ func TestFromNothingToWorking(t *testing.T) {
 		require.Equal(t, s.Push.Progress.Target, s.Push.Progress.Current)
 		require.Equal(t, uint64(1), s.Network.SecondsPerSlot)
 		require.Nil(t, s.LastError)
-		require.Nil(t, s.Rival)
+		require.Nil(t, s.CompetingDriver)
 		require.GreaterOrEqual(t, b.calls("dag_headSync"), 1)
 		require.Equal(t, b.calls("dag_headSyncReady"), b.calls("dag_headSync"))
 		require.Nil(t, b.mustPending())
@@ -313,7 +313,7 @@ func TestNextDaemonTakesOverFromTheJournal(t *testing.T) {
 	})
 }
 
-// Another driver holds the lock: syncd watches, and takes over when it is silent (S6).
+// A competing driver holds the lock: syncd watches, and takes over when it is silent (S6).
 func TestACompetingDriverIsWatchedAndFollowed(t *testing.T) {
 	onBench(t, func(t *testing.T) {
 		b := newBench(t, quickWorld(t, nil), nil, idle)
@@ -325,8 +325,8 @@ func TestACompetingDriverIsWatchedAndFollowed(t *testing.T) {
 		require.True(t, ok)
 
 		d := b.start(nil)
-		d.eventually("a competing driver is told", func(s *status.Snapshot) bool { return s.Rival != nil && s.Lock != nil && !s.Lock.Ours })
-		require.Contains(t, d.Snapshot().Rival.Sign, "stage head")
+		d.eventually("a competing driver is told", func(s *status.Snapshot) bool { return s.CompetingDriver != nil && s.Lock != nil && !s.Lock.Ours })
+		require.Contains(t, d.Snapshot().CompetingDriver.Sign, "stage head")
 		require.Equal(t, 1, b.calls("dag_headSyncReady"), "only the competing driver's")
 		d.reaches(fsm.HeadSync)
 		require.Equal(t, 2, b.calls("dag_headSyncReady"))

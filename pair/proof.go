@@ -57,12 +57,12 @@ func (p *Pair) verify(o *poll.Observation) {
 		return // it shows what was before the switch
 	}
 	head := o.Beacon.Head
-	look := headsync.Look{At: o.At, Clock: p.polls.identity.Spec.SlotAt(o.At), Sync: o.Gwat.Sync, CallsErr: o.CallsErr}
-	look.Head.Info = checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}
+	shown := headsync.Evidence{At: o.At, Clock: p.polls.identity.Spec.SlotAt(o.At), Sync: o.Gwat.Sync, CallsErr: o.CallsErr}
+	shown.Head.Info = checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}
 	for _, s := range head.Spines {
-		look.States = append(look.States, o.State(s))
-		look.Heights = append(look.Heights, o.Height(s))
+		shown.States = append(shown.States, o.State(s))
+		shown.Heights = append(shown.Heights, o.Height(s))
 	}
-	p.proof.verdict = p.proof.verifier.Observe(look)
+	p.proof.verdict = p.proof.verifier.Observe(shown)
 	p.polls.history.Covered = max(p.polls.history.Covered, p.proof.verifier.Covered())
 }

@@ -52,7 +52,7 @@ func (HeadSync) ClassifyPending(p checkpoint.Pending, s Seen) (Fate, string) {
 		return Over, "gwat was restarted"
 	}
 	// It may be begun as late as its caller gave up, and hold the lock from then on. A
-	// lock that is held after that counts as another driver's, and so does a push that
+	// lock that is held after that counts as a competing driver's, and so does a push that
 	// takes longer: either way nothing is sent before three quiet slots.
 	until := p.SentAt.Add(s.GiveUp + s.LockTime)
 	switch {

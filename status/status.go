@@ -37,10 +37,12 @@ type Snapshot struct {
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 	Confirmed  *Confirmed  `json:"confirmed,omitempty"` // last entry gwat confirmed
 	Lock       *Lock       `json:"lock,omitempty"`      // gwat's head-sync lock, if held
-	Rival      *Rival      `json:"rival,omitempty"`     // a competing driver, if one was seen
 	LastError  *Error      `json:"lastError,omitempty"`
 	Attempts   uint64      `json:"attempts"`      // head-sync attempts since the start of syncd
 	ETA        *time.Time  `json:"eta,omitempty"` // when the pair may work; unknown if absent
+
+	CompetingDriver *CompetingDriver `json:"competingDriver,omitempty"` // the one that was seen, if any
+	Rival           *CompetingDriver `json:"rival,omitempty"`           // deprecated: the same; goes with the next release
 
 	Past *Past `json:"past,omitempty"` // what is remembered of the verdict
 }
@@ -146,8 +148,8 @@ type Lock struct {
 	Until time.Time `json:"until"` // when it runs out at the latest
 }
 
-// Rival is a competing driver: one of gwat that is not syncd.
-type Rival struct {
+// CompetingDriver is a driver of gwat that is not syncd.
+type CompetingDriver struct {
 	Sign         string    `json:"sign"`
 	Seen         time.Time `json:"seen"`
 	LastProgress time.Time `json:"lastProgress"`

@@ -82,7 +82,7 @@ func TestNothingIsDrivenOverValidatorOperations(t *testing.T) {
 	})
 }
 
-// The calls end at the first sign of another driver: a head event, or a state of gwat that
+// The calls end at the first sign of a competing driver: a head event, or a state of gwat that
 // is not the last answer.
 func TestDriveStops(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -90,7 +90,7 @@ func TestDriveStops(t *testing.T) {
 		want    string
 	}{
 		"the head moves": {func(p *simulated) { p.beacon.Freeze(false); time.Sleep(2 * p.net.SlotTime()); p.beacon.Freeze(true) }, "the beacon's head moved"},
-		"another call":   {func(p *simulated) { p.gwat.Finalize(p.net.Call(p.net.Slot()-40, coordinated.NoSync)) }, "by another driver"},
+		"another call":   {func(p *simulated) { p.gwat.Finalize(p.net.Call(p.net.Slot()-40, coordinated.NoSync)) }, "by a competing driver"},
 	} {
 		besideAPairWith(t, withHeals(Heals{}), func(t *testing.T, p *simulated) {
 			p.works(t, 30*time.Second)

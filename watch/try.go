@@ -151,7 +151,7 @@ func (t *try) push(ctx context.Context, f *gwatclient.Finalization) (*protocol.M
 	return driver.Push(ctx, []gwatclient.Finalization{*f})
 }
 
-// undisturbed returns an error if another driver was seen, or if the spine of the next
+// undisturbed returns an error if a competing driver was seen, or if the spine of the next
 // call's checkpoint is not final.
 func (t *try) undisturbed(ctx context.Context, p *plan, before *protocol.Mark, f *gwatclient.Finalization) error {
 	if p.head != nil {
@@ -170,7 +170,7 @@ func (t *try) undisturbed(ctx context.Context, p *plan, before *protocol.Mark, f
 		return err
 	case p.local && mark.LastFinalized == before.LastFinalized: // the driver's calls for past epochs succeed meanwhile
 	case *mark != *before:
-		return fmt.Errorf("%w: gwat's state changed to epoch %d by another driver", heal.ErrStopped, mark.Epoch)
+		return fmt.Errorf("%w: gwat's state changed to epoch %d by a competing driver", heal.ErrStopped, mark.Epoch)
 	}
 	if heal.Covers(f) {
 		return nil

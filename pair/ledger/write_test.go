@@ -26,7 +26,7 @@ func (s *slowStore) Set(values map[string][]byte) error {
 }
 
 // A call that is still being written down was not sent: what gwat does meanwhile
-// is not its work, or another driver would be taken for syncd itself.
+// is not its work, or a competing driver would be taken for syncd itself.
 func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 	store := &slowStore{Memory: journal.NewMemory()}
 	l := Open(journal.OpenStore(store, ""), quietLogger(), time.Now)

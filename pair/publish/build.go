@@ -27,7 +27,8 @@ func Build(s State) *status.Snapshot {
 	}
 	out.Gwat, out.Beacon = s.gwat(), s.beacon()
 	if d := s.Work.Driver; d.Sign != "" {
-		out.Rival = &status.Rival{Sign: d.Sign, Seen: d.First, LastProgress: d.Last}
+		out.CompetingDriver = &status.CompetingDriver{Sign: d.Sign, Seen: d.First, LastProgress: d.Last}
+		out.Rival = out.CompetingDriver
 	}
 	if o := s.Nodes.Last; o != nil && o.Beacon.Err == nil {
 		out.Checkpoint = checkpointOf(o)

@@ -151,7 +151,8 @@ func TestLock(t *testing.T) {
 	s.Nodes.Last.Gwat.Sync.Activity = protocol.Prepared
 	out := Build(s)
 	require.Equal(t, &status.Lock{Until: s.At.Add(59 * time.Second)}, out.Lock)
-	require.Equal(t, &status.Rival{Sign: "stage head", Seen: s.At.Add(-time.Hour), LastProgress: s.At.Add(-time.Second)}, out.Rival)
+	require.Equal(t, &status.CompetingDriver{Sign: "stage head", Seen: s.At.Add(-time.Hour), LastProgress: s.At.Add(-time.Second)}, out.CompetingDriver)
+	require.Equal(t, out.CompetingDriver, out.Rival)
 	s.Pending = &checkpoint.Pending{SentAt: s.At}
 	require.Equal(t, &status.Lock{Ours: true, Until: s.At.Add(time.Minute)}, Build(s).Lock)
 	s.Pending, s.Stage.Name = nil, fsm.HeadSync

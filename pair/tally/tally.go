@@ -47,7 +47,7 @@ func New() *Tally {
 			Help: "How long a call to a node took, by method (a batch is one call; of the beacon node the path, {id} for what it asks for) and result: ok (also of an answer of gwat whose result carries an error member), down (not reachable), lost (no answer in time), malformed, http_status, not_found, refused (an error of the node), canceled (syncd no longer wanted it)."},
 			[]string{"node", "method", "result"}),
 		heals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "syncd_heals_total",
-			Help: "Heals of a pair of the coordinated era since the start of syncd, by how they ended: done, stopped (another driver was seen), failed."}, []string{"heal", "result"}),
+			Help: "Heals of a pair of the coordinated era since the start of syncd, by how they ended: done, stopped (a competing driver was seen), failed."}, []string{"heal", "result"}),
 	}
 	for _, name := range heal.All {
 		for _, result := range []string{HealDone, HealStopped, HealFailed} {

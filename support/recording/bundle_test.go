@@ -28,7 +28,7 @@ func entries() []Entry {
 	return []Entry{
 		{At: noon, Call: &Call{Node: "gwat", Method: "eth_getBlockByNumber", Params: json.RawMessage(`["latest",false]`), Answer: json.RawMessage(`{"number":"0x7","big":18446744073709551615}`), Took: time.Millisecond}},
 		{At: noon, Call: &Call{Node: "beacon", Method: "/eth/v1/node/syncing", Status: 500, Error: "no answer"}},
-		{At: noon, Look: &Look{Verdict: status.VerdictSyncing, Findings: []string{}, Input: health.Input{
+		{At: noon, Evaluation: &Evaluation{Verdict: status.VerdictSyncing, Findings: []string{}, Input: health.Input{
 			At: noon, Elapsed: time.Second, Stage: "dag_sync",
 			Spec: &checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 4, DepositChainID: 1, GenesisTime: 1},
 			Gwat: health.Gwat{Node: health.Node{Reach: health.Answers}, Number: &number, Spines: []checkpoint.SpineState{checkpoint.SpineFinal}},

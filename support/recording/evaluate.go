@@ -29,9 +29,9 @@ func (r *Recorder) polled(in health.Input) {
 	if r.reported != nil {
 		asSeenBy(r.reported, &in)
 	}
-	look := &Look{Input: in}
+	look := &Evaluation{Input: in}
 	look.Verdict, look.Findings = r.engine.poll(in)
-	r.add(Entry{At: in.At, Look: look})
+	r.add(Entry{At: in.At, Evaluation: look})
 }
 
 // asSeenBy puts what only the driving syncd can know into a poll of the recorder, to
@@ -41,8 +41,8 @@ func asSeenBy(s *status.Snapshot, in *health.Input) {
 	driving := in.Stage == fsm.HeadSyncReady || in.Stage == fsm.HeadSync
 	in.Gwat.Ours = driving
 	in.Competing, in.Lock = "", nil
-	if s.Rival != nil {
-		in.Competing = s.Rival.Sign
+	if s.CompetingDriver != nil {
+		in.Competing = s.CompetingDriver.Sign
 	}
 	if s.Lock != nil {
 		in.Lock = &health.Lock{Running: driving && s.Lock.Ours, Ours: s.Lock.Ours, Until: s.Lock.Until}

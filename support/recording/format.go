@@ -36,14 +36,14 @@ type Header struct {
 
 // Entry is any other line; one of its pointers is set.
 type Entry struct {
-	At       time.Time        `json:"at"`
-	Call     *Call            `json:"call,omitempty"`
-	Gate     *status.Call     `json:"gate,omitempty"` // a call of the beacon node's that passed the gate
-	Look     *Look            `json:"look,omitempty"`
-	Snapshot *status.Snapshot `json:"snapshot,omitempty"`
-	Change   *status.Change   `json:"change,omitempty"`
-	Trouble  string           `json:"trouble,omitempty"` // the daemon did not answer
-	End      *End             `json:"end,omitempty"`
+	At         time.Time        `json:"at"`
+	Call       *Call            `json:"call,omitempty"`
+	Gate       *status.Call     `json:"gate,omitempty"` // a call of the beacon node's that passed the gate
+	Evaluation *Evaluation      `json:"look,omitempty"`
+	Snapshot   *status.Snapshot `json:"snapshot,omitempty"`
+	Change     *status.Change   `json:"change,omitempty"`
+	Trouble    string           `json:"trouble,omitempty"` // the daemon did not answer
+	End        *End             `json:"end,omitempty"`
 }
 
 // Call is one call to a node.
@@ -58,8 +58,8 @@ type Call struct {
 	Took   time.Duration   `json:"took"` // nanoseconds
 }
 
-// Look is what one poll measured and how it was evaluated then.
-type Look struct {
+// Evaluation is what one poll measured and how it was evaluated then.
+type Evaluation struct {
 	Input    health.Input `json:"input"`
 	Verdict  string       `json:"verdict"`
 	Findings []string     `json:"findings"` // names, the worst first

@@ -43,7 +43,7 @@ func TestCondenseLiveRecordings(t *testing.T) {
 				break
 			}
 			require.NoError(t, err)
-			if e.Look != nil {
+			if e.Evaluation != nil {
 				require.NoError(t, w.Add(e))
 			}
 			if e.End != nil {
@@ -94,10 +94,10 @@ func judged(t *testing.T, name string) (changes []string) {
 			return changes
 		}
 		require.NoError(t, err)
-		if e.Look == nil {
+		if e.Evaluation == nil {
 			continue
 		}
-		report := engine.Observe(e.Look.Input)
+		report := engine.Observe(e.Evaluation.Input)
 		note := func(sign string, list []status.Finding) {
 			for _, f := range list {
 				changes = append(changes, e.At.UTC().Format("15:04:05 ")+sign+f.Name)

@@ -134,7 +134,7 @@ func (p *player) entry(e Entry) {
 		p.call(e)
 	case e.Gate != nil:
 		p.gateCall(e.Gate)
-	case e.Look != nil:
+	case e.Evaluation != nil:
 		p.poll(e)
 	case e.Snapshot != nil:
 		p.counts.snapshots++
@@ -197,7 +197,7 @@ func (p *player) gateCall(c *status.Call) {
 // poll evaluates a recorded poll again.
 func (p *player) poll(e Entry) {
 	p.counts.polls++
-	now, names := p.engine.poll(e.Look.Input)
+	now, names := p.engine.poll(e.Evaluation.Input)
 	p.verdict = now
 	if s := p.snapshot; s != nil {
 		p.compared++
@@ -205,12 +205,12 @@ func (p *player) poll(e Entry) {
 			p.agreed++
 		}
 	}
-	if now == e.Look.Verdict && slices.Equal(names, e.Look.Findings) {
+	if now == e.Evaluation.Verdict && slices.Equal(names, e.Evaluation.Findings) {
 		return
 	}
 	p.different++
 	p.view.Print(fmt.Sprintf("%s  DIFFERENT: this syncd says %s (%s), recorded was %s (%s)",
-		clock(e.At), now, listed(names), e.Look.Verdict, listed(e.Look.Findings)))
+		clock(e.At), now, listed(names), e.Evaluation.Verdict, listed(e.Evaluation.Findings)))
 }
 
 func clock(at time.Time) string { return at.Local().Format("15:04:05.000") }

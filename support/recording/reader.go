@@ -88,7 +88,7 @@ func (r *Reader) Next() (Entry, error) {
 
 // check refuses what no writer wrote and what an engine could not take.
 func (e *Entry) check() error {
-	if l := e.Look; l != nil {
+	if l := e.Evaluation; l != nil {
 		if s := l.Input.Spec; s != nil {
 			if err := s.Validate(); err != nil {
 				return fmt.Errorf("constants of the network: %w", err)

@@ -208,7 +208,7 @@ func TestHostileText(t *testing.T) {
 	s := everything()
 	s.Pair, s.Version, s.Waiting, s.Reason = bad, bad, bad, bad
 	s.Network.Name, s.Gwat.Version, s.Gwat.SyncStage, s.Gwat.Endpoint, s.Beacon.Version, s.Beacon.SyncStage = bad, bad, bad, bad, bad, bad
-	s.Gwat.Error.Message, s.Gwat.Error.Kind, s.LastError.Message, s.Rival.Sign, s.Push.Phase = bad, bad, bad, bad, bad
+	s.Gwat.Error.Message, s.Gwat.Error.Kind, s.LastError.Message, s.CompetingDriver.Sign, s.Push.Phase = bad, bad, bad, bad, bad
 	s.Gwat.Progress.Unit = bad
 	for i := range s.Findings {
 		f := &s.Findings[i]

@@ -153,7 +153,7 @@ func TestEveryStageIsSeen(t *testing.T) {
 	b.noErrors()
 }
 
-// holdLock takes gwat's head-sync lock as another driver would.
+// holdLock takes gwat's head-sync lock as a competing driver would.
 func holdLock(t *testing.T, endpoint string) {
 	t.Helper()
 	client, err := gwatclient.New(gwatclient.Config{Endpoint: endpoint})

@@ -36,22 +36,22 @@ func states() []state {
 		{"syncing", "checkpoint_sync", way[:2], with(func(s *status.Snapshot) {
 			s.Verdict, s.Waiting = status.VerdictSyncing, "gwat to finalize the checkpoint at slot 1204160"
 			s.Reason = "both nodes answer and are of chain id 8601152"
-			s.Gwat.Error, s.Beacon.Error, s.Rival, s.Lock, s.LastError, s.Push, s.Confirmed = nil, nil, nil, nil, nil, nil, nil
+			s.Gwat.Error, s.Beacon.Error, s.CompetingDriver, s.Lock, s.LastError, s.Push, s.Confirmed = nil, nil, nil, nil, nil, nil, nil
 			s.Gwat.SyncStage, s.Gwat.Peers = "checkpoint", ptr(uint64(14))
 		})},
 		{"pushing", "head_sync", way[:5], with(func(s *status.Snapshot) {
 			s.Verdict, s.Waiting, s.NextTry = status.VerdictSyncing, "gwat to finalize what is pushed", nil
-			s.Gwat.Error, s.Beacon.Error, s.Rival, s.LastError = nil, nil, nil, nil
+			s.Gwat.Error, s.Beacon.Error, s.CompetingDriver, s.LastError = nil, nil, nil, nil
 			s.Lock.Ours, s.Gwat.Peers, s.Attempts = true, ptr(uint64(14)), 1
 			s.Reason = "gwat is ready for 57 of 57 entries, slots 1204172 to 1204232"
 		})},
 		{"failing", "head_sync_ready", way[:4], everything},
 		{"paused", "paused", append(way[:4:4], "paused"), with(func(s *status.Snapshot) {
 			s.Verdict, s.Reason, s.NextTry, s.ETA = status.VerdictPaused, "asked by the operator: disk is being replaced", nil, nil
-			s.Gwat.Error, s.Beacon.Error, s.Rival, s.Lock, s.Waiting = nil, nil, nil, nil, "an operator to resume it"
+			s.Gwat.Error, s.Beacon.Error, s.CompetingDriver, s.Lock, s.Waiting = nil, nil, nil, nil, "an operator to resume it"
 		})},
 		{"halted", "halted", append(way[:2:2], "halted"), with(func(s *status.Snapshot) {
-			s.Verdict, s.ETA, s.Push, s.Rival, s.Lock = status.VerdictHalted, nil, nil, nil, nil
+			s.Verdict, s.ETA, s.Push, s.CompetingDriver, s.Lock = status.VerdictHalted, nil, nil, nil, nil
 			s.Waiting = "the conflict to be gone: gwat is of chain id 1337, the beacon node's deposit contract of 8601152"
 			s.Gwat.Error, s.Beacon.Error = nil, nil
 			s.Findings = []status.Finding{{

@@ -150,7 +150,7 @@ func says(t *testing.T, kind string, value any, text string) bool {
 	case "reachable":
 		return strings.Contains(text, "not reachable") != value.(bool)
 	case "ours":
-		return text == map[bool]string{true: "ours", false: "another driver's"}[value.(bool)]
+		return text == map[bool]string{true: "ours", false: "a competing driver's"}[value.(bool)]
 	}
 	return text == fmt.Sprint(value)
 }

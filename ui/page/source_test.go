@@ -180,7 +180,7 @@ func everything() status.Snapshot {
 		Progress: status.Progress{Unit: "entry", From: 0, Current: 22, Target: 57, Rate: 3.8, ETA: ptr(now.Add(10 * time.Second))},
 	}
 	s.Lock = &status.Lock{Ours: false, Until: now.Add(107 * time.Second)}
-	s.Rival = &status.Rival{Sign: "gwat says stage head, and no call of ours is under way", Seen: now.Add(-50 * time.Second), LastProgress: now.Add(-13 * time.Second)}
+	s.CompetingDriver = &status.CompetingDriver{Sign: "gwat says stage head, and no call of ours is under way", Seen: now.Add(-50 * time.Second), LastProgress: now.Add(-13 * time.Second)}
 	s.LastError = &status.Error{Kind: "restart_attempt", Message: "dag_headSyncReady: not ready: the checkpoint's spine is not finalized", At: now.Add(-11 * time.Second)}
 	s.Attempts = 7
 	return s

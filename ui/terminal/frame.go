@@ -301,8 +301,8 @@ func (f frame) rest(p *painter) {
 		}
 		p.entry("head lock", whose+", ends "+Until(l.Until, f.now))
 	}
-	if r := s.Rival; r != nil {
-		p.entry("rival", p.st.odd.Render("competing driver: "+r.Sign)+", seen "+Ago(r.Seen, f.now)+" ago")
+	if r := s.CompetingDriver; r != nil {
+		p.entry("driver", p.st.odd.Render("competing: "+r.Sign)+", seen "+Ago(r.Seen, f.now)+" ago")
 	}
 	if e := s.LastError; e != nil && !toldBefore(e.Message, s) {
 		p.entry("last error", fmt.Sprintf("%s (%s, %s ago)", e.Message, e.Kind, Ago(e.At, f.now)))

@@ -82,8 +82,8 @@ func (t *table) facts(s *status.Snapshot, now time.Time) {
 		}
 		line("head lock", "%s, ends %s", whose, Until(l.Until, now))
 	}
-	if r := s.Rival; r != nil {
-		line("other driver", "%s, seen %s ago", r.Sign, Ago(r.Seen, now))
+	if r := s.CompetingDriver; r != nil {
+		line("driver", "competing: %s, seen %s ago", r.Sign, Ago(r.Seen, now))
 	}
 	if e := s.LastError; e != nil && !toldBefore(e.Message, s) {
 		line("last error", "%s (%s, %s ago)", e.Message, e.Kind, Ago(e.At, now))

@@ -80,10 +80,10 @@ func sample() *status.Snapshot {
 			{Name: "beacon_unreachable", Severity: status.SeverityCritical, Since: noon.Add(-30 * time.Second), Summary: "the beacon node does not answer", Evidence: []string{"3 polls failed"}, Remedy: "start it"},
 			{Name: "gwat_no_peers", Severity: status.SeverityWarning, Since: noon.Add(-2 * time.Minute), Summary: "gwat has no peers", Remedy: "check its ports"},
 		},
-		Lock:      &status.Lock{Ours: true, Until: noon.Add(100 * time.Second)},
-		Rival:     &status.Rival{Sign: "a rollback", Seen: noon.Add(-5 * time.Second)},
-		Confirmed: &status.Confirmed{Slot: 60, Number: 58, At: noon.Add(-3 * time.Second)},
-		LastError: &status.Error{Kind: "retry_later", Message: "not ready", At: noon.Add(-2 * time.Second)},
+		Lock:            &status.Lock{Ours: true, Until: noon.Add(100 * time.Second)},
+		CompetingDriver: &status.CompetingDriver{Sign: "a rollback", Seen: noon.Add(-5 * time.Second)},
+		Confirmed:       &status.Confirmed{Slot: 60, Number: 58, At: noon.Add(-3 * time.Second)},
+		LastError:       &status.Error{Kind: "retry_later", Message: "not ready", At: noon.Add(-2 * time.Second)},
 	}
 }
 
@@ -112,7 +112,7 @@ func TestConsequencesAreFoldedUnderTheirCause(t *testing.T) {
 	require.Contains(t, Line(s), " explained=gwat_no_peers")
 	table := Table(s, noon, 0)
 	require.Equal(t, 1, strings.Count(table, "\nfinding "), table)
-	require.Contains(t, table, "explains    gwat_no_peers\n")
+	require.Contains(t, table, "explains  gwat_no_peers\n")
 	live := picture(t, frame{snap: CleanSnapshot(s), fresh: noon, now: noon}, 110, 60, "NO_COLOR=1")
 	require.Contains(t, live, "              explains: gwat_no_peers")
 	require.NotContains(t, live, "check its ports")
@@ -159,7 +159,7 @@ push       pushing, slots 65 to 77
            [########................]  33% entry 4 of 12
 confirmed  slot 60, block number 58, 3s ago
 head lock  ours, ends in 1m40s
-rival      competing driver: a rollback, seen 5s ago
+driver     competing: a rollback, seen 5s ago
 last error not ready (retry_later, 2s ago)
 q quits`, "\n"), got)
 

@@ -13,7 +13,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 )
 
-// ErrStopped: a heal ended before its last call, because another driver was seen.
+// ErrStopped: a heal ended before its last call, because a competing driver was seen.
 var ErrStopped = failure.WithKind(failure.RetryLater, errors.New("stopped"))
 
 // ErrOperations: validators wait for operations, of which only the beacon node can tell

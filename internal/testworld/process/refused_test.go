@@ -30,8 +30,8 @@ func TestRefusedWhileAPushRuns(t *testing.T) {
 			f.End = time.Now()
 			on.heal(down)
 			tr.concludes(w, f, faults.Recovery{Fault: "refused", On: faults.LinkGwat, Stage: "head_sync"})
-			ended := slices.IndexFunc(w.All(), func(told proof.Told) bool { return told.Snapshot != nil && told.Snapshot.Rival != nil })
-			require.Negative(t, ended, "the call of ours that goes on is taken for another driver's")
+			ended := slices.IndexFunc(w.All(), func(told proof.Told) bool { return told.Snapshot != nil && told.Snapshot.CompetingDriver != nil })
+			require.Negative(t, ended, "the call of ours that goes on is taken for a competing driver's")
 		})
 	}
 }

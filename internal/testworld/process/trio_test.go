@@ -150,7 +150,7 @@ func (tr *trio) listens(url string) {
 // driver would, so that the pair stays in head_sync_ready for a while.
 func (tr *trio) holdLock() {
 	tr.t.Helper()
-	client, err := rpc.DialOptions(context.Background(), tr.gwatURL, rpc.WithHeader("User-Agent", proof.Rival))
+	client, err := rpc.DialOptions(context.Background(), tr.gwatURL, rpc.WithHeader("User-Agent", proof.Competitor))
 	require.NoError(tr.t, err)
 	defer client.Close()
 	require.Eventually(tr.t, func() bool {

@@ -19,8 +19,8 @@ import (
 const (
 	MethodReady = "dag_headSyncReady"
 	MethodPush  = "dag_headSync"
-	// Rival is the user agent of another driver that a test sends.
-	Rival = "another driver"
+	// Competitor is the user agent of a competing driver that a test sends.
+	Competitor = "a competing driver"
 )
 
 // Violations reads gwat's own call log for what syncd may never do (S1, S2, S3
@@ -35,12 +35,12 @@ func Violations(calls []gwatsim.Call, chain world.Chain) []string {
 	}
 	var ready *gwatsim.Call // the one that answered true and was not used yet
 	var busyUntil time.Time
-	var quietUntil time.Time // the other driver's lock and three slots
+	var quietUntil time.Time // the competing driver's lock and three slots
 	for _, c := range calls {
 		if c.Method != MethodReady && c.Method != MethodPush {
 			continue
 		}
-		if c.Peer.UserAgent == Rival {
+		if c.Peer.UserAgent == Competitor {
 			if c.Answer == "true" {
 				quietUntil = c.End.Add(headsync.QuietSlots * chain.Spec().SlotDuration())
 			}
@@ -51,7 +51,7 @@ func Violations(calls []gwatsim.Call, chain world.Chain) []string {
 		}
 		busyUntil = c.End
 		if c.Begin.Before(quietUntil) && c.Answer == "true" {
-			wrong(c, "S6", "another driver was at work until %s", quietUntil.Format("15:04:05.000"))
+			wrong(c, "S6", "a competing driver was at work until %s", quietUntil.Format("15:04:05.000"))
 		}
 		if c.Method == MethodReady {
 			ready = nil

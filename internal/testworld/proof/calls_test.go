@@ -40,18 +40,18 @@ func TestTheCallLogIsJudged(t *testing.T) {
 		calls []gwatsim.Call
 		want  string // "" if nothing is wrong
 	}{
-		"ready and push":         {[]gwatsim.Call{ready, push}, ""},
-		"the lock is given back": {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "true", "")}, ""},
-		"no ready":               {[]gwatsim.Call{push}, "S1"},
-		"ready said false":       {[]gwatsim.Call{call(MethodReady, 0, s, "false", "", infos[0]), push}, "S1"},
-		"a ready for two":        {[]gwatsim.Call{ready, push, call(MethodPush, 4*s, s, "", "", infos[1:]...)}, "S1"},
-		"two at a time":          {[]gwatsim.Call{ready, call(MethodPush, s/2, s, "", "", infos[1:]...)}, "S1"},
-		"a gap":                  {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", without(5)...)}, "S2"},
-		"begins too late":        {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", infos[5:]...)}, "S2"},
-		"other creators":         {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", wrongCreators...)}, "S2"},
-		"out of order":           {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", append(append([]checkpoint.ConsensusInfo{}, infos[1:]...), infos[1])...)}, "S2"},
-		"beside another driver":  {[]gwatsim.Call{call(MethodReady, -s, s/2, "true", Rival, infos[0]), ready}, "S6"},
-		"after another driver":   {[]gwatsim.Call{call(MethodReady, -9*s, s/2, "true", Rival, infos[0]), ready}, ""},
+		"ready and push":            {[]gwatsim.Call{ready, push}, ""},
+		"the lock is given back":    {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "true", "")}, ""},
+		"no ready":                  {[]gwatsim.Call{push}, "S1"},
+		"ready said false":          {[]gwatsim.Call{call(MethodReady, 0, s, "false", "", infos[0]), push}, "S1"},
+		"a ready for two":           {[]gwatsim.Call{ready, push, call(MethodPush, 4*s, s, "", "", infos[1:]...)}, "S1"},
+		"two at a time":             {[]gwatsim.Call{ready, call(MethodPush, s/2, s, "", "", infos[1:]...)}, "S1"},
+		"a gap":                     {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", without(5)...)}, "S2"},
+		"begins too late":           {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", infos[5:]...)}, "S2"},
+		"other creators":            {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", wrongCreators...)}, "S2"},
+		"out of order":              {[]gwatsim.Call{ready, call(MethodPush, 2*s, s, "", "", append(append([]checkpoint.ConsensusInfo{}, infos[1:]...), infos[1])...)}, "S2"},
+		"beside a competing driver": {[]gwatsim.Call{call(MethodReady, -s, s/2, "true", Competitor, infos[0]), ready}, "S6"},
+		"after a competing driver":  {[]gwatsim.Call{call(MethodReady, -9*s, s/2, "true", Competitor, infos[0]), ready}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := Violations(c.calls, chain)

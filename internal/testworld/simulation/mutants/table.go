@@ -103,7 +103,7 @@ var mutants = []mutant{
 	{
 		Name: "own_push_is_evidence", What: "spines that syncd pushed itself count for normal work",
 		Rules: []string{"S5"},
-		Edits: []edit{{"headsync/verify.go", "if !v.ours[s] && l.Heights[i] > v.base {", "if len(s) > 0 && l.Heights[i] > 0 {"}},
+		Edits: []edit{{"headsync/verify.go", "if !v.ours[s] && e.Heights[i] > v.base {", "if len(s) > 0 && l.Heights[i] > 0 {"}},
 	},
 	{
 		Name: "working_not_taken_back", What: "working stays when it no longer holds",
@@ -116,7 +116,7 @@ var mutants = []mutant{
 		Edits: []edit{{"fsm/decide.go", "if stage == Connecting {\n\t\t\treturn \"\", \"\", false", "if stage == Connecting || stage == Working {\n\t\t\treturn \"\", \"\", false"}},
 	},
 	{
-		Name: "lock_ignored", What: "gwat is asked for readiness while another driver holds it",
+		Name: "lock_ignored", What: "gwat is asked for readiness while a competing driver holds it",
 		Rules: []string{"S6"},
 		Edits: []edit{
 			{"headsync/push.go", "if err := state.MayBegin(); err != nil {", "if err := state.MayBegin(); err != nil && !errors.Is(err, protocol.ErrLockHeld) {"},

@@ -9,7 +9,7 @@ export default {
     nodes: "Узлы", value: "Значение", clockSlot: "Слот по часам", execution: "исполнение", consensus: "консенсус", beaconNode: "узел beacon", state: "Состояние", progress: "Собственный прогресс",
     newestSlot: "Новейший слот", behindClock: "Отставание от часов", finalized: "Финализировано", ownSync: "Своя синхронизация", peers: "Пиры", answersIn: "Отвечает за", ms: "мс", since: "С",
     endpoint: "Адрес", version: "Версия", push: "Передача", headSync: "синхронизация головы", from: "Со слота", to: "До слота", started: "Начата", attempts: "Попытки",
-    lock: "Блокировка head sync в gwat", notHeld: "не удерживается", until: "до", atLatest: "самое позднее", rival: "Другой управляющий", noneSeen: "не замечен", seen: "замечен", lastProgress: "последнее продвижение",
+    lock: "Блокировка head sync в gwat", notHeld: "не удерживается", until: "до", atLatest: "самое позднее", competingDriver: "Другой управляющий", noneSeen: "не замечен", seen: "замечен", lastProgress: "последнее продвижение",
     lastError: "Последняя ошибка", strips: "Оценка во времени", legend: "Каждая ячейка показывает худшую оценку за своё время. Пусто: syncd не работал.", charts: "Прогресс и отставание",
     shown: "Показанное время", all: "всё", marks: "Вертикальные линии: смена этапа; цифры как на схеме, P — пауза, H — остановка.", newest: "Новейшие значения таблицей",
     time: "Время", gwatSlot: "слот gwat", beaconSlot: "слот beacon", gwatBlock: "финализированный блок gwat", calls: "Вызовы через шлюз",

@@ -29,14 +29,14 @@ export function fields(snapshot) {
   for (const el of document.querySelectorAll(".facts > div")) show(el, el.querySelector("#trouble") || isKnown(at(snapshot, el.querySelector("[data-path]").dataset.path)));
   for (const el of document.querySelectorAll("[data-known]")) put(el, lastKnown(at(snapshot, el.dataset.known)));
   show($("known"), snapshot.checkpoint || snapshot.confirmed || snapshot.network);
-  const pushes = snapshot.push || snapshot.lock || snapshot.rival || snapshot.lastError;
+  const pushes = snapshot.push || snapshot.lock || snapshot.competingDriver || snapshot.lastError;
   $("push").dataset.empty = !pushes;
   show($("phase"), pushes && snapshot.push);
   put($("push-none"), pushes ? "" : w.view.noPush);
   show($("no-lock"), !snapshot.lock);
   show($("held"), snapshot.lock);
-  show($("no-rival"), !snapshot.rival);
-  show($("rival"), snapshot.rival);
+  show($("no-competing-driver"), !snapshot.competingDriver);
+  show($("competing-driver"), snapshot.competingDriver);
   show($("observe"), snapshot.observe);
   show($("waits"), snapshot.waiting);
   show($("entered"), snapshot.reason);
