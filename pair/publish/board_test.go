@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 )
@@ -43,10 +44,15 @@ func TestChangesComeInOrderAndTheNewestAreLost(t *testing.T) {
 	b := NewBoard(nil)
 	changes, cancel := b.Reader().Subscribe()
 	defer cancel()
+	updates, leave := b.Reader().Updates()
+	defer leave()
+	require.Nil(t, <-updates, "no snapshot is there yet")
 	for i := range changeBuffer + 10 {
 		b.Changed(status.Change{At: time.Unix(int64(i), 0)})
 	}
 	b.Close()
+	_, open := <-updates
+	require.False(t, open)
 	n := 0
 	for c := range changes {
 		require.Equal(t, time.Unix(int64(n), 0), c.At)
@@ -54,8 +60,21 @@ func TestChangesComeInOrderAndTheNewestAreLost(t *testing.T) {
 	}
 	require.Equal(t, changeBuffer, n)
 	late, _ := b.Reader().Subscribe()
-	_, open := <-late
+	_, open = <-late
 	require.False(t, open, "after the end a channel is closed from the start")
+}
+
+func TestHistoryIsTheNewestFirst(t *testing.T) {
+	j := journal.OpenMemory()
+	for _, to := range []string{"connecting", "dag_sync", "working"} {
+		require.NoError(t, j.AppendChange(journal.Change{To: to}))
+	}
+	got, err := History(j, 2)
+	require.NoError(t, err)
+	require.Equal(t, []status.Change{{To: "working"}, {To: "dag_sync"}}, got)
+	require.NoError(t, j.Close())
+	_, err = History(j, 2)
+	require.ErrorIs(t, err, journal.ErrClosed)
 }
 
 func TestASnapshotSaysWhatIsRememberedOfThePair(t *testing.T) {

@@ -107,6 +107,12 @@ func TestWhatHeadSyncReadyWaitsFor(t *testing.T) {
 		"it collects": {func(s *State) {
 			s.Work.Running, s.Work.Push = true, &status.Push{Phase: string(headsync.PhaseCollecting), To: 40}
 		}, "slot 40"},
+		"it collected": {func(s *State) {
+			s.Work.Push = &status.Push{Phase: string(headsync.PhaseCollecting), To: 40}
+		}, "gwat to be ready"},
+		"it proves": {func(s *State) {
+			s.Work.Running, s.Work.Push = true, &status.Push{Phase: string(headsync.PhaseProving), To: 40}
+		}, "gwat to be ready"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := stateAt(fsm.HeadSyncReady)
@@ -114,6 +120,14 @@ func TestWhatHeadSyncReadyWaitsFor(t *testing.T) {
 			require.Contains(t, Build(s).Waiting, tc.want)
 		})
 	}
+}
+
+// In any other stage it is what the facts say.
+func TestWhatAnotherStageWaitsFor(t *testing.T) {
+	s := stateAt(fsm.Connecting)
+	s.Stage.Facts = fsm.Facts{UpWhy: "gwat to answer"}
+	s.Work.Inhibit = "paused"
+	require.Equal(t, "gwat to answer", Build(s).Waiting)
 }
 
 func TestNextTry(t *testing.T) {
@@ -148,6 +162,7 @@ func TestLock(t *testing.T) {
 	s := stateAt(fsm.HeadSyncReady)
 	s.Work.Driver = Driver{Sign: "stage head", First: s.At.Add(-time.Hour), Last: s.At.Add(-time.Second)}
 	require.Nil(t, Build(s).Lock, "gwat's lock is not held")
+	require.Nil(t, Lock(nil, s.Pending, s.Work.Driver.Last, s.Stage.Name, time.Minute), "nothing was read")
 	s.Nodes.Last.Gwat.Sync.Activity = protocol.Prepared
 	out := Build(s)
 	require.Equal(t, &status.Lock{Until: s.At.Add(59 * time.Second)}, out.Lock)
@@ -157,6 +172,11 @@ func TestLock(t *testing.T) {
 	require.Equal(t, &status.Lock{Ours: true, Until: s.At.Add(time.Minute)}, Build(s).Lock)
 	s.Pending, s.Stage.Name = nil, fsm.HeadSync
 	require.Nil(t, Build(s).Lock, "the sign is older than our push")
+	s.Stage.Name, s.Work.Driver = fsm.HeadSyncReady, Driver{}
+	require.Nil(t, Build(s).Lock, "nobody is known to hold it")
+	require.Nil(t, Build(s).Rival)
+	s.Pending, s.Nodes.Last.Gwat.Err = &checkpoint.Pending{SentAt: s.At}, errors.New("gone")
+	require.Nil(t, Build(s).Lock, "what gwat said before is of another poll")
 }
 
 func TestCheckpointIsShownWithItsBlock(t *testing.T) {
@@ -164,10 +184,12 @@ func TestCheckpointIsShownWithItsBlock(t *testing.T) {
 	root, spine := common.Hash{9}, common.Hash{8}
 	s.Nodes.Last.Beacon.Justified = checkpoint.Checkpoint{Epoch: 3, Root: root}
 	require.Zero(t, Build(s).Checkpoint.Slot, "its block was not read")
-	s.Nodes.Last.Beacon.Points = []poll.Entry{{Header: beaconclient.Header{Slot: 24, Root: root}, Spines: []common.Hash{{7}, spine}}}
+	s.Nodes.Last.Beacon.Points = []poll.Entry{{Header: beaconclient.Header{Slot: 16, Root: common.Hash{7}}, Spines: []common.Hash{{6}}}, {Header: beaconclient.Header{Slot: 24, Root: root}, Spines: []common.Hash{{7}, spine}}}
 	got := Build(s).Checkpoint
 	require.EqualValues(t, 24, got.Slot)
 	require.Equal(t, &spine, got.Spine)
+	s.Nodes.Last.Beacon.Points[1].Spines = nil
+	require.Nil(t, Build(s).Checkpoint.Spine, "its block names none")
 }
 
 func TestETA(t *testing.T) {
@@ -182,7 +204,16 @@ func TestETA(t *testing.T) {
 	require.Nil(t, eta(fsm.HeadSyncReady, func(s *State) { s.Work.Inhibit = "x" }))
 	require.Nil(t, eta(fsm.HeadSyncReady, func(s *State) { s.Work.Failed = 1 }))
 	require.Equal(t, at.Add(SwitchSlots*4*time.Second), *eta(fsm.HeadSyncReady, none))
+	require.Equal(t, at.Add(12*time.Second), *eta(fsm.HeadSyncReady, none), "two new heads, and the slot that runs")
+	require.Nil(t, eta(fsm.HeadSyncReady, func(s *State) { s.Nodes.Measured.Spec = nil }), "no clock is known")
+	require.Nil(t, eta(fsm.HeadSyncReady, func(s *State) { s.Findings = []status.Finding{{Severity: status.SeverityCritical}} }), "it fails")
 	require.Nil(t, eta(fsm.HeadSync, none), "no push is known")
+	require.Nil(t, eta(fsm.HeadSync, func(s *State) {
+		s.Work.Push = &status.Push{Progress: status.Progress{Current: 1, Target: 2}}
+	}), "the push shows no pace")
+	require.Equal(t, at.Add(12*time.Second), *eta(fsm.HeadSync, func(s *State) {
+		s.Work.Push = &status.Push{Progress: status.Progress{Current: 2, Target: 2}}
+	}), "all is pushed")
 	pushed := at.Add(time.Hour)
 	require.Equal(t, pushed.Add(SwitchSlots*4*time.Second), *eta(fsm.HeadSync, func(s *State) {
 		s.Work.Push = &status.Push{Progress: status.Progress{Current: 1, Target: 2, ETA: &pushed}}
@@ -198,8 +229,88 @@ func TestETA(t *testing.T) {
 	soon := at.Add(time.Minute)
 	require.Nil(t, eta(fsm.DAGSync, far(&status.Progress{Unit: unitSlot, Current: 1, Target: 32, Rate: 0.2, ETA: &soon})), "slower than the clock")
 	require.NotNil(t, eta(fsm.DAGSync, far(&status.Progress{Unit: unitSlot, Current: 1, Target: 32, Rate: 10, ETA: &soon})))
+	loads := func(p *status.Progress) func(*State) {
+		return func(s *State) { s.Nodes.Last.Gwat.Sync.Activity, s.Nodes.Measured.Gwat = protocol.LoadingChain, p }
+	}
+	require.Equal(t, at.Add(12*time.Second), *eta(fsm.DAGSync, none), "the beacon is near the clock and gwat loads nothing")
+	require.Nil(t, eta(fsm.DAGSync, loads(nil)), "gwat shows no pace")
+	require.Equal(t, soon.Add(12*time.Second), *eta(fsm.DAGSync, loads(&status.Progress{Unit: unitBlock, ETA: &soon})))
 	genesis := spec.SlotStart(0)
 	require.Equal(t, genesis.Add(SwitchSlots*4*time.Second), *eta(fsm.HeadSyncReady, func(s *State) { s.At = genesis.Add(-time.Hour); s.Nodes.Last.At = s.At }))
+}
+
+// What counts slots runs after a clock that moves on; what counts blocks does not.
+func TestChase(t *testing.T) {
+	now := spec.SlotStart(32)
+	soon := now.Add(time.Minute)
+	for name, tc := range map[string]struct {
+		p    *status.Progress
+		want time.Duration // from now; -1 for none
+	}{
+		"nothing":            {nil, -1},
+		"no pace":            {&status.Progress{Unit: unitSlot, Current: 1, Target: 32, Rate: 1.25}, -1},
+		"blocks":             {&status.Progress{Unit: unitBlock, Current: 1, Target: 32, Rate: 0.01, ETA: &soon}, time.Minute},
+		"a slot a second":    {&status.Progress{Unit: unitSlot, Current: 1, Target: 31, Rate: 1.25, ETA: &soon}, 30 * time.Second},
+		"as fast as a clock": {&status.Progress{Unit: unitSlot, Current: 1, Target: 31, Rate: 0.25, ETA: &soon}, -1},
+		"slower":             {&status.Progress{Unit: unitSlot, Current: 1, Target: 31, Rate: 0.2, ETA: &soon}, -1},
+		"a thousand hours":   {&status.Progress{Unit: unitSlot, Target: 3_600_000, Rate: 1.25, ETA: &soon}, 1000 * time.Hour},
+		"a second longer":    {&status.Progress{Unit: unitSlot, Target: 3_600_001, Rate: 1.25, ETA: &soon}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := chase(tc.p, now, 4*time.Second)
+			if tc.want < 0 {
+				require.Nil(t, got)
+				return
+			}
+			require.Equal(t, now.Add(tc.want), *got)
+		})
+	}
+}
+
+// After a reset each progress begins where the next poll finds it.
+func TestResetBeginsEachProgressAnew(t *testing.T) {
+	s := stateAt(fsm.DAGSync)
+	o, h := s.Nodes.Last, &poll.History{Number: 20, HighHead: 12}
+	var m Meters
+	begins := func() []uint64 {
+		var from []uint64
+		for _, activity := range []protocol.Activity{protocol.Idle, protocol.LoadingDAG} {
+			o.Gwat.Sync.Activity = activity
+			m.Observe(o, h, o.At)
+			from = append(from, m.Measured().Gwat.From)
+		}
+		return append(from, m.Measured().Beacon.From)
+	}
+	o.Gwat.Sync.TipSlot = 10
+	require.Equal(t, []uint64{20, 10, 12}, begins())
+	h.Number, h.HighHead, o.Gwat.Sync.TipSlot = 21, 13, 11
+	require.Equal(t, []uint64{20, 10, 12}, begins(), "they go on")
+	m.Reset()
+	require.Equal(t, []uint64{21, 11, 13}, begins())
+}
+
+// What a node does not tell is not made up.
+func TestMetersOfWhatIsNotTold(t *testing.T) {
+	o := stateAt(fsm.DAGSync).Nodes.Last
+	o.Beacon.Spec, o.Gwat.Latest = nil, nil
+	o.Gwat.Sync.Activity, o.Gwat.Sync.TipSlot = protocol.LoadingDAG, 10
+	var m Meters
+	m.Observe(o, &poll.History{Number: 20}, o.At)
+	got := m.Measured()
+	require.Equal(t, unitBlock, got.Gwat.Unit, "without the network there is no clock to count slots up to")
+	require.Equal(t, &status.LastKnown{At: o.At}, got.GwatKnown)
+	require.Nil(t, got.Beacon)
+	s := stateAt(fsm.DAGSync)
+	s.Nodes.Measured.GwatKnown = got.GwatKnown
+	require.Nil(t, Build(s).Gwat.LagSlots, "no slot of gwat is known")
+	s.Nodes.Measured = got
+	shown := Build(s)
+	require.EqualValues(t, 31, *shown.Beacon.Slot)
+	require.Nil(t, shown.Beacon.LagSlots)
+	m.Observe(stateAt(fsm.DAGSync).Nodes.Last, &poll.History{}, o.At)
+	require.NotNil(t, m.Measured().Spec)
+	m.Observe(o, &poll.History{}, o.At)
+	require.NotNil(t, m.Measured().Spec, "a poll that does not read the network changes nothing of it")
 }
 
 func TestMetersMeasureEachPollOnce(t *testing.T) {

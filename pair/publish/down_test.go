@@ -16,6 +16,7 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
@@ -66,10 +67,10 @@ func newOutage(stage fsm.Stage, gwatErr, beaconErr error) *outage {
 
 // gauges are the values of a snapshot's metrics, by name and the label that tells two of
 // a name apart.
-func gauges(t *testing.T, s *status.Snapshot) map[string]float64 {
+func gauges(t *testing.T, s *status.Snapshot, catalog ...health.Entry) map[string]float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()
-	require.NoError(t, r.Register(NewMirror(func() *status.Snapshot { return s }, nil)))
+	require.NoError(t, r.Register(NewMirror(func() *status.Snapshot { return s }, catalog)))
 	families, err := r.Gather()
 	require.NoError(t, err)
 	out := map[string]float64{}

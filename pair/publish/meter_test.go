@@ -27,3 +27,49 @@ func TestMeter(t *testing.T) {
 	require.Equal(t, uint64(90), p.From, "a progress that falls begins anew")
 	require.Zero(t, p.Rate)
 }
+
+// A sample is taken when the last one is half a second old. Standing still counts.
+func TestMeterSamples(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var m meter
+	m.progress(unitBlock, 100, 200, at)
+	require.Zero(t, m.progress(unitBlock, 105, 200, at.Add(499*time.Millisecond)).Rate)
+	require.InDelta(t, 10, m.progress(unitBlock, 105, 200, at.Add(500*time.Millisecond)).Rate, 0.01)
+	p := m.progress(unitBlock, 105, 200, at.Add(time.Second))
+	require.InDelta(t, 5, p.Rate, 0.01)
+	require.EqualValues(t, 100, p.From)
+}
+
+// The first ten rates are averaged plainly; from then on a rate counts for 2/11.
+func TestMeterSmooths(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var m meter
+	for i := range 10 {
+		m.progress(unitBlock, 0, 1000, at.Add(time.Duration(i)*time.Second))
+	}
+	require.InDelta(t, 1, m.progress(unitBlock, 10, 1000, at.Add(10*time.Second)).Rate, 0.001)
+	require.InDelta(t, 3, m.progress(unitBlock, 22, 1000, at.Add(11*time.Second)).Rate, 0.001)
+}
+
+func TestMeterEstimates(t *testing.T) {
+	at := time.Unix(1000, 0)
+	// moving is a meter that went from 100 to 101 in a second: its target is then target.
+	moving := func(target uint64) (*meter, *time.Time) {
+		var m meter
+		m.progress(unitBlock, 100, target, at)
+		return &m, m.progress(unitBlock, 101, target, at.Add(time.Second)).ETA
+	}
+	m, eta := moving(111)
+	require.Equal(t, at.Add(11*time.Second), *eta)
+	require.Equal(t, eta, m.progress(unitBlock, 101, 111, at.Add(11*time.Second)).ETA, "it stays while nothing moves")
+	require.Nil(t, m.progress(unitBlock, 101, 111, at.Add(11*time.Second+1)).ETA, "and its time passes")
+	m, _ = moving(111)
+	require.Nil(t, m.progress(unitBlock, 101, 101, at.Add(time.Second)).ETA, "the target comes down to what is reached")
+	m, eta = moving(101)
+	require.Nil(t, eta, "it is reached")
+	require.NotNil(t, m.progress(unitBlock, 101, 111, at.Add(2*time.Second)).ETA, "and moves on")
+	_, eta = moving(101 + 3_600_000)
+	require.Nil(t, eta, "a thousand hours")
+	_, eta = moving(101 + 3_599_999)
+	require.NotNil(t, eta)
+}

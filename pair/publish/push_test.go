@@ -105,3 +105,82 @@ func TestTheEstimateOfAPushIsLeftOutWhenItsTimeHasPassed(t *testing.T) {
 	p.Observe(pollOf(eta.Add(2*time.Second), 6))
 	require.NotNil(t, p.Status(eta.Add(2*time.Second)).Progress.ETA, "once it moves there is one again")
 }
+
+// A poll counts while gwat works on a push, and only what it shows to be finalized.
+func TestWhatAPollShowsOfAPush(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var p Push
+	report := func(phase headsync.Phase, after time.Duration) {
+		now := at.Add(after)
+		p.Report(headsync.Report{Phase: phase, Total: 9, Accepted: phase == headsync.PhasePushing, Push: entries(1, 2, 3)}, now, now)
+	}
+	shows := func(done uint64, why string) {
+		t.Helper()
+		require.Equal(t, done, p.Status(at).Progress.Current, why)
+	}
+	report(headsync.PhasePushing, 0)
+	p.Observe(nil)
+	p.Observe(&poll.Observation{Began: at.Add(time.Second)})
+	shows(0, "no block was read")
+	p.Observe(pollOf(at.Add(time.Second), 99))
+	p.Observe(pollOf(at.Add(3*time.Second), 1))
+	shows(1, "the first")
+	require.InDelta(t, 1.0/3, p.Status(at).Progress.Rate, 0.001, "a block that is not pushed shows nothing of the pace")
+	p.Observe(pollOf(at.Add(4*time.Second), 2))
+	shows(2, "the second")
+	moving := p.Status(at).Progress.Rate
+	p.Observe(pollOf(at.Add(5*time.Second), 2))
+	require.Less(t, p.Status(at).Progress.Rate, moving, "standing still does")
+	p.Observe(pollOf(at.Add(6*time.Second), 1))
+	shows(2, "it never falls")
+	report(headsync.PhaseConfirming, 7*time.Second)
+	p.Observe(pollOf(at.Add(8*time.Second), 3))
+	shows(2, "gwat has answered, and the reads say what it has")
+}
+
+// Before the first batch the push begins where the attempt is; then it stays.
+func TestWhereAPushBegins(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var p Push
+	from := func(r headsync.Report) primitives.Slot {
+		r.Total = 9
+		p.Report(r, at, at)
+		return p.Status(at).From
+	}
+	require.EqualValues(t, 3, from(headsync.Report{Phase: headsync.PhaseCollecting, From: 3}))
+	require.EqualValues(t, 5, from(headsync.Report{Phase: headsync.PhaseProving, From: 5}))
+	require.EqualValues(t, 5, from(headsync.Report{Phase: headsync.PhasePushing, From: 5, Accepted: true, Push: entries(6)}))
+	require.EqualValues(t, 5, from(headsync.Report{Phase: headsync.PhaseConfirming, From: 6}))
+	p.Begin()
+	require.EqualValues(t, 7, from(headsync.Report{Phase: headsync.PhaseCollecting, From: 7}))
+}
+
+func TestAnAttemptCollectsUntilItIsReady(t *testing.T) {
+	at := time.Unix(1000, 0)
+	for phase, want := range map[headsync.Phase]bool{
+		headsync.PhaseCollecting: true, headsync.PhaseProving: true, headsync.PhaseReady: false, headsync.PhasePushing: false,
+		headsync.PhaseConfirming: false,
+	} {
+		var p Push
+		p.Report(headsync.Report{Phase: phase}, at, at)
+		require.Equal(t, want, p.Collecting(), phase)
+	}
+}
+
+// The pace of an attempt is its own: how long the one before stood still is nothing to it.
+func TestEachAttemptIsMeasuredByItself(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var p Push
+	report := func(done int, after time.Duration) {
+		now := at.Add(after)
+		p.Report(headsync.Report{Phase: headsync.PhaseConfirming, Done: done, Total: 9}, now, now)
+	}
+	p.Begin()
+	for i := range 5 {
+		report(0, time.Duration(i)*time.Second)
+	}
+	p.Begin()
+	report(0, 10*time.Second)
+	report(2, 11*time.Second)
+	require.InDelta(t, 2, p.Status(at).Progress.Rate, 0.001)
+}
