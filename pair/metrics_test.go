@@ -2,7 +2,6 @@ package pair
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,16 +15,12 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
-	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
-	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/publish"
-	"github.com/gwatsync/syncd/pair/tally"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
@@ -207,26 +202,6 @@ func TestAScrapeIsOfOneSnapshot(t *testing.T) {
 		require.EqualValues(t, i+1, value(t, f, "syncd_gwat_finalized_number"))
 		require.EqualValues(t, i+1, value(t, f, "syncd_confirmed_slot"))
 		require.Equal(t, i+1, asked)
-	}
-}
-
-func TestResultsAreFewWords(t *testing.T) {
-	for want, errs := range map[string][]error{
-		"ok":          {nil},
-		"canceled":    {context.Canceled, fmt.Errorf("x: %w", context.Canceled)},
-		"down":        {gwatclient.ErrDown, beaconclient.ErrDown},
-		"lost":        {gwatclient.ErrLost, beaconclient.ErrLost},
-		"malformed":   {gwatclient.ErrMalformed, beaconclient.ErrMalformed, beaconclient.ErrTooLarge},
-		"http_status": {gwatclient.ErrHTTPStatus, gwatclient.ErrUnauthorized, beaconclient.ErrHTTPStatus},
-		"not_found":   {beaconclient.ErrNotFound},
-		"refused":     {gwatclient.ErrLocked, gwatclient.ErrRPC, beaconclient.ErrBadRequest, errors.New("anything"), failure.RetryLater},
-	} {
-		for _, err := range errs {
-			require.Equal(t, want, tally.Result(err), err)
-			if err != nil {
-				require.Equal(t, want, tally.Result(fmt.Errorf("call: %w", err)))
-			}
-		}
 	}
 }
 

@@ -127,3 +127,30 @@ func TestAClockSetBackBeforeTheStart(t *testing.T) {
 	require.True(t, c.at.Equal(l.Pending().SentAt))
 	require.True(t, c.at.Equal(l.Confirmed().At))
 }
+
+func TestAStageChangeIsInTheHistory(t *testing.T) {
+	j := journal.OpenMemory()
+	l := Open(j, quietLogger(), time.Now)
+	l.AppendChange(journal.Change{To: "working"})
+	history, err := j.History(1)
+	require.NoError(t, err)
+	require.Equal(t, "working", history[0].To)
+	require.Empty(t, l.Trouble())
+	require.NoError(t, j.Close())
+	l.AppendChange(journal.Change{To: "paused"})
+	require.NotEmpty(t, l.Trouble())
+}
+
+// A journal that cannot be read says nothing of another network: what is in memory stays.
+func TestAnUnreadableJournalForgetsNothing(t *testing.T) {
+	for _, key := range []string{"pending", "confirmed"} {
+		t.Run(key, func(t *testing.T) {
+			l := Open(journal.OpenStore(badValues{journal.NewMemory(), key}, ""), quietLogger(), time.Now)
+			l.SetPending(keptReady(time.Now()), 1)
+			l.SetConfirmed(checkpoint.Confirmed{Number: 4})
+			l.SetNetwork(journal.Network{ChainID: 1})
+			require.NotNil(t, l.Takeable())
+			require.NotNil(t, l.Confirmed())
+		})
+	}
+}

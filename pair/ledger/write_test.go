@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -37,6 +38,41 @@ func TestACallThatIsNotSentExplainsNothing(t *testing.T) {
 	store.during = func() { require.True(t, l.Busy(time.Now()), "its ready is in force while the push is written") }
 	l.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, Spine: common.Hash{1}}, 1)
 	require.NotNil(t, l.Pending())
+}
+
+// A call is sent when it has been written down; a clock that is set back meanwhile does not
+// make it older than it is.
+func TestWhenACallWasSent(t *testing.T) {
+	begun := time.Unix(1000, 0)
+	for name, tc := range map[string]struct{ clock, want time.Time }{
+		"a slow disk":      {begun.Add(3 * time.Second), begun.Add(3 * time.Second)},
+		"a clock set back": {begun.Add(-time.Hour), begun},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &clock{begun}
+			store := &slowStore{Memory: journal.NewMemory(), during: func() { c.at = tc.clock }}
+			l := Open(journal.OpenStore(store, ""), quietLogger(), c.now)
+			l.SetPending(keptReady(begun), 1)
+			require.Equal(t, tc.want, l.Pending().SentAt)
+		})
+	}
+}
+
+// While one write is at the disk the next one waits, and changes nothing in memory either.
+func TestWritesKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{Memory: journal.NewMemory()}
+		l := Open(journal.OpenStore(store, ""), quietLogger(), time.Now)
+		store.during = func() {
+			store.during = nil
+			go l.SetConfirmed(checkpoint.Confirmed{Number: 4})
+			synctest.Wait()
+			require.Nil(t, l.Confirmed())
+		}
+		l.SetPending(checkpoint.Pending{Call: checkpoint.CallPush}, 1)
+		synctest.Wait()
+		require.EqualValues(t, 4, l.Confirmed().Number)
+	})
 }
 
 var errNoDisk = errors.New("no space left on device")
