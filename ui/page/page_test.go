@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -155,6 +157,30 @@ func TestWordsAreComplete(t *testing.T) {
 				require.Regexp(t, `(^|[\s,])"?`+name+`"?: `, rest, "%s %s", language, group)
 			}
 		}
+	}
+}
+
+// A finding in another language is complete: each of the catalogs' is there, with the
+// numbers, commands and names that the English text has.
+func TestFindingsAreTranslated(t *testing.T) {
+	body, err := static.ReadFile("static/assets/ru-findings.js")
+	require.NoError(t, err)
+	texts := map[string][2]string{}
+	for _, m := range regexp.MustCompile(`(?m)^  (\w+): \{\n    summary: "(.*)",\n    remedy: "(.*)",\n  \},$`).FindAllStringSubmatch(string(body), -1) {
+		texts[m[1]] = [2]string{m[2], m[3]}
+	}
+	kept := regexp.MustCompile("`[^`]+`|\\b[a-z]+_[a-zA-Z_]+\\b|--[a-z0-9-]+|\\b(?:api|gate|beacon|gwat)\\.[a-z-]+\\b|\\d+")
+	known := map[string]bool{}
+	for _, e := range slices.Concat(health.Catalog(), health.CoordinatedCatalog()) {
+		known[e.Name] = true
+		for i, english := range []string{e.Meaning, e.Remedy} {
+			own := texts[e.Name][i]
+			require.Regexp(t, "[а-я]", own, e.Name)
+			require.Equal(t, kept.FindAllString(english, -1), kept.FindAllString(own, -1), "%s: %s", e.Name, own)
+		}
+	}
+	for name := range texts {
+		require.True(t, known[name], "%s is no finding", name)
 	}
 }
 

@@ -126,7 +126,7 @@ func TestConsequencesAreFolded(t *testing.T) {
 // The page speaks the browser's language, and the one that is chosen by the switch; both
 // tables have the same keys and the same places to fill in, and no text is empty in one.
 func TestLanguages(t *testing.T) {
-	addr, _ := remembered(t, nil)
+	addr, src := remembered(t, nil)
 	b := open(t, look{width: 1280, height: 900, script: `Object.defineProperty(navigator, "languages", { get: () => ["ru-RU", "en"] });`})
 	b.visit(addr)
 	require.Equal(t, "ru", eval[string](b, "document.documentElement.lang"))
@@ -137,6 +137,16 @@ func TestLanguages(t *testing.T) {
 	b.shoot("russian-1280-light")
 	left := eval[[]string](b, `[...document.querySelectorAll("main [data-t], header [data-t]")].filter((e) => e.checkVisibility() && !/[а-яё]/i.test(e.textContent) && !["Spine", "Chain id"].includes(e.textContent)).map((e) => e.outerHTML)`)
 	require.Empty(t, left)
+	snap := *src.Snapshot()
+	snap.Verdict, snap.Findings = status.VerdictFailing, findings(snap.At)[:1]
+	snap.Findings = append(snap.Findings, status.Finding{Name: "of_a_newer_syncd", Severity: status.SeverityWarning, Node: "pair", Summary: "New.", Remedy: "Read on."})
+	src.publish(snap)
+	b.until("document.querySelectorAll('#findings > li').length === 2")
+	require.Contains(t, b.text("#findings h3"), "У gwat нет пиров")
+	require.Contains(t, b.text("#findings .remedy"), "Проверьте порт p2p")
+	require.Contains(t, b.text("#lead"), "У gwat нет пиров")
+	require.Equal(t, "ru", eval[string](b, "document.querySelector('#findings h3').lang"))
+	require.Equal(t, []string{"New.", "en"}, eval[[]string](b, "(e => [e.textContent, e.lang])(document.querySelector('#findings > li:nth-child(2) h3'))"))
 	eval[bool](b, "(window.old = true, document.getElementById('language').click(), true)")
 	require.Eventually(t, func() bool { // the page is loaded anew, so that a question may find none
 		var done bool
@@ -144,7 +154,8 @@ func TestLanguages(t *testing.T) {
 		return err == nil && done
 	}, patience, 20*time.Millisecond)
 	require.Equal(t, "en", eval[string](b, "document.documentElement.lang"))
-	require.Equal(t, "Working", b.text("#verdict"))
+	require.Equal(t, "Failing", b.text("#verdict"))
+	require.Equal(t, snap.Findings[0].Summary, b.text("#findings h3"), "as syncd says it")
 	require.Equal(t, "Русский", b.text("#language"))
 	differences := eval[[]string](b, `(async () => {
 		const { tables } = await import("./assets/words.js");
@@ -152,7 +163,8 @@ func TestLanguages(t *testing.T) {
 		const en = new Map(leaves(tables.en)), out = [];
 		const places = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort().join();
 		for (const [tag, table] of Object.entries(tables)) {
-			const other = new Map(leaves(table));
+			const own = (key) => /^findings\./.test(key); // English says them as syncd does
+			const other = new Map(leaves(table).filter(([key]) => !own(key)));
 			for (const [key, text] of en) {
 				if (!other.has(key)) out.push(tag + " lacks " + key);
 				else if (Boolean(text) !== Boolean(other.get(key))) out.push(tag + " " + key + " is empty in one language");

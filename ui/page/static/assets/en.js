@@ -75,5 +75,6 @@ export default {
     since: "No data since {at}.", none: "No data yet.", again: "It is asked again every few seconds.", hangs: "Something answers here, but syncd has not looked at the pair since: its loop hangs; see its log.", title: "No data", old: "{time} old",
     timeout: "No answer came within {time}.", unreachable: "The address of this page cannot be reached: syncd has stopped, or the way to it is broken.", other: "What answers at this address is not syncd.", status: "it answered with HTTP status {status}", cannot: "It cannot be asked: {why}.",
   },
+  findings: {}, // as syncd says them
   theme: { label: "Theme: {theme}", system: "system", light: "light", dark: "dark" },
 };

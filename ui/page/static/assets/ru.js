@@ -1,4 +1,6 @@
 // The texts of the page in Russian, with the keys of en.js.
+import findings from "./ru-findings.js";
+
 export default {
   name: "Русский",
   page: {
@@ -75,5 +77,6 @@ export default {
     since: "Нет данных с {at}.", none: "Данных ещё нет.", again: "Запрос повторяется каждые несколько секунд.", hangs: "Здесь что-то отвечает, но syncd с тех пор не смотрел на пару: его цикл завис; см. его журнал.", title: "Нет данных", old: "возраст {time}",
     timeout: "Ответа не было {time}.", unreachable: "Адрес этой страницы недоступен: syncd остановлен или путь к нему прерван.", other: "По этому адресу отвечает не syncd.", status: "ответ с кодом HTTP {status}", cannot: "Спросить нельзя: {why}.",
   },
+  findings,
   theme: { label: "Тема: {theme}", system: "система", light: "светлая", dark: "тёмная" },
 };

@@ -1,7 +1,7 @@
 // The snapshot as text in the page. What comes from nodes is only ever set as
 // text or as an attribute's value.
 import { ago, allStages, duration, kinds, none, number, plural, rate, severities, signs, stageName, stageOf, stages, time, verdicts } from "./text.js";
-import { fill, manyOf, named, say, w } from "./words.js";
+import { fill, language, manyOf, named, say, told, w } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -101,7 +101,7 @@ export function hero(snapshot, now, lost) {
   put($("verdict-lead"), lost ? w.hero.lostLead : "");
   const names = new Set((snapshot.findings ?? []).map((f) => f.name));
   const wrong = (snapshot.findings ?? []).filter((f) => f.severity !== "info" && !names.has(explains(f)));
-  const lead = lost ? w.hero.lost : wrong.length && verdict !== "working" ? `${verdicts[verdict].lead} ${wrong[0].summary}` : verdicts[verdict].lead;
+  const lead = lost ? w.hero.lost : wrong.length && verdict !== "working" ? `${verdicts[verdict].lead} ${wordsOf(wrong[0], "summary")}` : verdicts[verdict].lead;
   put($("lead"), lead);
   const when = lost ? "" : since(snapshot, verdict, now);
   put($("when"), when);
@@ -126,7 +126,7 @@ function since(snapshot, verdict, now) {
 
 function trouble(t) {
   if (!t) return w.hero.none;
-  const why = t.summary || t.finding;
+  const why = told(t.finding, "summary") || t.summary || t.finding;
   const name = (verdicts[t.verdict]?.name ?? String(t.verdict)) + (why ? ` (${why.replace(/\.$/, "")})` : "");
   const from = time(new Date(t.from));
   return t.until ? say(w.hero.trouble, { verdict: name, time: duration(new Date(t.until) - new Date(t.from)), at: from }) : say(w.hero.lasting, { verdict: name, at: from });
@@ -211,9 +211,12 @@ function lasted(history, id) {
 // explains is the name of the finding that a finding follows from; "" if it stands for itself.
 const explains = (f) => f.explainedBy ?? "";
 
+// wordsOf is the summary or the remedy of a finding, as syncd says it in a language that lacks it.
+const wordsOf = (f, part) => told(f.name, part) ?? f[part];
+
 // asText is a finding for a ticket or a chat.
 function asText(f, snapshot) {
-  const lines = [`${String(f.severity).toUpperCase()} ${f.name} (${f.node}) since ${f.since}`, f.summary, `${w.page.todo}: ${f.remedy}`, ...(f.evidence ?? []).map((e) => `- ${e}`)];
+  const lines = [`${String(f.severity).toUpperCase()} ${f.name} (${f.node}) since ${f.since}`, wordsOf(f, "summary"), `${w.page.todo}: ${wordsOf(f, "remedy")}`, ...(f.evidence ?? []).map((e) => `- ${e}`)];
   return [...lines, `syncd ${snapshot.version}, ${snapshot.pair}${snapshot.network ? `, ${snapshot.network.name}` : ""}, ${snapshot.at}`].join("\n");
 }
 
@@ -279,10 +282,13 @@ function finding(li, f, snapshot) {
   li.dataset.severity = f.severity in severities ? f.severity : "info";
   li.querySelector("path").setAttribute("d", severity.sign);
   put(li.querySelector(".sev b"), f.severity in severities ? severity.name : String(f.severity));
-  put(li.querySelector("h3"), f.summary);
+  for (const [selector, part] of [["h3", "summary"], [".remedy span", "remedy"]]) {
+    const el = li.querySelector(selector);
+    put(el, wordsOf(f, part));
+    el.lang = told(f.name, part) ? language : "en";
+  }
   put(li.querySelector("code"), f.name);
   put(li.querySelector(".since"), say(w.view.sinceNode, { node: named({ gwat: w.charts.gwat, beacon: w.charts.beacon, pair: w.view.pair, syncd: w.view.syncd }, f.node), at: time(new Date(f.since)) }));
-  put(li.querySelector(".remedy span"), f.remedy);
   li.querySelector(".copy").onclick = (e) => copy(e.currentTarget, asText(f, snapshot));
   const evidence = li.querySelector(".evidence");
   const wanted = f.evidence ?? [];

@@ -28,6 +28,10 @@ export const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => val
 // named is the text for a word that came from outside; the word itself if there is none.
 export const named = (table, word) => (Object.hasOwn(table, word) ? table[word] : String(word));
 
+// told is a finding's summary or remedy in the page's language; as syncd says it if the
+// table has no such finding.
+export const told = (name, part) => (Object.hasOwn(w.findings, name) ? w.findings[name][part] : undefined);
+
 const rules = new Intl.PluralRules(language);
 export const form = (n, unit) => {
   const forms = Object.hasOwn(w.units, unit) ? w.units[unit] : { one: unit, other: unit };
