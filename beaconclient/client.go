@@ -236,7 +236,7 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 	case err != nil && connected.Load():
 		return 0, nil, failure.Newf(failure.RetryNow, "GET %s: %w: %w", path, ErrLost, failure.Bounded(withoutURL(err)))
 	case err != nil:
-		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, failure.Bounded(withoutURL(err)))
+		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, failure.Bounded(failure.Untrusted(withoutURL(err))))
 	}
 	defer resp.Body.Close()
 	if wait := c.heldBack(resp); wait > 0 {

@@ -1,6 +1,9 @@
 package failure
 
 import (
+	"crypto/x509"
+	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -46,3 +49,12 @@ type bounded struct{ err error }
 
 func (b *bounded) Error() string { return Text(b.err.Error()) }
 func (b *bounded) Unwrap() error { return b.err }
+
+// Untrusted adds to the error of a certificate of an unknown authority how a known one is
+// named; other errors, and nil, stay as they are.
+func Untrusted(err error) error {
+	if !errors.As(err, new(x509.UnknownAuthorityError)) {
+		return err
+	}
+	return fmt.Errorf("%w; SSL_CERT_FILE in syncd's environment names the PEM file of the authorities to trust", err)
+}

@@ -118,7 +118,7 @@ func classify(method string, err error) error {
 	case errors.Is(err, ErrSecret):
 		return unsent(failure.WithKind(ErrUnauthorized, failure.Newf(failure.RetryLater, "%s: %w", method, err)))
 	case errors.As(err, &broken) && broken.Fate == jsonrpc.NotSent:
-		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, failure.Bounded(err))
+		return failure.Newf(failure.RetryLater, "%s: %w: %w", method, ErrDown, failure.Bounded(failure.Untrusted(err)))
 	case broken != nil && broken.Fate == jsonrpc.Lost:
 		return failure.Newf(failure.RetryNow, "%s: %w: %w", method, ErrLost, failure.Bounded(err))
 	default:

@@ -3,8 +3,10 @@ package preflight
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
@@ -27,6 +29,8 @@ func codeOfNode(err error) int {
 // remedyOfNode says what to do about a node that gave no usable answer.
 func remedyOfNode(err error, node, flag string) string {
 	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return remedyOfTrust(node, flag)
 	case errors.Is(err, failure.ErrRateLimited):
 		return "point syncd at " + node + " itself, or raise the limit of what stands before it"
 	case errors.Is(err, gwatclient.ErrUnauthorized):
@@ -36,6 +40,24 @@ func remedyOfNode(err error, node, flag string) string {
 		return "something else than " + node + " answers there: correct " + flag
 	}
 	return "start " + node + " or correct " + flag
+}
+
+// remedyOfTrust says what is wrong with SSL_CERT_FILE, which Go passes over in silence if it
+// cannot be used.
+func remedyOfTrust(node, flag string) string {
+	const variable = "SSL_CERT_FILE"
+	path, set := os.LookupEnv(variable)
+	if !set || path == "" {
+		return fmt.Sprintf("name the PEM file of the authority that signed %s's certificate by %s in syncd's environment, or correct %s", node, variable, flag)
+	}
+	raw, err := os.ReadFile(path)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("let %s name a PEM file that this user can read: %v", variable, err)
+	case !x509.NewCertPool().AppendCertsFromPEM(raw):
+		return fmt.Sprintf("let %s name a PEM file: %s holds no certificate", variable, path)
+	}
+	return fmt.Sprintf("add the authority that signed %s's certificate to %s (%s), or correct %s", node, path, variable, flag)
 }
 
 // gwatNode only reads: dag_validateSpines of nothing shows whether the dag namespace is
