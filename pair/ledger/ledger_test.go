@@ -90,7 +90,8 @@ func TestACallThatWasNotWrittenDownIsKept(t *testing.T) {
 // Nobody waits for a call that is not of the running attempt.
 func TestWhoAnswersForThePendingCall(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
-	l := Open(journal.OpenMemory(), quietLogger(), c.now)
+	j := journal.OpenMemory()
+	l := Open(j, quietLogger(), c.now)
 	require.Nil(t, l.Left(0))
 	l.SetPending(keptReady(c.at), 3)
 	require.Nil(t, l.Left(3), "its own attempt runs")
@@ -102,6 +103,9 @@ func TestWhoAnswersForThePendingCall(t *testing.T) {
 	l.ClearPending()
 	require.Nil(t, l.Pending())
 	require.Nil(t, l.Left(0))
+	kept, err := j.Pending()
+	require.NoError(t, err)
+	require.Nil(t, kept, "nor does the next process find it")
 }
 
 // A call was open since a time if it is open now or ended after it.
