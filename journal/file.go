@@ -254,7 +254,7 @@ func (s *fileStore) Close() error {
 
 // importOld takes over what an older syncd left.
 func (s *fileStore) importOld(old *Memory) error {
-	if len(s.current) == 0 && len(old.values) > 0 {
+	if len(old.values) > 0 {
 		if err := s.Set(old.values); err != nil {
 			return err
 		}

@@ -123,10 +123,7 @@ func (l *lineFile) intact() bool {
 
 // append adds a sealed line. Without sync it may be lost with the power.
 func (l *lineFile) append(line []byte, sync bool) error {
-	n, err := l.file.Write(line)
-	if err == nil && n < len(line) {
-		err = io.ErrShortWrite
-	}
+	_, err := l.file.Write(line)
 	if err == nil && sync {
 		err = syscall.Fdatasync(int(l.file.Fd()))
 	}
