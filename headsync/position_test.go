@@ -89,12 +89,12 @@ func TestSegmentIsCutByBytesAndEntries(t *testing.T) {
 	require.Len(t, s.Entries, 2)
 	raw, err := json.Marshal(Infos(s.Entries))
 	require.NoError(t, err)
-	require.LessOrEqual(t, len(raw), s.bytes+1, "the count is no less than what is sent")
+	require.Equal(t, len(raw), s.bytes+1, "the count is what is sent")
 }
 
 func TestPace(t *testing.T) {
 	var p Throughput
-	require.Equal(t, firstEntries, p.Entries(8*time.Second), "nothing is measured yet")
+	require.Equal(t, 256, p.Entries(8*time.Second), "nothing is measured yet: what a restart leaves behind")
 	p.Observe(256, 256*time.Millisecond)
 	require.Equal(t, 1024, p.Entries(8*time.Second), "8,000 would fit, but only 256 were tried")
 	p.Observe(1024, 1024*time.Millisecond)
@@ -103,7 +103,7 @@ func TestPace(t *testing.T) {
 	p.Observe(1000, 10*time.Second)
 	require.Equal(t, 800, p.Entries(8*time.Second), "slower counts at once")
 	p.Observe(800, 800*time.Millisecond)
-	require.Less(t, p.Entries(8*time.Second), 1100, "faster by and by")
+	require.Equal(t, 1032, p.Entries(8*time.Second), "faster by and by: a quarter of the way")
 	p.Observe(0, time.Hour)
 	p.Failed(0, time.Hour)
 	p.Failed(800, 20*time.Second)
@@ -118,7 +118,13 @@ func TestLimitsTakeDefaults(t *testing.T) {
 	require.Equal(t, DefaultBatchBytes, l.Bytes)
 	require.Equal(t, DefaultSoft, l.Soft)
 	require.Equal(t, 2, l.Capacity)
-	require.Equal(t, DefaultCapacity, Limits{}.complete().Capacity)
+	require.Equal(t, Limits{Bytes: 1 << 20, Soft: 8 * time.Second, Capacity: 3}, Limits{}.complete())
+	given := Limits{Bytes: 5, Soft: time.Second, Capacity: 4}
+	require.Equal(t, given, given.complete())
+	given.Hard = 10 * time.Second
+	require.Equal(t, given, given.complete())
+	given.Hard = time.Second
+	require.Equal(t, 500*time.Millisecond, given.complete().Soft, "half of what bounds it")
 }
 
 // A push follows its checkpoint without a gap, so it begins with what names no spine.

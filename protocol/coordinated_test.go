@@ -55,8 +55,12 @@ func TestDriverOfTheCoordinatedEra(t *testing.T) {
 			require.ErrorIs(t, d.Complete(t.Context(), f), tc.want)
 		})
 	}
-	c, asked := answering(t, nil)
-	_, err := Coordinated{c}.Driver(guard.Permit{}).Push(t.Context(), []gwatclient.Finalization{f})
+	c, asked := answering(t, map[string]string{"dag_finalize": state("null", other.Hex())})
+	mark, err := Coordinated{c}.Driver(guard.New(false).Permit()).Push(t.Context(), []gwatclient.Finalization{{Base: spine}})
+	require.NoError(t, err, "a call that names no checkpoint leaves gwat its own")
+	require.Equal(t, other, mark.Root)
+	c, asked = answering(t, nil)
+	_, err = Coordinated{c}.Driver(guard.Permit{}).Push(t.Context(), []gwatclient.Finalization{f})
 	require.ErrorIs(t, err, guard.ErrNoPermit)
 	require.Empty(t, *asked)
 }
@@ -74,6 +78,9 @@ func TestClassifyPendingOfAFinalize(t *testing.T) {
 		"gwat loads":                  {Seen{State: loading, CheckedAt: sent.Add(1)}, Open},
 		"gwat was restarted":          {Seen{State: loading, CheckedAt: sent.Add(1), Down: true}, Over},
 		"its checkpoint is there":     {Seen{State: stands, CheckedAt: sent.Add(1)}, Over},
+		"its checkpoint, loading on":  {Seen{State: State{Activity: LoadingChain, Mark: &Mark{Root: root}}, CheckedAt: sent.Add(1)}, Over},
+		"another, loading on":         {Seen{State: State{Activity: LoadingChain, Mark: &Mark{}}, CheckedAt: sent.Add(1)}, Open},
+		"read as it was sent":         {Seen{State: stands, CheckedAt: sent}, Open},
 		"it was there before":         {Seen{State: stands, CheckedAt: sent.Add(-1)}, Open},
 		"it is not, and nothing runs": {Seen{State: State{Mark: &Mark{}}, CheckedAt: sent.Add(1)}, Over},
 	} {

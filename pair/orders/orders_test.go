@@ -56,3 +56,8 @@ func TestATakenOrderIsWaitedFor(t *testing.T) {
 		require.NoError(t, <-given)
 	})
 }
+
+func TestTheReasonOfAnOrder(t *testing.T) {
+	require.Equal(t, "asked by the operator", Asked("", ""))
+	require.Equal(t, "asked by the operator with --force: upgrade", Asked(" with --force", "upgrade"))
+}

@@ -22,7 +22,7 @@ func TestProve(t *testing.T) {
 		"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
 		"not known":         func(f *Facts) { f.CheckpointKnown = ptr(false) },
 		"the beacon syncs":  func(f *Facts) { f.BeaconSyncing = true },
-		"finality stands":   func(f *Facts) { f.Unfollowed = maxUnjustified + 1 },
+		"finality stands":   func(f *Facts) { f.Unfollowed = 3 },
 		"a fork of its own": func(f *Facts) { f.Findings["private_fork"] = true; f.Findings = maps.Clone(f.Findings) },
 	}
 	with := func(breaks map[string]func(*Facts), a string, do func(*Facts), b string, then func(*Facts)) map[string]func(*Facts) {
@@ -41,16 +41,16 @@ func TestProve(t *testing.T) {
 			"normal work":    func(f *Facts) { f.GwatSyncing = false },
 			"no enode is kept, and the chain is not known": func(f *Facts) { f.Enodes = 0 },
 		}},
-		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), CheckpointKnown: ptr(true), Unfollowed: maxUnjustified, Findings: none()}, onOneChain},
-		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), CheckpointKnown: ptr(true), Unfollowed: maxUnjustified, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "not silent", func(f *Facts) { f.Findings = none() }, "no peers", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
-		"checkpoint": {Checkpoint, Facts{BothUp: true, CheckpointKnown: ptr(false), BeaconPeers: ptr(uint64(1)), BeaconLag: maxLag, Unjustified: maxUnjustified, Findings: none()}, map[string]func(*Facts){
+		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: none()}, onOneChain},
+		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "not silent", func(f *Facts) { f.Findings = none() }, "no peers", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
+		"checkpoint": {Checkpoint, Facts{BothUp: true, CheckpointKnown: ptr(false), BeaconPeers: ptr(uint64(1)), BeaconLag: 8, Unjustified: 2, Findings: none()}, map[string]func(*Facts){
 			"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
 			"known":             func(f *Facts) { f.CheckpointKnown = ptr(true) },
 			"the beacon syncs":  func(f *Facts) { f.BeaconSyncing = true },
-			"the head lags":     func(f *Facts) { f.BeaconLag = maxLag + 1 },
+			"the head lags":     func(f *Facts) { f.BeaconLag = 9 },
 			"beacon's peers":    func(f *Facts) { f.BeaconPeers = ptr(uint64(0)) },
 			"peers not told":    func(f *Facts) { f.BeaconPeers = nil },
-			"finality stands":   func(f *Facts) { f.Unjustified = maxUnjustified + 1 },
+			"finality stands":   func(f *Facts) { f.Unjustified = 3 },
 			"a fork of its own": func(f *Facts) { f.Findings = map[string]bool{"private_fork": true} },
 		}},
 		"restart gwat": {RestartGwat, Facts{BothUp: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
@@ -102,23 +102,23 @@ func TestRecord(t *testing.T) {
 	r.Observe(false, "nothing is wrong", begin)
 	require.False(t, due(0))
 	r.Observe(true, "proved", begin)
-	require.False(t, due(HoldSlots*slot-time.Millisecond))
+	require.False(t, due(4*slot-time.Millisecond))
 	r.Observe(false, "not now", at(7*time.Second))
 	r.Observe(true, "proved", at(7500*time.Millisecond))
 	require.False(t, due(8*time.Second), "the break counts")
 	require.True(t, due(15500*time.Millisecond))
-	for i := range MaxTries {
-		now := 16*time.Second + time.Duration(i)*Pause
+	for i := range 3 {
+		now := 16*time.Second + time.Duration(i)*time.Minute
 		require.True(t, due(now))
 		r.Try(at(now))
-		require.False(t, due(now+Pause-time.Millisecond))
+		require.False(t, due(now+time.Minute-time.Millisecond))
 	}
-	last := 16*time.Second + (MaxTries-1)*Pause
-	require.False(t, due(last+Pause), "it was tried %d times", MaxTries)
-	require.False(t, r.GivenUp(at(last+Pause-1)))
-	require.True(t, r.GivenUp(at(last+Pause)))
-	r.Observe(false, "gone", at(last+Pause))
-	require.False(t, r.GivenUp(at(last+2*Pause)))
+	last := 16*time.Second + 2*time.Minute
+	require.False(t, due(last+time.Minute), "it was tried three times")
+	require.False(t, r.GivenUp(at(last+time.Minute-1)))
+	require.True(t, r.GivenUp(at(last+time.Minute)))
+	r.Observe(false, "gone", at(last+time.Minute))
+	require.False(t, r.GivenUp(at(last+2*time.Minute)))
 	r.Worked()
 	require.Zero(t, r.Tries())
 }
