@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
@@ -199,4 +204,94 @@ func TestTheGateSeesWhatTheLoopKnows(t *testing.T) {
 		require.Equal(t, tc.want, g.view.State, tc.snapshot.Stage)
 		require.EqualValues(t, 4, g.view.Spec.SecondsPerSlot)
 	}
+}
+
+// The gate's evidence: calls of normal work since the switch, and nothing that is absorbed.
+func TestCallsThroughTheGateAreEvidence(t *testing.T) {
+	worked := func(seq uint64) gate.Call {
+		return gate.Call{Seq: seq, Method: "dag_finalize", Outcome: gate.OutcomeOK}
+	}
+	require.True(t, worked(1).Worked())
+	g := &fakeGate{status: gate.Status{Calls: 3}, calls: []gate.Call{worked(1), worked(2), worked(3)}}
+	p := knowing(t, fsm.Switching)
+	p.cfg.Gate = g
+	p.countCallsAnew()
+	p.countCalls()
+	require.Contains(t, p.unprovedCalls(), "2 more calls", "those before the switch are none")
+	g.calls = append(g.calls, worked(4), gate.Call{Seq: 5})
+	p.countCalls()
+	p.countCalls()
+	require.Contains(t, p.unprovedCalls(), "1 more calls")
+	g.calls = append(g.calls, worked(6))
+	p.countCalls()
+	require.Empty(t, p.unprovedCalls())
+	g.status.Absorbed.Count = 1
+	require.NotEmpty(t, p.unprovedCalls())
+
+	working := knowing(t, fsm.Working)
+	working.cfg.Gate = &fakeGate{}
+	require.Empty(t, working.unprovedCalls(), "a quiet slot brings no call")
+	require.Empty(t, knowing(t, fsm.Switching).unprovedCalls(), "there is no gate")
+}
+
+// A switch whose calls stay unproved is over after six slots.
+func TestASwitchWithoutCallsIsOver(t *testing.T) {
+	for after, over := range map[time.Duration]bool{24*time.Second - 1: false, 24 * time.Second: true} {
+		p := knowing(t, fsm.Switching)
+		p.cfg.Gate = &fakeGate{}
+		p.proof.verdict.Working = true
+		p.stage.since = p.cfg.Now().Add(-after)
+		facts, whole := p.facts()
+		require.True(t, whole)
+		require.False(t, facts.Verified)
+		require.Contains(t, facts.VerifyWhy, "2 more calls")
+		require.Equal(t, over, facts.VerifyOver)
+	}
+}
+
+// A list is compared from the poll that finds it on: with what was collected as checkpoints
+// pass it, and with gwat, which is asked once the pair is level.
+func TestAListIsComparedPollByPoll(t *testing.T) {
+	info := checkpoint.ConsensusInfo{Slot: 20, Finalizing: []common.Hash{{1}}}
+	log, lines := test.NewNullLogger()
+	p := knowing(t, fsm.HeadSyncReady)
+	p.compareList(lookAt(32))
+	require.Nil(t, p.listHealth(), "there is no gate")
+	p.log = log
+	p.cfg.Gate = &fakeGate{}
+	p.compareList(lookAt(32))
+	require.Nil(t, p.listHealth(), "there is no list")
+	p.cfg.Gate = &fakeGate{sent: &gate.SentList{Total: 3, Entries: []checkpoint.ConsensusInfo{info}, Malformed: "entry 2", Truncated: true}}
+	p.gate.list.collected.Add(common.Hash{20}, common.Hash{19}, info)
+	p.compareList(lookAt(32))
+	require.Equal(t, &health.List{Entries: 3, Malformed: "entry 2"}, p.listHealth())
+	require.Len(t, lines.AllEntries(), 2)
+	require.Contains(t, lines.LastEntry().Message, "too long")
+
+	justified := lookAt(33)
+	justified.Beacon.Points = []poll.Entry{{Header: beaconclient.Header{Root: common.Hash{20}, Slot: 20}}}
+	justified.Beacon.Err = errors.New("gone")
+	p.compareList(justified)
+	require.Zero(t, p.listHealth().Compared)
+	justified.Beacon.Err = nil
+	p.compareList(justified)
+	require.Equal(t, 1, p.listHealth().Compared)
+	require.Empty(t, p.listedSpines(), "the pair is not level")
+
+	level := knowing(t, fsm.Switching)
+	level.log, level.cfg.Gate = log, p.cfg.Gate
+	level.gate.list.running, level.gate.list.summary = p.gate.list.running, p.gate.list.summary
+	require.Equal(t, []common.Hash{{1}}, level.listedSpines())
+	answered := lookAt(34)
+	answered.Gwat.Err = errors.New("gone")
+	level.compareList(answered)
+	require.Zero(t, level.listHealth().Finalized)
+	require.Equal(t, []common.Hash{{1}}, level.listedSpines(), "a question without an answer is asked again")
+	answered.Gwat.Err, answered.Blocks[common.Hash{1}] = nil, block(1, 20, 20)
+	level.compareList(answered)
+	require.Equal(t, 1, level.listHealth().Finalized)
+	require.Contains(t, lines.LastEntry().Message, "to its end")
+	require.Empty(t, level.listedSpines())
+	level.compareList(answered)
+	require.Equal(t, 1, level.listHealth().Finalized, "the summary stays")
 }

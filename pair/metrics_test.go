@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
+	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/publish"
@@ -235,6 +236,39 @@ func TestMetricsOfAPair(t *testing.T) {
 		}
 		require.True(t, failed["down"] || failed["lost"], "%v", failed)
 	})
+}
+
+// An attempt and a call to gwat are counted by how they ended; the bounds of a push's
+// time are round ones.
+func TestHowAttemptsAndPushesEnd(t *testing.T) {
+	r := prometheus.NewRegistry()
+	m, err := newMetrics(r, "main")
+	require.NoError(t, err)
+	m.ended(nil, true)
+	m.ended(nil, false)
+	m.ended(protocol.ErrBusy, true)
+	for _, answer := range []error{nil, protocol.ErrRefused, gwatclient.ErrLost} {
+		d := timedDriver{&fakeCalls{readyErr: answer}, m}
+		require.ErrorIs(t, d.Prepare(t.Context(), checkpoint.Genesis()), answer)
+		_, err := d.Push(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, d.Release(t.Context()))
+	}
+	f := gathered(t, r)
+	for result, n := range map[string]float64{"level": 1, "pushed": 1, "retry_later": 1, "retry_now": 0, "restart_attempt": 0, "needs_human": 0} {
+		require.Equal(t, n, value(t, f, "syncd_head_sync_attempts_total", result), result)
+	}
+	for _, result := range []string{"ok", "not_done", "lost"} {
+		require.EqualValues(t, 1, value(t, f, "syncd_rollback_duration_seconds", result), result)
+	}
+	require.EqualValues(t, 6, value(t, f, "syncd_push_duration_seconds", "ok"))
+	var bounds []float64
+	for _, b := range f["syncd_push_duration_seconds"].GetMetric()[0].GetHistogram().GetBucket() {
+		bounds = append(bounds, b.GetUpperBound())
+	}
+	for _, seconds := range []float64{1, 5, 10, 20, 40, 80, 120} {
+		require.Contains(t, bounds, seconds)
+	}
 }
 
 // docs/metrics.md has one row for each metric, as the registry has it; -update

@@ -16,7 +16,6 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/status"
 )
@@ -406,22 +405,4 @@ func TestYoungChain(t *testing.T) {
 		b := newBench(t, quickWorld(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 3 }), nil, nil)
 		b.start(nil).reaches(fsm.Working)
 	})
-}
-
-func TestConfigIsChecked(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"no journal":           func(c *Config) { c.Journal = nil },
-		"no logger":            func(c *Config) { c.Log = nil },
-		"poll interval is -1s": func(c *Config) { c.PollInterval = -time.Second },
-		"gwat endpoint":        func(c *Config) { c.Gwat.Endpoint = "ftp://x" },
-		"beacon endpoint":      func(c *Config) { c.Beacon.URL = "::" },
-	} {
-		cfg := Config{
-			Name: "test", Journal: journal.OpenMemory(), Log: quietLog(),
-			Gwat: gwatclient.Config{Endpoint: "http://127.0.0.1:1"}, Beacon: beaconConfig("http://127.0.0.1:2"),
-		}
-		change(&cfg)
-		_, err := New(cfg)
-		require.ErrorContains(t, err, name)
-	}
 }
