@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/journal"
@@ -48,10 +49,17 @@ type Report struct {
 	Registerer prometheus.Registerer // may be nil
 	Tally      *tally.Tally          // one of its own if it is nil
 	// View is told after each poll what a gate goes by; nil for nobody.
-	View func(working, handsOff bool)
+	View func(View)
 	// NullAnswers returns how many answers to the beacon node's calls were null in every
 	// field, in a row; nil without a gate, which alone sees them.
 	NullAnswers func() int
+}
+
+// View is what a gate goes by.
+type View struct {
+	Working  bool            // the pair is verified as working
+	HandsOff bool            // paused, halted or only observed
+	Spec     checkpoint.Spec // of the beacon node; the zero value until it is known
 }
 
 // ErrConfig is the error of a Config that cannot be used.

@@ -90,21 +90,22 @@ func TestHealOfAnObserver(t *testing.T) {
 	})
 }
 
-// A gate is told after each poll whether the pair works, and to keep its hands off while it
-// is paused.
+// A gate is told after each poll whether the pair works, to keep its hands off while it is
+// paused, and which slot it is.
 func TestViewOfAGate(t *testing.T) {
-	var working, handsOff atomic.Bool
+	var told atomic.Pointer[View]
 	besideAPairWith(t, func(_ *simulated, c *Config) {
-		c.Report.View = func(w, h bool) { working.Store(w); handsOff.Store(h) }
+		c.Report.View = func(v View) { told.Store(&v) }
 	}, func(t *testing.T, p *simulated) {
 		p.works(t, 30*time.Second)
 		synctest.Wait()
-		require.True(t, working.Load())
-		require.False(t, handsOff.Load())
+		require.True(t, told.Load().Working)
+		require.False(t, told.Load().HandsOff)
+		require.Equal(t, p.watcher.Snapshot().Network.CurrentSlot, told.Load().Spec.SlotAt(time.Now()), "a gate dates calls by the clock of the network")
 		require.NoError(t, p.watcher.Pause(t.Context(), ""))
-		require.True(t, handsOff.Load())
+		require.True(t, told.Load().HandsOff)
 		require.NoError(t, p.watcher.Resume(t.Context()))
-		require.False(t, handsOff.Load())
+		require.False(t, told.Load().HandsOff)
 	})
 }
 

@@ -95,7 +95,11 @@ func (w *Watcher) publish() {
 	}
 	w.board.Publish(s)
 	if w.cfg.Report.View != nil {
-		w.cfg.Report.View(stage == fsm.Working, w.cfg.Observe || stage == fsm.Paused || stage == fsm.Halted)
+		v := View{Working: stage == fsm.Working, HandsOff: w.cfg.Observe || stage == fsm.Paused || stage == fsm.Halted}
+		if spec := w.pair.who.spec; spec != nil {
+			v.Spec = *spec
+		}
+		w.cfg.Report.View(v)
 	}
 }
 

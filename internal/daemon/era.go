@@ -79,16 +79,16 @@ func (l *loops) canonical(ctx context.Context, root common.Hash) (bool, error) {
 }
 
 // view tells a gate, if there is one, what the loop of the coordinated era says.
-func view(between *gate.Gate) func(working, handsOff bool) {
-	return func(working, handsOff bool) {
+func view(between *gate.Gate) func(watch.View) {
+	return func(seen watch.View) {
 		if between == nil {
 			return
 		}
-		v := gate.View{Era: checkpoint.EraCoordinated, State: gate.StateSyncing}
+		v := gate.View{Era: checkpoint.EraCoordinated, State: gate.StateSyncing, Spec: seen.Spec}
 		switch {
-		case handsOff:
+		case seen.HandsOff:
 			v.State = gate.StateHandsOff
-		case working:
+		case seen.Working:
 			v.State = gate.StateWorking
 		}
 		between.SetView(v)

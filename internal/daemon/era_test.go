@@ -20,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/watch"
 )
 
 // namedLoop is a loop that only has a name.
@@ -156,11 +157,14 @@ func TestTheGateOfACoordinatedPair(t *testing.T) {
 	between, err := gate.New(gate.Config{HTTP: "127.0.0.1:0", Backend: "http://127.0.0.1:1", Log: log})
 	require.NoError(t, err)
 	tell := view(between)
-	for want, said := range map[gate.State][2]bool{gate.StateWorking: {true, false}, gate.StateSyncing: {}, gate.StateHandsOff: {true, true}} {
-		tell(said[0], said[1])
-		require.Equal(t, gate.View{Era: checkpoint.EraCoordinated, State: want}, between.View())
+	spec := checkpoint.Spec{SecondsPerSlot: 2, SlotsPerEpoch: 8}
+	for want, said := range map[gate.State]watch.View{
+		gate.StateWorking: {Working: true, Spec: spec}, gate.StateSyncing: {Spec: spec}, gate.StateHandsOff: {Working: true, HandsOff: true, Spec: spec},
+	} {
+		tell(said)
+		require.Equal(t, gate.View{Era: checkpoint.EraCoordinated, State: want, Spec: spec}, between.View())
 	}
-	view(nil)(true, false) // without a gate it tells nobody
+	view(nil)(watch.View{Working: true}) // without a gate it tells nobody
 	require.Nil(t, nullAnswers(nil))
 	require.Zero(t, nullAnswers(between)())
 
