@@ -29,7 +29,8 @@ func silence(p *simulated) { lasting["B7 beacon silent"].incident(p) }
 // epoch after the checkpoint of gwat, then one HeadSync. gwat works afterwards, and the
 // beacon node goes on as soon as its head does.
 func TestDrive(t *testing.T) {
-	besideAPairWith(t, withHeals(Heals{Drive: true}), func(t *testing.T, p *simulated) {
+	// A restart of the beacon node is proved by the same finding, which goes some polls after its cause.
+	besideAPairWith(t, withHeals(Heals{Drive: true, RestartBeacon: "restart beacon"}), func(t *testing.T, p *simulated) {
 		p.works(t, 30*time.Second)
 		silence(p)
 		before, head := p.mark(), uint64(*p.watcher.Snapshot().Beacon.Slot)

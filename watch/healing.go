@@ -237,6 +237,9 @@ func (w *Watcher) healed(r healed) {
 	if failure.Canceled(r.err) {
 		return // we are stopping
 	}
+	for _, record := range w.healing.records {
+		record.Again() // else the next heal begins before a finding of the healed trouble is gone
+	}
 	w.cfg.Report.Tally.Healed(r.name, r.err)
 	log, reason := w.log.WithField("heal", r.name), fmt.Sprintf("heal %s: %s", r.name, r.what)
 	if r.err != nil {

@@ -121,4 +121,11 @@ func TestRecord(t *testing.T) {
 	require.False(t, r.GivenUp(at(last+2*time.Minute)))
 	r.Worked()
 	require.Zero(t, r.Tries())
+	r.Observe(true, "proved", at(0))
+	require.True(t, due(HoldSlots*slot))
+	r.Again()
+	require.False(t, due(HoldSlots*slot), "what was proved before a heal is proved again")
+	r.Observe(true, "proved", at(HoldSlots*slot))
+	require.False(t, due(2*HoldSlots*slot-time.Millisecond))
+	require.True(t, due(2*HoldSlots*slot))
 }

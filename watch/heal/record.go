@@ -31,6 +31,9 @@ func (r *Record) Observe(proved bool, why string, at time.Time) {
 	}
 }
 
+// Again has the proof hold anew: a heal changed what it may rest on.
+func (r *Record) Again() { r.since = time.Time{} }
+
 // Worked forgets the tries: the pair was seen to work.
 func (r *Record) Worked() { r.tries, r.last = 0, time.Time{} }
 
