@@ -86,7 +86,7 @@ func (g *Gate) mendCall(ctx context.Context, rec *records, i int, m *message, x 
 	}
 	if f.err != nil {
 		rec.end(i, OutcomeDown, boundedText(f.err.Error()))
-		return &plain{status: http.StatusBadGateway, header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, body: []byte(f.err.Error() + "\n")}
+		return away(f.err)
 	}
 	answer := *f.answer
 	var s scanner
@@ -110,6 +110,11 @@ func (g *Gate) mendCall(ctx context.Context, rec *records, i int, m *message, x 
 	}
 	rec.end(i, outcome, text)
 	return &answer
+}
+
+// away is the answer to a call that did not reach gwat.
+func away(err error) *plain {
+	return &plain{status: http.StatusBadGateway, header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, body: []byte(err.Error() + "\n")}
 }
 
 // fly makes a call at gwat, or joins an equal one. A joined call outlives its caller: gwat

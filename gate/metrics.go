@@ -53,7 +53,7 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		}, []string{"method", "outcome"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "syncd_gate_call_duration_seconds",
-			Help:    "How long a call took from its arrival at the gate until its answer was passed on, by method (other: one without a name here) and action: forward, answer, hold, mend.",
+			Help:    "How long a call took from its arrival at the gate until its answer was passed on, by method (other: one without a name here) and action: forward, answer, hold, mend, vouch.",
 			Buckets: callBuckets,
 		}, []string{"method", "action"}),
 	}

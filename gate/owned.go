@@ -47,11 +47,14 @@ func (g *Gate) answerOwned(ctx context.Context, q *request, x exchange) *plain {
 	return g.whole(ctx, q.rec, q.action, &q.scan.msg, x, q.head)
 }
 
-// whole answers a call that is passed to gwat in one piece: held or mended. It is the first
-// one of rec. The result is nil if the caller is gone.
+// whole answers a call that is passed to gwat in one piece: held, mended or vouched for. It
+// is the first one of rec. The result is nil if the caller is gone.
 func (g *Gate) whole(ctx context.Context, rec *records, action Action, m *message, x exchange, body []byte) *plain {
-	if action == ActionMend {
+	switch action {
+	case ActionMend:
 		return g.mendCall(ctx, rec, 0, m, x, body)
+	case ActionVouch:
+		return g.vouchCall(ctx, rec, m, x, body)
 	}
 	return g.holdCall(ctx, rec, 0, m.key(), x, body)
 }

@@ -12,6 +12,7 @@ const (
 	methodHeadSync = "dag_headSync"
 	methodFinalize = "dag_finalize"
 	methodSync     = "dag_sync"
+	methodChainID  = "eth_chainId"
 )
 
 // Action is what the gate does with a call.
@@ -23,6 +24,7 @@ const (
 	ActionAnswer  Action = "answer"  // true, without gwat
 	ActionHold    Action = "hold"    // wait until gwat takes it; absorb it after a while
 	ActionMend    Action = "mend"    // forward, with the mends that are on
+	ActionVouch   Action = "vouch"   // forward; answer the chain id of the network while gwat is away
 )
 
 // Rule is one row of the policy. The first row that matches decides.
@@ -53,6 +55,8 @@ func Table() []Rule {
 			"An error answered to it, a refused or a reset connection marks the block bad in the beacon node for ever; a wait and an absorbed call do not."},
 		{[]checkpoint.Era{checkpoint.EraCoordinated}, activeState, []string{methodFinalize}, ActionMend,
 			"The beacon node drives. Forwarded as it came, unless a setting has one of its traps mended: `gate.mend-null-answers`, `gate.mend-without-peers`, `gate.mend-repeated`, `gate.mend-checkpoints`."},
+		{everyEra, activeState, []string{methodChainID}, ActionVouch,
+			"The beacon node's first call of each new connection. If it fails on a socket, the beacon node closes that connection and uses it for 15 s more: every call of its driver fails without reaching the gate."},
 		{everyEra, everyState, nil, ActionForward,
 			"Everything else passes at once (S10)."},
 	}
@@ -97,7 +101,7 @@ func decide(era checkpoint.Era, state State, method string) Action {
 	return rules[ruleKey{era, state, ""}]
 }
 
-// owns reports whether the policy does anything but forward in era and state; mends says
+// owns reports whether the policy has calls in era and state that may be long; mends says
 // whether any of them is on.
 func owns(era checkpoint.Era, state State, mends bool) bool {
 	for _, method := range []string{methodReady, methodHeadSync, methodFinalize} {

@@ -25,11 +25,14 @@ func TestPolicy(t *testing.T) {
 		"head-sync/syncing/dag_headSync": ActionAnswer, "head-sync/working/dag_headSync": ActionAnswer,
 		"head-sync/syncing/dag_finalize": ActionHold, "head-sync/working/dag_finalize": ActionHold,
 		"coordinated/syncing/dag_finalize": ActionMend, "coordinated/working/dag_finalize": ActionMend,
+		"unknown/syncing/eth_chainId": ActionVouch, "unknown/working/eth_chainId": ActionVouch,
+		"head-sync/syncing/eth_chainId": ActionVouch, "head-sync/working/eth_chainId": ActionVouch,
+		"coordinated/syncing/eth_chainId": ActionVouch, "coordinated/working/eth_chainId": ActionVouch,
 	}
 	found := 0
 	for _, era := range everyEra {
 		for _, state := range everyState {
-			for _, method := range []string{methodReady, methodHeadSync, methodFinalize, methodSync, "dag_getCandidates",
+			for _, method := range []string{methodReady, methodHeadSync, methodFinalize, methodSync, methodChainID, "dag_getCandidates",
 				"dag_validateSpines", "dag_coordinatedState", "eth_blockNumber", "eth_subscribe", "no_such", ""} {
 				cell := fmt.Sprintf("%s/%s/%s", era, state, method)
 				expected, ok := want[cell]

@@ -187,7 +187,7 @@ func judge(v View, m *message, mends bool) (Action, checkpoint.Era) {
 		era = eraOf(method, m.params)
 	}
 	action := decide(era, v.State, method)
-	if m.idCut || (action == ActionHold || action == ActionMend) && m.key() == "" || action == ActionMend && !mends {
+	if m.idCut || (action == ActionHold || action == ActionMend || action == ActionVouch) && m.key() == "" || action == ActionMend && !mends {
 		// An id that is too long to repeat; a notification, which nobody waits for; no
 		// mend that is on.
 		action = ActionForward

@@ -15,7 +15,7 @@ type Call struct {
 	Era        string           `json:"era"`
 	Slot       *primitives.Slot `json:"slot,omitempty"` // that the call names, else that of the clock; absent if neither is known
 	DurationMS float64          `json:"durationMs"`     // until its answer was passed on
-	Action     string           `json:"action"`         // what the gate's policy says: forward, answer, hold, mend
+	Action     string           `json:"action"`         // what the gate's policy says: forward, answer, hold, mend, vouch
 	Outcome    string           `json:"outcome"`        // what became of it
 	Tries      int              `json:"tries,omitempty"`
 	Error      string           `json:"error,omitempty"` // what gwat or the transport said

@@ -42,7 +42,7 @@ answer), answered and absorbed (without gwat), gone (the caller hung up), delive
 			&cli.StringFlag{Name: "output", Value: operator.FormTable, Usage: "table, or json: an object a line for each call"},
 			&cli.StringSliceFlag{Name: "method", Usage: "only calls of this `METHOD`; may be given more than once", HideDefault: true},
 			&cli.StringSliceFlag{Name: "outcome", Usage: "only calls with this `OUTCOME`; may be given more than once", HideDefault: true},
-			&cli.StringSliceFlag{Name: "action", Usage: "only calls with which the gate did this: forward, answer, hold or mend; may be given more than once", HideDefault: true},
+			&cli.StringSliceFlag{Name: "action", Usage: "only calls with which the gate did this: forward, answer, hold, mend or vouch; may be given more than once", HideDefault: true},
 			&cli.DurationFlag{Name: "min-duration", Usage: "only calls that took at least so long", HideDefault: true},
 			&cli.StringFlag{Name: "since", Usage: "only calls since then: a duration before now, such as 10m, or a `TIME` such as 2026-01-02T15:04:05Z", HideDefault: true},
 			&cli.IntFlag{Name: "limit", Value: status.DefaultCalls, Usage: fmt.Sprintf("the newest of them, at most so many, 1 to %d", status.MaxCalls)}),
