@@ -61,7 +61,10 @@ func onTerminal(t *testing.T, columns, rows uint16, env []string, args ...string
 			p.mu.Lock()
 			p.raw.Write(buf[:n])
 			p.scr.write(string(buf[:n]))
+			answer := p.scr.answer
+			p.scr.answer = ""
 			p.mu.Unlock()
+			_, _ = master.WriteString(answer) // nobody asks after the end
 			if err != nil {
 				return
 			}
@@ -96,6 +99,13 @@ func (p *ptyRun) shown() string {
 	return p.scr.String()
 }
 
+// picture returns the newest picture that is wholly drawn, "" without one.
+func (p *ptyRun) picture() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.scr.picture
+}
+
 // waitFor waits until the screen shows a text.
 func (p *ptyRun) waitFor(text string) {
 	p.t.Helper()
@@ -121,6 +131,8 @@ type screen struct {
 	width    int
 	rest     string // of a sequence that is not whole yet
 	last     rune   // written
+	answer   string // to what was asked of the terminal
+	picture  string // as it was when the last one was whole
 }
 
 func newScreen(width int) *screen { return &screen{lines: [][]rune{nil}, width: width} }
@@ -157,6 +169,12 @@ func (s *screen) obey(command, args string) {
 		n = 1
 	}
 	line := s.lines[s.row]
+	switch command + args {
+	case "p?2026$": // whether it is to be told where a picture begins and ends: yes
+		s.answer += "\x1b[?2026;2$y"
+	case "l?2026":
+		s.picture = s.String()
+	}
 	switch command {
 	case "A":
 		s.row = max(0, s.row-n)
