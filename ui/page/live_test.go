@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestPollsWhereWebSocketIsBlocked(t *testing.T) {
 	next := working()
 	next.Verdict, next.Waiting = status.VerdictSyncing, "something that was polled"
 	src.publish(next)
-	b.until("document.querySelector('[data-path=waiting]').textContent === 'something that was polled'")
+	b.until("document.querySelector('.facts [data-path=waiting]').textContent === 'something that was polled'")
 	b.until("document.documentElement.dataset.verdict === 'syncing'")
 	require.True(t, eval[bool](b, "document.getElementById('lost').hidden"))
 
@@ -235,4 +236,32 @@ func TestHostileText(t *testing.T) {
 	b.noErrors()
 	// The policy stands even for a script that would try.
 	require.Equal(t, "refused", eval[string](b, `(() => { try { document.createElement("p").innerHTML = "<i>x</i>"; return "set"; } catch { return "refused"; } })()`))
+}
+
+// Of a node that does not answer nothing stands as of now but for how long, how far it is
+// behind the clock and where it is; what it had is marked, with its time.
+func TestADeadNodeIsMarked(t *testing.T) {
+	all := pictured()
+	down := all[slices.IndexFunc(all, func(s state) bool { return s.name == "gwat-down" })].snap()
+	for _, node := range []string{"gwat", "beacon"} {
+		snap, known := down, *down.Gwat.LastKnown
+		if node == "beacon" {
+			snap.Gwat, snap.Beacon = snap.Beacon, snap.Gwat
+		}
+		src := &script{}
+		src.publish(snap)
+		addr, _ := serve(t, src, "127.0.0.1:0")
+		b := open(t, desktop)
+		b.visit(addr)
+		require.Equal(t, "last known: slot 1\u202f204\u202f188 at "+known.At.Format("2006-01-02 15:04:05 UTC")+", finalized 2\u202f204\u202f871", b.text("[data-known='"+node+".lastKnown']"))
+		now := eval[map[string]string](b, `Object.fromEntries([...document.querySelectorAll("[data-path^='`+node+`.']")].filter((e) => e.textContent !== "—").map((e) => [e.dataset.path.split(".")[1], e.textContent]))`)
+		delete(now, "since")
+		require.Equal(t, map[string]string{"reachable": "✗ not reachable", "lagSlots": "45 slots", "endpoint": "ws://127.0.0.1:8546", "version": down.Gwat.Version}, now)
+		require.Contains(t, b.text("[data-progress='"+node+".progress']"), "no progress known")
+		require.Contains(t, b.text("[data-error='"+node+".error']"), "connection refused")
+		if node == "beacon" {
+			require.False(t, eval[bool](b, "document.querySelector('.facts [data-path=\"beacon.slot\"]').checkVisibility()"), "no head slot among the answers")
+		}
+		b.noErrors()
+	}
 }

@@ -104,8 +104,9 @@ func pictured() []state {
 		changed("gwat-down", "working", "working", way, func(s *status.Snapshot) {
 			now := time.Now().UTC()
 			s.Verdict = status.VerdictFailing
-			s.Gwat = status.Node{Endpoint: s.Gwat.Endpoint, Since: now.Add(-3 * time.Minute), LagSlots: ptr(uint64(45)), Slot: s.Gwat.Slot, Finalized: s.Gwat.Finalized,
-				Error: &status.Error{Kind: "retry_later", Message: "dial tcp 127.0.0.1:8546: connect: connection refused", At: now}}
+			s.Gwat = status.Node{Endpoint: s.Gwat.Endpoint, Version: s.Gwat.Version, Since: now.Add(-3 * time.Minute), LagSlots: ptr(uint64(45)),
+				LastKnown: &status.LastKnown{At: now.Add(-3 * time.Minute), Slot: ptr(primitives.Slot(wall - 45)), Finalized: s.Gwat.Finalized},
+				Error:     &status.Error{Kind: "retry_later", Message: "dial tcp 127.0.0.1:8546: connect: connection refused", At: now}}
 			s.Findings = []status.Finding{{
 				Name: "gwat_unreachable", Severity: status.SeverityCritical, Node: "gwat", Since: now.Add(-3 * time.Minute), Summary: "gwat does not answer.",
 				Evidence: []string{"no answer for 3 min: connection refused"}, Remedy: "See whether gwat runs (`systemctl status gwat`), and its log.",

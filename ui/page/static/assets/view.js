@@ -45,7 +45,8 @@ export function fields(snapshot) {
 // lastKnown says what a node that does not answer had, and when it last answered.
 function lastKnown(known) {
   if (!known) return "";
-  return say(known.slot === undefined ? w.view.lastAnswer : w.view.lastKnownSlot, { slot: number(known.slot ?? 0), at: time(new Date(known.at)) });
+  const slot = say(known.slot === undefined ? w.view.lastAnswer : w.view.lastKnownSlot, { slot: number(known.slot ?? 0), at: time(new Date(known.at)) });
+  return known.finalized === undefined ? slot : slot + say(w.view.lastFinalized, { n: number(known.finalized) });
 }
 
 function errorLine(el, error) {
