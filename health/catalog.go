@@ -105,7 +105,7 @@ var reachRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_auth", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "gwat refuses syncd: HTTP 401 or 403, for the token or for the host name.",
+			Meaning: "gwat refuses syncd, for the token or for the host name (HTTP 401 or 403), or the file of gwat.jwt-secret cannot be read, so that syncd has no token.",
 			Remedy:  "Give syncd the JWT secret file that gwat runs with, and check that the clocks of both hosts agree (a token is valid for 60 s). If gwat says invalid host, add the name in the endpoint to gwat's virtual hosts, or use the IPC socket, which asks for neither."},
 		tell: polls(3), windowNote: "that were refused", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Denied) },

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -45,7 +47,10 @@ func (n *nodeLog) compare(name string, node status.Node) {
 	case !node.Reachable && node.Error != nil && node.Error.Kind != was:
 		n.kind[name] = node.Error.Kind
 		remedy := "start it or correct --" + name + ".endpoint"
-		if name == "gwat" && node.Error.Kind == failure.Name(failure.NeedsHuman) {
+		switch {
+		case name == "gwat" && strings.Contains(node.Error.Message, gwatclient.ErrSecret.Error()):
+			remedy = "let --gwat.jwt-secret name the file that gwat was started with"
+		case name == "gwat" && node.Error.Kind == failure.Name(failure.NeedsHuman):
 			remedy = "correct --gwat.endpoint or --gwat.jwt-secret"
 		}
 		log.WithField("kind", node.Error.Kind).Warnf("%s at %s gives no usable answer: %s; %s", name, node.Endpoint, node.Error.Message, remedy)

@@ -29,6 +29,7 @@ func TestNodeLogTellsOfEachChangeOnce(t *testing.T) {
 		{"gwat", down("retry_later", "refused again"), 0, ""},
 		{"beacon", down("needs_human", "no"), logrus.WarnLevel, "beacon at ws://a:1 gives no usable answer: no; start it or correct --beacon.endpoint"},
 		{"gwat", down("needs_human", "401"), logrus.WarnLevel, "gwat at ws://a:1 gives no usable answer: 401; correct --gwat.endpoint or --gwat.jwt-secret"},
+		{"gwat", down("retry_later", "eth_syncing: no JWT secret: open /jwt: no such file"), logrus.WarnLevel, "gwat at ws://a:1 gives no usable answer: eth_syncing: no JWT secret: open /jwt: no such file; let --gwat.jwt-secret name the file that gwat was started with"},
 		{"gwat", up, logrus.InfoLevel, "gwat at ws://a:1 answers again"},
 		{"gwat", up, 0, ""},
 	} {

@@ -229,6 +229,10 @@ func past(s *script, stages []string, each time.Duration, end status.Snapshot) {
 	}
 	const points = 240
 	total := each * time.Duration(len(stages))
+	finalized := end.Gwat.Finalized
+	if finalized == nil {
+		finalized = end.Gwat.LastKnown.Finalized
+	}
 	for i := range points {
 		left := 1 - float64(i)/points // of the way
 		clock := wall - uint64(total.Seconds()*left/4)
@@ -236,7 +240,7 @@ func past(s *script, stages []string, each time.Duration, end status.Snapshot) {
 		sample.WallSlot = ptr(primitives.Slot(clock))
 		sample.GwatSlot = ptr(primitives.Slot(clock - *end.Gwat.LagSlots - uint64(500*left*left)))
 		sample.BeaconSlot = ptr(primitives.Slot(clock - *end.Beacon.LagSlots - uint64(max(0, 300*(2*left-1)))))
-		sample.GwatNumber = ptr(*end.Gwat.Finalized - uint64(14_761*left))
+		sample.GwatNumber = ptr(*finalized - uint64(14_761*left))
 		if p := end.Push; p != nil && i > points*4/5 {
 			sample.PushDone, sample.PushTotal = ptr(uint64(float64(p.Progress.Current)*(1-5*left))), ptr(p.Progress.Target)
 		}
