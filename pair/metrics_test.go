@@ -21,6 +21,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/internal/webhook"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
@@ -66,6 +67,7 @@ func filled(t *testing.T, snapshot func() *status.Snapshot) *prometheus.Registry
 	require.NoError(t, d.Release(context.Background()))
 	passed, err := gate.NewMetrics(prometheus.WrapRegistererWith(prometheus.Labels{"pair": "main"}, r))
 	require.NoError(t, err)
+	require.NoError(t, prometheus.WrapRegistererWith(prometheus.Labels{"pair": "main"}, r).Register(webhook.New(webhook.Config{})))
 	passed.Observe(gate.Call{Method: "dag_finalize", Action: gate.ActionHold, Outcome: gate.OutcomeOK})
 	return r
 }

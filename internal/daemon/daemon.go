@@ -67,7 +67,7 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	hook, err := newWebhook(cfg, p.Snapshot, log)
+	hook, err := newWebhook(cfg, p.Snapshot, log, registry)
 	if err != nil {
 		return nil, startError(err)
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/url"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/internal/watched"
@@ -13,7 +14,7 @@ import (
 
 // newWebhook returns what posts messages about the findings; nil if the settings name no
 // receiver.
-func newWebhook(cfg *settings.Config, snapshot func() *status.Snapshot, log logrus.FieldLogger) (*webhook.Webhook, error) {
+func newWebhook(cfg *settings.Config, snapshot func() *status.Snapshot, log logrus.FieldLogger, r prometheus.Registerer) (*webhook.Webhook, error) {
 	if cfg.Notify.URL == "" && cfg.Notify.URLFile == "" {
 		return nil, nil
 	}
@@ -32,8 +33,9 @@ func newWebhook(cfg *settings.Config, snapshot func() *status.Snapshot, log logr
 		return nil, err
 	}
 	name := url.URL{Scheme: receiver.Get().Scheme, Host: receiver.Get().Host}
-	return webhook.New(webhook.Config{
+	hook := webhook.New(webhook.Config{
 		URL: func() string { return receiver.Get().String() }, Name: name.String(), Template: template,
 		Interval: cfg.PollInterval, Snapshot: snapshot, Log: log,
-	}), nil
+	})
+	return hook, prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Pair}, r).Register(hook)
 }

@@ -49,3 +49,9 @@ func (q *queue) take() (Message, bool) {
 	q.waiting = q.waiting[1:]
 	return m, true
 }
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}

@@ -40,6 +40,7 @@ type Webhook struct {
 	cfg    Config
 	client *http.Client
 	queue  *queue
+	counts counts
 }
 
 // New returns a Webhook that sends nothing before Run.
@@ -73,6 +74,7 @@ func (w *Webhook) Run(ctx context.Context) {
 				dropped += w.queue.add(m)
 			}
 			if dropped > 0 {
+				w.counts.leftOut.Add(uint64(dropped))
 				w.log().Warnf("%d messages to the webhook are left out: %d wait already", dropped, queued)
 			}
 		}
@@ -93,7 +95,9 @@ func (w *Webhook) send(ctx context.Context) {
 			}
 			continue
 		}
+		w.counts.sending.Store(true)
 		w.deliver(ctx, m)
+		w.counts.sending.Store(false)
 		if ctx.Err() != nil {
 			return
 		}
@@ -110,6 +114,7 @@ func (w *Webhook) deliver(ctx context.Context, m Message) {
 		err := w.try(ctx, m)
 		switch {
 		case err == nil:
+			w.counts.delivered.Add(1)
 			if told {
 				w.log().Info("The webhook takes messages again")
 			}
@@ -117,6 +122,7 @@ func (w *Webhook) deliver(ctx context.Context, m Message) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errRefused), time.Since(begin) >= giveUpAfter:
+			w.counts.givenUp.Add(1)
 			w.log().WithField("finding", m.Finding.Name).WithError(err).Warn("A message to the webhook is given up")
 			return
 		case !told:

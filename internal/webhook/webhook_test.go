@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -93,10 +94,38 @@ func (r *receiver) tried() []time.Duration {
 
 // rig is a webhook under a fake clock whose snapshot a test changes.
 type rig struct {
-	mu  sync.Mutex
-	now []status.Finding
-	to  *receiver
-	log bytes.Buffer
+	mu   sync.Mutex
+	now  []status.Finding
+	to   *receiver
+	log  bytes.Buffer
+	hook *Webhook
+}
+
+// counted returns the value of each metric, by name and outcome.
+func (r *rig) counted(t *testing.T) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, registry.Register(r.hook))
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			out[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return out
+}
+
+func tally(delivered, givenUp, leftOut, queued float64) map[string]float64 {
+	return map[string]float64{
+		"syncd_notify_messages_total delivered": delivered, "syncd_notify_messages_total given_up": givenUp,
+		"syncd_notify_messages_total left_out": leftOut, "syncd_notify_queued": queued,
+	}
 }
 
 func (r *rig) set(findings ...status.Finding) {
@@ -121,6 +150,7 @@ func run(t *testing.T, script []any, body func(*rig)) string {
 		tpl, err := ParseTemplate("")
 		require.NoError(t, err)
 		w := New(Config{URL: func() string { return secretURL }, Name: "hooks.example", Template: tpl, Interval: time.Second, Snapshot: r.snapshot, Log: log, Transport: r.to})
+		r.hook = w
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { w.Run(ctx); close(done) }()
@@ -170,6 +200,7 @@ func TestAFindingIsSentOnceAndItsEndOnce(t *testing.T) {
 		require.ElementsMatch(t, []string{"resolved gwat_unreachable", "resolved clock_skew"}, r.to.texts()[2:])
 		pass(time.Hour)
 		require.Len(t, r.to.texts(), 4)
+		require.Equal(t, tally(4, 0, 0, 0), r.counted(t))
 	})
 }
 
@@ -196,6 +227,7 @@ func TestARefusalIsNotTriedAgain(t *testing.T) {
 			pass(time.Hour)
 			require.Empty(t, r.to.texts())
 			require.Len(t, r.to.tried(), 1)
+			require.Equal(t, tally(0, 1, 0, 0), r.counted(t))
 			r.set(critical("gwat_hung"), critical("beacon_hung"))
 			pass(2 * time.Minute)
 			require.Equal(t, []string{"firing beacon_hung"}, r.to.texts(), "the next one is sent")
@@ -221,7 +253,13 @@ func TestAReceiverThatHangs(t *testing.T) {
 		r.set(many...)
 		pass(2 * time.Minute)
 		require.Equal(t, 2*time.Minute, time.Since(begin))
+		got := r.counted(t)
+		require.GreaterOrEqual(t, got["syncd_notify_messages_total left_out"], 9.0) // one more if the sender was not at it yet
+		require.EqualValues(t, len(many), got["syncd_notify_messages_total left_out"]+got["syncd_notify_queued"])
 		pass(giveUpAfter + 2*longestPause)
+		after := r.counted(t)
+		require.Equal(t, 1.0, after["syncd_notify_messages_total given_up"])
+		require.Equal(t, got["syncd_notify_queued"]-1, after["syncd_notify_queued"])
 	})
 	require.Contains(t, log, "left out")
 	require.Contains(t, log, "given up")
