@@ -118,7 +118,7 @@ func TestDifferencesAreCountedAndTheFirstTold(t *testing.T) {
 	l := New(list, len(list), "")
 	l.Justify(collect(from(10, 200)), root(1, 200), 200)
 	require.Equal(t, len(list), l.Summary().Differs)
-	require.Len(t, l.Summary().First, shownFirst)
+	require.Len(t, l.Summary().First, 3)
 }
 
 // What was collected of a branch that was left is not compared, and neither is what lies
@@ -139,6 +139,7 @@ func TestOnlyTheCanonicalChainCounts(t *testing.T) {
 func TestGwatLacksEntries(t *testing.T) {
 	l := New(from(1, 500), 500, "")
 	l.Justify(&Collected{}, root(1, 400), 400)
+	require.Len(t, l.Question(), 64, "a question is as long as it may be")
 	lacks := func(bad ...primitives.Slot) func(common.Hash) checkpoint.SpineState {
 		return func(h common.Hash) checkpoint.SpineState {
 			for _, s := range bad {
@@ -185,6 +186,7 @@ func TestAnEmptyOrBrokenList(t *testing.T) {
 	l := New(nil, 0, "")
 	require.True(t, l.Done())
 	l.Justify(&Collected{}, root(1, 5), 5)
+	l.Justify(collect(from(1, 5)), root(1, 5), 5)
 	require.Empty(t, l.Question())
 	require.Equal(t, Summary{}, l.Summary())
 	require.Equal(t, Summary{Entries: 9, Malformed: "no slot"}, New(nil, 9, "no slot").Summary())
@@ -198,12 +200,12 @@ func TestAnEmptyOrBrokenList(t *testing.T) {
 
 func TestCollectedIsBounded(t *testing.T) {
 	c := &Collected{}
-	for s := range primitives.Slot(maxCollected + 100) {
+	for s := range primitives.Slot(65_536 + 100) {
 		c.Add(root(1, s), root(1, s-1), info(s))
 	}
-	require.Len(t, c.short, maxCollected)
-	require.Len(t, c.slots, maxCollected)
-	_, low, ok := c.chain(root(1, maxCollected+99), maxCollected+99)
+	require.Len(t, c.short, 65_536)
+	require.Len(t, c.slots, 65_536)
+	_, low, ok := c.chain(root(1, 65_635), 65_635)
 	require.True(t, ok)
 	require.EqualValues(t, 100, low, "the newest are kept")
 	c.Add(root(1, 5), root(1, 4), info(5)) // older than all: it is the one that goes
