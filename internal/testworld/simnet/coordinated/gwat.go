@@ -7,9 +7,6 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// silentSlots is after how many slots without a dag_finalize gwat leaves normal work.
-const silentSlots = 32
-
 // Gwat is a simulated gwat. Its exported methods may be called concurrently.
 type Gwat struct {
 	net *Network
@@ -119,8 +116,8 @@ func (g *Gwat) Syncing() bool {
 
 // gossip takes in the blocks that the network has made since; mu is held.
 func (g *Gwat) gossip() {
-	if g.synced && g.net.now().Sub(g.heard) > silentSlots*g.net.SlotTime() {
-		g.synced = false
+	if g.synced && g.net.now().Sub(g.heard) > time.Duration(g.net.SlotsPerEpoch)*g.net.SlotTime() {
+		g.synced = false // without a dag_finalize for an epoch
 	}
 	if g.synced && len(g.peers) > 0 && !g.wedged {
 		g.local = max(g.local, g.net.Slot())
