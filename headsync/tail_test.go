@@ -152,3 +152,78 @@ func TestTailWitnessesProveAsMuchAsAllBlocks(t *testing.T) {
 	require.Greater(t, same, 100)
 	require.LessOrEqual(t, reads, 3*same, "three numbers are read")
 }
+
+// tailAt is an attempt at a checkpoint of a gwat that has finalized one block a slot.
+func tailAt(number uint64) (*Attempt, *tailGwat) {
+	gwat := &tailGwat{}
+	for n := range int(number) + 1 {
+		gwat.order = append(gwat.order, &gwatclient.Block{Hash: spine(n), Slot: primitives.Slot(n)})
+	}
+	top := gwat.order[number]
+	a := &Attempt{Spec: checkpoint.Spec{SlotsPerEpoch: 8}, course: course{pos: Position{
+		Checkpoint: Entry{Info: checkpoint.ConsensusInfo{Slot: primitives.Slot(number), Finalizing: []common.Hash{top.Hash}}}, At: number, Number: number, Spine: top.Hash,
+	}}}
+	a.Gwat = gwat
+	return a, gwat
+}
+
+// Where the order rule is never broken, 128 blocks are searched at most, and the lowest of
+// them is a witness beside the checkpoint's own spine.
+func TestHowFarAWitnessIsSearched(t *testing.T) {
+	for number, lowest := range map[uint64]uint64{1: 1, 2: 1, 16: 1, 17: 1, 128: 1, 129: 2, 300: 173} {
+		a, gwat := tailAt(number)
+		got, err := a.captureTail(t.Context(), a.pos)
+		require.NoError(t, err)
+		require.EqualValues(t, number-lowest+1, gwat.reads, "of %d", number)
+		want := map[uint64]*gwatclient.Block{number: gwat.order[number], lowest: gwat.order[lowest]}
+		require.Equal(t, tail{slot: primitives.Slot(number), last: number, blocks: want}, got)
+	}
+	a, gwat := tailAt(5)
+	got, err := a.captureTail(t.Context(), Position{})
+	require.NoError(t, err)
+	require.Empty(t, got.blocks, "genesis does not change")
+	require.Zero(t, gwat.reads)
+}
+
+// Two neighbours that break the rule among the newest sixteen end the search.
+func TestTheNearestWitnessEndsTheSearch(t *testing.T) {
+	a, gwat := tailAt(300)
+	gwat.order[290].Slot = 292 // above block 291, which is of slot 291
+	got, err := a.captureTail(t.Context(), a.pos)
+	require.NoError(t, err)
+	require.Equal(t, 16, gwat.reads)
+	require.Equal(t, map[uint64]*gwatclient.Block{300: gwat.order[300], 291: gwat.order[291], 290: gwat.order[290]}, got.blocks)
+}
+
+// A checkpoint whose spine is gone was rolled back: the begin of the change is looked for
+// over 1,024 blocks at most, two epochs below it is safe.
+func TestHowFarARollbackIsTraced(t *testing.T) {
+	for name, tc := range map[string]struct {
+		number uint64
+		change func(g *tailGwat)
+		below  primitives.Slot
+		reads  int
+	}{
+		"the rule holds throughout": {2000, func(*tailGwat) {}, 977 - 16, 16 + 1024},
+		"as far as it goes":         {100, func(*tailGwat) {}, 0, 16 + 100},
+		"it was broken on the way":  {2000, func(g *tailGwat) { g.order[1500].Slot = 1502 }, 1501 - 16, 16 + 1024},
+		"not finalized so far again": {2000, func(g *tailGwat) {
+			clear(g.order[1900:])
+			g.order[1500].Slot = 1502
+		}, 1501 - 16, 16 + 1024},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, gwat := tailAt(tc.number)
+			other := *gwat.order[tc.number]
+			other.Hash = common.Hash{1}
+			gwat.order[tc.number] = &other
+			tc.change(gwat)
+			_, err := a.captureTail(t.Context(), a.pos)
+			var rolledBack *RolledBackError
+			require.ErrorAs(t, err, &rolledBack)
+			require.Equal(t, tc.number, rolledBack.Number)
+			require.Equal(t, tc.below, rolledBack.Below)
+			require.Equal(t, tc.reads, gwat.reads)
+		})
+	}
+}

@@ -178,7 +178,7 @@ func (a *Attempt) rolledBack(ctx context.Context, before tail, number uint64, no
 			continue // gwat has not finalized as far again
 		}
 		below = min(below, b.Slot)
-		if n := first + uint64(i); n < number && i+1 < len(blocks) && brokenAt(b, blocks[i+1]) {
+		if n := first + uint64(i); n < number && i+1 < len(blocks) && blocks[i+1] != nil && brokenAt(b, blocks[i+1]) {
 			break
 		}
 	}
