@@ -259,6 +259,7 @@ func TestADeadNodeIsMarked(t *testing.T) {
 		require.Equal(t, map[string]string{"reachable": "✗ not reachable", "lagSlots": "45 slots", "endpoint": "ws://127.0.0.1:8546", "version": down.Gwat.Version}, now)
 		require.Contains(t, b.text("[data-progress='"+node+".progress']"), "no progress known")
 		require.Contains(t, b.text("[data-error='"+node+".error']"), "connection refused")
+		require.Equal(t, "systemctl status gwat", b.text("#findings .remedy code"))
 		if node == "beacon" {
 			require.False(t, eval[bool](b, "document.querySelector('.facts [data-path=\"beacon.slot\"]').checkVisibility()"), "no head slot among the answers")
 		}

@@ -101,9 +101,9 @@ func pictured() []state {
 			s.Waiting, s.Lock, s.ETA = "2 new heads to be finalized by the beacon's calls", nil, nil
 			s.Push.Phase, s.Push.Progress = "done", status.Progress{Unit: "entry", Current: 57, Target: 57}
 		}),
-		changed("gwat-down", "working", "working", way, func(s *status.Snapshot) {
+		changed("gwat-down", "working", "connecting", append(way[:7:7], "connecting"), func(s *status.Snapshot) {
 			now := time.Now().UTC()
-			s.Verdict = status.VerdictFailing
+			s.Verdict, s.Waiting, s.Reason = status.VerdictFailing, "gwat at ws://127.0.0.1:8546 to answer", "gwat at ws://127.0.0.1:8546 to answer: connection refused"
 			s.Gwat = status.Node{Endpoint: s.Gwat.Endpoint, Version: s.Gwat.Version, Since: now.Add(-3 * time.Minute), LagSlots: ptr(uint64(45)),
 				LastKnown: &status.LastKnown{At: now.Add(-3 * time.Minute), Slot: ptr(primitives.Slot(wall - 45)), Finalized: s.Gwat.Finalized},
 				Error:     &status.Error{Kind: "retry_later", Message: "dial tcp 127.0.0.1:8546: connect: connection refused", At: now}}
@@ -198,6 +198,11 @@ func TestNothingKnownYet(t *testing.T) {
 	require.Contains(t, b.text("#link"), "nothing to tell")
 	require.Equal(t, "Unknown", b.text("#verdict"))
 	require.True(t, eval[bool](b, "document.getElementById('lost').hidden"))
+	first := states()[6].snap()
+	src.publish(first)
+	b.until("document.querySelector('.up').textContent === 'not asked yet'")
+	require.Empty(t, eval[string](b, "document.querySelector('.up').dataset.up"), "neither colour")
 	src.publish(working())
 	b.until("document.documentElement.dataset.verdict === 'working'")
+	require.Equal(t, "✓ reachable", b.text(".up"))
 }

@@ -148,7 +148,7 @@ func says(t *testing.T, kind string, value any, text string) bool {
 		word := value.(string)
 		return text == strings.ToUpper(word[:1])+word[1:]
 	case "reachable":
-		return strings.Contains(text, "not reachable") != value.(bool)
+		return value.(bool) && text == "✓ reachable" || !value.(bool) && (text == "✗ not reachable" || text == "not asked yet")
 	case "ours":
 		return text == map[bool]string{true: "ours", false: "a competing driver's"}[value.(bool)]
 	}

@@ -139,7 +139,7 @@ func working() status.Snapshot {
 	now := time.Now().UTC()
 	hash := common.HexToHash("0x8f3b1c0d9ae27745b1d2c3e4f5061728394a5b6c7d8e9f00112233445566771a")
 	return status.Snapshot{
-		Pair: "main", Version: "v0.2.0", Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-3 * time.Hour),
+		Pair: "main", Version: "v0.2.0", Era: string(checkpoint.EraHeadSync), Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-3 * time.Hour),
 		Reason: "eth_syncing is false and 2 new heads up to slot 1204101 were finalized by the beacon's calls", Attempts: 1,
 		Network: &status.Network{Name: "testnet", ChainID: 8601152, GenesisTime: uint64(now.Unix()) - wall*4, SecondsPerSlot: 4, SlotsPerEpoch: 32, CurrentSlot: wall},
 		Gwat: status.Node{
@@ -213,7 +213,7 @@ func past(s *script, stages []string, each time.Duration, end status.Snapshot) {
 	start := time.Now().Add(-each * time.Duration(len(stages)))
 	events := map[string]string{
 		"checkpoint_sync": "nodes_reached", "dag_sync": "checkpoint_reached", "head_sync_ready": "dag_synced", "head_sync": "ready_accepted",
-		"switching": "pushed", "working": "verified", "paused": "pause_asked", "halted": "conflict",
+		"switching": "pushed", "working": "verified", "paused": "pause_asked", "halted": "conflict", "connecting": "node_lost",
 	}
 	reasons := map[string]string{
 		"checkpoint_sync": "both nodes answer and are of chain id 8601152", "dag_sync": "the beacon's head is at slot 1204160; gwat has finalized the checkpoint",

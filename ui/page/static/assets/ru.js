@@ -58,7 +58,7 @@ export default {
     trouble: "{verdict}, {time}, с {at}", lasting: "{verdict} с {at}", none: "неизвестно ни одного",
   },
   view: {
-    reachable: "✓ доступен", unreachable: "✗ недоступен", ours: "наша", theirs: "другого управляющего", of: "{n} из {target}", from: "с {n}", doneAt: "готово в {at}", noProgress: "прогресс неизвестен",
+    reachable: "✓ доступен", unreachable: "✗ недоступен", notAsked: "ещё не опрошен", ours: "наша", theirs: "другого управляющего", of: "{n} из {target}", from: "с {n}", doneAt: "готово в {at}", noProgress: "прогресс неизвестен",
     gwat: "gwat", beacon: "узла beacon", push: "передачи", progressOf: "Прогресс {what}", now: "сейчас", lastKnown: "последнее известное", done: "готово", tookStage: "заняло {time}", underSecond: "меньше 1 с", wasHere: "был здесь", toCome: "впереди",
     noFindings: "нет: всё в порядке", notObserved: "ещё ничего не наблюдалось", sinceNode: "{node}, с {at}", pair: "пара", syncd: "syncd", copied: "Скопировано", notCopied: "Браузер отказал", noHistory: "Переходы неизвестны.", noneOfThese: "Таких переходов не известно.",
     lasted: "длился {time}", lasts: "длится {time}", fewer: "Показать меньше", showAll: "Показать все {n}", noPush: "ещё не было", explained: "Следствия", lastAnswer: "последнее известное: ответ {at}", lastKnownSlot: "последнее известное: слот {slot}, {at}", lastFinalized: ", финализировано {n}",

@@ -24,7 +24,11 @@ export function fields(snapshot) {
   }
   for (const el of document.querySelectorAll("[data-error]")) errorLine(el, at(snapshot, el.dataset.error));
   for (const el of document.querySelectorAll("[data-progress]")) progress(el, at(snapshot, el.dataset.progress));
-  for (const el of document.querySelectorAll("[data-of]")) el.dataset.up = snapshot[el.dataset.of].reachable;
+  for (const el of document.querySelectorAll("[data-of]")) {
+    const node = snapshot[el.dataset.of];
+    el.dataset.up = node.reachable || (node.error ? false : "");
+    if (el.dataset.up === "") put(el, w.view.notAsked);
+  }
   for (const el of document.querySelectorAll("[data-when]")) show(el, isKnown(at(snapshot, el.dataset.when)));
   for (const el of document.querySelectorAll(".facts > div")) show(el, el.querySelector("#trouble") || isKnown(at(snapshot, el.querySelector("[data-path]").dataset.path)));
   for (const el of document.querySelectorAll("[data-known]")) put(el, lastKnown(at(snapshot, el.dataset.known)));
@@ -193,7 +197,7 @@ export function stage(snapshot, history, now, lost) {
     if (here) text = `${lost ? w.view.lastKnown : w.view.now}, ${duration(now - new Date(snapshot.since))}`;
     else if (state === "done") text = `${w.view.done}${lasted(history, id)}`;
     else if (place >= 0) text = off && place === index ? w.view.wasHere : w.view.toCome;
-    put(li.querySelector(".state"), text);
+    put(li.querySelector(".state"), text.replace(/(\d) /g, "$1\u00a0")); // a number stays with its unit
     put(li.querySelector(".mark"), state === "done" ? "✓" : stageOf(id).mark);
   }
   put($("stage-lead"), lost ? w.view.lastKnown : w.view.now);
@@ -285,10 +289,10 @@ function finding(li, f, snapshot) {
   put(li.querySelector(".sev b"), f.severity in severities ? severity.name : String(f.severity));
   for (const [selector, part] of [["h3", "summary"], [".remedy span", "remedy"]]) {
     const el = li.querySelector(selector);
-    put(el, wordsOf(f, part));
+    prose(el, wordsOf(f, part));
     el.lang = told(f.name, part) ? language : "en";
   }
-  put(li.querySelector("code"), f.name);
+  put(li.querySelector(".fhead > code"), f.name);
   put(li.querySelector(".since"), say(w.view.sinceNode, { node: named({ gwat: w.charts.gwat, beacon: w.charts.beacon, pair: w.view.pair, syncd: w.view.syncd }, f.node), at: time(new Date(f.since)) }));
   li.querySelector(".copy").onclick = (e) => copy(e.currentTarget, asText(f, snapshot));
   const evidence = li.querySelector(".evidence");
@@ -297,6 +301,13 @@ function finding(li, f, snapshot) {
   while (evidence.children.length > wanted.length) evidence.lastElementChild.remove();
   while (evidence.children.length < wanted.length) evidence.append(document.createElement("li"));
   wanted.forEach((text, j) => put(evidence.children[j], text));
+}
+
+// prose puts a text in whose commands stand between backticks.
+function prose(el, text) {
+  if (el.dataset.text === text) return;
+  el.dataset.text = text;
+  el.replaceChildren(...text.split("`").map((part, i) => (i % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part)));
 }
 
 const fewChanges = 8;
@@ -331,7 +342,7 @@ export function history(changes, all, filter, now) {
 export function ages(snapshot, now, lost) {
   for (const el of document.querySelectorAll("[data-age]")) {
     const ms = now - new Date(at(snapshot, el.dataset.age) ?? NaN);
-    const text = ms < 0 ? say(w.time.in, { time: duration(-ms) }) : el.dataset.age.endsWith("ince") ? duration(ms) : ago(ms);
+    const text = ms < 0 ? say(w.time.in, { time: duration(-ms) }) : ["eta", "nextTry"].includes(el.dataset.age) ? "" : el.dataset.age.endsWith("ince") ? duration(ms) : ago(ms);
     put(el, Number.isNaN(ms) || lost ? "" : text);
   }
 }
