@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gwatsync/syncd/api"
@@ -97,6 +98,17 @@ func checkDataDir(c *Config) error {
 		return errors.New("--data-dir is empty: name the directory of the journal")
 	}
 	return nil
+}
+
+// RemedyOfDataDir says what to do about a data directory that cannot be used.
+func RemedyOfDataDir(err error) string {
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		return "mount its disk writable, or name a directory on another disk"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
+		return "name a directory that this user can write"
+	}
+	return "see whether its disk is mounted and has room, or name a directory that this user can write"
 }
 
 func checkPairName(c *Config) error {

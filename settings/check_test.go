@@ -1,9 +1,11 @@
 package settings
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -206,4 +208,13 @@ func TestSecretSettingsAreThoseOfFiles(t *testing.T) {
 		}
 	}
 	require.NoError(t, endpoint.CheckSecretPath("jwt.hex"))
+}
+
+func TestRemedyOfDataDir(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.EROFS: "mount its disk writable", syscall.EACCES: "that this user can write", syscall.ENOTDIR: "that this user can write",
+		syscall.ENOENT: "see whether its disk is mounted", syscall.EIO: "see whether its disk is mounted",
+	} {
+		require.Contains(t, RemedyOfDataDir(&fs.PathError{Op: "open", Path: "d", Err: err}), want)
+	}
 }

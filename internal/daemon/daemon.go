@@ -181,15 +181,11 @@ func OpenJournal(cfg *settings.Config) (*journal.Journal, error) {
 	if err == nil {
 		return j, nil
 	}
-	remedy := "name a directory that this user can write"
-	switch code := exit.Of(startError(err)); code {
-	case exit.Busy:
+	code := exit.Of(startError(err))
+	if code == exit.Busy {
 		return nil, exit.Errorf(code, "--data-dir: %w; stop it, or give this one another --data-dir or --pair", err)
-	case exit.NotYet:
-		remedy = "see whether its disk is mounted and has room; syncd may then start"
-		return nil, exit.Errorf(code, "--data-dir is %q: %w; %s", cfg.DataDir, err, remedy)
 	}
-	return nil, exit.Errorf(exit.Usage, "--data-dir is %q: %w; %s", cfg.DataDir, err, remedy)
+	return nil, exit.Errorf(code, "--data-dir is %q: %w; %s", cfg.DataDir, err, settings.RemedyOfDataDir(err))
 }
 
 // Serve checks the settings and runs a daemon until ctx ends. The log goes to stderr.

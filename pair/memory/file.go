@@ -165,7 +165,7 @@ func (m *Memory) Keep(ctx context.Context, path string, log logrus.FieldLogger) 
 		}
 		err := m.Save(path)
 		if err != nil && !told {
-			log.WithError(err).Warn("The past of the pair cannot be written; after a restart its charts begin at the last one that was")
+			log.WithError(err).Warn("The past of the pair cannot be written; after a restart its charts begin at the last one that was; see whether the disk of --data-dir has room")
 		}
 		told = err != nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/settings"
 )
 
 // otherUser is the remedy where only the user that runs syncd can see.
@@ -41,7 +42,7 @@ func (c *checker) journal(context.Context) []Finding {
 	case errors.Is(err, os.ErrPermission):
 		return []Finding{notOurs(path, err)}
 	case err != nil:
-		return []Finding{failed(exit.Usage, "name a directory that this user can write", "--data-dir is %q: %v", c.cfg.DataDir, err)}
+		return []Finding{failed(exit.Usage, settings.RemedyOfDataDir(err), "--data-dir is %q: %v", c.cfg.DataDir, err)}
 	case note != "":
 		return []Finding{warn("nothing needs to be done", "%s", note)}
 	}
@@ -70,7 +71,7 @@ func (c *checker) writable() Finding {
 	case errors.Is(err, os.ErrPermission):
 		return notOurs(at, err)
 	case err != nil:
-		return failed(exit.Usage, "name a directory that this user can write", "--data-dir is %q: %v", c.cfg.DataDir, err)
+		return failed(exit.Usage, settings.RemedyOfDataDir(err), "--data-dir is %q: %v", c.cfg.DataDir, err)
 	case at != whole:
 		return ok("%s is not there yet and can be made", c.cfg.DataDir)
 	}
