@@ -56,7 +56,7 @@ func TestPollsWhereWebSocketIsBlocked(t *testing.T) {
 	next := working()
 	next.Verdict, next.Waiting = status.VerdictSyncing, "something that was polled"
 	src.publish(next)
-	b.until("document.querySelector('.facts [data-path=waiting]').textContent === 'something that was polled'")
+	b.until("document.querySelector('[data-path=waiting]').textContent === 'something that was polled'")
 	b.until("document.documentElement.dataset.verdict === 'syncing'")
 	require.True(t, eval[bool](b, "document.getElementById('lost').hidden"))
 
