@@ -71,7 +71,7 @@ func outcomeOf(err error) Outcome {
 	var down *downError
 	var caller *callerError
 	switch {
-	case errors.As(err, &down) && !errors.Is(err, context.Canceled), errors.Is(err, errFull):
+	case errors.As(err, &down) && !errors.Is(err, context.Canceled), errors.Is(err, errFull), errors.Is(err, errOwned):
 		return OutcomeDown
 	case errors.Is(err, context.Canceled), errors.As(err, &caller):
 		return OutcomeGone

@@ -81,6 +81,8 @@ func (b *httpBackend) do(ctx context.Context, x *exchange) (*reply, error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, &cutError{b.at, ctx.Err()}
+		case errors.Is(err, errOwned):
+			return nil, err
 		case errors.As(err, &op) && op.Op == "dial":
 			return nil, &downError{b.at, err}
 		}

@@ -30,7 +30,7 @@ func (h httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !h.post:
 		w.Header().Set("Upgrade", "websocket")
 		http.Error(w, "gate: this address serves WebSockets only", http.StatusUpgradeRequired)
-	case r.Method != http.MethodPost:
+	case r.Method != http.MethodPost && r.ContentLength == 0: // gwat takes calls by other methods, too
 		h.g.forwardHTTP(w, r, &records{g: h.g}, r.Body, r.ContentLength, false)
 	default:
 		h.g.servePost(w, r)
@@ -74,8 +74,10 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
 		g.answerHTTP(w, &plain{body: q.refuse()})
 	case q.mixed:
+		q.readOn(r.Body)
 		g.answerHTTP(w, g.answerBatch(r.Context(), q, exchangeOf(r)))
 	case q.action != ActionForward:
+		q.readOn(r.Body)
 		g.answerHTTP(w, g.answerOwned(r.Context(), q, exchangeOf(r)))
 	case q.ended && q.scan.level == 0 && !q.scan.foreign && !g.at.HTTP():
 		g.answerHTTP(w, &plain{}) // nothing was said; over HTTP gwat answers so
@@ -86,7 +88,15 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 			q.recycle() // it was read before gwat answered
 		}
 	default:
-		g.forwardHTTP(w, r, q.rec, io.MultiReader(bytes.NewReader(q.head), r.Body), r.ContentLength, false)
+		g.forwardHTTP(w, r, q.rec, io.MultiReader(bytes.NewReader(q.head), q.rest(r.Body)), r.ContentLength, false)
+	}
+}
+
+// readOn reads what follows a message that is held: until a body is read to its end, the
+// server does not see that the caller hangs up.
+func (q *request) readOn(body io.Reader) {
+	if !q.ended {
+		_, _ = io.CopyN(io.Discard, body, maxDrain)
 	}
 }
 
@@ -155,6 +165,10 @@ func (g *Gate) failHTTP(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case r.Context().Err() != nil:
 		panic(http.ErrAbortHandler)
+	case errors.Is(err, errOwned):
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+		g.answerHTTP(w, &plain{body: errorAnswer("null", codeLimit, err.Error())})
+		return
 	case errors.As(err, &caller):
 		// Only where gwat has no HTTP of its own that would say it.
 		g.answerHTTP(w, &plain{body: errorAnswer("null", codeParse, "parse error")})

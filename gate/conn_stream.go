@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -124,14 +125,23 @@ func postHeader(handshake http.Header) http.Header {
 // refuse reads the rest of a message that cannot be held and answers it.
 func (l *link) refuse(q *request, r io.Reader) error {
 	defer q.release()
+	if err := l.skip(q, r); err != nil {
+		return err
+	}
+	l.send(q.refuse())
+	return nil
+}
+
+// skip reads the rest of a message that is not passed on.
+func (l *link) skip(q *request, r io.Reader) error {
 	for !q.scan.done && !q.scan.foreign && !q.ended {
-		if err := l.more(q, r, func([]byte, bool) error { return nil }); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
+		switch err := l.more(q, r, func([]byte, bool) error { return nil }); {
+		case errors.Is(err, io.EOF), errors.Is(err, errOwned):
+			return nil
+		case err != nil:
 			return err
 		}
 	}
-	l.send(q.refuse())
 	return nil
 }
 
@@ -245,6 +255,9 @@ func (l *link) post(q *request, r io.Reader) error {
 		err = nil // gwat says what it thinks of the message
 	}
 	_ = in.CloseWithError(err)
+	if errors.Is(err, errOwned) {
+		return nil // the caller is told
+	}
 	return err
 }
 
@@ -254,21 +267,20 @@ func (l *link) more(q *request, r io.Reader, take func(p []byte, ends bool) erro
 	defer buffers.Put(buf)
 	n, err := r.Read(*buf)
 	part := (*buf)[:n]
+	var barred error
 	if !q.scan.done {
-		part = part[:q.scan.scan(part)]
-		switch {
-		case q.scan.foreign:
-			part = (*buf)[:n]
-		case !q.scan.batch() && len(q.rec.ids) > 0:
+		n, barred = q.pass(part)
+		part = part[:n]
+		if !q.scan.foreign && !q.scan.batch() && len(q.rec.ids) > 0 {
 			q.rec.ids[0] = q.scan.msg.key() // it may come late
 		}
 	}
 	if len(part) > 0 {
-		if failed := take(part, q.scan.done); failed != nil {
+		if failed := take(part, q.scan.done && barred == nil); failed != nil {
 			return failed
 		}
 	}
-	return err
+	return cmp.Or(barred, err)
 }
 
 // posted makes the call and writes its answer as it comes. It calls answered

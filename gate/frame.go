@@ -8,7 +8,7 @@ import (
 
 // The bounds of what a scanner keeps of one message.
 const (
-	maxKey    = 32
+	maxKey    = 40 // of six letters, each of them escaped
 	maxID     = 1 << 10
 	maxMethod = 256
 	maxParams = 16 << 10
@@ -16,7 +16,8 @@ const (
 )
 
 // message is what the gate reads of a JSON-RPC message: raw JSON values, each cut
-// at its bound. A member that comes twice has the value of the last, as in gwat.
+// at its bound. A member that comes twice has the value of the last, as in gwat; of a
+// method the last one that is a string.
 type message struct {
 	id, method, params, result, fault []byte
 	idCut                             bool
@@ -45,6 +46,16 @@ func (m *message) subscribes() bool { return strings.HasSuffix(m.name(), "_subsc
 
 // key returns the id as JSON, "" for a notification.
 func (m *message) key() string { return string(bytes.TrimSpace(m.id)) }
+
+// wholeID reads the id again if it was cut; raw is the whole message.
+func (m *message) wholeID(raw []byte) {
+	if !m.idCut {
+		return
+	}
+	var whole struct{ ID json.RawMessage }
+	_ = json.Unmarshal(raw, &whole)
+	m.id, m.idCut = whole.ID, false
+}
 
 func (m *message) reset() {
 	m.id, m.method, m.params = m.id[:0], m.method[:0], m.params[:0]
@@ -78,6 +89,7 @@ type member struct {
 	inKey   bool
 	key     []byte
 	target  *[]byte // where its value is kept; nil for nowhere
+	fresh   bool    // its value has not begun
 	limit   int     // bytes of it that are kept
 }
 
@@ -184,6 +196,9 @@ func (s *scanner) byte(b byte, at int64) {
 			return
 		}
 	case ' ', '\t', '\r', '\n':
+		if s.member.fresh {
+			return
+		}
 	default:
 		s.mark(at)
 	}
@@ -236,7 +251,7 @@ func (s *scanner) ended(at int64) {
 // choose picks where the value of the member just named is kept. Like gwat's
 // decoder it ignores case.
 func (s *scanner) choose() {
-	s.member.target = nil
+	s.member.target, s.member.fresh = nil, false
 	name := bytes.TrimSuffix(s.member.key, []byte{'"'})
 	if bytes.IndexByte(name, '\\') >= 0 {
 		var plain string
@@ -253,9 +268,8 @@ func (s *scanner) choose() {
 		{"id", &m.id, maxID}, {"method", &m.method, maxMethod}, {"params", &m.params, maxParams},
 		{"result", &m.result, maxHead}, {"error", &m.fault, maxHead},
 	} {
-		if len(name) == len(f.name) && bytes.EqualFold(name, []byte(f.name)) {
-			*f.target = (*f.target)[:0]
-			s.member.target, s.member.limit = f.target, f.limit
+		if bytes.EqualFold(name, []byte(f.name)) {
+			s.member.target, s.member.limit, s.member.fresh = f.target, f.limit, true
 			return
 		}
 	}
@@ -286,11 +300,29 @@ func (s *scanner) keepByte(b byte) {
 	if s.member.target == nil || s.member.inKey {
 		return
 	}
+	if s.member.fresh && !s.starts(b) {
+		return
+	}
 	if len(*s.member.target) < s.member.limit {
 		*s.member.target = append(*s.member.target, b)
 	} else if s.member.target == &s.msg.id {
 		s.msg.idCut = true
 	}
+}
+
+// starts begins a member's value with its first byte and reports whether it is kept: gwat's
+// decoder leaves a method as it was where the value is no string.
+func (s *scanner) starts(b byte) bool {
+	s.member.fresh = false
+	if s.member.target == &s.msg.method && b != '"' {
+		s.member.target = nil
+		return false
+	}
+	if s.member.target == &s.msg.id {
+		s.msg.idCut = false
+	}
+	*s.member.target = (*s.member.target)[:0]
+	return true
 }
 
 // empty reports whether the value is an array without elements.

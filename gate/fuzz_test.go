@@ -34,7 +34,7 @@ func FuzzScanner(f *testing.F) {
 	for _, seed := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"dag_finalize","params":[["0x12"]]}`,
 		` [ {"id":"]}","METHOD":"a"} , 5, [1,"x"], {"id":2,"id":3} ] `,
-		`{"a":{"id":7},"id":{"b":[1]},"method":"\u0064ag_finalize"}`, `{"id":"\\\"}"} {`, `[]`, `{}`, `{]`, `5`, `"`,
+		`{"a":{"id":7},"id":{"b":[1]},"method":"\u0064ag_finalize"}`, `{"id":"\\\"}"} {`, `{"method":"dag_headSync","method":null,"id":1,"id":  {"a": 2}}`, `{"\u006d\u0065\u0074\u0068\u006f\u0064":   "a"}`, `[]`, `{}`, `{]`, `5`, `"`,
 	} {
 		f.Add([]byte(seed), byte(1))
 	}

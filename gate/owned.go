@@ -82,6 +82,9 @@ func absorbedAnswer(id string) []byte {
 // errorAnswer is a JSON-RPC error of the gate's own.
 func errorAnswer(id string, code int, text string) []byte {
 	quoted, _ := json.Marshal(text)
+	if !json.Valid([]byte(id)) {
+		id = "null" // it was too long to be kept
+	}
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`+"\n", id, code, quoted)
 }
 

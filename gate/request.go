@@ -6,16 +6,18 @@ import (
 	"sync"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/failure"
 )
 
 // The bounds of what is read of a request before its fate is known.
 const (
 	firstRead = 4 << 10
-	// maxPeek bounds the part of a single call in which its method must be named;
-	// a call whose method comes later is forwarded.
+	// maxPeek bounds the part of a single call in which its method must be named; one
+	// whose method comes later is forwarded, unless it is one that the gate answers.
 	maxPeek = 64 << 10
 	// maxBatch bounds a batch that is searched for owned calls, and an owned call.
-	// It is gwat's own limit over HTTP: what is longer is forwarded, for gwat to refuse.
+	// It is gwat's own limit over HTTP: what is longer is forwarded, for gwat to refuse. What
+	// the gate answers is not: over other transports gwat takes any length.
 	maxBatch = 5 << 20
 	// maxList bounds a dag_headSync: a list of 65,536 slots fits.
 	maxList = 32 << 20
@@ -31,6 +33,7 @@ type request struct {
 	action Action // of a single call; ActionForward of a batch
 	era    checkpoint.Era
 	owned  bool // an owned call of a batch was met
+	barred bool // a call of a batch was met that must not reach gwat
 	mixed  bool // a batch with owned calls; head has all of it
 	rec    *records
 	memory grant // of head beyond firstRead, and of what an owned call needs
@@ -49,6 +52,7 @@ func (e *element) message() message {
 	var s scanner
 	if len(e.raw) > 0 && e.raw[0] == '{' {
 		s.scan(e.raw)
+		s.msg.wholeID(e.raw)
 	}
 	return s.msg
 }
@@ -97,6 +101,7 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	}
 	if q.action != ActionForward {
 		q.full = q.memory.take(firstRead)
+		q.scan.msg.wholeID(q.head)
 	}
 	return q, nil
 }
@@ -118,8 +123,61 @@ func (q *request) begin(g *Gate, listener string) {
 // saw notes a call of a batch.
 func (q *request) saw(m *message, _, _ int64) {
 	action, era := judge(q.view, m, q.mends)
-	q.owned = q.owned || action != ActionForward
+	q.owned, q.barred = q.owned || action != ActionForward, q.barred || action == ActionAnswer
 	q.rec.add(q.view, m, ActionForward, era)
+}
+
+// errOwned: a message that is too long to be held, or tells its method too late, has a call
+// that the gate answers. Without its end, gwat takes it for no message.
+var errOwned = failure.Newf(failure.NeedsHuman, "gate: a call that never goes to gwat is too long, or names its method too late: it was not passed on")
+
+// pass scans p, which follows the head of a message that is forwarded, and returns how much
+// of it may be passed on.
+func (q *request) pass(p []byte) (n int, err error) {
+	if q.scan.done || q.scan.foreign {
+		return len(p), nil
+	}
+	n = q.scan.scan(p)
+	switch {
+	case q.scan.foreign:
+		return len(p), nil
+	case !q.scan.done:
+		return n, nil
+	}
+	if !q.scan.batch() {
+		action, _ := judge(q.view, &q.scan.msg, q.mends)
+		q.barred = action == ActionAnswer
+	}
+	if q.barred {
+		return n - 1, errOwned
+	}
+	return n, nil
+}
+
+// rest reads what follows the head of a message.
+type rest struct {
+	q *request
+	r io.Reader
+}
+
+func (b rest) Read(p []byte) (int, error) {
+	if b.q.barred && b.q.scan.done {
+		return 0, errOwned
+	}
+	n, err := b.r.Read(p)
+	if passed, barred := b.q.pass(p[:n]); barred != nil {
+		return passed, barred
+	}
+	return n, err
+}
+
+// rest returns the reader of what follows head, which may be read beside q.rec.
+func (q *request) rest(r io.Reader) io.Reader {
+	q.scan.element = func(m *message, _, _ int64) {
+		action, _ := judge(q.view, m, q.mends)
+		q.barred = q.barred || action == ActionAnswer
+	}
+	return rest{q, r}
 }
 
 // recycle lets another message have the memory of q, which nobody may use any more.
@@ -187,10 +245,8 @@ func judge(v View, m *message, mends bool) (Action, checkpoint.Era) {
 		era = eraOf(method, m.params)
 	}
 	action := decide(era, v.State, method)
-	if m.idCut || (action == ActionHold || action == ActionMend || action == ActionVouch) && m.key() == "" || action == ActionMend && !mends {
-		// An id that is too long to repeat; a notification, which nobody waits for; no
-		// mend that is on.
-		action = ActionForward
+	if (action == ActionHold || action == ActionMend || action == ActionVouch) && m.key() == "" || action == ActionMend && !mends {
+		action = ActionForward // a notification, which nobody waits for; no mend that is on
 	}
 	return action, era
 }

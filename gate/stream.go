@@ -231,5 +231,3 @@ func (p *peeker) byte() (n int, err error) {
 	}
 	return p.n, p.err
 }
-
-func (w *ipcWriter) flush() error { return w.w.Flush() }

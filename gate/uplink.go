@@ -29,18 +29,15 @@ type waiting struct {
 // pipe forwards a message over the connection's own uplink.
 func (l *link) pipe(b *streamBackend, q *request, r io.Reader) error {
 	broken := !q.scan.done && (q.scan.foreign || q.ended)
-	if broken && l.client.framed() == b.at.Socket() {
-		l.send(errorAnswer("null", codeParse, "parse error")) // as gwat's own form would say
+	if broken && (b.at.Socket() || !l.client.framed()) {
+		// Where the value ends cannot be told, and gwat would take calls that follow it.
+		l.send(errorAnswer("null", codeParse, "parse error"))
 		return errForeign
 	}
 	up, err := l.uplink(b)
 	if err != nil {
-		for !q.scan.done && !broken && !errors.Is(err, io.EOF) {
-			if failed := l.more(q, r, func([]byte, bool) error { return nil }); failed != nil && !errors.Is(failed, io.EOF) {
-				return failed
-			} else if failed != nil {
-				break
-			}
+		if failed := l.skip(q, r); failed != nil {
+			return failed
 		}
 		l.fail(q.rec, q.scan.batch(), err)
 		return nil
@@ -97,11 +94,6 @@ func (up *uplink) forward(q *request, r io.Reader) error {
 		return up.failed(q, r)
 	}
 	for ended := q.ended; !ended && (framed || !q.scan.done); {
-		if f, ok := w.(interface{ flush() error }); ok && q.scan.foreign {
-			if err := f.flush(); err != nil {
-				return errForeign
-			}
-		}
 		var lost error
 		err := up.l.more(q, r, func(p []byte, ends bool) error {
 			if ends {
@@ -115,6 +107,10 @@ func (up *uplink) forward(q *request, r io.Reader) error {
 			return up.failed(q, r)
 		case errors.Is(err, io.EOF):
 			ended = true
+		case errors.Is(err, errOwned):
+			up.s.end(nil)
+			up.l.fail(q.rec, q.scan.batch(), err)
+			return nil
 		case err != nil:
 			up.s.end(nil) // half a message cannot be taken back
 			return err
@@ -132,12 +128,8 @@ func (up *uplink) forward(q *request, r io.Reader) error {
 // failed follows a write that failed: gwat is gone, and read tells the client.
 func (up *uplink) failed(q *request, r io.Reader) error {
 	up.s.end(nil)
-	for !q.scan.done && !q.scan.foreign && !q.ended {
-		if err := up.l.more(q, r, func([]byte, bool) error { return nil }); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return err
-		}
+	if err := up.l.skip(q, r); err != nil {
+		return err
 	}
 	up.expect(q)
 	return nil

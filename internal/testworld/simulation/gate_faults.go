@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 )
@@ -75,7 +77,8 @@ type part struct {
 // everything are the calls of a batch of everything. What only gwat may refuse names
 // nothing that gwat would take.
 func (r *run) everything() []part {
-	spines, _ := json.Marshal(r.chainHead().Finalization)
+	// Never null, which shows no era to a gate that was not told one yet.
+	spines, _ := json.Marshal(append([]common.Hash{}, r.chainHead().Finalization...))
 	parts := []part{{id: "1"}, {id: `"two"`, owned: true}, {}, {id: "3", owned: true}, {id: "4"}, {id: "5", owned: true}, {id: "6.5"}}
 	for i, call := range []string{
 		`"method":"eth_blockNumber","params":[]`, `"method":"dag_headSyncReady","params":[]`, `"method":"eth_chainId"`,
