@@ -23,6 +23,7 @@ const maxAge = time.Second
 // Observation is what one poll read of both nodes. What was not read is zero.
 type Observation struct {
 	Begin, At time.Time
+	ended     time.Time // At by the clock that never jumps
 	Gwat      GwatPoll
 	Beacon    BeaconPoll
 	// HeadSpine is the newest spine that the beacon's head finalizes, HeadFinal whether
@@ -117,15 +118,17 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	} else {
 		p.polls = 0 // who the nodes are is read again when both answer
 	}
-	o.At = p.now()
+	o.At, o.ended = p.now(), time.Now()
 	return o
 }
 
 // renew asks again whether gwat syncs if it said no a while ago: a gwat that was stopped
 // in a later call of the poll answers that call when it goes on, and its no is from before
-// the stop. began is when the poll began, by the clock that never jumps.
-func (p *poller) renew(ctx context.Context, g *GwatPoll, began time.Time) {
-	if !g.Syncing && time.Since(began) > maxAge {
+// the stop. So is that of a syncd which was stopped while it asked. asked is when the first
+// question may have been put, by the clock that never jumps.
+func (p *poller) renew(ctx context.Context, g *GwatPoll, asked time.Time) {
+	for g.Err == nil && !g.Syncing && time.Since(asked) > maxAge {
+		asked = time.Now()
 		var s protocol.State
 		s, g.Err = p.gwat.State(ctx)
 		g.Syncing = s.Syncing

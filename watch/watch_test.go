@@ -43,6 +43,8 @@ type fakePair struct {
 	initialSync          bool
 	lag                  primitives.Slot // of the head
 
+	hangs chan struct{} // gwat answers when it is closed; nil: at once
+
 	final primitives.Slot // the head that gwat has followed last
 }
 
@@ -80,6 +82,11 @@ var errDown = failure.WithKind(failure.RetryLater, gwatclient.ErrDown)
 
 func (g fakeGwat) ask() (func(), error) {
 	g.mu.Lock()
+	if hangs := g.hangs; hangs != nil {
+		g.mu.Unlock()
+		<-hangs
+		g.mu.Lock()
+	}
 	if g.gwatDown {
 		g.mu.Unlock()
 		return nil, errDown

@@ -125,18 +125,22 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		case o := <-polls.done: // both nodes were read: decide by what they are now
 			polls.running = false
+			if time.Since(o.ended) > maxAge { // syncd was stopped between the poll and this turn
+				polls.ask()
+				continue
+			}
 			w.observed(inner, o)
 			if polls.again {
 				polls.ask()
 			}
 		case r := <-w.healing.done: // a heal has ended: the next poll shows what it did
 			w.healed(r)
-			w.publish()
+			w.republish()
 			polls.ask()
 		case o := <-w.orders.C(): // an operator's order: it is carried out before it is answered
 			err := o.Do(ctx)
 			w.settle(ctx)
-			w.publish()
+			w.republish()
 			o.Done(err)
 		case e, open := <-events: // the beacon's head has moved: the next poll reads where to
 			if !open {
@@ -149,11 +153,27 @@ func (w *Watcher) Run(ctx context.Context) error {
 			}
 		case <-tick.C: // a poll is due
 			if polls.running {
-				w.publish() // a poll that hangs does not stop the clock
+				w.republish() // a poll that hangs does not stop the clock
 			}
 			polls.ask()
 		}
 	}
+}
+
+// republish publishes what is known between two polls, unless syncd stood still.
+func (w *Watcher) republish() {
+	if !w.stoodStill() {
+		w.publish()
+	}
+}
+
+// stoodStill reports whether a pair that works was not looked at for longer than a poll may
+// take: syncd itself was stopped, or its disk was. What it knows is not published as of now
+// then; the poll that runs or follows decides.
+func (w *Watcher) stoodStill() bool {
+	o := w.pair.last
+	return o != nil && w.machine.Stage() == fsm.Working &&
+		time.Since(o.ended) > w.cfg.CallTimeout+2*w.cfg.PollInterval
 }
 
 // observed takes a poll in: what it says of the nodes, of the proof of work, of the
