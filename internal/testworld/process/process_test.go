@@ -59,48 +59,59 @@ func TestKillInEveryStage(t *testing.T) {
 // Each process is stopped in each stage, holding its sockets open and saying
 // nothing, and goes on later where it was.
 func TestStopInEveryStage(t *testing.T) {
-	for i, stage := range faults.Stages() {
-		for j, victim := range faults.Processes() {
-			t.Run(stage+"/"+victim, func(t *testing.T) {
-				t.Parallel()
-				tr := newTrio(t, way(i+j), false)
-				tr.bringTo(stage)
-				tr.nodesOf(stage, victim)
-				w := tr.watch()
-				f := proof.Fault{Begin: time.Now(), Stopped: victim == "syncd", Moved: stage == "head_sync_ready"}
-				if victim != "syncd" {
-					f.Lost = victim
+	for _, at := range []position{beside, between} {
+		for i, stage := range faults.Stages() {
+			for j, victim := range faults.Processes() {
+				if at == between && !*allLinks && stage != "working" && i%len(faults.Processes()) != j {
+					continue
 				}
-				tr.stop(victim)
-				tr.lateNodes(stage, victim)
-				proof.Hold(t, f.Begin, lasts)
-				f.End = time.Now()
-				tr.goOn(victim)
-				tr.concludes(w, f, faults.Recovery{Fault: "stop", On: victim, Stage: stage})
-			})
+				t.Run(string(at)+"/"+stage+"/"+victim, func(t *testing.T) {
+					t.Parallel()
+					stopIn(newTrioAt(t, at, way(i+j), false), stage, victim)
+				})
+			}
 		}
 	}
 }
 
-// allLinks chooses the whole matrix of toxics. Without it each toxic still meets
-// each stage, each toxic each link, and each link each stage.
+func stopIn(tr *trio, stage, victim string) {
+	tr.bringTo(stage)
+	tr.nodesOf(stage, victim)
+	w := tr.watch()
+	f := proof.Fault{Begin: time.Now(), Stopped: victim == "syncd", Moved: stage == "head_sync_ready"}
+	if victim != "syncd" {
+		f.Lost = victim
+	}
+	tr.stop(victim)
+	tr.lateNodes(stage, victim)
+	proof.Hold(tr.t, f.Begin, lasts)
+	f.End = time.Now()
+	tr.goOn(victim)
+	tr.concludes(w, f, faults.Recovery{Fault: "stop", On: victim, Stage: stage})
+}
+
+// allLinks chooses the whole matrix. Without it, beside the pair each toxic still meets
+// each stage, each toxic each link, and each link each stage; behind the gate each toxic
+// meets one stage and each stage one toxic and, before the pair works, one stop.
 var allLinks = flag.Bool("all-links", true, "every toxic on every link in every stage; otherwise on one link in each stage, by turns")
 
-// Each toxic spoils each link in each stage.
+// Each toxic spoils each link in each stage; behind the gate one link in each stage, by turns.
 func TestToxicInEveryStage(t *testing.T) {
 	turn := 0
-	for i, toxic := range faults.Toxics() {
-		for j, on := range faults.Links() {
-			for k, stage := range faults.Stages() {
-				turn++
-				if !*allLinks && (i+k)%len(faults.Links()) != j {
-					continue
+	for _, at := range []position{beside, between} {
+		for i, toxic := range faults.Toxics() {
+			for j, on := range faults.Links() {
+				for k, stage := range faults.Stages() {
+					turn++
+					if (at == between || !*allLinks) && (i+k)%len(faults.Links()) != j || at == between && !*allLinks && i != k {
+						continue
+					}
+					by := way(turn)
+					t.Run(string(at)+"/"+toxic.Name+"/"+on+"/"+stage, func(t *testing.T) {
+						t.Parallel()
+						spoil(t, newTrioAt(t, at, by, true), toxic, on, stage)
+					})
 				}
-				by := way(turn)
-				t.Run(toxic.Name+"/"+on+"/"+stage, func(t *testing.T) {
-					t.Parallel()
-					spoil(t, newTrio(t, by, true), toxic, on, stage)
-				})
 			}
 		}
 	}

@@ -36,11 +36,11 @@ type trio struct {
 }
 
 // position is where syncd is: beside the pair, or the gate between its nodes.
-type position int
+type position string
 
 const (
-	beside position = iota
-	between
+	beside  position = "beside"
+	between position = "between"
 )
 
 // transport is how syncd talks to gwat.
