@@ -205,3 +205,30 @@ func TestInhibitionsFitTheAlerts(t *testing.T) {
 		require.Contains(t, silenced[ticket], "SyncdPairNotWorking")
 	}
 }
+
+// In a fleet of 200 pairs each one that fails pages once, with its own finding and no other.
+func TestAlertsOfAFleet(t *testing.T) {
+	var series, alerts strings.Builder
+	names := []string{"gwat_hung", "beacon_hung"}
+	for i := range 200 {
+		labels, verdict := fmt.Sprintf(`job="syncd", instance="host%d:8650", pair="p%d"`, i, i), "working"
+		if i%4 == 0 {
+			verdict = "failing"
+			name := names[i/4%2]
+			fmt.Fprintf(&series, "      - {series: 'syncd_finding{%s, name=\"%s\", severity=\"critical\"}', values: 1x20}\n", labels, name)
+			fmt.Fprintf(&alerts, `
+          - exp_labels: {severity: page, job: syncd, instance: "host%[1]d:8650", pair: p%[1]d}
+            exp_annotations:
+              summary: "The pair p%[1]d does not do its work: %[2]s"
+              description: "Its verdict is failing. The findings and what to do: `+"`syncd doctor`"+`. syncd goes on by itself once the cause is gone."
+              runbook_url: %[3]s%[2]s`, i, name, runbook)
+		}
+		fmt.Fprintf(&series, "      - {series: 'syncd_verdict{%s, verdict=\"%s\"}', values: 1x20}\n", labels, verdict)
+	}
+	rules, err := filepath.Abs("alerts.yml")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "fleet.yml")
+	text := fmt.Sprintf("rule_files: [%s]\ntests:\n  - interval: 1m\n    input_series:\n%s    alert_rule_test:\n      - eval_time: 10m\n        alertname: SyncdPairNotWorking\n        exp_alerts:%s\n", rules, series.String(), alerts.String())
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	promtool(t, nil, "test", "rules", path)
+}
