@@ -66,6 +66,7 @@ docs: ## write the generated documents anew
 	$(GO) test ./ui/terminal -run TestStatusTable -update
 	$(GO) test ./pair -run TestMetricsDocument -update
 	$(GO) test ./watch -run TestIncidentsDocument -update
+	$(GO) test ./health -run TestRecordedIncidentsDocument -update
 	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot

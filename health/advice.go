@@ -121,5 +121,5 @@ var advice = map[string]Advice{
 	"finalize_silently_failed": urgent("the beacon node goes on over a hole in gwat", logGwat, restartGwat, restartBeacon).
 		risking("gwat may lack finalized blocks; they come back from its peers"),
 	"gwat_restart_rollback": canWait("every start of gwat begins so", logGwat),
-	"duties_at_risk":        urgent("each epoch of it costs this pair's validators their rewards", syncdDoctor, logGwat).risking("no stored data; the validators' duties are missed"),
+	"duties_at_risk":        urgent("if validators run on this pair: each epoch of it costs them their rewards", syncdDoctor, logGwat).risking("no stored data; the duties of validators, if the pair has any, are missed"),
 }

@@ -49,139 +49,6 @@ const (
 	ForkSlots = 64
 )
 
-// coordinatedMemory is what the engine keeps of earlier polls of a coordinated pair.
-type coordinatedMemory struct {
-	known     bool
-	state     CoordinatedState
-	moved     time.Duration   // when a call of the beacon node last changed the state
-	movedHead primitives.Slot // the beacon's head at that time
-	finalized time.Duration   // when it last changed what is final
-	gone      bool            // gwat did not answer the poll before
-	restarted bool            // gwat was gone, and no call has changed its state since
-	worked    bool            // gwat was seen in normal work
-
-	numbered bool
-	number   uint64
-	highest  uint64 // before a restart rolled gwat back; 0 when it is past that again
-
-	head headSeen // of the beacon node, when it answered last
-	jump *headJump
-
-	peers map[string]uint64
-}
-
-// headSeen is what a poll saw of the beacon's head.
-type headSeen struct {
-	known     bool
-	slot      primitives.Slot
-	justified primitives.Epoch
-	syncing   bool
-}
-
-// headJump is a head that moved by more than an epoch between two polls while finality
-// stayed and no sync was on: a block built on a stale head.
-type headJump struct {
-	from, to primitives.Slot
-	at       time.Duration
-}
-
-// observe takes a poll of a pair of the coordinated era in.
-func (c *coordinatedMemory) observe(in *Input, m *memory) {
-	if c.peers == nil {
-		c.peers = map[string]uint64{}
-	}
-	rememberPeers(c.peers, nodeGwat, &in.Gwat.Node)
-	rememberPeers(c.peers, nodeBeacon, &in.Beacon.Node)
-	c.observeHead(in, m)
-	back := c.gone
-	c.gone = in.Gwat.Reach != Answers
-	if c.gone {
-		return
-	}
-	c.worked = c.worked || !in.Gwat.Syncing
-	c.observeNumber(in, back)
-	c.observeState(in, back)
-}
-
-// observeState dates the last change of gwat's state that a call made. The change
-// that a restart makes is none, and an outage does not count as standing still.
-func (c *coordinatedMemory) observeState(in *Input, back bool) {
-	s := in.Coordinated.State
-	if s == nil {
-		return
-	}
-	changed := *s != c.state
-	switch {
-	case !c.known:
-		c.restarted = in.Gwat.Syncing
-	case back:
-		c.restarted = true
-	case changed:
-		c.restarted = false
-	}
-	if !c.known || back || changed {
-		c.moved, c.movedHead = in.Elapsed, c.head.slot
-	}
-	if !c.known || back || s.LastFinalized != c.state.LastFinalized {
-		c.finalized = in.Elapsed
-	}
-	c.known, c.state = true, *s
-}
-
-func (c *coordinatedMemory) observeNumber(in *Input, back bool) {
-	if in.Gwat.Number == nil {
-		return
-	}
-	n := *in.Gwat.Number
-	if back && c.numbered && n < c.number {
-		c.highest = max(c.highest, c.number)
-	}
-	if n >= c.highest {
-		c.highest = 0
-	}
-	c.numbered, c.number = true, n
-}
-
-func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
-	b := &in.Beacon
-	if !b.Known {
-		return
-	}
-	last := c.head
-	if m.spec != nil && last.known && !last.syncing && !in.Coordinated.BeaconSyncing && b.Justified == last.justified &&
-		b.Head > last.slot+primitives.Slot(m.spec.SlotsPerEpoch) && b.Clock <= b.Head+LagSlots {
-		c.jump = &headJump{from: last.slot, to: b.Head, at: in.Elapsed}
-	}
-	if c.jump != nil && (b.Justified != last.justified || in.Elapsed-c.jump.at > ForkSlots*m.slot()) {
-		c.jump = nil
-	}
-	c.head = headSeen{known: true, slot: b.Head, justified: b.Justified, syncing: in.Coordinated.BeaconSyncing}
-}
-
-// withoutGwat returns what holds still when another gwat answers at the endpoint.
-func (c coordinatedMemory) withoutGwat() coordinatedMemory {
-	out := coordinatedMemory{head: c.head, jump: c.jump, peers: c.peers}
-	delete(out.peers, nodeGwat)
-	return out
-}
-
-// withoutBeacon returns what holds still when another beacon node answers at the endpoint.
-func (c coordinatedMemory) withoutBeacon() coordinatedMemory {
-	c.head, c.jump = headSeen{}, nil
-	delete(c.peers, nodeBeacon)
-	return c
-}
-
-// rememberPeers keeps the number of a node's peers between the polls that read it.
-func rememberPeers(peers map[string]uint64, name string, n *Node) {
-	switch {
-	case n.Reach != Answers:
-		delete(peers, name)
-	case n.Peers != nil:
-		peers[name] = *n.Peers
-	}
-}
-
 // lag returns how far the beacon's head is behind the node's own clock.
 func (v *view) lag() primitives.Slot {
 	return v.Beacon.Clock - min(v.Beacon.Clock, v.Beacon.Head)
@@ -209,20 +76,36 @@ func (v *view) stateKnown() bool { return v.Gwat.Reach == Answers && v.Coordinat
 func (v *view) noPeersLoop() signal {
 	peers, known := v.mem.coord.peers[nodeGwat]
 	switch {
-	case !v.stateKnown() || !known:
+	case !v.stateKnown():
 		return unmeasured
+	case !known && !v.lacksPeersLikely():
+		return healthy
 	case peers > 0 || v.uncalled(v.mem.coord.finalized) < UnmovedSlots*v.mem.slot():
 		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
 	stands := fmt.Sprintf("its last finalized spine has been %s for %s",
 		v.mem.coord.state.LastFinalized.TerminalString(), (v.Elapsed - v.mem.coord.finalized).Round(time.Second))
 	switch {
+	case !known:
+		return shows("gwat was restarted, and eth_syncing is not false", stands, v.headMoved(), unknownPeers)
 	case v.Gwat.Syncing:
 		return shows("gwat has 0 peers", "eth_syncing is not false", stands)
 	case v.leftBehind():
 		return shows("gwat has 0 peers", stands, v.headMoved())
 	}
 	return healthy
+}
+
+// unknownPeers is said where a rule that goes by gwat's peers has to do without.
+const unknownPeers = "gwat's endpoint does not tell its peers: its IPC socket does"
+
+// lacksPeersLikely reports, of a gwat whose peers are not told, whether it shows what
+// one without peers does: it was restarted, and the calls of a head that moves change
+// nothing. Without a restart that is a wedged gwat.
+func (v *view) lacksPeersLikely() bool {
+	c := &v.mem.coord
+	return c.waiting && v.Gwat.Syncing && v.Beacon.Known && !v.Coordinated.BeaconSyncing &&
+		v.Beacon.Head >= c.movedHead+UnmovedSlots && v.uncalled(c.finalized) >= WedgedSlots*v.mem.slot()
 }
 
 // leftBehind reports whether the head went on, gwat's state did not, and gwat lacks what
@@ -265,14 +148,18 @@ func (v *view) wedged() signal {
 	c := &v.mem.coord
 	peers, known := c.peers[nodeGwat]
 	switch {
-	case !v.stateKnown() || !v.Beacon.Known || !known:
+	case !v.stateKnown() || !v.Beacon.Known:
 		return unmeasured
-	case peers == 0 || v.Coordinated.BeaconSyncing || v.Beacon.Head < c.movedHead+UnmovedSlots:
+	case known && peers == 0 || !known && c.waiting || v.Coordinated.BeaconSyncing || v.Beacon.Head < c.movedHead+UnmovedSlots:
 		return healthy
 	case v.Coordinated.HeadFinal != nil && *v.Coordinated.HeadFinal:
 		return healthy
 	}
-	return shows(v.unmoved(), v.headMoved(), fmt.Sprintf("gwat has %d peers", peers))
+	has := unknownPeers
+	if known {
+		has = fmt.Sprintf("gwat has %d peers", peers)
+	}
+	return shows(v.unmoved(), v.headMoved(), has)
 }
 
 func (v *view) privateFork() signal {
@@ -297,6 +184,8 @@ func (v *view) sawtooth() signal {
 		return unmeasured
 	case v.lag() <= LagSlots || v.Coordinated.BeaconSyncing || peers == 0:
 		return healthy
+	case v.mem.spec != nil && v.mem.spec.Epoch(v.Beacon.Clock) == 0:
+		return healthy // a new network: its first blocks are late, and no node resyncs in epoch 0
 	case c.restarted && v.Gwat.Syncing:
 		return healthy // the beacon waits for nothing and gwat for it: beacon_silent
 	}

@@ -30,6 +30,8 @@ func slots(n int) span { return span{polls: 1, slots: n} }
 
 func (s span) String() string {
 	switch {
+	case s.slots > 0 && s.polls > 1:
+		return fmt.Sprintf("%d slots and %d polls", s.slots, s.polls)
 	case s.slots > 0:
 		return fmt.Sprintf("%d slots", s.slots)
 	case s.time > 0:

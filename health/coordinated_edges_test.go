@@ -1,0 +1,272 @@
+package health
+
+import (
+	"math/big"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/fsm"
+)
+
+// coordinatedSteady is poll n of a healthy pair: a poll a second, three to a slot.
+func coordinatedSteady(n int) Input {
+	head := primitives.Slot(330 + n/3)
+	number, peers, known := uint64(300+n/3), uint64(2), true
+	in := Input{
+		At: time.Unix(int64(liveSpec.GenesisTime)+int64(head)*3+int64(n%3), 0), Elapsed: time.Duration(n) * time.Second,
+		Stage: fsm.Working, Spec: &liveSpec,
+		Gwat: Gwat{Node: Node{Reach: Answers, Peers: &peers}, Number: &number, Slot: head - 4},
+		Beacon: Beacon{Node: Node{Reach: Answers, Peers: &peers}, Known: true, Head: head, Root: common.BigToHash(big.NewInt(int64(head))),
+			Clock: head, Justified: liveSpec.Epoch(head) - 2},
+		Coordinated: &Coordinated{CheckpointKnown: &known, State: &CoordinatedState{LastFinalized: common.BigToHash(big.NewInt(int64(number))), Epoch: liveSpec.Epoch(head)}},
+	}
+	in.Beacon.ClockAt = in.At
+	return in
+}
+
+// The incidents that the recordings lack: what brings them, and the first poll that
+// tells and that clears them.
+func TestWindowsOfTheCoordinatedEra(t *testing.T) {
+	no := false
+	none := uint64(0)
+	stuck := CoordinatedState{LastFinalized: common.Hash{1}, Epoch: 10, Checkpoint: common.Hash{2}}
+	for name, tc := range map[string]struct {
+		fault       func(*Input)
+		tells, goes int
+		also        []string
+	}{
+		"foreign_checkpoint": {fault: func(in *Input) { in.Coordinated.CheckpointKnown, in.Coordinated.State = &no, &stuck },
+			tells: 2, goes: 1},
+		"beacon_without_peers": {fault: func(in *Input) { in.Beacon.Peers = &none },
+			tells: 11, goes: 2},
+		"finalize_silently_failed": {fault: func(in *Input) { in.Coordinated.NullAnswers = 2 },
+			tells: 1, goes: 1},
+		"no_peers_loop": {fault: func(in *Input) { in.Gwat.Peers, in.Gwat.Syncing, in.Coordinated.State = &none, true, &stuck },
+			tells: 14, goes: 1, also: []string{"duties_at_risk"}},
+		"gwat_wedged": {fault: func(in *Input) { in.Coordinated.State = &stuck },
+			tells: 31, goes: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine, n := NewCoordinated(time.Second), 0
+			for ; n < 30; n++ {
+				require.Empty(t, engine.Observe(coordinatedSteady(n)).Findings)
+			}
+			for i := 1; i <= tc.tells; i++ {
+				in := coordinatedSteady(n)
+				tc.fault(&in)
+				told := names(engine.Observe(in).Findings)
+				require.Equal(t, i == tc.tells, slices.Contains(told, name), "poll %d of the fault: %v", i, told)
+				require.Subset(t, append(tc.also, name), told)
+				n++
+			}
+			for i := 1; i <= tc.goes; i++ {
+				told := names(engine.Observe(coordinatedSteady(n)).Findings)
+				require.Equal(t, i < tc.goes, slices.Contains(told, name), "poll %d after the fault: %v", i, told)
+				n++
+			}
+		})
+	}
+}
+
+// A poll in which a node did not answer is no second sign: what the poll still
+// carries of that node's state is from before.
+func TestAPollWithoutAnAnswerIsNoSign(t *testing.T) {
+	no := false
+	for name, tc := range map[string]struct{ fault, unanswered func(*Input) }{
+		"foreign_checkpoint": {
+			func(in *Input) { in.Coordinated.CheckpointKnown = &no },
+			func(in *Input) { in.Gwat.Reach = Down },
+		},
+		"private_fork": {
+			func(in *Input) { in.Beacon.Justified-- },
+			func(in *Input) { in.Beacon.Reach, in.Beacon.Known = Down, false },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := NewCoordinated(time.Second)
+			observe := func(n int, faults ...func(*Input)) []string {
+				in := coordinatedSteady(n)
+				for _, f := range faults {
+					f(&in)
+				}
+				return names(engine.Observe(in).Findings)
+			}
+			for n := range 5 {
+				require.Empty(t, observe(n))
+			}
+			require.Empty(t, observe(5, tc.fault))
+			require.Empty(t, observe(6, tc.fault, tc.unanswered))
+			require.Contains(t, observe(7, tc.fault), name)
+		})
+	}
+}
+
+// Before the network's constants are known nothing is judged by its epochs.
+func TestCoordinatedPairOfAnUnknownNetwork(t *testing.T) {
+	engine := NewCoordinated(time.Second)
+	for n := range 10 {
+		in := coordinatedSteady(n)
+		in.Spec, in.Beacon.Justified = nil, 0
+		require.Empty(t, engine.Observe(in).Findings)
+	}
+}
+
+// Before genesis gwat is not in normal work and nothing calls it: nobody is silent
+// and nothing loops. Real nodes look so. Four slots after genesis both would be wrong.
+func TestBeforeGenesisNoCallIsMissing(t *testing.T) {
+	none := uint64(0)
+	for name, change := range map[string]func(*Input){
+		"beacon_silent": func(*Input) {},
+		"no_peers_loop": func(in *Input) { in.Gwat.Peers = &none },
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := NewCoordinated(time.Second)
+			told := 0
+			for n := range 100 {
+				in := coordinatedSteady(n)
+				in.At = liveSpec.SlotStart(0).Add(time.Duration(n-60) * time.Second)
+				in.Stage, in.Gwat.Syncing, in.Coordinated.State = fsm.HeadSync, true, &CoordinatedState{LastFinalized: common.Hash{1}}
+				in.Beacon.Head, in.Beacon.Root, in.Beacon.Justified = 0, common.Hash{1}, 0
+				in.Beacon.Clock, in.Beacon.ClockAt = liveSpec.SlotAt(in.At), in.At
+				change(&in)
+				if slices.Contains(names(engine.Observe(in).Findings), name) {
+					told = n - 60
+					break
+				}
+			}
+			require.GreaterOrEqual(t, told, UnmovedSlots*3, "seconds after genesis")
+		})
+	}
+}
+
+// On a network without transactions gwat has nothing to finalize: for 22 s of a real one
+// the head went on and gwat's state stayed as it was. That is no wedged gwat as long as
+// gwat has all that the head finalizes, and no loop without peers either.
+func TestAnIdleNetworkIsNoFault(t *testing.T) {
+	yes, no, none, some := true, false, uint64(0), uint64(1)
+	for _, tc := range []struct {
+		final *bool
+		peers *uint64
+		want  string
+	}{
+		{&yes, &some, ""}, {&yes, &none, ""},
+		{&no, &some, "gwat_wedged"}, {nil, &some, "gwat_wedged"},
+		{&no, &none, "no_peers_loop"}, {nil, &none, ""},
+	} {
+		engine := NewCoordinated(time.Second)
+		var told []string
+		for n := range 120 {
+			in := coordinatedSteady(n)
+			in.Gwat.Peers, in.Coordinated.HeadFinal = tc.peers, tc.final
+			in.Coordinated.State.LastFinalized = common.Hash{1}
+			told = append(told, names(engine.Observe(in).Findings)...)
+		}
+		slices.Sort(told)
+		told = slices.Compact(told)
+		if tc.want == "" {
+			require.Empty(t, told)
+		} else {
+			require.Equal(t, []string{tc.want}, told)
+		}
+	}
+}
+
+// A beacon node that syncs from nothing takes its head over whole epochs while nothing is
+// justified yet. A real one was polled so: slot 0 with is_syncing true, then slot 48 with
+// is_syncing false. A head that jumps without a sync is a block on a stale head.
+func TestTheEndOfASyncIsNoForkOfItsOwn(t *testing.T) {
+	for syncing, fork := range map[bool]bool{true: false, false: true} {
+		engine := NewCoordinated(time.Second)
+		var told []string
+		for n := range 20 {
+			in := coordinatedSteady(n)
+			clock := primitives.Slot(47 + n/6)
+			in.At = liveSpec.SlotStart(clock)
+			in.Beacon.Head, in.Beacon.Clock, in.Beacon.ClockAt, in.Beacon.Justified = clock, clock, in.At, 0
+			if n < 6 {
+				in.Beacon.Head, in.Coordinated.BeaconSyncing = 0, syncing
+			}
+			for _, f := range engine.Observe(in).Findings {
+				told = append(told, f.Name)
+			}
+		}
+		require.Equal(t, fork, slices.Contains(told, "private_fork"), "is_syncing before: %t", syncing)
+	}
+}
+
+// The first blocks of a new network are late, and its nodes do not resync in epoch 0: a
+// head that stands there is no sawtooth. In epoch 1 it is.
+func TestAHeadThatStandsInTheFirstEpochIsNoSawtooth(t *testing.T) {
+	engine := NewCoordinated(time.Second)
+	for n := range 40 * 3 {
+		in := coordinatedSteady(n)
+		in.At = liveSpec.SlotStart(0).Add(time.Duration(n) * time.Second)
+		in.Beacon.Head, in.Beacon.Root, in.Beacon.Justified = 0, common.Hash{1}, 0
+		in.Beacon.Clock, in.Beacon.ClockAt = primitives.Slot(n/3), in.At
+		told := slices.Contains(names(engine.Observe(in).Findings), "sawtooth")
+		require.Equal(t, n >= 32*3+6, told, "%d s after genesis", n)
+	}
+}
+
+// A head that moved over an epoch while nobody polled is no block on a stale head.
+func TestAGapInThePollsIsNoFork(t *testing.T) {
+	engine := NewCoordinated(time.Second)
+	for n := range 300 {
+		if n > 30 && n < 200 { // syncd was stopped
+			continue
+		}
+		in := coordinatedSteady(n)
+		in.Beacon.Justified = 10
+		in.Beacon.Head, in.Beacon.Clock = in.Beacon.Head-10, in.Beacon.Clock-10
+		require.NotContains(t, names(engine.Observe(in).Findings), "private_fork", "poll %d", n)
+		if n == 240 {
+			break
+		}
+	}
+}
+
+// A restart between two polls is seen by what it leaves: gwat out of normal work, with
+// less finalized than it had. A lower number alone is a reorg.
+func TestARestartThatNoPollSaw(t *testing.T) {
+	for syncing, want := range map[bool]bool{true: true, false: false} {
+		engine := NewCoordinated(time.Second)
+		var told []string
+		for n := range 90 {
+			in := coordinatedSteady(n)
+			if n >= 30 {
+				number := uint64(200)
+				in.Gwat.Number, in.Gwat.Syncing, in.Coordinated.State = &number, syncing, &CoordinatedState{LastFinalized: common.Hash{7}}
+				in.Beacon.Head, in.Beacon.Root = 340, common.Hash{8}
+			}
+			told = append(told, names(engine.Observe(in).Findings)...)
+		}
+		require.Equal(t, want, slices.Contains(told, "beacon_silent"), "syncing: %t", syncing)
+		require.Equal(t, want, slices.Contains(told, "gwat_restart_rollback"), "syncing: %t", syncing)
+	}
+}
+
+// Fifty quiet minutes of a healthy pair tells nothing.
+func TestHealthyCoordinatedPairBringsNoFinding(t *testing.T) {
+	engine := NewCoordinated(time.Second)
+	for n := range 3_000 {
+		require.Empty(t, engine.Observe(coordinatedSteady(n)).Findings, "poll %d", n)
+	}
+}
+
+func TestCoordinatedCatalog(t *testing.T) {
+	shared := 0
+	for _, e := range CoordinatedCatalog() {
+		require.NotEmpty(t, e.Meaning, e.Name)
+		require.NotEmpty(t, e.Remedy, e.Name)
+		require.NotEmpty(t, e.Window, e.Name)
+		if slices.Contains(coordinatedShared, e.Name) {
+			shared++
+		}
+	}
+	require.Equal(t, len(coordinatedShared), shared)
+}
