@@ -55,6 +55,7 @@ const (
 	keyNetwork   = "network"
 	keyPause     = "pause"
 	keyPeers     = "peers"
+	keyHeals     = "heals"
 )
 
 // OpenMemory gives a journal that ends with the process.
@@ -164,7 +165,7 @@ func (j *Journal) SetNetwork(n Network) error {
 	}
 	values := map[string][]byte{keyNetwork: data}
 	if was != nil && *was != n {
-		values[keyPending], values[keyConfirmed], values[keyPeers] = nil, nil, nil
+		values[keyPending], values[keyConfirmed], values[keyPeers], values[keyHeals] = nil, nil, nil, nil
 		j.lock()
 		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d) and starts anew for chain id %d, genesis time %d",
 			was.ChainID, was.GenesisTime, n.ChainID, n.GenesisTime))
@@ -185,6 +186,20 @@ func (j *Journal) Peers() ([]string, error) {
 		return nil, err
 	}
 	return r.Enodes, nil
+}
+
+// SetHeals keeps the tries of the heals, by name.
+func (j *Journal) SetHeals(tries map[string]Tries) error {
+	return setValue(j, keyHeals, healsRecord{Tries: tries})
+}
+
+// Heals returns the tries of the heals, by name.
+func (j *Journal) Heals() (map[string]Tries, error) {
+	r, err := value[healsRecord](j, keyHeals)
+	if r == nil {
+		return nil, err
+	}
+	return r.Tries, nil
 }
 
 // AppendChange adds a stage change; the newest 10,000 are kept.

@@ -86,7 +86,9 @@ func TestValues(t *testing.T) {
 func TestNetworkChangeDropsHints(t *testing.T) {
 	both(t, func(t *testing.T, j *Journal) {
 		first := Network{ChainID: 337733, GenesisTime: 100}
+		tries := map[string]Tries{"peers": {Count: 2, Last: time.Unix(7, 0).UTC()}}
 		require.NoError(t, j.SetPending(pending), "before the network is known")
+		require.NoError(t, j.SetHeals(tries))
 		require.NoError(t, j.SetNetwork(first))
 		require.NoError(t, j.SetConfirmed(confirmed))
 		require.NoError(t, j.AppendChange(Change{To: "connecting"}))
@@ -95,6 +97,9 @@ func TestNetworkChangeDropsHints(t *testing.T) {
 		c, err := j.Confirmed()
 		require.NoError(t, err)
 		require.NotNil(t, c, "the same chain id and genesis time are the same network")
+		kept, err := j.Heals()
+		require.NoError(t, err)
+		require.Equal(t, tries, kept)
 		require.Empty(t, j.Note())
 
 		other := first
@@ -109,6 +114,9 @@ func TestNetworkChangeDropsHints(t *testing.T) {
 		p, err := j.Pending()
 		require.NoError(t, err)
 		require.Nil(t, p)
+		kept, err = j.Heals()
+		require.NoError(t, err)
+		require.Empty(t, kept)
 		require.Contains(t, j.Note(), "another network")
 		history, err := j.History(0)
 		require.NoError(t, err)

@@ -39,7 +39,7 @@ func (s *lateStore) open() error {
 	if err != nil {
 		return fmt.Errorf("the journal is still in memory: %w", err)
 	}
-	values := map[string][]byte{keyPending: nil, keyConfirmed: nil, keyNetwork: nil, keyPause: nil, keyPeers: nil}
+	values := map[string][]byte{keyPending: nil, keyConfirmed: nil, keyNetwork: nil, keyPause: nil, keyPeers: nil, keyHeals: nil}
 	for key := range values {
 		values[key] = s.values[key]
 	}

@@ -38,8 +38,18 @@ type Change struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
+// Tries is how often a heal was tried, and when last.
+type Tries struct {
+	Count int       `json:"count"`
+	Last  time.Time `json:"last"`
+}
+
 type peersRecord struct {
 	Enodes []string `json:"enodes"`
+}
+
+type healsRecord struct {
+	Tries map[string]Tries `json:"tries"`
 }
 
 type pendingRecord struct {

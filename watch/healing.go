@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -84,9 +85,26 @@ func newHealing(cfg *Config) (healing, error) {
 	for _, n := range heal.All {
 		h.records[n] = &heal.Record{}
 	}
-	var err error
-	h.enodes, err = cfg.Journal.Peers()
-	return h, err
+	tried, err := cfg.Journal.Heals()
+	for _, n := range heal.All {
+		if t := tried[string(n)]; t.Count > 0 {
+			h.records[n] = heal.Restored(t.Count, t.Last, cfg.Now())
+		}
+	}
+	enodes, failed := cfg.Journal.Peers()
+	h.enodes = enodes
+	return h, errors.Join(err, failed)
+}
+
+// tries returns how often each heal was tried since the pair worked.
+func (h *healing) tries() map[string]journal.Tries {
+	out := map[string]journal.Tries{}
+	for n, r := range h.records {
+		if r.Tries() > 0 {
+			out[string(n)] = journal.Tries{Count: r.Tries(), Last: r.Last().Round(0)}
+		}
+	}
+	return out
 }
 
 // wait waits for the end of the try that runs.
@@ -145,10 +163,11 @@ func (w *Watcher) heal(ctx context.Context, o *Observation) {
 	if f.Loading {
 		return // a call runs: the poll shows neither a proof nor its end
 	}
-	if f.Working {
+	if f.Working && len(h.tries()) > 0 {
 		for _, r := range h.records {
 			r.Worked()
 		}
+		w.note(w.cfg.Journal.SetHeals(nil))
 	}
 	for _, n := range heal.All {
 		proved, why := heal.Prove(n, &f)
@@ -223,6 +242,7 @@ func (w *Watcher) begin(ctx context.Context, n heal.Name, why string) {
 	h := &w.healing
 	h.records[n].Try(w.cfg.Now())
 	h.running = n
+	w.note(w.cfg.Journal.SetHeals(h.tries())) // before it is made: a restart is no way around the back-off
 	w.log.WithFields(logrus.Fields{"heal": n, "try": h.records[n].Tries()}).Warnf("Heal %s begins: %s", n, why)
 	try := w.try(n)
 	go func() { // its place in done is free

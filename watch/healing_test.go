@@ -165,6 +165,43 @@ func TestAHealWithoutEffect(t *testing.T) {
 	})
 }
 
+// A restart of syncd is no way around the back-off: the next one knows the tries, and
+// needs_human stands. A pair that works has none.
+func TestTriesAreKeptOverARestart(t *testing.T) {
+	besideAPairWith(t, func(_ *simulated, c *Config) {
+		c.Heals = Heals{RestartBeacon: "restart beacon"}
+		c.Command = func(context.Context, string) (string, error) { return "", heal.ErrCommand }
+	}, func(t *testing.T, p *simulated) {
+		next := func() healing {
+			h, err := newHealing(&Config{Journal: p.watcher.cfg.Journal, Now: time.Now})
+			require.NoError(t, err)
+			return h
+		}
+		incident(p, t, lasting["B7 beacon silent"].incident)
+		within(t, p.watcher, 2*time.Minute, "a try", func(*status.Snapshot) bool { return len(heals(t, p)) == 1 })
+		one := next()
+		r := one.records[heal.RestartBeacon]
+		require.Equal(t, 1, r.Tries())
+		r.Observe(true, "it lasts", r.Last())
+		due, why := r.Next(2*time.Second, r.Last().Add(heal.Pause-time.Second))
+		require.False(t, due, why)
+		due, why = r.Next(2*time.Second, r.Last().Add(heal.Pause))
+		require.True(t, due, why)
+
+		within(t, p.watcher, 10*time.Minute, "needs_human", hasFinding("needs_human"))
+		last := next()
+		last.records[heal.RestartBeacon].Observe(true, "it lasts", time.Now())
+		require.Contains(t, last.human(p.watcher.cfg.Heals, time.Now()), "heal.restart-beacon was tried 3 times")
+
+		p.beacon.Freeze(false)
+		p.beacon.Restart()
+		p.works(t, time.Minute)
+		time.Sleep(2 * time.Second)
+		works := next()
+		require.Empty(t, works.tries())
+	})
+}
+
 // The peers that gwat had are known to the next syncd.
 func TestPeersAreKeptOverARestart(t *testing.T) {
 	besideAPairWith(t, withHeals(Heals{Peers: true}), func(t *testing.T, p *simulated) {
@@ -172,7 +209,7 @@ func TestPeersAreKeptOverARestart(t *testing.T) {
 		kept, err := p.watcher.cfg.Journal.Peers()
 		require.NoError(t, err)
 		require.Equal(t, []string{"enode://a", "enode://b"}, kept)
-		h, err := newHealing(&Config{Journal: p.watcher.cfg.Journal})
+		h, err := newHealing(&Config{Journal: p.watcher.cfg.Journal, Now: time.Now})
 		require.NoError(t, err)
 		require.Equal(t, kept, h.enodes)
 		require.False(t, h.guard.Permit().Issued(), "without calls to make there is no permit")

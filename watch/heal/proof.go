@@ -88,14 +88,12 @@ func Prove(n Name, f *Facts) (proved bool, why string) {
 	case Drive:
 		return proveDrive(f)
 	case RestartGwat:
-		return f.Findings["gwat_wedged"] && !f.GwatRestarted, told(f, "gwat_wedged")
-	case RestartBeacon:
-		for _, lasting := range []string{"gwat_wedged", "sawtooth"} {
-			if f.GwatRestarted && f.Findings[lasting] {
-				return true, lasting + " is told after a restart of gwat"
-			}
+		if f.GwatRestarted {
+			return false, "gwat was restarted already, and the pair has not worked since: restart-beacon is next"
 		}
-		return f.Findings["beacon_silent"], told(f, "beacon_silent")
+		return f.Findings["gwat_wedged"], told(f, "gwat_wedged")
+	case RestartBeacon:
+		return proveRestartBeacon(f)
 	}
 	return false, fmt.Sprintf("there is no heal %q", n)
 }
@@ -104,7 +102,23 @@ func told(f *Facts, finding string) string {
 	if f.Findings[finding] {
 		return finding + " is told"
 	}
-	return finding + " is not told"
+	return finding + " is not told, or another finding explains it"
+}
+
+func proveRestartBeacon(f *Facts) (bool, string) {
+	if f.Findings["beacon_silent"] {
+		return true, told(f, "beacon_silent")
+	}
+	for _, lasting := range []string{"gwat_wedged", "sawtooth"} {
+		switch {
+		case !f.Findings[lasting]:
+		case f.GwatRestarted:
+			return true, lasting + " is told after a restart of gwat"
+		default:
+			return false, lasting + " is told, but gwat was not restarted by a heal: restart-gwat comes first"
+		}
+	}
+	return false, told(f, "beacon_silent")
 }
 
 func provePeers(f *Facts) (bool, string) {

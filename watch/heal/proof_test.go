@@ -10,20 +10,21 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// Each heal: the facts that prove it, and each change of them that takes the proof away.
+// Each heal: the facts that prove it, and each change of them that takes the proof away, by
+// what is then said to be missing.
 func TestProve(t *testing.T) {
 	none := func() map[string]bool { return map[string]bool{} }
 	anyHeal := map[string]func(*Facts){
-		"inhibited":      func(f *Facts) { f.Why = "paused" },
-		"a node is away": func(f *Facts) { f.BothUp = false },
-		"gwat loads":     func(f *Facts) { f.Loading = true },
+		"paused":                    func(f *Facts) { f.Why = "paused" },
+		"a node does not answer":    func(f *Facts) { f.BothUp = false },
+		"gwat loads from its peers": func(f *Facts) { f.Loading = true },
 	}
 	onOneChain := map[string]func(*Facts){
-		"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
-		"not known":         func(f *Facts) { f.CheckpointKnown = ptr(false) },
-		"the beacon syncs":  func(f *Facts) { f.BeaconSyncing = true },
-		"finality stands":   func(f *Facts) { f.Unfollowed = 3 },
-		"a fork of its own": func(f *Facts) { f.Findings["private_fork"] = true; f.Findings = maps.Clone(f.Findings) },
+		"node does not have the block of gwat's checkpoint": func(f *Facts) { f.CheckpointKnown = nil },
+		"does not have the block of gwat's checkpoint":      func(f *Facts) { f.CheckpointKnown = ptr(false) },
+		"the beacon node syncs itself":                      func(f *Facts) { f.BeaconSyncing = true },
+		"epochs behind its head":                            func(f *Facts) { f.Unfollowed = 3 },
+		"private_fork is told":                              func(f *Facts) { f.Findings = maps.Clone(f.Findings); f.Findings["private_fork"] = true },
 	}
 	with := func(breaks map[string]func(*Facts), a string, do func(*Facts), b string, then func(*Facts)) map[string]func(*Facts) {
 		out := maps.Clone(breaks)
@@ -36,37 +37,37 @@ func TestProve(t *testing.T) {
 		breaks map[string]func(*Facts)
 	}{
 		"peers": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: none()}, map[string]func(*Facts){
-			"peers not told": func(f *Facts) { f.GwatPeers = nil },
-			"a peer":         func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
-			"normal work":    func(f *Facts) { f.GwatSyncing = false },
-			"no enode is kept, and the chain is not known": func(f *Facts) { f.Enodes = 0 },
+			"does not tell its peers: only IPC does": func(f *Facts) { f.GwatPeers = nil },
+			"gwat has 1 peers":                       func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
+			"gwat is in normal work":                 func(f *Facts) { f.GwatSyncing = false },
+			"no peer that gwat had before is known, and the beacon node does not have": func(f *Facts) { f.Enodes = 0 },
 		}},
 		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: none()}, onOneChain},
-		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "not silent", func(f *Facts) { f.Findings = none() }, "no peers", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
+		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "beacon_silent is not told", func(f *Facts) { f.Findings = none() }, "these calls need one", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
 		"checkpoint": {Checkpoint, Facts{BothUp: true, CheckpointKnown: ptr(false), BeaconPeers: ptr(uint64(1)), BeaconLag: 8, Unjustified: 2, Findings: none()}, map[string]func(*Facts){
-			"not asked":         func(f *Facts) { f.CheckpointKnown = nil },
-			"known":             func(f *Facts) { f.CheckpointKnown = ptr(true) },
-			"the beacon syncs":  func(f *Facts) { f.BeaconSyncing = true },
-			"the head lags":     func(f *Facts) { f.BeaconLag = 9 },
-			"beacon's peers":    func(f *Facts) { f.BeaconPeers = ptr(uint64(0)) },
-			"peers not told":    func(f *Facts) { f.BeaconPeers = nil },
-			"finality stands":   func(f *Facts) { f.Unjustified = 3 },
-			"a fork of its own": func(f *Facts) { f.Findings = map[string]bool{"private_fork": true} },
+			"is not known":                                      func(f *Facts) { f.CheckpointKnown = nil },
+			"is a block of the beacon node's chain":             func(f *Facts) { f.CheckpointKnown = ptr(true) },
+			"the beacon node syncs itself":                      func(f *Facts) { f.BeaconSyncing = true },
+			"9 slots behind the clock":                          func(f *Facts) { f.BeaconLag = 9 },
+			"the beacon node has no peers":                      func(f *Facts) { f.BeaconPeers = ptr(uint64(0)) },
+			"has no peers: its chain may be its own":            func(f *Facts) { f.BeaconPeers = nil },
+			"epochs behind the clock: its chain may be its own": func(f *Facts) { f.Unjustified = 3 },
+			"private_fork is told":                              func(f *Facts) { f.Findings = map[string]bool{"private_fork": true} },
 		}},
 		"restart gwat": {RestartGwat, Facts{BothUp: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
-			"not wedged":       func(f *Facts) { f.Findings = none() },
-			"restarted before": func(f *Facts) { f.GwatRestarted = true },
+			"gwat_wedged is not told":    func(f *Facts) { f.Findings = none() },
+			"gwat was restarted already": func(f *Facts) { f.GwatRestarted = true },
 		}},
 		"restart the beacon node: silent": {RestartBeacon, Facts{BothUp: true, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){
-			"not silent": func(f *Facts) { f.Findings = none() },
+			"beacon_silent is not told": func(f *Facts) { f.Findings = none() },
 		}},
 		"restart the beacon node: still wedged": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
-			"gwat first": func(f *Facts) { f.GwatRestarted = false },
-			"not wedged": func(f *Facts) { f.Findings = none() },
+			"gwat_wedged is told, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
+			"beacon_silent is not told":                       func(f *Facts) { f.Findings = none() },
 		}},
 		"restart the beacon node: its head lags after a restart of gwat": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"sawtooth": true}}, map[string]func(*Facts){
-			"gwat first":  func(f *Facts) { f.GwatRestarted = false },
-			"no such lag": func(f *Facts) { f.Findings = none() },
+			"sawtooth is told, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
+			"beacon_silent is not told":                    func(f *Facts) { f.Findings = none() },
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,7 @@ func TestProve(t *testing.T) {
 				change(&f)
 				proved, why := Prove(tc.heal, &f)
 				require.False(t, proved, what)
-				require.NotEmpty(t, why, what)
+				require.Contains(t, why, what)
 			}
 		})
 	}
@@ -128,4 +129,32 @@ func TestRecord(t *testing.T) {
 	r.Observe(true, "proved", at(HoldSlots*slot))
 	require.False(t, due(2*HoldSlots*slot-time.Millisecond))
 	require.True(t, due(2*HoldSlots*slot))
+}
+
+// The tries and their times outlive the process; a clock that was set back does not keep
+// a try away for longer than the pause.
+func TestRestored(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for name, tc := range map[string]struct {
+		tries int
+		last  time.Time
+		due   time.Duration // from now; negative for never
+	}{
+		"half a minute ago":              {1, now.Add(-30 * time.Second), 30 * time.Second},
+		"by a clock that was an hour on": {2, now.Add(time.Hour), time.Minute},
+		"given up":                       {3, now.Add(-time.Minute), -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Restored(tc.tries, tc.last, now)
+			r.Observe(true, "proved", now.Add(-time.Minute))
+			due := func(d time.Duration) bool { ok, _ := r.Next(time.Second, now.Add(d)); return ok }
+			if tc.due < 0 {
+				require.False(t, due(time.Hour))
+				require.True(t, r.GivenUp(now))
+				return
+			}
+			require.False(t, due(tc.due-time.Millisecond))
+			require.True(t, due(tc.due))
+		})
+	}
 }

@@ -20,6 +20,15 @@ type Record struct {
 	why   string // the last proof, or what was missing
 }
 
+// Restored returns the record of a heal that an earlier process tried. A last try in the
+// future is of a clock that was set back: it counts as made now.
+func Restored(tries int, last, now time.Time) *Record {
+	if last.After(now) {
+		last = now
+	}
+	return &Record{tries: tries, last: last}
+}
+
 // Observe takes in what one poll proved.
 func (r *Record) Observe(proved bool, why string, at time.Time) {
 	r.why = why
@@ -50,7 +59,7 @@ func (r *Record) Next(slot time.Duration, at time.Time) (bool, string) {
 	case !r.Held(slot, at):
 		return false, fmt.Sprintf("%s; waiting for the proof to hold for %s", r.why, HoldSlots*slot)
 	case r.tries >= MaxTries:
-		return false, fmt.Sprintf("it was tried %d times", r.tries)
+		return false, fmt.Sprintf("it was tried %d times, and the pair has not worked since", r.tries)
 	case r.tries > 0 && at.Sub(r.last) < Pause:
 		return false, fmt.Sprintf("the next try is due %s after the last one", Pause)
 	}
@@ -65,6 +74,9 @@ func (r *Record) Try(at time.Time) {
 
 // Tries returns how many tries were made since the pair worked.
 func (r *Record) Tries() int { return r.tries }
+
+// Last returns when the last of these tries began.
+func (r *Record) Last() time.Time { return r.last }
 
 // GivenUp reports whether the proof holds although every try was made, and the last one
 // had its time.
