@@ -100,7 +100,7 @@ var reachRules = []rule{
 		Entry: Entry{Name: "gwat_hung", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat takes connections, and perhaps answers cheap calls, but real calls get no answer in time.",
 			Remedy:  "Look at gwat's CPU, disk and memory (top, iostat, dmesg for out-of-memory): a full disk or a stopped process hangs so. If it is busy with a long rollback it comes back by itself. Otherwise restart gwat; syncd brings the pair up again."},
-		tell: polls(3), windowNote: "without an answer in time", clear: polls(3), clearNote: "that were answered",
+		tell: polls(3), windowNote: "without an answer in time, which is call-timeout (5 s); in the coordinated era of the first poll alone, then each second without an answer counts", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Silent) },
 	},
 	{
@@ -135,7 +135,7 @@ var reachRules = []rule{
 		Entry: Entry{Name: "beacon_hung", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node takes connections, but calls get no answer in time.",
 			Remedy:  "Look at the beacon node's CPU, disk and memory. Right after a start it may be reading its database: give it some minutes. Otherwise restart it; syncd brings the pair up again."},
-		tell: polls(3), windowNote: "without an answer in time", clear: polls(3), clearNote: "that were answered",
+		tell: polls(3), windowNote: "without an answer in time, which is call-timeout (5 s); in the coordinated era of the first poll alone, then each second without an answer counts", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Silent) },
 	},
 	{

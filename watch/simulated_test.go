@@ -64,11 +64,11 @@ func besideAPairWith(t *testing.T, config func(*simulated, *Config), test func(t
 
 func (p *simulated) start(t *testing.T) {
 	t.Helper()
-	client, err := gwatclient.New(gwatclient.Config{Endpoint: "http://gwat", Transport: &p.gwatWire, Timeout: time.Second})
+	client, err := gwatclient.New(gwatclient.Config{Endpoint: "http://gwat", Transport: &p.gwatWire, Timeout: 5 * time.Second})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	gwat := protocol.Coordinated{Client: client}
-	beacon, err := beaconclient.New(beaconclient.Config{URL: "http://beacon", Transport: &p.beaconWire, Timeout: time.Second})
+	beacon, err := beaconclient.New(beaconclient.Config{URL: "http://beacon", Transport: &p.beaconWire, Timeout: 5 * time.Second})
 	require.NoError(t, err)
 	t.Cleanup(beacon.Close)
 	log, _ := test.NewNullLogger()
@@ -162,6 +162,38 @@ func TestSimulatedIncidents(t *testing.T) {
 				within(t, p.watcher, 20*time.Second, tc.finding+" to go", func(s *status.Snapshot) bool { return !hasFinding(tc.finding)(s) })
 				t.Logf("told after %s", took)
 			})
+		})
+	}
+}
+
+// A node that hangs is told after one call timeout and two more seconds, not after three
+// timeouts, and what the other node said meanwhile stays as it was.
+func TestANodeThatHangsIsToldSoon(t *testing.T) {
+	for finding, tc := range map[string]struct {
+		stop func(p *simulated) *wire.Wire
+		is   string // of the other node, and is not told
+	}{
+		"gwat_hung":   {func(p *simulated) *wire.Wire { return &p.gwatWire }, "beacon_hung"},
+		"beacon_hung": {func(p *simulated) *wire.Wire { return &p.beaconWire }, "gwat_hung"},
+	} {
+		patient := func(_ *simulated, c *Config) { c.CallTimeout = 5 * time.Second }
+		besideAPairWith(t, patient, func(t *testing.T, p *simulated) {
+			p.works(t, 30*time.Second)
+			time.Sleep(30 * time.Second)
+			stopped := tc.stop(p)
+			stopped.Set(wire.Stopped)
+			took := within(t, p.watcher, 9*time.Second, finding, hasFinding(finding))
+			require.GreaterOrEqual(t, took, 6*time.Second, "one poll without an answer tells nothing")
+			for range 20 {
+				time.Sleep(time.Second)
+				s := p.watcher.Snapshot()
+				require.True(t, hasFinding(finding)(s))
+				require.False(t, hasFinding(tc.is)(s))
+				require.False(t, hasFinding("beacon_silent")(s))
+			}
+			stopped.Set(wire.Up)
+			p.works(t, 30*time.Second)
+			require.False(t, hasFinding("gwat_restart_rollback")(p.watcher.Snapshot()))
 		})
 	}
 }

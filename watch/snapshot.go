@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -183,6 +184,34 @@ func (w *Watcher) lag(slot primitives.Slot) *uint64 {
 // evaluateHealth has the newest poll evaluated, and logs what has changed by it.
 func (w *Watcher) evaluateHealth(o *Observation) {
 	w.health.Observe(w.input(o)).Log(w.log)
+}
+
+// errWaiting is of a node that the poll before has read: of it nothing new is known yet.
+var errWaiting = errors.New("the poll has no answer yet")
+
+// waits has it evaluated that a poll has had no answer for a while of a node that left the
+// one before without any: it counts as another such poll, so that a node that hangs is not
+// told after three times the call timeout.
+func (w *Watcher) waits() {
+	last := w.pair.last
+	if last == nil || reach.Gwat(last.Gwat.Err) != health.Silent && reach.Beacon(last.Beacon.Err) != health.Silent {
+		return
+	}
+	o := &Observation{At: w.cfg.Now(), Gwat: GwatPoll{Err: last.Gwat.Err}, Beacon: BeaconPoll{Err: last.Beacon.Err}}
+	if reach.Gwat(o.Gwat.Err) != health.Silent {
+		o.Gwat.Err = errWaiting
+	}
+	if reach.Beacon(o.Beacon.Err) != health.Silent {
+		o.Beacon.Err = errWaiting
+	}
+	in := w.input(o)
+	if errors.Is(o.Gwat.Err, errWaiting) {
+		in.Gwat.Reach = health.NotAsked
+	}
+	if errors.Is(o.Beacon.Err, errWaiting) {
+		in.Beacon.Reach = health.NotAsked
+	}
+	w.health.Observe(in).Log(w.log)
 }
 
 // input puts a poll into the words of package health.

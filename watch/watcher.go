@@ -153,6 +153,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			}
 		case <-tick.C: // a poll is due
 			if polls.running {
+				w.waits()
 				w.republish() // a poll that hangs does not stop the clock
 			}
 			polls.ask()
