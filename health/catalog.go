@@ -99,7 +99,7 @@ var reachRules = []rule{
 	{
 		Entry: Entry{Name: "gwat_hung", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat takes connections, and perhaps answers cheap calls, but real calls get no answer in time.",
-			Remedy:  "Look at gwat's CPU, disk and memory (top, iostat, dmesg for out-of-memory): a full disk or a stopped process hangs so. If it is busy with a long rollback it comes back by itself. Otherwise restart gwat; syncd brings the pair up again."},
+			Remedy:  "Look at gwat's CPU, disk and memory (top, iostat, dmesg for out-of-memory): a full disk or a stopped process hangs so. If it is busy with a long rollback it comes back by itself. Otherwise restart gwat."},
 		tell: polls(3), windowNote: "without an answer in time, which is call-timeout (5 s); in the coordinated era of the first poll alone, then each second without an answer counts", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Silent) },
 	},
@@ -113,14 +113,14 @@ var reachRules = []rule{
 	{
 		Entry: Entry{Name: "gwat_bad_answers", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "What listens at gwat's endpoint answers, but not as a gwat of this era does.",
-			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all), and that gwat is of the head-sync era. `syncd check` names what differs."},
+			Remedy:  "Check that the endpoint is gwat's and not another program's or a proxy's, that the APIs dag, eth, net and web3 are served there (the IPC socket serves all; on today's network dag is served there and by authrpc only), and that both nodes are of one network's versions. `syncd check` names what differs."},
 		tell: polls(3), windowNote: "with unusable answers", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Garbled) },
 	},
 	{
 		Entry: Entry{Name: "gwat_rate_limited", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "Something before gwat refuses syncd's calls because of their number: HTTP 429. syncd keeps quiet for as long as it asks, at most a minute at a time.",
-			Remedy:  "Point syncd at gwat itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes about five calls a poll, and many more while it collects a push."},
+			Remedy:  "Point syncd at gwat itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes five to ten calls a poll, and many more during a sync."},
 		tell: polls(3), windowNote: "that were refused so", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Limited) },
 	},
@@ -134,7 +134,7 @@ var reachRules = []rule{
 	{
 		Entry: Entry{Name: "beacon_hung", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node takes connections, but calls get no answer in time.",
-			Remedy:  "Look at the beacon node's CPU, disk and memory. Right after a start it may be reading its database: give it some minutes. Otherwise restart it; syncd brings the pair up again."},
+			Remedy:  "Look at the beacon node's CPU, disk and memory. Right after a start it may be reading its database: give it some minutes. Otherwise restart it."},
 		tell: polls(3), windowNote: "without an answer in time, which is call-timeout (5 s); in the coordinated era of the first poll alone, then each second without an answer counts", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Silent) },
 	},
@@ -153,7 +153,7 @@ var reachRules = []rule{
 	{
 		Entry: Entry{Name: "beacon_rate_limited", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "Something before the beacon node refuses syncd's calls because of their number: HTTP 429. syncd keeps quiet for as long as it asks, at most a minute at a time.",
-			Remedy:  "Point syncd at the beacon node itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes about five calls a poll, and many more while it collects a push."},
+			Remedy:  "Point syncd at the beacon node itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes five to ten calls a poll, and many more during a sync."},
 		tell: polls(3), windowNote: "that were refused so", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Limited) },
 	},

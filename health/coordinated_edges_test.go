@@ -2,6 +2,7 @@ package health
 
 import (
 	"math/big"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -269,4 +270,14 @@ func TestCoordinatedCatalog(t *testing.T) {
 		}
 	}
 	require.Equal(t, len(coordinatedShared), shared)
+}
+
+// No text that an operator of today's network reads names what only the head-sync era has.
+func TestAdviceOfTheCoordinatedEra(t *testing.T) {
+	other := regexp.MustCompile(`(?i)dag_headSync|dag_sync\b|--(http|ws)\.api|web ?socket|ws://|\bpush|head-sync|syncd brings|syncd resync|syncd halts until.*push`)
+	for _, e := range CoordinatedCatalog() {
+		for _, text := range append([]string{e.Meaning, e.Remedy, e.Window, e.Why, e.Risk}, e.Commands...) {
+			require.NotRegexp(t, other, text, e.Name)
+		}
+	}
 }

@@ -262,7 +262,7 @@ func (c *Config) Warnings() []string {
 	isURL := strings.Contains(c.Gwat.Endpoint, "://")
 	chosen := c.sources["gwat.endpoint"] != FromDefault || c.sources["push-timeout"] != FromDefault // the defaults do not warn about themselves
 	if strings.HasPrefix(c.Gwat.Endpoint, "http") && isURL && chosen && c.PushTimeout > gwatHTTPLimit {
-		out = append(out, fmt.Sprintf("over HTTP gwat cuts an answer off after %s, --push-timeout is %s: give --gwat.endpoint a ws:// URL or the IPC socket",
+		out = append(out, fmt.Sprintf("over HTTP a gwat of the head-sync era cuts an answer off after %s, --push-timeout is %s: give --gwat.endpoint its IPC socket or a ws:// URL; today's network has no push",
 			Duration(gwatHTTPLimit), Duration(c.PushTimeout)))
 	}
 	if !isURL && c.Gwat.JWTSecret != "" {

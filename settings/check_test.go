@@ -173,10 +173,10 @@ func TestWarnings(t *testing.T) {
 		flags map[string]string
 		want  string
 	}{
-		{map[string]string{"gwat.endpoint": "http://a:1"}, "over HTTP gwat cuts an answer off after 30s, --push-timeout is 1m50s"},
+		{map[string]string{"gwat.endpoint": "http://a:1"}, "over HTTP a gwat of the head-sync era cuts an answer off after 30s, --push-timeout is 1m50s"},
 		{map[string]string{"gwat.endpoint": "ws://a:1"}, ""},
 		{nil, ""},
-		{map[string]string{"push-timeout": "1m"}, "over HTTP gwat cuts an answer off after 30s, --push-timeout is 1m"},
+		{map[string]string{"push-timeout": "1m"}, "over HTTP a gwat of the head-sync era cuts an answer off after 30s, --push-timeout is 1m"},
 		{map[string]string{"gwat.endpoint": "/run/gwat.ipc"}, ""},
 		{map[string]string{"gwat.endpoint": "ws://a:1", "call-timeout": "15s"}, "--call-timeout is 15s"},
 		{map[string]string{"gwat.endpoint": "/run/gwat.ipc", "gwat.jwt-secret": "/some/file"}, "not used over IPC"},

@@ -29,11 +29,18 @@ func (c *checker) era(ctx context.Context) []Finding {
 		return []Finding{failed(codeOfNode(err), "see gwat's log", "%s: %v", c.gwat.Endpoint(), err)}
 	}
 	out := []Finding{ok("coordinated (gwat since 2023-04): the beacon node drives gwat; syncd watches, reports the stages and names what is broken")}
-	if _, err := c.gwat.WatInfo(ctx); errors.Is(err, gwatclient.ErrMethod) {
-		out = append(out, warn("prefer gwat's IPC socket as --gwat.endpoint", "%s serves no wat_info: the progress of a sync is not shown", c.gwat.Endpoint()))
-	}
-	if _, err := c.gwat.PeerCount(ctx); errors.Is(err, gwatclient.ErrMethod) {
-		out = append(out, warn("prefer gwat's IPC socket as --gwat.endpoint", "%s serves no net_peerCount: a gwat without peers is not recognized", c.gwat.Endpoint()))
+	for _, lacks := range []struct {
+		method string
+		ask    func() error
+		so     string
+	}{
+		{"wat_info", func() error { _, err := c.gwat.WatInfo(ctx); return err }, "the progress of a sync is not shown"},
+		{"net_peerCount", func() error { _, err := c.gwat.PeerCount(ctx); return err }, "a gwat without peers is recognized only after a restart, by what it does not do"},
+		{"admin_peers", func() error { _, err := c.gwat.Peers(ctx); return err }, "heal.peers is not possible"},
+	} {
+		if errors.Is(lacks.ask(), gwatclient.ErrMethod) {
+			out = append(out, warn("prefer gwat's IPC socket as --gwat.endpoint", "%s serves no %s: %s", c.gwat.Endpoint(), lacks.method, lacks.so))
+		}
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/settings"
 )
 
@@ -60,6 +61,27 @@ func remedyOfTrust(node, flag string) string {
 	return fmt.Sprintf("add the authority that signed %s's certificate to %s (%s), or correct %s", node, path, variable, flag)
 }
 
+// dagRemedy says where gwat serves dag, by era; "" is that of nodes that do not tell theirs.
+var dagRemedy = map[checkpoint.Era]string{
+	checkpoint.EraHeadSync:    "start gwat with the dag API on this endpoint (--http.api or --ws.api), or use its IPC socket",
+	checkpoint.EraCoordinated: "use gwat's IPC socket, or its authrpc with --gwat.jwt-secret: no other port of a gwat of today's network serves dag",
+	"":                        "use gwat's IPC socket; else start a gwat of the head-sync era with the dag API on this endpoint (--http.api or --ws.api), and of one of today's network name the authrpc, with --gwat.jwt-secret",
+}
+
+// eraOf returns the era that the beacon node's constants or gwat's state show; "" if
+// neither node does.
+func (c *checker) eraOf(ctx context.Context) checkpoint.Era {
+	if c.shown == "" {
+		spec, err := c.beacon.Spec(ctx)
+		if err == nil {
+			c.shown = spec.Era()
+		} else if _, err := (protocol.Coordinated{Client: c.gwat}).Mark(ctx); err == nil {
+			c.shown = checkpoint.EraCoordinated
+		}
+	}
+	return c.shown
+}
+
 // gwatNode only reads: dag_validateSpines of nothing shows whether the dag namespace is
 // served, and no ready is sent.
 func (c *checker) gwatNode(ctx context.Context) []Finding {
@@ -76,10 +98,12 @@ func (c *checker) gwatNode(ctx context.Context) []Finding {
 	out := []Finding{ok("%s answers: %s, chain id %d", at, version, id)}
 	// Whatever a gwat answers to an empty list, only a missing method counts.
 	if _, err := c.gwat.ValidateSpines(ctx, nil); errors.Is(err, gwatclient.ErrMethod) {
-		return append(out, failed(exit.Unreachable, "start gwat with the dag API on this endpoint (--http.api or --ws.api), or use its IPC socket",
-			"%s does not serve the dag namespace", at))
+		return append(out, failed(exit.Unreachable, dagRemedy[c.eraOf(ctx)], "%s does not serve the dag namespace", at))
 	}
 	out = append(out, ok("the dag namespace is served"))
+	if c.eraOf(ctx) == checkpoint.EraCoordinated {
+		return out
+	}
 	// Some providers refuse batches, by which every head sync reads its blocks.
 	if err := c.gwat.ProbeBatch(ctx); err != nil {
 		return append(out, failed(codeOfNode(err), "let --gwat.endpoint name gwat itself, or ask whoever runs what stands before it to pass batches on", "%s: %v", at, err))
@@ -151,12 +175,15 @@ func (c *checker) pace(context.Context) []Finding {
 		key   string
 		value time.Duration
 	}{{"poll-interval", c.cfg.PollInterval}, {"ready-interval", c.cfg.ReadyInterval}} {
+		if d.key == "ready-interval" && c.spec.Era() == checkpoint.EraCoordinated {
+			continue // nothing is asked for a ready
+		}
 		if d.value > slot {
 			out = append(out, warn(fmt.Sprintf("make it %s or less", slot), "--%s is %s, longer than a slot (%s)", d.key, settings.Duration(d.value), slot))
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, ok("both intervals are within a slot (%s)", slot))
+		out = append(out, ok("the intervals are within a slot (%s)", slot))
 	}
 	return out
 }

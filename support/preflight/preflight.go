@@ -54,6 +54,7 @@ type checker struct {
 	beacon  *beaconclient.Client
 	chainID *uint64
 	spec    *checkpoint.Spec
+	shown   checkpoint.Era // that a node has shown; "" if none has yet
 }
 
 // Run runs every check and hands over each finding at once, in the order of the
@@ -129,9 +130,13 @@ func Print(ctx context.Context, cfg *settings.Config, out io.Writer) error {
 	return exit.Errorf(code, "%d checks failed: %s; their lines above say what to do", len(wrong), strings.Join(wrong, ", "))
 }
 
-func (c *checker) settings(context.Context) []Finding {
+func (c *checker) settings(ctx context.Context) []Finding {
 	var out []Finding
-	for _, w := range c.cfg.Warnings() {
+	cfg := *c.cfg
+	if c.eraOf(ctx) == checkpoint.EraCoordinated {
+		cfg.PushTimeout = 0 // nothing is pushed
+	}
+	for _, w := range cfg.Warnings() {
 		out = append(out, warn("", "%s", w))
 	}
 	if len(out) == 0 {
