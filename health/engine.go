@@ -148,6 +148,23 @@ func New(poll time.Duration) *Engine {
 	return &Engine{rules: rules, poll: poll, runs: make([]run, len(rules))}
 }
 
+// Resume begins where another engine has left off: what that one has reported stands, is
+// not reported again, and goes as if this one had reported it. It returns those findings
+// that this engine does not know. It is called before the first Observe.
+func (e *Engine) Resume(found []status.Finding) (unknown []status.Finding) {
+	for _, f := range found {
+		i := slices.IndexFunc(e.rules, func(r rule) bool { return r.Name == f.Name })
+		if i < 0 {
+			unknown = append(unknown, f)
+			continue
+		}
+		explained := f.ExplainedBy != ""
+		e.runs[i] = run{told: true, alone: !explained, folded: explained, bad: 1, evidence: f.Evidence}
+		e.found = append(e.found, f)
+	}
+	return unknown
+}
+
 // Report is what one poll changed. A finding that another one explains is among
 // Findings only: it neither appears nor goes.
 type Report struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/pair/tally"
+	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 type Report struct {
 	Registerer prometheus.Registerer // may be nil
 	Tally      *tally.Tally          // one of its own if it is nil
+	// Told are the findings that an earlier loop has reported of the pair and that stand.
+	Told []status.Finding
 	// View is told after each poll what a gate goes by; nil for nobody.
 	View func(View)
 	// NullAnswers returns how many answers to the beacon node's calls were null in every

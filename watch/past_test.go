@@ -1,9 +1,13 @@
 package watch
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/status"
@@ -36,5 +40,42 @@ func TestAWatchedPairRemembers(t *testing.T) {
 		samples, step := w.Span(begin, time.Now(), time.Minute)
 		require.Equal(t, time.Minute, step)
 		require.InDelta(t, 12, len(samples), 1)
+	})
+}
+
+// A finding that stood when the era was recognized is told once: the loop of this era goes
+// on with it, and tells that it is gone.
+func TestWhatStoodBeforeIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair()
+		f.gwatDown = true
+		cfg := config(f)
+		log, hook := test.NewNullLogger()
+		cfg.Log = log
+		since := time.Now().Add(-time.Minute)
+		cfg.Report.Told = []status.Finding{
+			{Name: "gwat_unreachable", Severity: status.SeverityCritical, Since: since, Evidence: []string{"down"}},
+			{Name: "gwat_stalled", Severity: status.SeverityCritical, Since: since}, // of the other era alone
+		}
+		w, err := New(cfg)
+		require.NoError(t, err)
+		require.Equal(t, since, w.Snapshot().Findings[0].Since)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		time.Sleep(30 * time.Second)
+		require.True(t, hasFinding("gwat_unreachable")(w.Snapshot()))
+		require.Equal(t, since, w.Snapshot().Findings[0].Since)
+		f.set(func(f *fakePair) { f.gwatDown = false })
+		within(t, w, 10*time.Second, "its end", func(s *status.Snapshot) bool { return !hasFinding("gwat_unreachable")(s) })
+		cancel()
+		require.NoError(t, <-done)
+		var said []string
+		for _, e := range hook.AllEntries() {
+			if e.Data["finding"] != nil {
+				said = append(said, strings.Split(e.Message, ":")[0])
+			}
+		}
+		require.Equal(t, []string{"Finding gwat_stalled is gone", "Finding gwat_unreachable is gone"}, said)
 	})
 }

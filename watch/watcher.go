@@ -82,6 +82,7 @@ func New(cfg Config) (*Watcher, error) {
 		health: health.NewCoordinated(cfg.PollInterval),
 	}
 	w.pair.begin = now
+	health.Report{Gone: w.health.Resume(cfg.Report.Told)}.Log(w.log)
 	if w.healing, err = newHealing(&cfg); err != nil {
 		w.note(err)
 	}

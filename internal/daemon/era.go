@@ -57,7 +57,7 @@ func (n eraNode) era(ctx context.Context) (checkpoint.Era, bool) {
 type loops struct {
 	now      atomic.Pointer[running]
 	nodes    eraNode
-	other    func(prometheus.Registerer) (Loop, error)
+	other    func(r prometheus.Registerer, told []status.Finding) (Loop, error)
 	interval time.Duration
 	timeout  time.Duration
 	log      logrus.FieldLogger
@@ -149,13 +149,13 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 		nodes: eraNode{spec: beacon.Spec, mark: coordinated.Mark}, interval: cfg.PollInterval, timeout: cfg.CallTimeout, log: log,
 		beacon:     beacon,
 		closeNodes: func() { gwat.Close(); beacon.Close() },
-		other: func(r prometheus.Registerer) (Loop, error) {
+		other: func(r prometheus.Registerer, told []status.Finding) (Loop, error) {
 			return watch.New(watch.Config{
 				Name: cfg.Pair, Version: version, Gwat: coordinated, Beacon: beacon,
 				Observe: cfg.Observe, Heals: watch.Heals(cfg.Heal),
 				Changes:      watch.ChangesOf(coordinated),
 				PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Journal: kept.Journal, Past: kept.Past, Log: log,
-				Report: watch.Report{Registerer: r, Tally: counts, View: view(between), NullAnswers: nullAnswers(between)},
+				Report: watch.Report{Registerer: r, Tally: counts, Told: told, View: view(between), NullAnswers: nullAnswers(between)},
 			})
 		},
 	}
@@ -183,7 +183,7 @@ func (l *loops) Run(ctx context.Context) error {
 		return nil
 	}
 	registry := prometheus.NewRegistry()
-	next, err := l.other(registry)
+	next, err := l.other(registry, first.Snapshot().Findings)
 	if err != nil {
 		return fmt.Errorf("begin to watch the pair: %w", err)
 	}

@@ -31,7 +31,9 @@ type namedLoop struct {
 	err   error
 }
 
-func (l *namedLoop) Snapshot() *status.Snapshot { return &status.Snapshot{Pair: l.name} }
+func (l *namedLoop) Snapshot() *status.Snapshot {
+	return &status.Snapshot{Pair: l.name, Findings: []status.Finding{{Name: "gwat_unreachable"}}}
+}
 
 func (l *namedLoop) Subscribe() (<-chan status.Change, func()) {
 	changes := make(chan status.Change, 1)
@@ -100,7 +102,8 @@ func TestTheLoopFollowsTheEra(t *testing.T) {
 					return nil, gwatclient.ErrDown
 				},
 			},
-			other: func(prometheus.Registerer) (Loop, error) {
+			other: func(_ prometheus.Registerer, told []status.Finding) (Loop, error) {
+				require.Equal(t, first.Snapshot().Findings, told)
 				<-first.ended
 				return second, nil
 			},
