@@ -259,4 +259,11 @@ func TestAStaleSocketIsReplacedAndNothingElse(t *testing.T) {
 	require.Equal(t, "another's", string(left))
 	_, err = listenLocal(filepath.Join(dir, "none", "s"))
 	require.Error(t, err)
+	deep := filepath.Join(dir, strings.Repeat("d", 100))
+	require.NoError(t, os.Mkdir(deep, 0o700))
+	_, err = listenLocal(filepath.Join(deep, "s"))
+	require.ErrorContains(t, err, "--api.socket", "the system's bound on a socket's path")
+	_, err = listenLocal("/proc/s") // where nobody can make a file
+	require.ErrorContains(t, err, "--api.socket")
+	require.NoFileExists(t, "s")
 }

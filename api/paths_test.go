@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -86,10 +87,16 @@ func TestProfiles(t *testing.T) {
 		"a token that does not hold": {on.public.Handler, index, "127.0.0.1:9", "no", http.StatusUnauthorized},
 		"over the socket":            {on.local.Handler, index, "@", "", http.StatusOK},
 		"a profile":                  {on.public.Handler, index + "goroutine?debug=1", "127.0.0.1:9", "", http.StatusOK},
+		"the CPU":                    {on.public.Handler, index + "profile?seconds=1", "127.0.0.1:9", "", http.StatusOK},
+		"symbols":                    {on.public.Handler, index + "symbol", "127.0.0.1:9", "", http.StatusOK},
+		"a trace":                    {on.public.Handler, index + "trace?seconds=0.001", "127.0.0.1:9", "", http.StatusOK},
 		"no command line":            {on.public.Handler, index + "cmdline", "127.0.0.1:9", "", http.StatusNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+tc.path, nil)
+			left, leave := context.WithCancel(t.Context())
+			leave() // who has left waits for no profile
+			r = r.WithContext(left)
 			r.RemoteAddr = tc.remote
 			if tc.token != "" {
 				r.Header.Set("Authorization", "Bearer "+tc.token)

@@ -85,6 +85,13 @@ func TestIdentityConflict(t *testing.T) {
 	chain := ok
 	chain.GwatChainID = 1337
 	require.Contains(t, chain.Conflict(), "chain id is 1337, the beacon node's DEPOSIT_CHAIN_ID is 337733")
+	require.Empty(t, spec.ChainConflict(337733))
+	require.Equal(t, chain.Conflict(), spec.ChainConflict(1337))
+	era := ok
+	era.Spec.CreatorsPerSlot = 0
+	require.Equal(t, EraCoordinated, era.Spec.Era())
+	require.Equal(t, EraHeadSync, spec.Era())
+	require.Contains(t, era.Conflict(), "the beacon node is of the coordinated era")
 	slots := ok
 	slots.SlotInfo = false
 	require.Contains(t, slots.Conflict(), "genesis time 1795209409")

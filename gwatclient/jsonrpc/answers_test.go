@@ -3,10 +3,13 @@ package jsonrpc
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +70,118 @@ func TestErrorOfAnUnnamedBatch(t *testing.T) {
 		require.ErrorAs(t, (<-done).err, &said)
 		require.Equal(t, "ours", said.Message)
 	}
+}
+
+// TestErrorWithoutIDAfterABatchWasGivenUp: it is the other batch's, which still waits.
+func TestErrorWithoutIDAfterABatchWasGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, node := overIPC(t, 1<<10)
+		batch := func(ctx context.Context) <-chan outcome {
+			return start(func() (json.RawMessage, error) { _, err := c.Batch(ctx, "a", [][]any{{}, {}}); return nil, err })
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		givenUp := batch(ctx)
+		node.request(t)
+		synctest.Wait() // its write has ended: the connection stays
+		cancel()
+		require.Equal(t, Lost, fate(t, (<-givenUp).err))
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		waits := batch(ctx)
+		node.request(t)
+		node.say(t, `{"error":{"code":-32600,"message":"no batches"}}`)
+		var said *Error
+		require.ErrorAs(t, (<-waits).err, &said)
+	})
+}
+
+// TestABatchOfManyCalls: the ids of an answer are decimal numbers, in any order.
+func TestABatchOfManyCalls(t *testing.T) {
+	const calls = 25
+	c, node := overIPC(t, 1<<10)
+	done := start(func() (json.RawMessage, error) {
+		out, err := c.Batch(t.Context(), "a", make([][]any, calls))
+		raw, _ := json.Marshal(out)
+		return raw, err
+	})
+	node.request(t)
+	var answer, want []string
+	for i := range calls {
+		answer = append(answer, fmt.Sprintf(`{"id":%d,"result":%d}`, calls-i, calls-i))
+		want = append(want, fmt.Sprint(i+1))
+	}
+	node.say(t, "["+strings.Join(answer, ",")+"]")
+	require.JSONEq(t, "["+strings.Join(want, ",")+"]", string(must(t, done)))
+}
+
+// TestAWriteThatEnds: what ends a write takes the connection with it, and says what
+// became of the call.
+func TestAWriteThatEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end   func(node *peer, cancel func())
+		after time.Duration
+		want  Fate
+		err   error
+	}{
+		"the node reads no further": {func(*peer, func()) {}, writeTimeout, Lost, os.ErrDeadlineExceeded},
+		"the caller gives up":       {func(_ *peer, cancel func()) { cancel() }, 0, Lost, context.Canceled},
+		"the node says garbage":     {func(node *peer, _ func()) { _, _ = io.WriteString(node.conn, "}") }, 0, Unreadable, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, node := overIPC(t, 1<<10)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				begun := time.Now()
+				done := start(func() (json.RawMessage, error) { return c.Call(ctx, "a") })
+				_, err := node.conn.Read(make([]byte, 1)) // the rest is never read
+				require.NoError(t, err)
+				tt.end(node, cancel)
+				err = (<-done).err
+				require.Equal(t, tt.want, fate(t, err))
+				if tt.err != nil {
+					require.ErrorIs(t, err, tt.err)
+				}
+				require.Equal(t, tt.after, time.Since(begun))
+				_, err = node.conn.Read(make([]byte, 1))
+				require.ErrorIs(t, err, io.EOF)
+				_, err = c.Call(t.Context(), "b")
+				require.Equal(t, NotSent, fate(t, err), "the second dial fails")
+			})
+		})
+	}
+}
+
+// TestAnEndedSessionSendsNothing, though its turn to write is free.
+func TestAnEndedSessionSendsNothing(t *testing.T) {
+	near, far := net.Pipe()
+	s := newSession(near, func() ([]byte, error) { return nil, io.EOF }, func([]byte) error { t.Error("written"); return io.EOF })
+	<-s.over
+	far.Close()
+	for range 50 {
+		_, err := s.exchange(t.Context(), request{})
+		require.Equal(t, NotSent, fate(t, err))
+	}
+}
+
+// TestAnAnswerThatComesTwice: the first one counts, and the reader goes on.
+func TestAnAnswerThatComesTwice(t *testing.T) {
+	s := &session{waiting: map[*waiter]struct{}{}}
+	w := &waiter{request{first: 1, count: 1}, make(chan reply, 1)}
+	s.waiting[w] = struct{}{}
+	delivered := make(chan struct{})
+	go func() {
+		defer close(delivered)
+		for _, result := range []string{"1", "2"} {
+			s.deliver(reply{list: []response{{ID: json.RawMessage("1"), Result: json.RawMessage(result)}}})
+		}
+	}()
+	select {
+	case <-delivered:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the reader hangs")
+	}
+	require.Equal(t, "1", string((<-w.reply).list[0].Result))
 }
 
 // TestTheConnectionEndsUnderWhoWaitsToWrite: the call that was being written may

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -303,17 +304,27 @@ func TestHTTPAnswerOfAnotherCall(t *testing.T) {
 // TestBatchRefusedByStatus: the error in the body of a status counts if the status
 // is the node's own word on the request.
 func TestBatchRefusedByStatus(t *testing.T) {
-	for code, counts := range map[int]bool{400: true, 413: true, 422: true, 401: false, 403: false, 429: false, 302: false, 500: false, 502: false} {
+	const refusal = `{"id":null,"error":{"code":-32600,"message":"no batches"}}`
+	for name, tt := range map[string]struct {
+		code   int
+		body   string
+		counts bool
+	}{
+		"400": {400, refusal, true}, "413": {413, refusal, true}, "422": {422, refusal, true},
+		"401": {401, refusal, false}, "403": {403, refusal, false}, "429": {429, refusal, false},
+		"302": {302, refusal, false}, "500": {500, refusal, false}, "502": {502, refusal, false},
+		"results": {400, `[{"id":1,"result":1},{"id":2,"result":1}]`, false}, "no JSON": {400, "Bad Request", false},
+	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(code)
-			_, _ = io.WriteString(w, `{"id":null,"error":{"code":-32600,"message":"no batches"}}`)
+			w.WriteHeader(tt.code)
+			_, _ = io.WriteString(w, tt.body)
 		}))
 		c := New(Config{Endpoint: at(t, server.URL), Timeout: time.Minute, MaxBody: 100})
 		_, err := c.Batch(t.Context(), "a", [][]any{{}, {}})
 		var said *Error
 		var status *StatusError
-		require.Equal(t, counts, errors.As(err, &said), code)
-		require.Equal(t, !counts, errors.As(err, &status), code)
+		require.Equal(t, tt.counts, errors.As(err, &said), name)
+		require.Equal(t, !tt.counts, errors.As(err, &status), name)
 		_, err = c.Call(t.Context(), "a")
 		require.ErrorAs(t, err, &status, "a single call's status is its outcome")
 		c.Close()
@@ -321,9 +332,9 @@ func TestBatchRefusedByStatus(t *testing.T) {
 	}
 }
 
-// TestWebSocket: the limit of an answer, and a node that is not there or no WebSocket.
+// TestWebSocket: the limit of an answer, which is not that of the handshake, and a node that is not there or no WebSocket.
 func TestWebSocket(t *testing.T) {
-	body := `{"id":1,"result":"` + strings.Repeat("x", 80) + `"}`
+	body := `{"id":1,"result":"` + strings.Repeat("x", maxHeaderBytes) + `"}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
 		if err != nil {
@@ -483,6 +494,53 @@ func TestCredentials(t *testing.T) {
 	require.ElementsMatch(t, []string{"me:secret /x?k=v application/json", "me:secret /x?k=v websocket"}, seen)
 }
 
+// TestAuthorizeFails: without its token no request is sent, over any link.
+func TestAuthorizeFails(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }))
+	defer server.Close()
+	noToken := errors.New("no token")
+	for _, url := range []string{server.URL, strings.Replace(server.URL, "http", "ws", 1)} {
+		c := New(Config{Endpoint: at(t, url), Timeout: time.Minute, MaxBody: 100, Authorize: func(http.Header) error { return noToken }})
+		_, err := c.Call(t.Context(), "a")
+		require.Equal(t, NotSent, fate(t, err))
+		require.ErrorIs(t, err, noToken)
+		c.Close()
+	}
+}
+
+// TestIPCSocket: without a Dial of its own a client connects to the socket at the
+// endpoint's path.
+func TestIPCSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "g.ipc")
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer l.Close()
+	c := New(Config{Endpoint: at(t, path), Timeout: time.Minute, MaxBody: 100})
+	defer c.Close()
+	done := start(func() (json.RawMessage, error) { return c.Call(t.Context(), "a") })
+	conn, err := l.Accept()
+	require.NoError(t, err)
+	defer conn.Close()
+	node := &peer{conn, json.NewDecoder(conn)}
+	node.request(t)
+	node.say(t, `{"id":1,"result":1}`)
+	require.JSONEq(t, `1`, string(must(t, done)))
+}
+
+// TestCancelledDial: the caller's own cancel is told, whatever the dial says.
+func TestCancelledDial(t *testing.T) {
+	c := New(Config{Endpoint: at(t, "g.ipc"), Timeout: time.Minute, MaxBody: 100, Dial: func(ctx context.Context) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, io.ErrUnexpectedEOF
+	}})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := c.Call(ctx, "a")
+	require.Equal(t, NotSent, fate(t, err))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 // TestOneDialForAll: callers that come while one dials wait for its connection.
 func TestOneDialForAll(t *testing.T) {
 	dials, dialling, goOn := 0, make(chan struct{}), make(chan struct{})
@@ -525,4 +583,30 @@ func TestCloseEndsEverything(t *testing.T) {
 	require.Equal(t, NotSent, fate(t, err))
 	require.ErrorIs(t, err, errClosed)
 	c.Close()
+}
+
+// TestCloseEndsHTTP: a closed client sends nothing, and its idle connection is closed.
+func TestCloseEndsHTTP(t *testing.T) {
+	closed := make(chan struct{}, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"id":1,"result":1}`) }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	server.Start()
+	defer server.Close()
+	c := New(Config{Endpoint: at(t, server.URL), Timeout: time.Minute, MaxBody: 100, Repeatable: true})
+	_, err := c.Call(t.Context(), "a")
+	require.NoError(t, err)
+	require.Empty(t, closed, "it is kept for the next call")
+	c.Close()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("the idle connection stays")
+	}
+	_, err = c.Call(t.Context(), "a")
+	require.Equal(t, NotSent, fate(t, err))
+	require.ErrorIs(t, err, errClosed)
 }
