@@ -42,6 +42,9 @@ const (
 	// WedgedSlots is for how long that is watched while the beacon's head moves: after a
 	// resync of its own the beacon node needs up to 5 slots for its first call.
 	WedgedSlots = 6
+	// SilentEpochs is for how many epochs the head of a beacon node with peers may stand,
+	// and gwat wait for a call, if gwat was not restarted.
+	SilentEpochs = 2
 	// LagSlots is how far a beacon node that says it is synced may be behind the clock.
 	LagSlots = 8
 	// ForkSlots is how long a head that jumped over an epoch, while finality stayed,
@@ -135,12 +138,20 @@ func (v *view) beaconSilent() signal {
 	switch {
 	case !v.stateKnown() || !v.Beacon.Known:
 		return unmeasured
-	case !v.Gwat.Syncing || v.Coordinated.BeaconSyncing || !c.restarted:
-		return healthy
-	case v.uncalled(max(c.moved, v.mem.headSince)) < UnmovedSlots*v.mem.slot():
+	case !v.Gwat.Syncing || v.Coordinated.BeaconSyncing:
 		return healthy
 	}
-	return shows("gwat was restarted and waits for a call", v.unmoved(),
+	waited, why := v.uncalled(max(c.moved, v.mem.headSince)), "gwat was restarted and waits for a call"
+	if !c.restarted { // gwat leaves normal work by itself when no call comes
+		if peers, known := c.peers[nodeBeacon]; v.mem.spec == nil || !known || peers == 0 || waited < SilentEpochs*time.Duration(v.mem.spec.SlotsPerEpoch)*v.mem.slot() {
+			return healthy
+		}
+		why = "gwat left normal work and waits for a call"
+	}
+	if waited < UnmovedSlots*v.mem.slot() {
+		return healthy
+	}
+	return shows(why, v.unmoved(),
 		fmt.Sprintf("the beacon's head has been slot %d for %s, is_syncing is false", v.Beacon.Head, (v.Elapsed-v.mem.headSince).Round(time.Second)))
 }
 

@@ -39,9 +39,9 @@ var coordinatedRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "beacon_silent", Severity: status.SeverityCritical, Node: nodePair,
-			Meaning: "gwat was restarted and waits for the beacon node, whose head stands still: it makes its next call only with a new head, and reports that it is synced.",
+			Meaning: "gwat waits for the beacon node, whose head stands still: it makes its next call only with a new head, and reports that it is synced.",
 			Remedy:  "Wait for the next head; if none comes within two slots, restart the beacon node."},
-		tell: polls(2), windowNote: fmt.Sprintf("after %d slots in which neither the head nor gwat's state moved", UnmovedSlots), clear: polls(1), clearNote: "with a new head or a change of the state",
+		tell: polls(2), windowNote: fmt.Sprintf("after %d slots since a restart of gwat, %d epochs without one, in which neither the head nor gwat's state moved", UnmovedSlots, SilentEpochs), clear: polls(1), clearNote: "with a new head or a change of the state",
 		needs: both, look: (*view).beaconSilent,
 	},
 	{

@@ -201,7 +201,8 @@ func (w *Watcher) healFacts(o *Observation) heal.Facts {
 		BothUp: o.Up(), Working: health.Of(w.machine.Stage(), found, true) == status.VerdictWorking,
 		Loading: o.Gwat.Loading, GwatSyncing: o.Gwat.Syncing, GwatPeers: o.Gwat.Peers, Enodes: len(w.healing.enodes),
 		BeaconSyncing: o.Beacon.Syncing.IsSyncing, BeaconPeers: o.Beacon.Peers,
-		CheckpointKnown: o.CheckpointKnown, Findings: map[string]bool{},
+		OnChain:       heal.OnChain{CheckpointKnown: o.CheckpointKnown, HeadFinal: o.HeadFinal != nil && *o.HeadFinal},
+		Findings:      map[string]bool{},
 		GwatRestarted: w.healing.records[heal.RestartGwat].Tries() > 0,
 	}
 	for _, one := range found {

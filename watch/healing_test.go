@@ -285,3 +285,19 @@ func TestHealsAreCounted(t *testing.T) {
 		require.EqualValues(t, 1, count("drive", "failed"))
 	})
 }
+
+// A gwat that was driven under a beacon node whose head stands leaves normal work again. It
+// is not driven a second time to where it is; the beacon node is restarted.
+func TestAHeadThatStandsAfterTheDrive(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{Drive: true, RestartBeacon: "restart beacon"}), func(t *testing.T, p *simulated) {
+		incident(p, t, lasting["B7 beacon silent"].incident)
+		within(t, p.watcher, time.Minute, "the drive", func(s *status.Snapshot) bool { return s.Gwat.SyncStage == "synced" })
+		within(t, p.watcher, 3*time.Minute, "beacon_silent", hasFinding("beacon_silent"))
+		p.works(t, time.Minute)
+		var done []string
+		for _, c := range heals(t, p) {
+			done = append(done, strings.Fields(c.Reason)[1])
+		}
+		require.Equal(t, []string{"restart-beacon:", "drive:"}, done)
+	})
+}

@@ -120,39 +120,36 @@ func (w *Watcher) Run(ctx context.Context) error {
 		w.healing.wait()
 	}()
 	polls.ask()
+	in := inbox{ctx.Done(), polls.done, w.healing.done, w.orders.C(), events, tick.C}
 	for {
-		select {
-		case <-ctx.Done():
+		switch m := in.next().(type) {
+		case stop:
 			return nil
-		case o := <-polls.done: // both nodes were read: decide by what they are now
+		case *Observation: // both nodes were read: decide by what they are now
 			polls.running = false
-			if time.Since(o.ended) > maxAge { // syncd was stopped between the poll and this turn
+			if time.Since(m.ended) > maxAge { // syncd was stopped between the poll and this turn
 				polls.ask()
 				continue
 			}
-			w.observed(inner, o)
+			w.observed(inner, m)
 			if polls.again {
 				polls.ask()
 			}
-		case r := <-w.healing.done: // a heal has ended: the next poll shows what it did
-			w.healed(r)
+		case healed: // a heal has ended: the next poll shows what it did
+			w.healed(m)
 			w.republish()
 			polls.ask()
-		case o := <-w.orders.C(): // an operator's order: it is carried out before it is answered
-			err := o.Do(ctx)
+		case orders.Order: // an operator's order: it is carried out before it is answered
+			err := m.Do(ctx)
 			w.settle(ctx)
 			w.republish()
-			o.Done(err)
-		case e, open := <-events: // the beacon's head has moved: the next poll reads where to
-			if !open {
-				events = nil
-				continue
-			}
-			if e.Head != nil {
+			m.Done(err)
+		case beaconclient.Event: // the beacon's head has moved: the next poll reads where to
+			if m.Head != nil {
 				w.pair.events++
 				polls.ask()
 			}
-		case <-tick.C: // a poll is due
+		case ticked: // a poll is due
 			if polls.running {
 				w.waits()
 				w.republish() // a poll that hangs does not stop the clock

@@ -48,6 +48,12 @@ const maxLag = 8
 // three and more are a fork of the node's own, or trouble of the network.
 const maxUnjustified = 2
 
+// OnChain is what gwat has of the beacon node's chain.
+type OnChain struct {
+	CheckpointKnown *bool // the beacon node has a header of gwat's checkpoint
+	HeadFinal       bool  // gwat has finalized what the beacon's head finalizes
+}
+
 // Facts are what the polls showed, as far as a heal depends on it.
 type Facts struct {
 	BothUp  bool
@@ -64,9 +70,9 @@ type Facts struct {
 	Unjustified   primitives.Epoch // epochs from current_justified to the clock
 	Unfollowed    primitives.Epoch // epochs from current_justified to the beacon's head
 
-	CheckpointKnown *bool           // the beacon node has a header of gwat's checkpoint
-	Findings        map[string]bool // that stand and that none of the others explains
-	GwatRestarted   bool            // RestartGwat was tried since the pair worked
+	OnChain
+	Findings      map[string]bool // that stand and that none of the others explains
+	GwatRestarted bool            // RestartGwat was tried since the pair worked
 }
 
 // Prove reports whether a heal is called for by one poll, and what shows it or what is
@@ -178,6 +184,8 @@ func proveDrive(f *Facts) (bool, string) {
 		return false, told(f, "beacon_silent")
 	case f.GwatPeers != nil && *f.GwatPeers == 0:
 		return false, "gwat has no peers: these calls need one"
+	case f.HeadFinal:
+		return false, "gwat has what the beacon's head finalizes: there is nothing to drive it to before the next head"
 	}
 	if ok, why := sameChain(f); !ok {
 		return false, why

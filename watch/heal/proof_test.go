@@ -42,9 +42,12 @@ func TestProve(t *testing.T) {
 			"gwat is in normal work":                 func(f *Facts) { f.GwatSyncing = false },
 			"no peer that gwat had before is known, and the beacon node does not have": func(f *Facts) { f.Enodes = 0 },
 		}},
-		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: none()}, onOneChain},
-		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), CheckpointKnown: ptr(true), Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "beacon_silent is not told", func(f *Facts) { f.Findings = none() }, "these calls need one", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
-		"checkpoint": {Checkpoint, Facts{BothUp: true, CheckpointKnown: ptr(false), BeaconPeers: ptr(uint64(1)), BeaconLag: 8, Unjustified: 2, Findings: none()}, map[string]func(*Facts){
+		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: none()}, onOneChain},
+		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "beacon_silent is not told", func(f *Facts) { f.Findings = none() }, "these calls need one", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
+		"drive: only to what gwat lacks": {Drive, Facts{BothUp: true, GwatSyncing: true, OnChain: OnChain{CheckpointKnown: ptr(true)}, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){
+			"gwat has what the beacon's head finalizes": func(f *Facts) { f.HeadFinal = true },
+		}},
+		"checkpoint": {Checkpoint, Facts{BothUp: true, OnChain: OnChain{CheckpointKnown: ptr(false)}, BeaconPeers: ptr(uint64(1)), BeaconLag: 8, Unjustified: 2, Findings: none()}, map[string]func(*Facts){
 			"is not known":                                      func(f *Facts) { f.CheckpointKnown = nil },
 			"is a block of the beacon node's chain":             func(f *Facts) { f.CheckpointKnown = ptr(true) },
 			"the beacon node syncs itself":                      func(f *Facts) { f.BeaconSyncing = true },

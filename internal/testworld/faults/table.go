@@ -22,12 +22,13 @@ const (
 	GroupConnections = "Connections"
 	GroupNetworks    = "Networks, disk and memory"
 	GroupSimulation  = "Simulated, from a seed"
+	GroupIncidents   = "Simulated, from a seed: the coordinated era"
 	GroupInput       = "Bad input"
 )
 
 // Table is every fault that syncd is put through.
 func Table() []Row {
-	return slices.Concat(processRows, connectionRows, networkRows, simulationRows, inputRows)
+	return slices.Concat(processRows, connectionRows, networkRows, simulationRows, incidentRows, inputRows)
 }
 
 var processRows = []Row{

@@ -50,6 +50,13 @@ func TestEveryFaultHasARow(t *testing.T) {
 		return out
 	}
 	require.ElementsMatch(t, simulation.FaultKinds(), keys(faults.GroupSimulation))
+	var incidents []string
+	for _, r := range faults.Table() {
+		if r.Group == faults.GroupIncidents {
+			incidents = append(incidents, r.Fault)
+		}
+	}
+	require.ElementsMatch(t, simulation.IncidentKinds(), incidents)
 	for _, toxic := range faults.Toxics() {
 		require.Contains(t, keys(faults.GroupConnections), toxic.Name)
 	}

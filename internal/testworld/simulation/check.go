@@ -23,6 +23,9 @@ func (v Violation) String() string {
 
 // check looks at a run that has ended, rule by rule.
 func (r *run) check() []Violation {
+	if r.coordinated != nil {
+		return r.coordinated.check()
+	}
 	c := r.record()
 	c.checkPushes()
 	c.checkConfirmed()

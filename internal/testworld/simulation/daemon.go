@@ -23,7 +23,7 @@ import (
 type incarnation struct {
 	run     *run
 	number  int
-	pair    *pair.Pair
+	pair    loop
 	api     http.Handler
 	changes <-chan status.Change
 	metrics *prometheus.Registry
@@ -35,6 +35,12 @@ type incarnation struct {
 	begin   time.Duration
 	stops   time.Duration // when it was asked to stop
 	end     time.Duration // never while it runs
+}
+
+// loop is the control loop of a pair, of either era.
+type loop interface {
+	api.Source
+	Run(ctx context.Context) error
 }
 
 // stageChange is a stage that syncd said to be in, with when it said so.
@@ -62,6 +68,10 @@ func quiet() *logrus.Logger {
 func (r *run) startSyncd() {
 	l := &incarnation{run: r, number: len(r.incarnations) + 1, done: make(chan struct{}), begin: r.now(), end: never}
 	r.incarnations = append(r.incarnations, l)
+	if r.coordinated != nil {
+		r.coordinated.startSyncd(l)
+		return
+	}
 	alive := func() bool { return !l.dead.Load() }
 	cfg := r.plan.pair
 	cfg.Name, cfg.Version, cfg.Log, cfg.Now = "simulated", "simulated", r.daemonLog, r.clock.now
@@ -78,6 +88,11 @@ func (r *run) startSyncd() {
 	if err != nil {
 		panic("the plan's config is refused: " + err.Error())
 	}
+	r.runLoop(l, p, func() {})
+}
+
+// runLoop has a process serve its API and run its loop; closes is what follows its end.
+func (r *run) runLoop(l *incarnation, p loop, closes func()) {
 	server, err := api.New(api.Config{Listen: "127.0.0.1:0", JWTSecret: apiSecret, Log: r.daemonLog, Now: r.clock.now}, p)
 	if err != nil {
 		panic("the api refuses its config: " + err.Error())
@@ -88,6 +103,7 @@ func (r *run) startSyncd() {
 	ctx, l.cancel = context.WithCancel(context.Background())
 	go func() {
 		defer close(l.done)
+		defer closes()
 		_ = p.Run(ctx) // it returns nil, always
 	}()
 	r.log("start", "syncd", "", uint64(l.number))

@@ -21,6 +21,8 @@ type fault struct {
 	way    int // or when gwat has so many percent of what it lacks at the start; 0 for the others
 	lasts  time.Duration
 
+	forHeal bool // it lasts until syncd has healed it
+
 	left    int // of events
 	armed   bool
 	begun   bool
@@ -37,7 +39,11 @@ func (f *fault) String() string {
 	if f.way > 0 {
 		when = fmt.Sprintf("when gwat has %d%% of the way", f.way)
 	}
-	return fmt.Sprintf("%d: %s%s %s for %s", f.number, f.kind.name, f.kind.where, when, f.lasts.Round(time.Millisecond))
+	until := f.lasts.Round(time.Millisecond).String()
+	if f.forHeal {
+		until = "as long as it is not healed"
+	}
+	return fmt.Sprintf("%d: %s%s %s for %s", f.number, f.kind.name, f.kind.where, when, until)
 }
 
 // faultKind is what can go wrong; begin does it and gives what ends it, or nil.
@@ -49,6 +55,8 @@ type faultKind struct {
 	high   time.Duration
 	begin  func(r *run, f *fault, d *seededRand) (end func())
 	ends   bool // it ends the process of syncd
+	// heal reports whether a heal is on that is there for this; nil if there is none.
+	heal func(*coordinatedPlan) bool
 }
 
 func newFault(d *seededRand, p *Plan) *fault { return newFaultOf(faultKinds, d, p) }
@@ -159,8 +167,8 @@ func (r *run) crashSoon(s *step) {
 	r.sched.at(at, digest("crash"), func() { r.killSyncd("at a chosen await point", false, time.Second) })
 }
 
-// heal ends all that is wrong: from now on everything is as it should be.
-func (r *run) heal() {
+// endFaults ends what the faults still do.
+func (r *run) endFaults() {
 	r.healed = true
 	r.healedAt = r.now()
 	for _, f := range r.plan.Faults {
@@ -168,6 +176,11 @@ func (r *run) heal() {
 			f.endsNow()
 		}
 	}
+}
+
+// heal ends all that is wrong: from now on everything is as it should be.
+func (r *run) heal() {
+	r.endFaults()
 	if !r.plan.polite {
 		r.beacon.SetIdle(false)
 	}

@@ -12,3 +12,13 @@ func FaultKinds() []string {
 	}
 	return out
 }
+
+// IncidentKinds names the incidents of the coordinated era's runs; what else goes wrong in
+// them is among FaultKinds.
+func IncidentKinds() []string {
+	var out []string
+	for _, k := range incidentKinds {
+		out = append(out, k.name)
+	}
+	return out
+}

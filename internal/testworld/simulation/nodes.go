@@ -67,7 +67,11 @@ func (r *run) startGwatOn(chain world.Chain, disk *gwatsim.Disk, home bool) {
 }
 
 func (r *run) killGwat() {
-	if r.gwatHost.up {
+	switch {
+	case !r.gwatHost.up:
+	case r.coordinated != nil:
+		r.gwatHost.kill(r.coordinated.gwat.Stop)
+	default:
 		r.gwatHost.kill(r.gwat.Close)
 	}
 }

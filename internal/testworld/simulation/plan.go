@@ -35,6 +35,8 @@ type Plan struct {
 	far     time.Duration // that a hop may take longer than beside each other
 	gated   bool          // syncd stands between the nodes
 	batches bool          // another client sends batches through it
+
+	coordinated *coordinatedPlan // of a pair of that era; nil for the head-sync era
 }
 
 const (
@@ -98,6 +100,9 @@ func worldOf(n int, foreign bool) world.Chain {
 
 // NewPlan makes the plan of a seed.
 func NewPlan(seed uint64) *Plan {
+	if seed%coordinatedEvery == 0 {
+		return newCoordinatedPlan(seed)
+	}
 	d := newSeededRand(digest("plan"), seed)
 	n := d.upTo(worlds)
 	p := &Plan{Seed: seed, chain: worldOf(n, false), foreign: worldOf(n, true), driver: beaconsim.DriverOff}
@@ -185,6 +190,13 @@ func (p *Plan) keep(numbers []int) {
 // String lists what is decided, a line for each fault.
 func (p *Plan) String() string {
 	var out strings.Builder
+	if p.coordinated != nil {
+		fmt.Fprintf(&out, "seed %d: %s", p.Seed, p.coordinated.describe(p))
+		for _, f := range p.Faults {
+			fmt.Fprintf(&out, "  %s\n", f)
+		}
+		return out.String()
+	}
 	c := p.pair
 	spec := p.chain.Spec()
 	fmt.Fprintf(&out, "seed %d: slots of %d s, %d an epoch; poll %s, ready %s, call %s, push %s, lock %s, segments %d B %s, capacity %d, full push %v, observe %v\n",

@@ -65,6 +65,7 @@ type run struct {
 	gwat                 *gwatsim.Node
 	beacon               *beaconsim.Node
 	incarnations         []*incarnation
+	coordinated          *coordinatedRun // of a run of that era, whose nodes it has; else nil
 	helpers              sync.WaitGroup
 
 	visits      map[string]int
@@ -108,7 +109,11 @@ func Run(t *testing.T, seed uint64, o Options) Result {
 	var result Result
 	synctest.Test(t, func(*testing.T) {
 		r := newRun(plan, o)
-		r.play()
+		if plan.coordinated != nil {
+			newCoordinatedRun(r).play()
+		} else {
+			r.play()
+		}
 		result = r.result()
 	})
 	return result
@@ -206,8 +211,8 @@ func (r *run) end() {
 			r.net.reap(l.done, syncdGwat, syncdBeacon)
 		}
 	}
-	r.gwatHost.kill(r.gwat.Close)
-	r.beaconHost.kill(func() {})
+	r.killGwat()
+	r.killBeacon()
 	for _, f := range r.plan.Faults {
 		if f.endsNow != nil {
 			f.endsNow()

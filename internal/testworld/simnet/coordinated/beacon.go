@@ -84,8 +84,8 @@ func (b *Beacon) change(do func()) {
 	do()
 }
 
-// standing returns the head, whether its initial sync runs, and the number of its peers.
-func (b *Beacon) standing() (head uint64, initial bool, peers int) {
+// Standing returns the head, whether its initial sync runs, and the number of its peers.
+func (b *Beacon) Standing() (head uint64, initial bool, peers int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.head, b.initial, b.peers
@@ -105,7 +105,7 @@ func (b *Beacon) run(ctx context.Context, drive func(context.Context) Letter) {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	var wait time.Duration
-	for {
+	for ctx.Err() == nil {
 		b.follow(pace)
 		if wait -= pace; wait <= 0 {
 			wait = 0
@@ -158,7 +158,7 @@ func (b *Beacon) enter(l Letter) Letter {
 
 // drive takes one step of the driver and returns the state that it leads to.
 func (b *Beacon) drive(ctx context.Context) Letter {
-	head, initial, _ := b.standing()
+	head, initial, _ := b.Standing()
 	if b.Letter() == Works {
 		return b.work(ctx, head)
 	}

@@ -89,4 +89,5 @@ const (
 	errNoPeers         = "no peers to keep download active"
 	errBaseSpine       = "invalid base spine"
 	errCheckpoint      = "checkpoint is invalid"
+	errStopped         = "the process has ended" // no caller sees it: the connection is gone
 )

@@ -15,7 +15,7 @@ type Gwat struct {
 	// Serves reports whether ServeHTTP serves a method; nil is all, as IPC does.
 	Serves func(method string) bool
 
-	work sync.Mutex // the one that dag_finalize takes, without a limit
+	work chan struct{} // the lock that dag_finalize takes, without a limit: holds an element while it is free
 
 	mu      sync.Mutex
 	final   uint64 // slot of the last finalized spine
@@ -28,6 +28,7 @@ type Gwat struct {
 	heard   time.Time
 	wedged  bool
 	calls   []Call
+	ended   chan struct{} // closed when the process ends
 }
 
 // Call is one dag_finalize that a Gwat was asked for.
@@ -39,9 +40,30 @@ type Call struct {
 
 // NewGwat returns an empty gwat with peers.
 func NewGwat(n *Network, enodes ...string) *Gwat {
-	g := &Gwat{net: n, points: map[common.Hash]Checkpoint{}, peers: enodes}
+	g := &Gwat{net: n, points: map[common.Hash]Checkpoint{}, peers: enodes, work: make(chan struct{}, 1), ended: make(chan struct{})}
+	g.work <- struct{}{}
 	g.point = Checkpoint{Spine: n.Spine(0)}
 	return g
+}
+
+// Stop ends the process: calls under way return without an effect. What Restart begins is
+// the next process.
+func (g *Gwat) Stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !over(g.ended) {
+		close(g.ended)
+	}
+}
+
+// over reports whether a process has ended.
+func over(ended chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // Restart is what a new process does: it goes back to the spine of its last checkpoint and
@@ -61,6 +83,9 @@ func (g *Gwat) Restart(enodes ...string) {
 	g.point = before
 	g.synced, g.peers, g.wedged = false, enodes, false
 	g.heard = time.Time{}
+	if over(g.ended) {
+		g.ended, g.loading = make(chan struct{}), 0
+	}
 }
 
 // Wipe empties its database.
@@ -83,6 +108,31 @@ func (g *Gwat) SetPeers(enodes ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.peers = enodes
+}
+
+// Standing is what a Gwat is at a time.
+type Standing struct {
+	Final, Local uint64      // slots of the last finalized spine and of the newest block
+	Epoch        uint64      // of its last call
+	Point        common.Hash // root of its checkpoint
+	Synced       bool        // eth_syncing is false
+	Peers        int
+	Wedged       bool
+}
+
+// Standing returns what it is now.
+func (g *Gwat) Standing() Standing {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gossip()
+	return Standing{Final: g.final, Local: g.local, Epoch: g.point.FinEpoch, Point: g.point.Root, Synced: g.synced, Peers: len(g.peers), Wedged: g.wedged}
+}
+
+// Forge replaces the root of its checkpoint, as a call with a root of no block does.
+func (g *Gwat) Forge(root common.Hash) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.point.Root = root
 }
 
 // Peers returns the enodes of its peers.
@@ -144,16 +194,25 @@ func (g *Gwat) state() Answer {
 func (g *Gwat) Finalize(f Finalize) Answer {
 	g.mu.Lock()
 	g.heard = g.net.now() // a sign of life of the coordinator, also when it is refused
-	busy := g.loading > 0
+	busy, ended := g.loading > 0, g.ended
 	if f.Checkpoint == nil {
 		defer g.mu.Unlock()
 		return g.state()
 	}
 	g.mu.Unlock()
 
-	g.work.Lock() // waits without a limit
-	defer g.work.Unlock()
-	a := g.finalize(f)
+	select { // waits without a limit
+	case <-g.work:
+		defer func() { g.work <- struct{}{} }()
+	case <-ended:
+	}
+	if over(ended) {
+		return failedWith(errStopped)
+	}
+	a := g.finalize(f, ended)
+	if over(ended) {
+		return failedWith(errStopped)
+	}
 	if busy {
 		text := errSynchronization // something else ran meanwhile; it is done all the same
 		a.Error = &text
@@ -164,7 +223,7 @@ func (g *Gwat) Finalize(f Finalize) Answer {
 	return a
 }
 
-func (g *Gwat) finalize(f Finalize) Answer {
+func (g *Gwat) finalize(f Finalize, ended chan struct{}) Answer {
 	base, spines, answer := g.base(f)
 	if answer != nil {
 		return *answer
@@ -174,7 +233,7 @@ func (g *Gwat) finalize(f Finalize) Answer {
 	default:
 		return failedWith("bad sync mode=%d", f.Mode)
 	}
-	if answer := g.load(f.Mode, spines); answer != nil {
+	if answer := g.load(f.Mode, spines, ended); answer != nil {
 		return *answer
 	}
 	g.mu.Lock()
@@ -236,7 +295,7 @@ func (g *Gwat) base(f Finalize) (uint64, []common.Hash, *Answer) {
 }
 
 // load has the blocks of the spines: from its database, or from its peers.
-func (g *Gwat) load(mode SyncMode, spines []common.Hash) *Answer {
+func (g *Gwat) load(mode SyncMode, spines []common.Hash, ended chan struct{}) *Answer {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	target := g.local
@@ -271,9 +330,18 @@ func (g *Gwat) load(mode SyncMode, spines []common.Hash) *Answer {
 	pause := time.Duration(blocks) * g.BlockTime
 	g.mu.Unlock()
 	if pause > 0 {
-		time.Sleep(pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ended:
+			timer.Stop()
+		}
 	}
 	g.mu.Lock()
+	if over(ended) {
+		stopped := failedWith(errStopped)
+		return &stopped
+	}
 	g.loading--
 	if !g.wedged {
 		g.local = max(g.local, target)

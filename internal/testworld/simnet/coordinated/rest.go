@@ -13,7 +13,7 @@ import (
 
 // ServeHTTP serves the part of the REST API that programs beside the pair use.
 func (b *Beacon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	head, initial, peers := b.standing()
+	head, initial, peers := b.Standing()
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	switch {
 	case path == "/eth/v1/node/syncing":
@@ -45,7 +45,7 @@ func (b *Beacon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // slotOf resolves an id of a block or state; false for one that the node does not have.
 func (b *Beacon) slotOf(id string) (uint64, bool) {
-	head, _, _ := b.standing()
+	head, _, _ := b.Standing()
 	state := b.net.State(head)
 	switch id {
 	case "head":

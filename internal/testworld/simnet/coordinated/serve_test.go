@@ -57,7 +57,7 @@ func TestCallsOverIPC(t *testing.T) {
 func TestTheQueueOfAConnectionIsBounded(t *testing.T) {
 	g := NewGwat(now(100, 60), Enodes(1)...)
 	path := ipc(t, g)
-	g.work.Lock() // as a dag_finalize that works does
+	<-g.work // as a dag_finalize that works does
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err)
 	defer conn.Close()
@@ -65,7 +65,7 @@ func TestTheQueueOfAConnectionIsBounded(t *testing.T) {
 	_, _ = conn.Write(bytes.Repeat(call, maxQueued+1))
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 	_, err = conn.Read(make([]byte, 1))
-	g.work.Unlock()
+	g.work <- struct{}{}
 	require.Error(t, err)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	var timeout net.Error

@@ -53,8 +53,12 @@ func (r rig) try(ctx context.Context, m mutant) outcome {
 		o.err = err
 		return o
 	}
+	every := 1
+	if m.Coordinated {
+		every = coordinatedEvery
+	}
 	cmd := exec.CommandContext(ctx, binary, "-test.run", "^TestSeeds$", "-test.timeout", "60m", "-shrink=false",
-		"-seed", "1", "-seeds", fmt.Sprint(r.seeds))
+		"-seed", fmt.Sprint(every), "-every", fmt.Sprint(every), "-seeds", fmt.Sprint(r.seeds/every))
 	cmd.Dir = filepath.Join(r.root, "internal/testworld/simulation")
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400") // a bubble of fake time gains nothing from more threads
 	out, err := cmd.CombinedOutput()

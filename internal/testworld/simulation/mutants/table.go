@@ -9,14 +9,19 @@ type edit struct {
 
 // mutant is a deliberate bug. Rules are the names under which the simulation
 // may find it, as it prints them in its violations. What no run of the simulation can
-// show has the rule "test": Test, such as pair.TestName, has to fail.
+// show has the rule "test": Test, such as pair.TestName, has to fail. Coordinated is a bug
+// that only a pair of that era can show: no other seeds are run.
 type mutant struct {
-	Name  string
-	What  string
-	Rules []string
-	Test  string
-	Edits []edit
+	Name        string
+	What        string
+	Rules       []string
+	Test        string
+	Coordinated bool
+	Edits       []edit
 }
+
+// coordinatedEvery is how often a seed of the simulation is of the coordinated era.
+const coordinatedEvery = 5
 
 // byTest is the rule of bugs that a test has to find.
 const byTest = "test"
@@ -271,5 +276,83 @@ var mutants = []mutant{
 		Name: "gate_absorbed_not_proved", What: "working is said though an absorbed call is not proved",
 		Rules: []string{"test"}, Test: "pair.TestAbsorbedCallsAreProvedByBlockReads",
 		Edits: []edit{{"pair/gated.go", "if a.Count == 0 {\n\t\treturn \"\"", "if a.Count >= 0 {\n\t\treturn \"\""}},
+	},
+	{
+		Name: "heal_switch_ignored", What: "every heal is tried, whether or not its setting is on",
+		Rules: []string{"observe"}, Coordinated: true,
+		Edits: []edit{{"watch/healing.go", "case w.cfg.Heals.on(n):", "case w.cfg.Heals.on(n) || !w.cfg.Observe:"}},
+	},
+	{
+		Name: "heal_proof_not_held", What: "a heal begins with the first poll that proves it",
+		Rules: []string{"proof"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/record.go", "HoldSlots = 4 ", "HoldSlots = 0 "}},
+	},
+	{
+		Name: "heal_peers_unproved", What: "peers are added to a gwat that has some",
+		Rules: []string{"proof"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/proof.go", "case *f.GwatPeers > 0:", "case *f.GwatPeers > 99:"}},
+	},
+	{
+		Name: "heal_without_pause", What: "a heal is tried again at once",
+		Rules: []string{"backoff", "one"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/record.go", "Pause     = time.Minute // between two tries", "Pause     = time.Second // between two tries"}},
+	},
+	{
+		Name: "heal_tried_for_ever", What: "a heal is tried more than three times",
+		Rules: []string{"backoff"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/record.go", "MaxTries  = 3 ", "MaxTries  = 99 "}},
+	},
+	{
+		Name: "heal_paused_pair", What: "a paused pair is healed",
+		Rules: []string{"observe"}, Coordinated: true,
+		Edits: []edit{{"watch/healing.go", "case w.machine.Stage() == fsm.Paused || w.pair.pause != nil:", "case w.machine.Stage() == fsm.Paused && w.pair.pause == nil:"}},
+	},
+	{
+		Name: "heal_own_root", What: "a foreign checkpoint is exchanged for one with the same root",
+		Rules: []string{"canonical"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/exchange.go", "FinEpoch: r.Spec.Epoch(r.Head.Slot), Root: point.Root,", "FinEpoch: r.Spec.Epoch(r.Head.Slot), Root: r.Mark.Root,"}},
+	},
+	{
+		Name: "heal_spine_not_final", What: "a checkpoint is exchanged although its spine is not final in gwat",
+		Rules: []string{"final"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/exchange.go", "case !r.Spine.Final():", "case !r.Spine.Final() && r.Spine.Number != nil:"}},
+	},
+	{
+		Name: "drive_skips_a_spine", What: "the calls of a drive leave out the spine after the base",
+		Rules: []string{"order"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/drive.go", "slices.Concat(s.Spines.Finalized[1:], s.Spines.Finalization)", "slices.Concat(s.Spines.Finalized[min(2, len(s.Spines.Finalized)):], s.Spines.Finalization)"}},
+	},
+	{
+		Name: "drive_over_operations", What: "gwat is driven over an epoch in which a validator leaves",
+		Rules: []string{"operations"}, Coordinated: true,
+		Edits: []edit{{"watch/heal/drive.go", "if n := len(s.Operations); n > 0 {", "if n := len(s.Operations); n > 99 {"}},
+	},
+	{
+		Name: "drive_beside_the_beacon", What: "a drive goes on although the beacon node drives, too",
+		Rules: []string{"delayed"}, Coordinated: true,
+		Edits: []edit{
+			{"watch/try.go", "case head.Root != *p.head:", "case head.Root != *p.head && head.Slot == 0:"},
+			{"watch/try.go", "case *mark != *before:", "case *mark != *before && mark.Epoch == 0:"},
+		},
+	},
+	{
+		Name: "silence_seen_too_early", What: "beacon_silent is told of a gwat that has just left normal work",
+		Rules: []string{"finding", "proof"}, Coordinated: true,
+		Edits: []edit{{"health/coordinated.go", "if waited < UnmovedSlots*v.mem.slot() {\n\t\treturn healthy\n\t}\n\treturn shows(why", "if waited < 0 {\n\t\treturn healthy\n\t}\n\treturn shows(why"}},
+	},
+	{
+		Name: "checkpoint_asked_once", What: "whether the beacon node has gwat's checkpoint is asked of the first one only",
+		Rules: []string{"finding", "proof", "liveness"}, Coordinated: true,
+		Edits: []edit{{"watch/poll.go", "root != p.asked || p.known == nil || !*p.known {", "p.known == nil {"}},
+	},
+	{
+		Name: "peers_loop_with_peers", What: "no_peers_loop is told of a gwat with peers",
+		Rules: []string{"finding"}, Coordinated: true,
+		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(v.mem.coord.finalized)", "case peers > 99 || v.uncalled(v.mem.coord.finalized)"}},
+	},
+	{
+		Name: "silent_work", What: "the pair is said to work although gwat does not follow the head",
+		Rules: []string{"work"}, Coordinated: true,
+		Edits: []edit{{"watch/watcher.go", "p.follows = !o.Gwat.Syncing && now <= p.at+followSlots", "p.follows = !o.Gwat.Syncing || now <= p.at+followSlots"}},
 	},
 }

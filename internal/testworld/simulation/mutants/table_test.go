@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
@@ -45,6 +46,13 @@ func TestMutantsFitTheSources(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, len(mutants), 12)
+}
+
+// The seeds of the coordinated era are those of the simulation.
+func TestTheSeedsOfTheCoordinatedEra(t *testing.T) {
+	plan, err := os.ReadFile("../coordinated_plan.go")
+	require.NoError(t, err)
+	require.Contains(t, string(plan), fmt.Sprintf("\nconst coordinatedEvery = %d\n", coordinatedEvery))
 }
 
 // hasTest reports whether a folder has a test of that name.
