@@ -134,6 +134,11 @@ func TestAnswersThatLackFields(t *testing.T) {
 	for _, body := range []string{
 		`true`, `null`, `5`, `"x"`, `[]`, `{}`, `{"error":5}`, `{"candidates":[]}`, `{"error":null,"candidates":5}`,
 		`{"error":null,"candidates":["0x12"]}`, `{"stage":"head"}`, `{"error":null}`,
+		`{"currentBlock":"0x1","highestBlock":"0x0","lastCoordSlot":1,"maxBlockSlot":2}`,
+		`{"stage":"head","highestBlock":"0x0","lastCoordSlot":1,"maxBlockSlot":2}`,
+		`{"stage":"head","currentBlock":"0x1","lastCoordSlot":1,"maxBlockSlot":2}`,
+		`{"stage":"head","currentBlock":"0x1","highestBlock":"0x0","maxBlockSlot":2}`,
+		`{"stage":"head","currentBlock":"0x1","highestBlock":"0x0","lastCoordSlot":1}`,
 		`{"stage":"new","currentBlock":"0x1","highestBlock":"0x0","lastCoordSlot":1,"maxBlockSlot":2}`,
 		`{"stage":"","currentBlock":"0x1","highestBlock":"0x0","lastCoordSlot":1,"maxBlockSlot":2}`,
 		`{"stage":"head","currentBlock":"0x1","highestBlock":"0x0","lastCoordSlot":-1,"maxBlockSlot":2}`,

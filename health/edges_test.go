@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -98,5 +99,106 @@ func TestWindowsAsText(t *testing.T) {
 		"one poll": polls(1), "3 polls in a row (2 s with a poll a second)": polls(3), "60 seconds": seconds(60), "1 slots": slots(1), "2 slots": slots(2),
 	} {
 		require.Equal(t, want, s.String())
+	}
+}
+
+// A finding is void when one of the nodes that it is about is another one; whether an
+// endpoint answers is not about the node behind it.
+func TestWhichNodesAFindingIsAbout(t *testing.T) {
+	for _, tc := range []struct {
+		rule         rule
+		gwat, beacon bool // whether another such node voids it
+	}{
+		{rule{needs: gwat}, true, false},
+		{rule{needs: beacon}, false, true},
+		{rule{needs: both}, true, true},
+		{rule{needs: nobody}, false, false},
+		{rule{needs: both, reach: true}, false, false},
+	} {
+		require.Equal(t, tc.gwat, replaced{gwat: true}.concerns(&tc.rule), "%+v", tc.rule)
+		require.Equal(t, tc.beacon, replaced{beacon: true}.concerns(&tc.rule), "%+v", tc.rule)
+		require.Equal(t, tc.gwat || tc.beacon, replaced{gwat: true, beacon: true}.concerns(&tc.rule), "%+v", tc.rule)
+		require.False(t, replaced{}.concerns(&tc.rule), "%+v", tc.rule)
+	}
+}
+
+// A head that jumps over an epoch is kept for ForkSlots, unless it is far behind the
+// clock, in a sync, or something is justified meanwhile.
+func TestAHeadThatJumpsAtItsBounds(t *testing.T) {
+	const from = primitives.Slot(320)
+	seconds := func(slots int) time.Duration { return time.Duration(slots) * liveSpec.SlotDuration() }
+	for name, tc := range map[string]struct {
+		by, behind primitives.Slot
+		syncing    bool
+		justified  primitives.Epoch
+		later      time.Duration // of a further poll
+		want       bool
+	}{
+		"an epoch":               {by: 32},
+		"more than an epoch":     {by: 33, want: true},
+		"at the bound of a lag":  {by: 33, behind: LagSlots, want: true},
+		"far behind":             {by: 33, behind: LagSlots + 1},
+		"in a sync":              {by: 33, syncing: true},
+		"with something new":     {by: 33, justified: 1},
+		"at the end of its time": {by: 33, later: seconds(ForkSlots), want: true},
+		"after its time":         {by: 33, later: seconds(ForkSlots) + time.Millisecond},
+	} {
+		m := &memory{spec: &liveSpec}
+		c := &m.coord
+		observe := func(elapsed time.Duration, head, clock primitives.Slot, justified primitives.Epoch, syncing bool) {
+			c.observeHead(&Input{Elapsed: elapsed, Beacon: Beacon{Known: true, Head: head, Clock: clock, Justified: justified},
+				Coordinated: &Coordinated{BeaconSyncing: syncing}}, m)
+		}
+		observe(0, from, from, 0, false)
+		require.Nil(t, c.jump, name)
+		observe(time.Second, from+tc.by, from+tc.by+tc.behind, tc.justified, tc.syncing)
+		if tc.later > 0 {
+			observe(time.Second+tc.later, from+tc.by, from+tc.by, tc.justified, false)
+		}
+		require.Equal(t, tc.want, c.jump != nil, name)
+	}
+}
+
+// A fall of gwat's number is a restart's only if gwat was away before it.
+func TestARollbackIsARestartsOnlyAfterOne(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		j, told := NewCoordinated(time.Second), false
+		for n := range 60 {
+			in := coordinatedSteady(n)
+			if n == 30 && away {
+				in.Gwat.Node, in.Gwat.Number = failing(Down), nil
+			}
+			if n > 30 {
+				in.Gwat.Number = ptr(*in.Gwat.Number - 8)
+			}
+			told = told || findingNamed(j.Observe(in).Findings, "gwat_restart_rollback").Name != ""
+		}
+		require.Equal(t, away, told, "gwat was away: %t", away)
+	}
+}
+
+// The spines of both nodes are judged only by a poll that compared them, and the evidence
+// counts them from one.
+func TestSpinesThatDiffer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Input)
+		want   string
+	}{
+		"compared":           {func(*Input) {}, "spine 2 of the beacon's head"},
+		"not compared":       {func(in *Input) { in.Gwat.Compared = false }, ""},
+		"gwat has no number": {func(in *Input) { in.Gwat.Number = nil }, ""},
+	} {
+		j := New(time.Second)
+		for n := range 20 {
+			in := steady(n)
+			in.Gwat.Spines = []checkpoint.SpineState{checkpoint.SpineFinal, checkpoint.SpineMisplace}
+			tc.change(&in)
+			j.Observe(in)
+		}
+		f := findingNamed(j.Findings(), "spines_differ")
+		require.Equal(t, tc.want != "", f.Name != "", name)
+		if tc.want != "" {
+			require.Contains(t, f.Evidence[0], tc.want)
+		}
 	}
 }

@@ -27,8 +27,13 @@ func TestLastingErrorBehindTheGateIsCritical(t *testing.T) {
 // beacon's head stands or is far behind, while calls are held, and when gwat is away.
 func TestQuietGateWithACause(t *testing.T) {
 	for name, cause := range map[string]func(*Input, int){
-		"no gate":          func(in *Input, _ int) { in.Gate = nil },
-		"the head stands":  func(in *Input, _ int) { frozenHead(in, warmUp) },
+		"no gate":         func(in *Input, _ int) { in.Gate = nil },
+		"the head stands": func(in *Input, _ int) { frozenHead(in, warmUp) },
+		"the head stands and gwat rises": func(in *Input, n int) {
+			number := in.Gwat.Number
+			frozenHead(in, warmUp)
+			in.Gwat.Number = number
+		},
 		"the beacon syncs": func(in *Input, _ int) { in.Beacon.Head -= 40; in.Gwat.Slot -= 40; in.Stage = fsm.CheckpointSync },
 		"calls are held":   func(in *Input, _ int) { in.Gate.Held = 1 },
 		"gwat is away":     gwatFails(Down),
@@ -46,5 +51,24 @@ func TestQuietGateWithACause(t *testing.T) {
 				require.NotContains(t, told, "gate_bypassed", "poll %d", n)
 			}
 		})
+	}
+}
+
+// Each way in which the list differs is told, and only that one.
+func TestEachDifferenceOfTheListIsTold(t *testing.T) {
+	for want, l := range map[string]List{
+		"":                                 {},
+		"it cannot be read to its end":     {Malformed: "entry 3 has no slot"},
+		"1 differences from REST":          {Differs: 1, First: []string{"slot 7"}},
+		"not finalized 2 of its entries, ": {Missing: 2, MissingAt: 7},
+	} {
+		v := view{Input: &Input{Gate: &Gate{List: &l}}}
+		s := v.listDiffers()
+		if want == "" {
+			require.Equal(t, healthy, s)
+			continue
+		}
+		require.Contains(t, s.evidence[1], want)
+		require.Len(t, s.evidence, 2+len(l.First))
 	}
 }
