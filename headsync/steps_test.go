@@ -97,7 +97,9 @@ func TestTheMomentOfAPush(t *testing.T) {
 				n := &stepNodes{latest: &gwatclient.Block{Number: number(100)}}
 				a := step(n, tc.after)
 				a.BeaconWorks, a.Throughput.perEntry, a.pos.At = true, each, 100
+				reads := 0
 				n.head = func() (beaconclient.Header, error) { // the next blocks come 0.1 s after their slots begin
+					reads++
 					if slot := stepSpec.SlotAt(a.Now().Add(-100 * time.Millisecond)); slot > 32 {
 						return n.at(slot)()
 					}
@@ -111,6 +113,9 @@ func TestTheMomentOfAPush(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, tc.waits, waited)
 				require.Equal(t, tc.waits, time.Since(begin) > 0)
+				if waited && tc.head == 32 {
+					require.Equal(t, 3, reads, "while the block of this slot is there, the next slot is waited for")
+				}
 				if waited {
 					require.Equal(t, primitives.Slot(33), stepSpec.SlotAt(a.Now()))
 					require.LessOrEqual(t, a.Now().Sub(stepSpec.SlotStart(33)), 350*time.Millisecond, "the head is read sixteen times a slot")
