@@ -3,6 +3,7 @@
 FROM scratch AS simnet-gwat
 COPY --chown=65532:65532 bin/empty /data
 COPY --chown=65532:65532 bin/empty /network
+COPY --chown=65532:65532 bin/empty /ipc
 COPY bin/simnet /simnet
 USER 65532:65532
 VOLUME ["/data", "/network"]
@@ -24,6 +25,7 @@ ENTRYPOINT ["/simnet", "beacon"]
 
 FROM scratch AS syncd
 COPY --chown=65532:65532 bin/empty /data
+COPY --chown=65532:65532 bin/empty /ipc
 COPY bin/syncd /syncd
 USER 65532:65532
 VOLUME ["/data"]
