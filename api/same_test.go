@@ -60,7 +60,9 @@ func mirrored(s *status.Snapshot) map[string]float64 {
 		out[fmt.Sprintf("syncd_finding %s %s", f.Name, f.Severity)] = 1
 	}
 	for name, n := range map[string]status.Node{"gwat": s.Gwat, "beacon": s.Beacon} {
-		out["syncd_node_up "+name] = bit[n.Reachable]
+		if n.Reachable || n.Error != nil { // else it was not polled yet
+			out["syncd_node_up "+name] = bit[n.Reachable]
+		}
 		if n.Slot != nil {
 			out["syncd_node_slot "+name], out["syncd_node_lag_slots "+name] = float64(*n.Slot), float64(*n.LagSlots)
 		}

@@ -336,3 +336,59 @@ func TestCredentialsInChunks(t *testing.T) {
 	_, err = nulls.Committees(t.Context(), StateHead, 0)
 	require.ErrorIs(t, err, ErrMalformed)
 }
+
+// TestNoProxyOfTheEnvironment: a node is reached without one, for calls and for events.
+func TestNoProxyOfTheEnvironment(t *testing.T) {
+	c, err := New(Config{URL: "http://node"})
+	require.NoError(t, err)
+	defer c.Close()
+	for _, client := range []*http.Client{c.rest, c.stream} {
+		transport, ok := client.Transport.(*http.Transport)
+		require.True(t, ok)
+		require.Nil(t, transport.Proxy)
+	}
+}
+
+// TestEpochInAQuery: an epoch is a decimal number there.
+func TestEpochInAQuery(t *testing.T) {
+	asked := make(chan string, 1)
+	c := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.RequestURI()
+		_, _ = io.WriteString(w, `{"data":[]}`)
+	})
+	_, err := c.Committees(t.Context(), StateHead, 1234567)
+	require.NoError(t, err)
+	require.Equal(t, "/eth/v1/beacon/states/head/committees?epoch=1234567", <-asked)
+}
+
+// TestMissingFieldsAreNamedInOrder, so that a fault that lasts is told in the same words.
+func TestMissingFieldsAreNamedInOrder(t *testing.T) {
+	for range 20 {
+		require.EqualError(t, missing(map[string]bool{"slot": false, "root": true, "index": false, "data": false}), "lacks data, index, slot")
+	}
+}
+
+// TestEveryCallTellsTheNodesError: a status is the outcome of each call, and not read as
+// an answer without data.
+func TestEveryCallTellsTheNodesError(t *testing.T) {
+	c := serve(t, Config{}, body(502, "<html>"))
+	ctx := t.Context()
+	for name, err := range map[string]error{
+		"Version":    errorOf(c.Version(ctx)),
+		"PeerID":     errorOf(c.PeerID(ctx)),
+		"Peers":      errorOf(c.Peers(ctx)),
+		"Syncing":    errorOf(c.Syncing(ctx)),
+		"Committees": errorOf(c.Committees(ctx, StateHead, 1)),
+		"Finality":   errorOf(c.Finality(ctx, StateHead)),
+		"Header":     errorOf(c.Header(ctx, AtRoot(common.Hash{1}))),
+		"Block":      errorOf(c.Block(ctx, AtRoot(common.Hash{1}))),
+		"Spec":       errorOf(c.Spec(ctx)),
+		"SpineData":  errorOf(c.SpineData(ctx, StateHead)),
+		"Operations": errorOf(c.Operations(ctx, StateHead, 1)),
+		"Validators": errorOf(c.WithdrawalCredentials(ctx, StateHead, []uint64{1})),
+	} {
+		require.ErrorIs(t, err, ErrHTTPStatus, name)
+	}
+}
+
+func errorOf[T any](_ T, err error) error { return err }

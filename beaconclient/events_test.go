@@ -188,6 +188,21 @@ func TestEventsBackoff(t *testing.T) {
 	}
 }
 
+// TestEventsBackoffBeginsAnew: the waits of a node that was down are forgotten once a
+// stream has brought something.
+func TestEventsBackoffBeginsAnew(t *testing.T) {
+	ends := func(_ context.Context, w io.Writer) { _, _ = io.WriteString(w, headFrame(1, false)) }
+	n := &streamNode{scripts: []func(context.Context, io.Writer){nil, nil, nil, nil, nil, nil, nil, nil, nil, ends, say(headFrame(2, false))}}
+	follow(t, n, StreamOptions{}, func(_ *Client, events <-chan Event) {
+		wantGap(t, events)
+		wantHead(t, events, 1)
+		lost := time.Now()
+		wantGap(t, events)
+		wantHead(t, events, 2)
+		require.LessOrEqual(t, time.Since(lost), firstReconnect)
+	})
+}
+
 // TestEventsSlowReader: the reader comes back after a long time and finds the
 // newest of each sort; the stream was never held up.
 func TestEventsSlowReader(t *testing.T) {
