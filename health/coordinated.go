@@ -77,24 +77,25 @@ func (v *view) uncalled(since time.Duration) time.Duration {
 func (v *view) stateKnown() bool { return v.Gwat.Reach == Answers && v.Coordinated.State != nil }
 
 func (v *view) noPeersLoop() signal {
-	peers, known := v.mem.coord.peers[nodeGwat]
+	c := &v.mem.coord
+	peers, known := c.peers[nodeGwat]
 	switch {
 	case !v.stateKnown():
 		return unmeasured
 	case !known && !v.lacksPeersLikely():
 		return healthy
-	case peers > 0 || v.uncalled(v.mem.coord.finalized) < UnmovedSlots*v.mem.slot():
+	case peers > 0 || v.uncalled(c.finalized) < UnmovedSlots*v.mem.slot():
 		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
 	stands := fmt.Sprintf("its last finalized spine has been %s for %s",
-		v.mem.coord.state.LastFinalized.TerminalString(), (v.Elapsed - v.mem.coord.finalized).Round(time.Second))
+		c.state.LastFinalized.TerminalString(), (v.Elapsed - c.finalized).Round(time.Second))
 	switch {
 	case !known:
-		return shows("gwat was restarted, and eth_syncing is not false", stands, v.headMoved(), unknownPeers)
+		return shows("gwat was restarted, and eth_syncing is not false", stands, v.headMoved(c.movedHead), unknownPeers)
 	case v.Gwat.Syncing:
 		return shows("gwat has 0 peers", "eth_syncing is not false", stands)
 	case v.leftBehind():
-		return shows("gwat has 0 peers", stands, v.headMoved())
+		return shows("gwat has 0 peers", stands, v.headMoved(c.finalHead))
 	}
 	return healthy
 }
@@ -111,15 +112,17 @@ func (v *view) lacksPeersLikely() bool {
 		v.Beacon.Head >= c.movedHead+UnmovedSlots && v.uncalled(c.finalized) >= WedgedSlots*v.mem.slot()
 }
 
-// leftBehind reports whether the head went on, gwat's state did not, and gwat lacks what
-// the head finalizes.
+// leftBehind reports whether the head went on, what is final in gwat did not, and gwat lacks
+// what the head finalizes. Calls that change the checkpoint alone do not count: the driver's
+// calls for past epochs succeed, each second anew.
 func (v *view) leftBehind() bool {
 	final := v.Coordinated.HeadFinal
-	return v.Beacon.Known && !v.Coordinated.BeaconSyncing && v.Beacon.Head >= v.mem.coord.movedHead+UnmovedSlots && final != nil && !*final
+	return v.Beacon.Known && !v.Coordinated.BeaconSyncing && v.Beacon.Head >= v.mem.coord.finalHead+UnmovedSlots && final != nil && !*final
 }
 
-func (v *view) headMoved() string {
-	return fmt.Sprintf("the beacon's head moved from slot %d to %d meanwhile", v.mem.coord.movedHead, v.Beacon.Head)
+// headMoved describes how far the head went since a slot.
+func (v *view) headMoved(from primitives.Slot) string {
+	return fmt.Sprintf("the beacon's head moved from slot %d to %d meanwhile", from, v.Beacon.Head)
 }
 
 func (v *view) foreignCheckpoint() signal {
@@ -170,7 +173,7 @@ func (v *view) wedged() signal {
 	if known {
 		has = fmt.Sprintf("gwat has %d peers", peers)
 	}
-	return shows(v.unmoved(), v.headMoved(), has)
+	return shows(v.unmoved(), v.headMoved(c.movedHead), has)
 }
 
 func (v *view) privateFork() signal {

@@ -13,6 +13,7 @@ type coordinatedMemory struct {
 	moved     time.Duration   // when a call of the beacon node last changed the state
 	movedHead primitives.Slot // the beacon's head at that time, or when its own sync ended after it
 	finalized time.Duration   // when it last changed what is final
+	finalHead primitives.Slot // the beacon's head at that time, or when its own sync ended after it
 	runMemory
 
 	numbered bool
@@ -114,7 +115,7 @@ func (c *coordinatedMemory) observeState(in *Input, back bool) {
 		c.moved, c.movedHead = in.Elapsed, c.head.slot
 	}
 	if !c.known || back || s.LastFinalized != c.state.LastFinalized {
-		c.finalized = in.Elapsed
+		c.finalized, c.finalHead = in.Elapsed, c.head.slot
 	}
 	c.known, c.state = true, *s
 }
@@ -148,7 +149,7 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 		c.jump = nil
 	}
 	if in.Coordinated.BeaconSyncing {
-		c.movedHead = b.Head // heads of its own sync bring no calls
+		c.movedHead, c.finalHead = b.Head, b.Head // heads of its own sync bring no calls
 	}
 	c.head = headSeen{known: true, at: in.Elapsed, slot: b.Head, justified: b.Justified, syncing: in.Coordinated.BeaconSyncing}
 }

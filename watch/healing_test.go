@@ -301,3 +301,17 @@ func TestAHeadThatStandsAfterTheDrive(t *testing.T) {
 		require.Equal(t, []string{"restart-beacon:", "drive:"}, done)
 	})
 }
+
+// A beacon node that is restarted while gwat loses its peers, and gwat's eth_syncing stays
+// false, asks and drives past epochs each second: the checkpoint changes, what is final does not.
+func TestPeersLostInNormalWork(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{Peers: true}), func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		p.beacon.Restart()
+		p.gwat.SetPeers()
+		within(t, p.watcher, time.Minute, "no_peers_loop", hasFinding("no_peers_loop"))
+		p.works(t, time.Minute)
+		require.NotEmpty(t, heals(t, p))
+		require.NotEmpty(t, p.gwat.Peers())
+	})
+}

@@ -42,6 +42,9 @@ func TestProve(t *testing.T) {
 			"gwat is in normal work":                 func(f *Facts) { f.GwatSyncing = false },
 			"no peer that gwat had before is known, and the beacon node does not have": func(f *Facts) { f.Enodes = 0 },
 		}},
+		"peers: left behind in normal work": {Peers, Facts{BothUp: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: map[string]bool{"no_peers_loop": true}}, map[string]func(*Facts){
+			"gwat is in normal work": func(f *Facts) { f.Findings = none() },
+		}},
 		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: none()}, onOneChain},
 		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "beacon_silent is not told", func(f *Facts) { f.Findings = none() }, "these calls need one", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
 		"drive: only to what gwat lacks": {Drive, Facts{BothUp: true, GwatSyncing: true, OnChain: OnChain{CheckpointKnown: ptr(true)}, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){

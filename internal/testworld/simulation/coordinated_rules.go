@@ -159,7 +159,7 @@ func (c *coordinatedRecord) checkFinalize(x *exchange, f *coordinated.Finalize) 
 func (c *coordinatedRecord) proofs(name heal.Name) func(*worldSample) bool {
 	switch name {
 	case heal.Peers:
-		return func(s *worldSample) bool { return s.gwat.Peers == 0 && !s.gwat.Synced }
+		return func(s *worldSample) bool { return s.gwat.Peers == 0 }
 	case heal.Checkpoint:
 		return func(s *worldSample) bool { return s.foreign || c.ahead(s) }
 	case heal.Drive:
