@@ -107,7 +107,10 @@ const unknownPeers = "gwat's endpoint does not tell its peers: its IPC socket do
 // one without peers does: it was restarted, and the calls of a head that moves change
 // nothing. Without a restart that is a wedged gwat.
 func (v *view) lacksPeersLikely() bool {
-	c := &v.mem.coord
+	c, known := &v.mem.coord, v.Coordinated.CheckpointKnown
+	if known != nil && !*known {
+		return false // the beacon node gets no further than asking for this checkpoint
+	}
 	return c.waiting && v.Gwat.Syncing && v.Beacon.Known && !v.Coordinated.BeaconSyncing &&
 		v.Beacon.Head >= c.movedHead+UnmovedSlots && v.uncalled(c.finalized) >= WedgedSlots*v.mem.slot()
 }

@@ -45,7 +45,7 @@ func NewBeacon(n *Network, call Caller, peers int) *Beacon {
 // SetPeers sets the number of its peers.
 func (b *Beacon) SetPeers(n int) { b.change(func() { b.peers = n }) }
 
-// Freeze has its head stand, or move again.
+// Freeze has its head stand once its initial sync is over, or move again.
 func (b *Beacon) Freeze(frozen bool) { b.change(func() { b.frozen = frozen }) }
 
 // SetExit has a validator leave in an epoch.
@@ -127,7 +127,7 @@ func (b *Beacon) follow(pace time.Duration) {
 	defer b.mu.Unlock()
 	clock := b.net.Slot()
 	switch {
-	case b.peers == 0 || b.frozen:
+	case b.peers == 0 || b.frozen && !b.initial:
 		return
 	case b.initial:
 		b.head = min(clock, b.head+max(1, uint64(float64(b.SyncSpeed)*pace.Seconds())))
