@@ -116,6 +116,7 @@ func TestNamesAndRoles(t *testing.T) {
 	addr, stop := serve(t, src, "127.0.0.1:0")
 	b := open(t, desktop)
 	b.visit(addr)
+	b.until("document.querySelectorAll('[role=img]').length === 6") // the strips come with an answer of their own
 	eval[bool](b, "(document.querySelector('details').open = true)")
 	check := func() map[string]int {
 		// The library's own type refuses what newer browsers say beside this.
