@@ -117,7 +117,7 @@ func (s *subscriptions) Calls(ctx context.Context, filter *CallFilter) (*rpc.Sub
 		for first := true; ; first = false {
 			f.After = &after
 			out := traffic(s.between, &f)
-			if (first || len(out.Calls) > 0 || out.Lost > 0) && sub.tell(out) != nil {
+			if (first || len(out.Calls) > 0 || out.Lost > 0) && sub.notify(out) != nil {
 				return
 			}
 			after = out.Last

@@ -105,5 +105,5 @@ func errorMessage(e *rpcError) []byte {
 func writeError(w http.ResponseWriter, code int, e *rpcError) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_, _ = w.Write(errorMessage(e)) // the client is gone: nobody is left to tell
+	_, _ = w.Write(errorMessage(e)) // the client is gone: nobody reads it
 }

@@ -31,7 +31,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 	}
 }
 
-// limitConn gives its slot back when it is closed, also as a WebSocket.
+// limitConn frees its slot when it is closed, also as a WebSocket.
 type limitConn struct {
 	net.Conn
 	release func()

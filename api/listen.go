@@ -80,7 +80,7 @@ func listenLocal(path string) (net.Listener, error) {
 	if err := vacant(path); err != nil {
 		return nil, err
 	}
-	// Made in a directory that nobody else can enter, so that it never stands
+	// Made in a directory that nobody else can enter, so that it never exists
 	// there with more rights than it shall have.
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".s")
 	if err != nil {
@@ -139,7 +139,7 @@ func vacant(path string) error {
 	return fmt.Errorf("--api.socket: whether somebody listens on %q could not be found out: %w", path, err)
 }
 
-// Close removes the socket, unless another one stands there by now.
+// Close removes the socket, unless another one is there by now.
 func (l *localListener) Close() error {
 	err := l.Listener.Close()
 	if now, statErr := os.Lstat(l.path); statErr == nil && os.SameFile(now, l.made) {

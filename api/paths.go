@@ -41,7 +41,7 @@ func (s *Server) statusPath(local bool) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(snap) // the client is gone: nobody is left to tell
+		_ = json.NewEncoder(w).Encode(snap) // the client is gone: nobody reads it
 	}
 }
 

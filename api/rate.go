@@ -30,8 +30,8 @@ func newLimiters() *limiters {
 	return &limiters{byKey: lru.NewBasicLRU[netip.Prefix, *rate.Limiter](maxRemembered)}
 }
 
-// of gives the limiter of a remote address; nil, which allows all, if the
-// address is none, as on the local socket.
+// of returns the limiter of a remote address; nil, which allows all, for what is no address, as
+// on the local socket.
 func (l *limiters) of(remote string) *rate.Limiter {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {

@@ -102,7 +102,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(out) // the client is gone: nobody is left to tell
+	_ = json.NewEncoder(w).Encode(out) // the client is gone: nobody reads it
 }
 
 // readyOf names the first condition that is not met: it is the cause of those behind it.

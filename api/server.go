@@ -133,7 +133,7 @@ func New(cfg Config, src Source) (*Server, error) {
 	return s, nil
 }
 
-// newRPC makes a server of the methods; operator tells whether its callers may
+// newRPC makes a server of the methods; operator reports whether its callers may
 // change something.
 func (s *Server) newRPC(operator bool) (*rpc.Server, error) {
 	server := rpc.NewServer()
@@ -325,7 +325,7 @@ func writeText(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
-	_, _ = w.Write([]byte(text)) // the client is gone: nobody is left to tell
+	_, _ = w.Write([]byte(text)) // the client is gone: nobody reads it
 }
 
 // errorLog takes net/http's own lines (bad handshakes, panics of a handler)

@@ -50,7 +50,7 @@ func (e *rpcError) ErrorData() any {
 
 var errNothingKnown = &rpcError{code: CodeRetryLater, msg: "nothing is known about the pair yet", kind: failure.Name(failure.RetryLater)}
 
-// toRPC gives an error of the source its code; nil stays nil.
+// toRPC adds the JSON-RPC code to an error of the source; nil stays nil.
 func toRPC(err error) error {
 	if err == nil {
 		return nil

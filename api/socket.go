@@ -62,7 +62,7 @@ type socket struct {
 	mu sync.Mutex // of writing
 }
 
-// Read gives the next message. Too many calls are held back rather than refused.
+// Read returns the next message. Too many calls are held back rather than refused.
 func (c *socket) Read(p []byte) (int, error) {
 	for len(c.unread) == 0 {
 		if err := c.conn.SetReadDeadline(time.Now().Add(pongWait)); err != nil {
@@ -78,7 +78,7 @@ func (c *socket) Read(p []byte) (int, error) {
 				return 0, io.EOF
 			}
 		}
-		if !ok { // told here: go-ethereum's server would end the connection
+		if !ok { // answered here: go-ethereum's server would end the connection
 			if _, err := c.Write(errorMessage(&rpcError{code: codeParse, msg: "the message is no JSON"})); err != nil {
 				return 0, err
 			}

@@ -15,7 +15,7 @@ import (
 type Source interface {
 	// Snapshot is nil as long as nothing is known.
 	Snapshot() *status.Snapshot
-	// History gives at most limit stage changes, the newest first.
+	// History returns at most limit stage changes, the newest first.
 	History(ctx context.Context, limit int) ([]status.Change, error)
 	Pause(ctx context.Context, reason string) error
 	Resume(ctx context.Context) error
@@ -24,12 +24,12 @@ type Source interface {
 	Resync(ctx context.Context, order status.Resync) error
 	// Heal shows a heal and, unless it is a dry run, begins it if its proof holds now.
 	Heal(ctx context.Context, order status.HealOrder) (*status.Heal, error)
-	// Subscribe gives the stage changes from now on, Updates each new snapshot,
+	// Subscribe sends the stage changes from now on, Updates each new snapshot,
 	// the newest only to a slow reader. Both channels are closed by cancel and
 	// when the pair ends.
 	Subscribe() (changes <-chan status.Change, cancel func())
 	Updates() (snapshots <-chan *status.Snapshot, cancel func())
-	// Samples gives at most limit points of the recent past, the newest last.
+	// Samples returns at most limit points of the recent past, the newest last.
 	Samples(limit int) []status.Sample
 	// Span returns the past from one time to another in steps, and the step, which may
 	// be longer than the one asked for.

@@ -39,7 +39,7 @@ func (s *subscriptions) Stage(ctx context.Context) (*rpc.Subscription, error) {
 		for {
 			select {
 			case c, ok := <-changes:
-				if !ok || sub.tell(c) != nil {
+				if !ok || sub.notify(c) != nil {
 					return
 				}
 			case <-sub.Err():
@@ -65,7 +65,7 @@ func (s *subscriptions) Progress(ctx context.Context) (*rpc.Subscription, error)
 			}
 			select {
 			case snap, ok := <-snapshots:
-				if !ok || snap != nil && sub.tell(snap) != nil {
+				if !ok || snap != nil && sub.notify(snap) != nil {
 					return
 				}
 				pause.Reset(progressPause)
@@ -92,7 +92,7 @@ func (s *subscriptions) Findings(ctx context.Context) (*rpc.Subscription, error)
 				if snap == nil || last != nil && sameFindings(last, snap) {
 					continue
 				}
-				if sub.tell(findingsOf(snap)) != nil {
+				if sub.notify(findingsOf(snap)) != nil {
 					return
 				}
 				last = snap
@@ -115,7 +115,7 @@ type subscriber struct {
 	notifier *rpc.Notifier
 }
 
-func (s *subscriber) tell(what any) error { return s.notifier.Notify(s.ID, what) }
+func (s *subscriber) notify(what any) error { return s.notifier.Notify(s.ID, what) }
 
 // start runs a subscription in a goroutine of its own, which ends with it.
 func (s *subscriptions) start(ctx context.Context, run func(*subscriber)) (*rpc.Subscription, error) {
@@ -129,7 +129,7 @@ func (s *subscriptions) start(ctx context.Context, run func(*subscriber)) (*rpc.
 	}
 	sub := &subscriber{notifier.CreateSubscription(), notifier}
 	s.running.Go(func() {
-		defer s.give(conn)
+		defer s.release(conn)
 		_ = s.src.call("subscribe", func() error { run(sub); return nil }) // a crash is in the log
 	})
 	return sub.Subscription, nil
@@ -148,7 +148,7 @@ func (s *subscriptions) take(conn *rpc.Client) error {
 	return nil
 }
 
-func (s *subscriptions) give(conn *rpc.Client) {
+func (s *subscriptions) release(conn *rpc.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[conn]--; s.open[conn] == 0 {

@@ -51,7 +51,7 @@ func TestFollowCallsByAsking(t *testing.T) {
 	f := &traffic{}
 	server := httptest.NewServer(f)
 	defer server.Close()
-	c, err := New(server.URL)
+	c, err := Open(Config{Address: server.URL})
 	require.NoError(t, err)
 	defer c.Close()
 	var seen []uint64
@@ -82,7 +82,7 @@ func TestFollowCallsByAsking(t *testing.T) {
 func TestFollowCallsEndsWithItsContext(t *testing.T) {
 	server := httptest.NewServer(&traffic{})
 	defer server.Close()
-	c, err := New(server.URL)
+	c, err := Open(Config{Address: server.URL})
 	require.NoError(t, err)
 	defer c.Close()
 	ctx, cancel := context.WithCancel(t.Context())

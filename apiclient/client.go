@@ -72,9 +72,6 @@ type Client struct {
 	socket    bool
 }
 
-// New is Open with an address alone.
-func New(address string) (*Client, error) { return Open(Config{Address: address}) }
-
 // Open checks the configuration; it does not connect. Close ends the client.
 func Open(cfg Config) (*Client, error) {
 	if cfg.Socket != "" {

@@ -121,7 +121,7 @@ func (f *fake) cut() {
 // followed runs Follow until the end of the test and gives what it told.
 func followed(t *testing.T, address string) func() []News {
 	t.Helper()
-	c, err := New(address)
+	c, err := Open(Config{Address: address})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
@@ -236,7 +236,7 @@ func TestErrorsNameTheCause(t *testing.T) {
 			w.WriteHeader(c.status)
 			fmt.Fprint(w, c.body)
 		}))
-		client, err := New(server.URL)
+		client, err := Open(Config{Address: server.URL})
 		require.NoError(t, err)
 		_, err = client.Status(t.Context())
 		require.ErrorIs(t, err, c.want, name)
@@ -245,14 +245,14 @@ func TestErrorsNameTheCause(t *testing.T) {
 		client.Close()
 		server.Close()
 	}
-	client, err := New("http://127.0.0.1:1")
+	client, err := Open(Config{Address: "http://127.0.0.1:1"})
 	require.NoError(t, err)
 	defer client.Close()
 	_, err = client.History(t.Context(), 3)
 	require.ErrorIs(t, err, ErrNoSyncd)
 	require.ErrorContains(t, err, "is it running, and is this address its --api.listen?")
 	for _, bad := range []string{"", "127.0.0.1:8650", "ws://a", "http://", "http://a b"} {
-		_, err := New(bad)
+		_, err := Open(Config{Address: bad})
 		require.ErrorIs(t, err, ErrAddress, bad)
 	}
 }

@@ -146,7 +146,7 @@ func (in *blockJSON) value() (Block, error) {
 	}, nil
 }
 
-// Finality holds the checkpoints of a state; a root all zero stands for genesis.
+// Finality holds the checkpoints of a state; an all-zero root means genesis.
 type Finality struct {
 	PreviousJustified checkpoint.Checkpoint
 	CurrentJustified  checkpoint.Checkpoint

@@ -47,7 +47,7 @@ type Config struct {
 	// Transport carries the requests in place of sockets, as a simulation needs it;
 	// nil dials. It calls the request's httptrace GotConn once it has reached the node.
 	Transport http.RoundTripper
-	// Observe is told of each REST call when it has ended: its path with {id} in
+	// Observe is called with each REST call when it has ended: its path with {id} in
 	// place of what it asks for, how long it took, and the error it gave. nil is nobody.
 	Observe func(path string, took time.Duration, err error)
 	// Tap, if it is not nil, gets every REST call with its answer, from the
@@ -166,7 +166,7 @@ func (c *Client) getUpTo(ctx context.Context, limit int64, path string, query ur
 		}
 		return malformed(path, "%w: %s", ErrWrongEndpoint, what)
 	}
-	// The data is decoded where it stands: a block has most of its bytes in what is skipped.
+	// The data is decoded in place: most bytes of a block are skipped.
 	envelope := struct {
 		Data any `json:"data"`
 	}{out}
@@ -190,7 +190,7 @@ func pathOf(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// fetch gives the whole body of a 200, of at most limit bytes.
+// fetch returns the whole body of a 200, of at most limit bytes.
 func (c *Client) fetch(ctx context.Context, limit int64, path string, query url.Values) ([]byte, error) {
 	status, body, err := c.ask(ctx, limit, path, query)
 	switch {
@@ -202,7 +202,7 @@ func (c *Client) fetch(ctx context.Context, limit int64, path string, query url.
 	return body, nil
 }
 
-// Get asks for a path and gives the answer as it came, whatever its status.
+// Get requests a path and returns the answer as it came, whatever its status.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) (status int, body []byte, err error) {
 	return c.ask(ctx, c.maxBody, path, query)
 }

@@ -49,7 +49,7 @@ func (c *Client) SpineData(ctx context.Context, state StateID) (SpineData, error
 // farFuture is the epoch of what is not planned.
 const farFuture = math.MaxUint64
 
-// Operation is something that a validator waits for. The coordinator tells gwat of it
+// Operation is something that a validator waits for. The beacon node tells gwat of it
 // with dag_finalize.
 type Operation struct {
 	Validator uint64

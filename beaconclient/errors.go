@@ -10,7 +10,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 )
 
-// Errors of a call, told by errors.Is.
+// Errors of a call, for errors.Is.
 var (
 	// ErrNotFound: no such block, header or state; HTTP 404 and the 500 that says NotFound: RetryNow.
 	ErrNotFound = errors.New("not found")

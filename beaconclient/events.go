@@ -109,7 +109,7 @@ func (c *Client) follow(ctx context.Context, silence time.Duration, out chan<- E
 	}
 }
 
-// connection follows one connection to its end and tells whether an event came
+// connection follows one connection to its end and reports whether an event came
 // of it; one that only opens is no success.
 func (c *Client) connection(ctx context.Context, silence time.Duration, box *mailbox) (success bool) {
 	ctx, hangUp := context.WithCancel(ctx)
@@ -146,7 +146,7 @@ type mailbox struct {
 	pending []Event
 }
 
-// first gives the next event and the channel to send it on, nil if there is none.
+// first returns the next event and the channel to send it on, nil if there is none.
 func (m *mailbox) first() (chan<- Event, Event) {
 	if len(m.pending) == 0 {
 		return nil, Event{}
@@ -171,7 +171,7 @@ func (m *mailbox) put(event Event) {
 
 // readStream connects once and passes on events until the stream ends, the
 // node says error, or ctx ends. What ends it is of no use to anybody: the
-// follower reconnects in any case, and calls tell of a node that is down.
+// follower reconnects in any case, and calls show a node that is down.
 func (c *Client) readStream(ctx context.Context, events chan<- Event) {
 	query := url.Values{"topics": {string(EventHead), string(EventFinalized)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address("/eth/v1/events", query), nil)

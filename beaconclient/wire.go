@@ -17,7 +17,7 @@ import (
 // maxHashes is how many hashes a field of a block may hold, by the network's rule.
 const maxHashes = 128
 
-// decimal is a number that stands as a decimal string, as the REST API writes all of them.
+// decimal is a number as a decimal string, the form of all numbers of the REST API.
 type decimal uint64
 
 // UnmarshalJSON takes a string of digits only.

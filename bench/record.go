@@ -18,18 +18,6 @@ const (
 	measured  = "Measured on commit `"
 )
 
-// measuredPaths are what the figures are of: all that runs in a row.
-var measuredPaths = []string{
-	"bench", "beaconclient", "checkpoint", "cmd/syncd", "failure", "fsm", "gate", "gwatclient", "headsync", "health", "journal", "pair",
-	"status", "api", "internal/daemon", "internal/testworld/simnet", "go.mod",
-}
-
-// lastChange is the newest commit that changed what is measured; tests and documents do not count.
-func lastChange(ctx context.Context, root string) (string, error) {
-	args := append([]string{"-C", root, "log", "-1", "--format=%H", "--"}, measuredPaths...)
-	return git(ctx, append(args, ":(exclude)*_test.go", ":(exclude)*.md", ":(exclude)**/testdata/**")...)
-}
-
 // cleanCommit is the commit that is checked out, if nothing is changed.
 func cleanCommit(ctx context.Context) (string, error) {
 	dirty, err := git(ctx, "status", "--porcelain")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
+
+// measuredPaths are what the figures are of: all that runs in a row.
+var measuredPaths = []string{
+	"bench", "beaconclient", "checkpoint", "cmd/syncd", "failure", "fsm", "gate", "gwatclient", "headsync", "health", "journal", "pair",
+	"status", "api", "internal/daemon", "internal/testworld/simnet", "go.mod",
+}
+
+// lastChange is the newest commit that changed what is measured; tests and documents do not count.
+func lastChange(ctx context.Context, root string) (string, error) {
+	args := append([]string{"-C", root, "log", "-1", "--format=%H", "--"}, measuredPaths...)
+	return git(ctx, append(args, ":(exclude)*_test.go", ":(exclude)*.md", ":(exclude)**/testdata/**")...)
+}
 
 // The published table is of the code as it is: none of what is measured changed since.
 func TestPublishedTableIsOfThisCode(t *testing.T) {

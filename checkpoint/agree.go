@@ -11,7 +11,7 @@ type Identity struct {
 	SlotInfo bool
 }
 
-// Conflict tells why two nodes cannot be a pair; "" if they can. gwat's chain
+// Conflict returns why two nodes cannot be a pair; "" if they can. gwat's chain
 // id must equal the beacon's deposit chain id, and its slot clock the beacon's.
 func (i Identity) Conflict() string {
 	switch {
@@ -51,7 +51,7 @@ func (s SpineState) String() string {
 	return [...]string{"unknown to gwat", "not finalized by gwat", "finalized", "finalized by gwat with a number that is not its height"}[s]
 }
 
-// BlockState gives the state of a spine from gwat's block: present tells whether
+// BlockState returns the state of a spine by gwat's block: present reports whether
 // gwat has it; number is nil if it is not finalized.
 func BlockState(present bool, number *uint64, height uint64) SpineState {
 	switch {

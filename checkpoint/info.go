@@ -14,7 +14,7 @@ import (
 )
 
 // Checkpoint is a beacon checkpoint: an epoch and the root of its first block.
-// Before the first justification both are zero and it stands for genesis.
+// Before the first justification both are zero and it means genesis.
 type Checkpoint struct {
 	Epoch primitives.Epoch `json:"epoch"`
 	Root  common.Hash      `json:"root"`
@@ -89,7 +89,7 @@ func (c ConsensusInfo) JSONSize() int {
 	return size
 }
 
-// ErrNoSlot tells a ConsensusInfo whose JSON has no slot.
+// ErrNoSlot is the error of a ConsensusInfo whose JSON has no slot.
 var ErrNoSlot = errors.New("consensus info without a slot")
 
 // UnmarshalJSON reads the wire form; the slot must be there.

@@ -11,11 +11,11 @@ import (
 // count as synced: slots are missed and blocks take time to arrive.
 const NearHead = 4
 
-// Genesis is the ConsensusInfo that stands for the checkpoint before the first
+// Genesis is the ConsensusInfo that represents the checkpoint before the first
 // justification: slot 0, nothing finalized. gwat takes it as it is.
 func Genesis() ConsensusInfo { return ConsensusInfo{} }
 
-// ExpectedSlot is the slot at which the last checkpoint stands in normal work,
+// ExpectedSlot is the slot of the last checkpoint in normal work,
 // at the earliest: the start of the epoch before the previous one.
 func (s Spec) ExpectedSlot(now primitives.Slot) primitives.Slot {
 	epoch := s.Epoch(now)
@@ -44,7 +44,7 @@ type BeaconProgress struct {
 
 // AtCheckpoint reports whether the beacon's head has reached the last checkpoint
 // of the network. That checkpoint is not to be had from a node that is behind,
-// so the slot where it stands in normal work is taken.
+// so its slot in normal work is taken.
 func (b BeaconProgress) AtCheckpoint(s Spec) (bool, string) {
 	want := s.ExpectedSlot(b.Now)
 	if b.Head >= want || b.NearHead() {

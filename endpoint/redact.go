@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// masked stands for what is left out.
+// masked replaces what is left out.
 const masked = "***"
 
 // secrets are the parts of a text that a node, or a proxy before it, may repeat of a

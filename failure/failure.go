@@ -21,7 +21,7 @@ var (
 	NeedsHuman = errors.New("needs a human")
 )
 
-// kinds is ordered by gravity: the gravest kind in a chain is the one told.
+// kinds is ordered by gravity: the gravest kind in a chain counts.
 var kinds = []struct {
 	kind error
 	name string
@@ -53,7 +53,7 @@ func Newf(kind error, format string, args ...any) error {
 	return &kinded{kind: kind, err: fmt.Errorf(format, args...)}
 }
 
-// Kind gives the gravest kind err is of; RetryLater if it is of none, nil for nil.
+// Kind returns the gravest kind of err; RetryLater if it has none, nil for nil.
 func Kind(err error) error {
 	if err == nil {
 		return nil
@@ -66,7 +66,7 @@ func Kind(err error) error {
 	return RetryLater
 }
 
-// Name gives the kind of err as it stands in the status and in metrics:
+// Name returns the kind of err as the status and metrics have it:
 // "retry_now", "retry_later", "restart_attempt", "needs_human"; "" for nil.
 func Name(err error) string {
 	kind := Kind(err)

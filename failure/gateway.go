@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// ErrGateway tells of an answer that it is a proxy's, which does not reach the node.
+// ErrGateway is the error of a proxy's answer: the proxy does not reach the node.
 var ErrGateway = errors.New("a proxy in between does not reach the node")
 
 // Gateway marks err as ErrGateway if the HTTP status is one of a proxy: 502, 503

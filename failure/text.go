@@ -13,7 +13,7 @@ import (
 // MaxText bounds what a node can write into an error, and so into our log.
 const MaxText = 512
 
-// Text gives what a node said as it may stand in an error: on one line, valid
+// Text returns what a node said in a form for errors: on one line, valid
 // and printable UTF-8, at most MaxText bytes, without the web pages of servers that are no node,
 // and without what looks like a secret of ours.
 func Text(said string) string {
@@ -36,7 +36,7 @@ func Text(said string) string {
 	}, said) + cut
 }
 
-// Bounded gives err a text that may stand in an error: what the libraries say of
+// Bounded returns err with a text in a form for errors: what the libraries say of
 // a bad answer at times repeats it whole. errors.Is and As go on to err; nil stays nil.
 func Bounded(err error) error {
 	if err == nil {

@@ -1,7 +1,7 @@
 package fsm
 
-// Facts is what the observation of both nodes says, as far as a stage depends
-// on it. Each Why goes into the status as the reason or as what is waited for.
+// Facts is what a stage depends on, as the newest poll of both nodes shows it. Each Why is
+// shown in the status, as the reason of a transition or as what the stage waits for.
 type Facts struct {
 	Paused   bool // the operator's wish
 	PauseWhy string
@@ -22,19 +22,20 @@ type Facts struct {
 	FellBehind    bool
 	FellBehindWhy string
 
-	// Of the verification (S5); meant in Switching and Working only.
+	// The verification (S5), in Switching and Working only.
 	Verified   bool
 	VerifyWhy  string
 	VerifyOver bool // not verified, and the time for it is over
 }
 
-// Decide returns which event the facts imply in a stage, and why; false if the
-// stage stays. Events that report what a worker did (ReadyAccepted, Pushed,
-// AlreadySynced, PushFailed, Reorged) and ResyncAsked, which is an order and no
-// state, are not among the answers.
-// A caller repeats it until it answers false.
+// Decide returns the event that the facts imply in a stage, and why; false if the stage
+// stays. The caller fires the event and calls Decide again, until it returns false. Decide
+// never returns the events that report what a worker did (ReadyAccepted, Pushed,
+// AlreadySynced, PushFailed, Reorged), nor ResyncAsked, which is an order.
 func Decide(stage Stage, f Facts) (Event, string, bool) {
 	switch {
+	// The operator's pause comes before everything else. While it lasts no fact is looked at,
+	// and when it ends the pair begins again at Connecting.
 	case f.Paused && stage != Paused:
 		return PauseAsked, f.PauseWhy, true
 	case !f.Paused && stage == Paused:
@@ -42,15 +43,21 @@ func Decide(stage Stage, f Facts) (Event, string, bool) {
 	case stage == Paused:
 		return "", "", false
 	}
+	// A halt ends as soon as the nodes are seen to agree. A node that is down says nothing
+	// of that, so the halt stays.
 	if stage == Halted {
 		if f.Judged && f.Conflict == "" {
 			return ConflictGone, "the nodes agree", true
 		}
 		return "", "", false
 	}
+	// A conflict halts the pair from every other stage, even if a node is down by now: nothing
+	// may be sent to nodes of two networks.
 	if f.Judged && f.Conflict != "" {
 		return Conflict, f.Conflict, true
 	}
+	// Nothing can be decided about a node that is down. The pair begins again at Connecting,
+	// and passes the stages that it still satisfies at once.
 	if !f.Up {
 		if stage == Connecting {
 			return "", "", false
@@ -63,14 +70,18 @@ func Decide(stage Stage, f Facts) (Event, string, bool) {
 // decideUp is Decide for two nodes that answer.
 func decideUp(stage Stage, f Facts) (Event, string, bool) {
 	switch stage {
+	// Both nodes answer. The way on is open once they have said which network they are of.
 	case Connecting:
 		if f.Judged {
 			return NodesReached, "both nodes answer and belong together", true
 		}
+	// Each node syncs to the last checkpoint by itself; syncd only waits for both.
 	case CheckpointSync:
 		if f.CheckpointReached {
 			return CheckpointReached, f.CheckpointWhy, true
 		}
+	// Each node loads what follows the checkpoint by itself. A node that is below the
+	// checkpoint again goes back a stage.
 	case DAGSync:
 		if !f.CheckpointReached {
 			return CheckpointLost, f.CheckpointWhy, true
@@ -78,6 +89,9 @@ func decideUp(stage Stage, f Facts) (Event, string, bool) {
 		if f.DAGSynced {
 			return DAGSynced, f.DAGWhy, true
 		}
+	// Attempts ask gwat whether it is ready; their reports, not the facts, lead on to
+	// HeadSync or Switching. Only a node that has lost what came before is decided here.
+	// In HeadSync nothing is decided: the push itself reports how it ends.
 	case HeadSyncReady:
 		if !f.CheckpointReached {
 			return CheckpointLost, f.CheckpointWhy, true
@@ -85,6 +99,8 @@ func decideUp(stage Stage, f Facts) (Event, string, bool) {
 		if !f.DAGSynced {
 			return DAGIncomplete, f.DAGWhy, true
 		}
+	// All was pushed. The verification leads to Working. If its time is over, or the pair
+	// lacks blocks or is epochs behind, the pair goes back to the stage that repairs it.
 	case Switching:
 		switch {
 		case f.FellBehind:
@@ -96,6 +112,8 @@ func decideUp(stage Stage, f Facts) (Event, string, bool) {
 		case f.VerifyOver:
 			return VerifyFailed, f.VerifyWhy, true
 		}
+	// Working holds only while the verification does (S5). A missing block alone does not
+	// end it: normal work loads it.
 	case Working:
 		switch {
 		case f.FellBehind:
@@ -111,10 +129,12 @@ func decideUp(stage Stage, f Facts) (Event, string, bool) {
 func Waiting(stage Stage, f Facts) string {
 	switch stage {
 	case Connecting:
+		// Nothing can be decided about a node that is down. The pair begins again at Connecting,
+		// and passes the stages that it still satisfies at once.
 		if !f.Up {
 			return f.UpWhy
 		}
-		return "both nodes to tell who they are"
+		return "both nodes to say which network they are of"
 	case CheckpointSync:
 		return f.CheckpointWhy
 	case DAGSync:

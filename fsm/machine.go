@@ -8,7 +8,7 @@ import (
 	"github.com/looplab/fsm"
 )
 
-// ErrIllegal reports whether the table has no row for an event in this stage.
+// ErrIllegal is the error of an event for which the table has no row in the current stage.
 var ErrIllegal = errors.New("illegal event")
 
 // Change is one step the machine took.
@@ -18,8 +18,8 @@ type Change struct {
 	Reason   string
 }
 
-// Machine wraps looplab/fsm. One goroutine owns it; readers are given
-// snapshots by the owner and never see the machine.
+// Machine wraps looplab/fsm. One goroutine owns it. Others read the owner's snapshots and
+// never the machine.
 type Machine struct {
 	m        *fsm.FSM
 	onChange func(Change)

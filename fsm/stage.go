@@ -4,7 +4,7 @@ package fsm
 type Stage string
 
 // The stages, in the order in which a pair goes through them; Paused and
-// Halted stand beside that order.
+// Halted are outside that order.
 const (
 	// Connecting: not both nodes answer, or it is not known yet whether they
 	// belong to one network.
@@ -21,7 +21,7 @@ const (
 	Switching Stage = "switching"
 	// Working: both nodes were verified to do their normal work.
 	Working Stage = "working"
-	// Paused: an operator asked syncd to keep its hands off.
+	// Paused: an operator has paused syncd: it sends nothing that changes a node.
 	Paused Stage = "paused"
 	// Halted: a human is needed; it leaves by itself when its cause is gone.
 	Halted Stage = "halted"

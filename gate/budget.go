@@ -14,13 +14,13 @@ const elementCost = 64
 
 // budget bounds the memory of the calls that are held whole, over all connections:
 // owned calls, batches that are searched for them, and the answers of a split batch.
-// What streams through needs none of it.
+// What streams through does not count.
 type budget struct {
 	limit int64
 	used  atomic.Int64
 }
 
-// errFull is what a caller is told whose call does not fit any more.
+// errFull is the answer to a call that does not fit any more.
 var errFull = errors.New("the gate holds as much of other calls as it may")
 
 // fullError: a call was not held, and nothing of it was sent. RetryLater.
@@ -37,7 +37,7 @@ type grant struct {
 	n  int64
 }
 
-// take asks for n more bytes; they are had until release.
+// take reports whether n more bytes fit, and reserves them until release.
 func (h *grant) take(n int64) error {
 	if h.of == nil {
 		return nil
@@ -50,7 +50,7 @@ func (h *grant) take(n int64) error {
 	return nil
 }
 
-// release gives everything back. It may come twice.
+// release frees everything. It may be called twice.
 func (h *grant) release() {
 	if h.n > 0 {
 		h.of.used.Add(-h.n)

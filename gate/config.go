@@ -18,7 +18,7 @@ import (
 // Defaults and bounds of Config.
 const (
 	// DefaultAbsorb is the time after which a held call is answered without gwat:
-	// a beacon node gives the processing of a gossip block 30 s and hangs up then.
+	// a beacon node stops the processing of a gossip block after 30 s and hangs up.
 	DefaultAbsorb = 20 * time.Second
 	// DefaultRetry is the time between two attempts of a held call.
 	DefaultRetry = 100 * time.Millisecond
@@ -57,7 +57,7 @@ type Config struct {
 	// Transport carries the calls to an HTTP backend in place of sockets; nil dials.
 	Transport http.RoundTripper
 
-	// PassLastingErrors passes an error that no wait heals on to the beacon node,
+	// PassLastingErrors passes an error that no wait repairs on to the beacon node,
 	// which then marks the block bad. By default the call is absorbed.
 	PassLastingErrors bool
 	Mends             Mends // of the coordinated era
@@ -112,16 +112,16 @@ func (c Config) Check() error {
 		return badConfig("there is no log")
 	}
 	if c.HTTP == "" && c.WS == "" && c.Socket == "" && len(c.Inherited) == 0 {
-		return badConfig("nothing listens: give an HTTP address, a WebSocket address or a socket path")
+		return badConfig("nothing listens: set an HTTP address, a WebSocket address or a socket path")
 	}
 	if c.Absorb < 0 || c.Retry < 0 || c.Drain < 0 || c.Lease < 0 || c.MaxConnections < 0 || c.MaxHeld < 0 {
 		return badConfig("a time or a limit is negative")
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return badConfig("a TLS certificate and its key belong together: give both or none")
+		return badConfig("a TLS certificate and its key belong together: set both or neither")
 	}
 	if len(c.Socket) > maxSocketPath {
-		return badConfig("the socket path has %d bytes, at most %d: give a shorter one", len(c.Socket), maxSocketPath)
+		return badConfig("the socket path has %d bytes, at most %d: choose a shorter one", len(c.Socket), maxSocketPath)
 	}
 	for _, listen := range []string{c.HTTP, c.WS} {
 		if err := c.checkAddress(listen); err != nil {

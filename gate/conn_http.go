@@ -159,7 +159,7 @@ func (g *Gate) forwardHTTP(w http.ResponseWriter, r *http.Request, rec *records,
 	panic(http.ErrAbortHandler) // half an answer: the caller must see that it is cut
 }
 
-// failHTTP tells the caller that there is no answer.
+// failHTTP answers the caller that gwat gave no answer.
 func (g *Gate) failHTTP(w http.ResponseWriter, r *http.Request, err error) {
 	var caller *callerError
 	switch {

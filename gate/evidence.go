@@ -19,7 +19,7 @@ const (
 	OutcomeOK        Outcome = "ok"         // gwat answered without an error
 	OutcomeError     Outcome = "error"      // gwat answered a JSON-RPC error or result.error
 	OutcomeStatus    Outcome = "status"     // gwat answered an HTTP status other than 2xx
-	OutcomeDown      Outcome = "down"       // gwat was not reached; the caller was told
+	OutcomeDown      Outcome = "down"       // gwat was not reached, and the caller got an error
 	OutcomeCut       Outcome = "cut"        // sent, but no whole answer came back
 	OutcomeAnswered  Outcome = "answered"   // answered without gwat, as the table says
 	OutcomeAbsorbed  Outcome = "absorbed"   // held, then answered without gwat
@@ -60,7 +60,7 @@ type Call struct {
 	Tries    int             `json:"tries,omitempty"` // attempts of a held call
 	Error    string          `json:"error,omitempty"` // what gwat or the transport said, bounded and masked
 	Listener string          `json:"listener"`        // "http", "ws" or "ipc"
-	// Lasting marks an absorbed call whose error no wait heals.
+	// Lasting marks an absorbed call whose error no wait repairs.
 	Lasting bool `json:"lasting,omitempty"`
 }
 
@@ -75,7 +75,7 @@ type Absorbed struct {
 	Count   int           // since the last Proved
 	Since   time.Time     // arrival of the first; zero if there is none
 	LastSeq uint64        // sequence number of the last
-	Lasting int           // how many of them met an error that no wait heals
+	Lasting int           // how many of them met an error that no wait repairs
 	Error   string        // of the last
 	Spines  []common.Hash // the newest of them, in order of arrival, each once
 }
@@ -103,7 +103,7 @@ type Status struct {
 	NullAnswers int
 }
 
-// recorder keeps the newest calls and tells subscribers of each.
+// recorder keeps the newest calls and sends each to the subscribers.
 type recorder struct {
 	mu       sync.Mutex
 	seq      uint64
@@ -175,7 +175,7 @@ func (r *recorder) absorb(c Call) {
 }
 
 // Calls returns the recorded calls with a sequence number above after, oldest
-// first. A first number above after+1 tells that older ones are lost.
+// first. If the first number is above after+1, older calls were lost.
 func (g *Gate) Calls(after uint64) []Call {
 	r := &g.evidence
 	r.mu.Lock()
@@ -220,8 +220,8 @@ func (g *Gate) Status() Status {
 	}
 }
 
-// Proved says that gwat has finalized what was absorbed by calls up to the
-// sequence number seq, or that it was pushed (S9).
+// Proved records that gwat has finalized what the gate absorbed up to the call with sequence
+// number seq, or that it was pushed (S9).
 func (g *Gate) Proved(seq uint64) {
 	r := &g.evidence
 	r.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,42 +14,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answerAll answers each request on a connection with the same bytes.
-func answerAll(c net.Conn, answer string) {
-	defer c.Close()
-	r := bufio.NewReader(c)
-	for {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return
-		}
-		_, _ = io.Copy(io.Discard, req.Body)
-		if _, err := io.WriteString(c, answer); err != nil {
-			return
-		}
-	}
-}
-
-// BenchmarkForward is a short call over HTTP through the gate, on one connection.
-func BenchmarkForward(b *testing.B) {
+// serveRaw answers every request on a listener of its own with the same bytes, and shows it to
+// seen, if that is not nil. Its connections must have ended when the test does.
+func serveRaw(tb testing.TB, answer string, seen func(*http.Request)) (address string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(b, err)
-	defer l.Close()
-	body := result(blockNumber, `"0x1b4"`)
-	go func() {
+	require.NoError(tb, err)
+	var served sync.WaitGroup
+	tb.Cleanup(func() { l.Close(); served.Wait() })
+	served.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go answerAll(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+			served.Go(func() {
+				defer c.Close()
+				r := bufio.NewReader(c)
+				for {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, req.Body)
+					if seen != nil {
+						seen(req)
+					}
+					if _, err := io.WriteString(c, answer); err != nil {
+						return
+					}
+				}
+			})
 		}
-	}()
+	})
+	return l.Addr().String()
+}
+
+// BenchmarkForward is a short call over HTTP through the gate, on one connection.
+func BenchmarkForward(b *testing.B) {
+	body := result(blockNumber, `"0x1b4"`)
+	gwat := serveRaw(b, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body), nil)
 	metrics, err := NewMetrics(prometheus.NewRegistry())
 	require.NoError(b, err)
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	g, err := New(Config{HTTP: "127.0.0.1:0", Backend: "http://" + l.Addr().String(), View: headSync, Log: log, Observe: metrics.Observe})
+	g, err := New(Config{HTTP: "127.0.0.1:0", Backend: "http://" + gwat, View: headSync, Log: log, Observe: metrics.Observe})
 	require.NoError(b, err)
 	require.NoError(b, g.Listen())
 	done := make(chan error, 1)

@@ -25,7 +25,7 @@ type Gate struct {
 	links     links
 }
 
-// Handler serves the HTTP listener's requests, for whoever brings them without one.
+// Handler serves the requests of the HTTP listener, for a caller that has a listener of its own.
 func (g *Gate) Handler() http.Handler { return httpHandler{g: g, post: true} }
 
 // New returns a gate that listens on nothing yet.

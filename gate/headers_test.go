@@ -93,33 +93,10 @@ func dialWith(t *testing.T, g *Gate, listener, token string) caller {
 
 // Over HTTP all headers but those of the one connection pass, in both directions.
 func TestHeadersPass(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	heads := make(chan *http.Request, 10)
-	var served sync.WaitGroup
-	t.Cleanup(func() { l.Close(); served.Wait() })
-	served.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			served.Go(func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, req.Body)
-					heads <- req
-					_, _ = io.WriteString(c, "HTTP/1.1 418 Teapot\r\nX-Two: a\r\nX-Two: b\r\nKeep-Alive: 5\r\nContent-Type: text/odd\r\nContent-Length: 2\r\n\r\nok")
-				}
-			})
-		}
-	})
-	g, stop := startGateStop(t, "http://"+l.Addr().String(), headSync)
+	gwat := serveRaw(t, "HTTP/1.1 418 Teapot\r\nX-Two: a\r\nX-Two: b\r\nKeep-Alive: 5\r\nContent-Type: text/odd\r\nContent-Length: 2\r\n\r\nok",
+		func(r *http.Request) { heads <- r })
+	g, stop := startGateStop(t, "http://"+gwat, headSync)
 	t.Cleanup(stop) // before those that wait for its connections
 	c, err := net.Dial("tcp", g.Addr(NameHTTP).String())
 	require.NoError(t, err)

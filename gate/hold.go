@@ -40,9 +40,9 @@ type attempt func(ctx context.Context, tries int) (again bool, err error)
 // times are the durations of a hold.
 type times struct{ absorb, retry time.Duration }
 
-// wait holds a call that arrived at the given time. It returns when an attempt
-// needs no other one, when the call is absorbed (its time is over, or stop is
-// closed), or when ctx, the caller's, ends. err is what the last attempt met.
+// wait holds a call that arrived at the given time. It returns when an attempt is final, when
+// the call is absorbed (its time is over, or stop is closed), or when the caller's ctx ends.
+// err is the error of the last attempt.
 func (q *queue) wait(ctx context.Context, arrived time.Time, t times, stop <-chan struct{}, try attempt) (v verdict, tries int, err error) {
 	h := &held{arrived: arrived}
 	q.join(h)
@@ -120,7 +120,7 @@ func (q *queue) join(h *held) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(q.waiting, h)
-	q.tell()
+	q.wake()
 }
 
 func (q *queue) leave(h *held) {
@@ -130,7 +130,7 @@ func (q *queue) leave(h *held) {
 		q.passed = false // the next one has its first try before a lock
 	}
 	q.waiting = slices.DeleteFunc(q.waiting, func(other *held) bool { return other == h })
-	q.tell()
+	q.wake()
 }
 
 // turn reports whether h is the first and may be tried; if both, its try has begun.
@@ -149,7 +149,7 @@ func (q *queue) tried(again bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.trying, q.passed = false, again
-	q.tell()
+	q.wake()
 }
 
 // watch returns a channel that is closed at the next change; q.mu is held.
@@ -160,8 +160,8 @@ func (q *queue) watch() <-chan struct{} {
 	return q.changed
 }
 
-// tell ends every wait; q.mu is held.
-func (q *queue) tell() {
+// wake ends every wait; q.mu is held.
+func (q *queue) wake() {
 	if q.changed != nil {
 		close(q.changed)
 		q.changed = nil
@@ -217,6 +217,6 @@ func (q *queue) release(l *lease) bool {
 		return false
 	}
 	q.lock, q.passed = nil, false
-	q.tell()
+	q.wake()
 	return true
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/gwatsync/syncd/internal/watched"
 )
 
-// The names of the listeners, as FileDescriptorName= of a socket unit gives them.
+// The names of the listeners, as in FileDescriptorName= of a socket unit.
 const (
 	NameHTTP   = "gate-http"
 	NameWS     = "gate-ws"
@@ -104,7 +104,7 @@ func listenTCP(address string) (net.Listener, error) { return net.Listen("tcp", 
 func listenUnix(path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("%q is something else than a socket: move it away, or give another path", path)
+			return nil, fmt.Errorf("%q is not a socket: move it away, or choose another path", path)
 		}
 		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 			_ = conn.Close()

@@ -20,7 +20,7 @@ type Mends struct {
 	// WithoutPeers makes a call in mode NoSync that was sent in another one, while gwat has
 	// no peers and the blocks of all spines.
 	WithoutPeers bool
-	// Join gives a call the answer of an equal one that gwat works on: a caller's timeout
+	// Join answers a call with the answer of an equal one that gwat works on: a caller's timeout
 	// does not end a call, and each repetition waits for gwat's lock.
 	Join bool
 	// Checkpoints refuses a call whose checkpoint is not on the beacon node's chain: gwat

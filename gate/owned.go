@@ -222,7 +222,7 @@ func (g *Gate) answerBatch(ctx context.Context, q *request, x exchange) *plain {
 	return &plain{body: append(body, ']', '\n')}
 }
 
-// jsonOf returns an answer as it may stand in a batch: an HTTP error as a JSON-RPC one.
+// jsonOf returns an answer in the form of a batch element: an HTTP error as a JSON-RPC error.
 func jsonOf(a *plain, id string) []byte {
 	if a.status == 0 || a.status >= 200 && a.status <= 299 {
 		return a.body

@@ -48,7 +48,7 @@ func Table() []Rule {
 		{everyEra, []State{StateHandsOff}, nil, ActionForward,
 			"An operator's pause, a halt, `--observe` and another syncd's claim: the gate holds back nothing (S10)."},
 		{[]checkpoint.Era{checkpoint.EraHeadSync, checkpoint.EraUnknown}, activeState, []string{methodReady}, ActionAnswer,
-			"syncd makes gwat ready. Answered at the first ask: until then the beacon node's head stands still, and nothing can be pushed."},
+			"syncd makes gwat ready. Answered at the first ask: until then the beacon node's head does not move, and nothing can be pushed."},
 		{[]checkpoint.Era{checkpoint.EraHeadSync, checkpoint.EraUnknown}, activeState, []string{methodHeadSync}, ActionAnswer,
 			"syncd pushes. The beacon node takes any answer for success; its list is kept and compared with what syncd collected."},
 		{[]checkpoint.Era{checkpoint.EraHeadSync}, activeState, []string{methodFinalize}, ActionHold,

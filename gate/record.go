@@ -86,7 +86,7 @@ func namedSpines(method string, params []byte) []common.Hash {
 // sentList reads the list of a dag_headSync.
 func sentList(at time.Time, params []byte) *SentList {
 	list := &SentList{At: at}
-	// Entry by entry: a list of millions that are none takes no memory.
+	// Entry by entry: a list of millions that are not entries takes no memory.
 	d := json.NewDecoder(bytes.NewReader(params))
 	err := opens(d)
 	if err == nil && d.More() {

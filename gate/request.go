@@ -202,7 +202,7 @@ func (q *request) grow() error {
 	return nil
 }
 
-// release gives back the memory that the message had.
+// release frees the memory that the message had.
 func (q *request) release() { q.memory.release() }
 
 // refuse records that the message does not fit into the gate's memory, and returns the

@@ -30,12 +30,12 @@ type stream interface {
 	framed() bool
 	// conn is the connection underneath.
 	conn() net.Conn
-	// end closes the connection; reason is what the peer is told, where it can be.
+	// end closes the connection; reason is sent to the peer, if the stream can carry it.
 	end(reason error)
 }
 
-// errForeign is met on a stream whose next value is no object and no array:
-// where it ends cannot be told, and gwat closes such a connection.
+// errForeign is the error of a stream whose next value is no object and no array:
+// where it ends cannot be known, and gwat closes such a connection.
 var errForeign = errors.New("neither a JSON object nor an array")
 
 // ipcStream is a stream of JSON values, as gwat's IPC has it.

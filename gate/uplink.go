@@ -76,7 +76,7 @@ func (up *uplink) gone() bool {
 }
 
 // forward writes the message q, which r continues. An error ends the client's
-// connection; a loss of gwat is none.
+// connection; a loss of gwat is no such error.
 func (up *uplink) forward(q *request, r io.Reader) error {
 	framed := up.l.client.framed() && up.s.framed()
 	head := q.head
@@ -125,7 +125,7 @@ func (up *uplink) forward(q *request, r io.Reader) error {
 	return nil
 }
 
-// failed follows a write that failed: gwat is gone, and read tells the client.
+// failed follows a write that failed: gwat is gone, and read reports it to the client.
 func (up *uplink) failed(q *request, r io.Reader) error {
 	up.s.end(nil)
 	if err := up.l.skip(q, r); err != nil {

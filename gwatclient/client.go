@@ -23,7 +23,7 @@ const (
 type Config struct {
 	Endpoint  string // http(s)://, ws(s)://, or the path of an IPC socket
 	JWTSecret []byte // 32 bytes or nil; a fresh token for each HTTP request and each WebSocket dial; IPC has none
-	// JWTSecretFile is the path of the secret in place of JWTSecret; "" is none. It is read
+	// JWTSecretFile is the path of the secret in place of JWTSecret; "" for none. It is read
 	// at the first call, and again when the node refuses the token. Until it can be
 	// read, calls fail with ErrSecret.
 	JWTSecretFile string

@@ -29,8 +29,8 @@ var (
 const (
 	// proveChunk is how many entries are proved in one go.
 	proveChunk = 256
-	// tailRounds bounds how often an attempt follows a head that moves on; what
-	// then is left, normal work supplies.
+	// tailRounds bounds how often an attempt follows a head that moves on; normal work
+	// brings the rest.
 	tailRounds = 4
 )
 
@@ -54,7 +54,7 @@ type Report struct {
 	From, To    primitives.Slot
 	Done, Total int     // entries that were pushed and confirmed, and all to be pushed as far as is known: one count over all rounds
 	Accepted    bool    // with PhasePushing: a ready answered true or was taken over
-	Push        []Entry // with PhasePushing: what is pushed, but for proven entries that a ready rolls back
+	Push        []Entry // with PhasePushing: what is pushed, without the proven entries that a ready rolls back
 	Note        string  // what an operator should know of it, "" if nothing
 	Waiting     string  // what it waits for before it goes on, "" if for nothing
 }
@@ -156,8 +156,8 @@ func (a *Attempt) Run(ctx context.Context) (Result, error) {
 	case errors.Is(err, ErrInconsistent) || errors.Is(err, ErrReorg):
 		a.Collector.Reset()
 	case err != nil:
-		// What failed may be the beacon node going away, and what was read beside it the
-		// committees of another one at its address: no block's root vouches for those.
+		// Another beacon node may answer at this address now, and the committees that were
+		// read may be its: no block's root proves them.
 		a.Collector.forgetCommittees()
 	}
 	return a.result, err
@@ -191,8 +191,8 @@ func (a *Attempt) closeStream() {
 	}
 }
 
-// round goes from the position to the end of the chain: it passes what gwat has
-// already and pushes the rest.
+// round goes from the position to the end of the chain: it skips what gwat has already and
+// pushes the rest.
 func (a *Attempt) round(ctx context.Context) error {
 	if a.stream == nil {
 		a.stream = a.Collector.Stream(ctx, a.chain, a.pos.Last.Slot()+1)
@@ -212,7 +212,7 @@ func (a *Attempt) round(ctx context.Context) error {
 }
 
 // prove moves the position over what gwat has, and returns the first entries that
-// it does not have, with what was read of their spines; none if it has all.
+// it does not have, with what was read of their spines; no entries if it has all.
 func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, View, error) {
 	for {
 		chunk, err := a.chunk(stream)
@@ -229,7 +229,7 @@ func (a *Attempt) prove(ctx context.Context, stream *EntryStream) ([]Entry, View
 		base := a.pos.Number
 		n := a.pos.Advance(chunk, view, a.Refused)
 		a.next += n
-		a.tell(PhaseProving)
+		a.progress(PhaseProving)
 		if view.Unread > 0 && n < len(chunk) {
 			a.note(fmt.Sprintf("gwat states block numbers up to %d past block %d for slots %d to %d: more than are read, so what follows slot %d counts as unproven and is pushed",
 				readNumbers+view.Unread, base, chunk[0].Slot(), chunk[len(chunk)-1].Slot(), a.pos.Last.Slot()))
@@ -252,12 +252,12 @@ func (a *Attempt) chunk(stream *EntryStream) ([]Entry, error) {
 		}
 		out = append(out, e)
 	}
-	a.tell(PhaseCollecting)
+	a.progress(PhaseCollecting)
 	return out, nil
 }
 
-// follow reads the head again and names the chain up to it; true if there is more
-// to go over now, ErrReorg if the position is not on it.
+// follow reads the head again and walks the chain up to it. It reports whether the chain has
+// more entries now; ErrReorg if the position is not on it.
 func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	if a.tip == nil {
 		a.tip = a.readHead(ctx)
@@ -281,8 +281,7 @@ func (a *Attempt) follow(ctx context.Context) (bool, error) {
 	return left > 0, nil
 }
 
-// report returns how far the attempt is. What turns out to be in gwat already was not
-// pushed: it leaves the total.
+// report returns how far the attempt is. What gwat turns out to have already is not counted.
 func (a *Attempt) report(phase Phase) Report {
 	return Report{
 		Phase: phase, From: a.pos.Last.Slot(), To: a.chain.Tip().Slot,
@@ -290,18 +289,18 @@ func (a *Attempt) report(phase Phase) Report {
 	}
 }
 
-// note reports what is odd, beside how far the attempt is.
+// note reports something unusual, with how far the attempt is.
 func (a *Attempt) note(text string) {
 	r := a.report(PhaseProving)
 	r.Note = text
 	a.Report(r)
 }
 
-// tell reports how far the attempt is.
-func (a *Attempt) tell(phase Phase) { a.Report(a.report(phase)) }
+// progress reports how far the attempt is.
+func (a *Attempt) progress(phase Phase) { a.Report(a.report(phase)) }
 
-// tellPush reports that gwat has accepted a ready and that push follows.
-func (a *Attempt) tellPush(push []Entry) {
+// pushing reports that gwat has accepted a ready and that push follows.
+func (a *Attempt) pushing(push []Entry) {
 	r := a.report(PhasePushing)
 	r.Accepted, r.Push = true, push[min(len(a.pos.Rest), len(push)):]
 	a.Report(r)

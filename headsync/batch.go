@@ -55,28 +55,28 @@ type Throughput struct {
 	largest  int
 }
 
-// Observe takes in that a push of n entries took so long.
+// Observe records how long a push of n entries took.
 func (p *Throughput) Observe(n int, took time.Duration) {
 	if n <= 0 {
 		return
 	}
 	each := took / time.Duration(n)
 	if p.perEntry == 0 || each > p.perEntry {
-		p.perEntry = each // slower at once, faster by and by
+		p.perEntry = each // slower at once, faster step by step
 	} else {
 		p.perEntry = (3*p.perEntry + each) / 4
 	}
 	p.largest = max(p.largest, n)
 }
 
-// Failed takes in that a push of n entries did not end in the time it had.
+// Failed records that a push of n entries did not end in the time that it had.
 func (p *Throughput) Failed(n int, had time.Duration) {
 	if n > 0 {
 		p.perEntry = max(p.perEntry, growth*had/time.Duration(n))
 	}
 }
 
-// Entries is how many entries gwat can be given so that it ends within soft.
+// Entries returns how many entries gwat can carry out within soft.
 func (p *Throughput) Entries(soft time.Duration) int {
 	if p.perEntry == 0 {
 		return max(firstEntries, p.largest*growth)
@@ -94,7 +94,7 @@ type Batch struct {
 // entrySize is what an entry adds to the call, its comma included.
 func entrySize(e Entry) int { return e.Info.JSONSize() + 1 }
 
-// Add takes an entry in if the batch stays within bytes and entries; a first
+// Add adds an entry and returns true if the batch stays within bytes and entries. The first
 // entry always fits.
 func (s *Batch) Add(e Entry, bytes, entries int) bool {
 	size := entrySize(e)

@@ -7,15 +7,16 @@ import (
 	"io"
 )
 
-// checkedBatch is a batch with what gwat lacks of it, or why there is none.
+// checkedBatch is a batch with what gwat lacks of it, or the error that kept it from being made.
 type checkedBatch struct {
 	entries []Entry
 	missing *MissingSpine // what comes after entries cannot be pushed
 	err     error
 }
 
-// makeBatches makes batches of first and what follows, and reads ahead whether gwat
-// has their blocks, but for those known. A short one that gwat cannot take whole is left for later.
+// makeBatches makes batches of first and what follows in the stream. It reads ahead whether
+// gwat has their blocks, except for those in known. A short batch of which gwat lacks a block is
+// left for later.
 func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []Entry, known View, size func() int, out chan<- checkedBatch) {
 	var batch Batch
 	send := func(last bool) bool {
@@ -38,7 +39,7 @@ func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []
 			send(true)
 			return
 		} else if err != nil {
-			if len(batch.Entries) > 0 && !send(true) { // nothing after it, but what is before it (S2)
+			if len(batch.Entries) > 0 && !send(true) { // what comes before the failure is pushed, nothing after it (S2)
 				return
 			}
 			select {
@@ -57,8 +58,8 @@ func (a *Attempt) makeBatches(ctx context.Context, stream *EntryStream, first []
 	}
 }
 
-// checked reads whether gwat has the spines of a batch. What comes before a
-// missing one is pushed if the batch was a full one; a short one waits whole.
+// checked reads whether gwat has the spines of a batch. If one is missing, a full batch is
+// pushed up to it, and a short one waits as a whole.
 func (a *Attempt) checked(ctx context.Context, entries []Entry, known View, full bool) checkedBatch {
 	at, _ := firstMissing(entries, known)
 	view, err := ReadSpines(ctx, a.Gwat, entries[at:])

@@ -30,10 +30,10 @@ const Concurrency = 24
 const (
 	keptEntries = 1024 // entries kept for the next attempt
 
-	// keptAddresses are more than a network of today has validators; what is over
-	// is read again.
+	// keptAddresses is more than the validators of a network of today; beyond it addresses
+	// are read again.
 	keptAddresses = 1 << 17
-	// maxCommittees bounds what a list of committees can make us read, a slot.
+	// maxCommittees bounds the committees of a slot that are read.
 	maxCommittees = 1024
 )
 
@@ -45,9 +45,8 @@ type Beacon interface {
 	WithdrawalCredentials(ctx context.Context, state beaconclient.StateID, indices []uint64) (map[uint64]common.Hash, error)
 }
 
-// Collector collects canonical entries. What it keeps of one attempt for the
-// next is bounded. One attempt uses it at a time; its parts
-// run concurrently.
+// Collector collects canonical entries. It keeps a bounded part of one attempt for the next.
+// One attempt at a time uses it; within the attempt its methods are called concurrently.
 type Collector struct {
 	// Collected, if not nil, is called with each entry that is read or taken from what is kept.
 	// It is called concurrently.
@@ -74,8 +73,8 @@ func NewCollector(beacon Beacon, spec checkpoint.Spec) *Collector {
 }
 
 // Collect returns the canonical entries from the first block at or after slot
-// from up to head, in slot order, linked by parent roots. progress, if not nil,
-// is told how many of how many are there. Its errors are those of Chain.
+// from up to head, in slot order, linked by parent roots. progress, if not nil, is called
+// with how many of how many entries are there. Its errors are those of Chain.
 func (c *Collector) Collect(ctx context.Context, head beaconclient.Header, from primitives.Slot, progress func(done, total int)) ([]Entry, error) {
 	chain, err := c.Chain(ctx, head, from)
 	if err != nil {
@@ -127,8 +126,8 @@ func (c *Collector) entry(ctx context.Context, ref named) (Entry, error) {
 	return c.withCreators(ctx, e)
 }
 
-// withCreators completes an entry. A root fixes a block, but not the committees that
-// the head's state gives for its slot, so these are not kept with it.
+// withCreators completes an entry. A root determines a block, but not the committees that the
+// head's state has for its slot, so creators are not kept with the entry.
 func (c *Collector) withCreators(ctx context.Context, e Entry) (Entry, error) {
 	creators, err := c.creatorsAt(ctx, e.Info.Slot)
 	if err != nil {
@@ -183,7 +182,7 @@ func (c *Collector) creatorsAt(ctx context.Context, slot primitives.Slot) ([]com
 }
 
 // warm reads the creators of the first two epochs from a slot on, so that they are there
-// when the entries are; the channel is closed when that has ended, whatever came of it.
+// when the entries are; the channel is closed when that has ended, well or not.
 func (c *Collector) warm(ctx context.Context, from, head primitives.Slot) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -219,8 +218,8 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 	}
 	start := c.spec.StartSlot(epoch)
 	for slot := start; slot < start+primitives.Slot(c.spec.SlotsPerEpoch); slot++ {
-		if len(indices[slot]) == 0 { // kept, it would fail every attempt from now on
-			return nil, fmt.Errorf("%w: the committees of epoch %d have none for slot %d", ErrInconsistent, epoch, slot)
+		if len(indices[slot]) == 0 { // if it were kept, every attempt from now on would fail
+			return nil, fmt.Errorf("%w: the committees of epoch %d have no members for slot %d", ErrInconsistent, epoch, slot)
 		}
 	}
 	out := make(map[primitives.Slot][]common.Address, len(indices))
@@ -243,8 +242,8 @@ func (c *Collector) readCreators(ctx context.Context, epoch primitives.Epoch) (m
 	return out, nil
 }
 
-// keptEpochs is of how many epochs the creators are kept: those of the entries that
-// are kept and of a stream that runs ahead of them.
+// keptEpochs is how many epochs' creators are kept: those of the kept entries and of a stream
+// that runs ahead of them.
 func (c *Collector) keptEpochs() primitives.Epoch {
 	return primitives.Epoch((keptEntries+streamAhead)/max(c.spec.SlotsPerEpoch, 1) + 2)
 }

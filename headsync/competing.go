@@ -33,7 +33,7 @@ type Sample struct {
 	Restarted bool
 }
 
-// Observe takes a sample.
+// Observe records a sample.
 func (w *CompetingDriver) Observe(s Sample) {
 	rolledBack := w.known && s.Number < w.number && !s.Restarted
 	w.number, w.known = s.Number, true
@@ -56,10 +56,10 @@ func (w *CompetingDriver) Sign(sign string, at time.Time) {
 	w.sign, w.last = sign, at
 }
 
-// Active reports whether syncd must send nothing: there is a sign that was not forgotten.
+// Active reports whether there is a sign that has not expired: syncd must send nothing.
 func (w *CompetingDriver) Active() bool { return w.sign != "" }
 
-// Expire forgets the sign once QuietSlots slots have passed since it was last seen.
+// Expire removes the sign once QuietSlots slots have passed since it was last seen.
 func (w *CompetingDriver) Expire(now time.Time, slot time.Duration) {
 	if !w.headOpen && now.Sub(w.last) >= QuietSlots*slot {
 		w.sign = ""

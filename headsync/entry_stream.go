@@ -14,7 +14,7 @@ import (
 const streamAhead = 4 * Concurrency
 
 // EntryStream delivers the entries of a chain in order while it reads them in parallel.
-// If one cannot be had, nothing after it is delivered (S2).
+// If one cannot be read, nothing after it is delivered (S2).
 type EntryStream struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -51,7 +51,7 @@ func (c *Collector) Stream(ctx context.Context, chain HeaderChain, from primitiv
 	return s
 }
 
-// read has the named blocks read; it returns when all are on their way.
+// read starts the reads of the named blocks; it returns when all have begun.
 func (s *EntryStream) read(ctx context.Context, c *Collector, names <-chan named, tip primitives.Slot) error {
 	slots := make(chan struct{}, Concurrency)
 	warmed := primitives.Epoch(0)
@@ -83,7 +83,8 @@ func (s *EntryStream) read(ctx context.Context, c *Collector, names <-chan named
 	return nil
 }
 
-// Next waits for the next entry; io.EOF after the last one. An error stays.
+// Next waits for the next entry; io.EOF after the last one. After an error it returns the
+// same error again.
 func (s *EntryStream) Next() (Entry, error) {
 	if len(s.back) > 0 {
 		next := s.back[0]
@@ -125,10 +126,10 @@ func (s *EntryStream) upTo(slot primitives.Slot) ([]Entry, error) {
 	}
 }
 
-// unread has entries come once more, before all others.
+// unread puts entries back: Next returns them again, before all others.
 func (s *EntryStream) unread(entries []Entry) { s.back = append(slices.Clip(entries), s.back...) }
 
-// Close ends the reading and waits for it.
+// Close ends the reads and waits for them.
 func (s *EntryStream) Close() {
 	s.cancel()
 	s.done.Wait()

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// keptEvery is of how many blocks the far part of a long chain keeps one.
+	// keptEvery: the middle of a long chain keeps one block of so many.
 	keptEvery = 64
-	// nearBlocks at the begin of a chain are kept all: a push comes to them first.
+	// nearBlocks at the begin of a chain are all kept: a push comes to them first.
 	nearBlocks = 1 << 14
-	// tipBlocks at its end are kept all: there the chain changes.
+	// tipBlocks at its end are all kept: there the chain changes.
 	tipBlocks = 1024
 	// thinSlack is how many more are kept before a chain is thinned.
 	thinSlack = 4096
@@ -37,9 +37,9 @@ type chainRef struct {
 	index int
 }
 
-// HeaderChain is the canonical chain from a slot up to a head, as names only. A long one
-// keeps its begin and its end, and of what lies between one block in keptEvery, so that
-// its size is bounded: an EntryStream reads the headers between two of them once more.
+// HeaderChain is the canonical chain from a slot up to a head, as slots and roots only. A long
+// chain keeps its begin, its end, and one block in keptEvery between them, so that its size is
+// bounded: an EntryStream reads the headers between two kept blocks once more.
 type HeaderChain struct {
 	from   primitives.Slot // the chain begins with the first block at or after it
 	parent common.Hash     // of the first block kept; zero if that one lies below from, or is genesis
@@ -72,9 +72,9 @@ func (h HeaderChain) Has(ref BlockRef) bool {
 	return i < len(h.refs) && h.refs[i].BlockRef == ref
 }
 
-// Canonical is how many of entries, from the first on, are on the chain. They are linked,
-// and of the chain old: one that is on it, or not above a block that both chains have, has
-// all before it on it too.
+// Canonical returns how many of entries, from the first on, are on the chain. The entries are
+// linked, and are those of the chain old. So if one of them is on the chain, or not above a
+// block that both chains have, all before it are on the chain too.
 func (h HeaderChain) Canonical(entries []Entry, old HeaderChain) int {
 	shared := -1
 	for i := len(old.refs) - 1; i >= 0 && shared < 0; i-- {
@@ -145,8 +145,8 @@ func (c *Collector) Chain(ctx context.Context, head beaconclient.Header, from pr
 	return c.chain, nil
 }
 
-// join appends what was walked to the first n blocks that the known chain keeps. A chain
-// that somebody reads is never written to.
+// join appends what was walked to the first n kept blocks of the known chain. It copies: the
+// known chain may be read concurrently.
 func (c *Collector) join(known HeaderChain, n int, newer descent) HeaderChain {
 	refs := known.refs
 	if n < len(refs) {
@@ -173,8 +173,8 @@ func (h *HeaderChain) thin() {
 	}
 }
 
-// thinned keeps, in place, what all says and of the rest one in keptEvery, whichever way
-// the indices go.
+// thinned keeps, in place, the blocks for which all is true and one in keptEvery of the rest.
+// The indices may rise or fall.
 func thinned(refs []chainRef, all func(index int) bool) []chainRef {
 	out := refs[:1]
 	for i := 1; i < len(refs); i++ {
@@ -195,7 +195,7 @@ func (h HeaderChain) since(slot primitives.Slot) HeaderChain {
 	return h
 }
 
-// Forget drops what is kept of slots long before one: no attempt begins there again.
+// Forget drops what is kept of slots long before a slot: no attempt begins there again.
 func (c *Collector) Forget(before primitives.Slot) {
 	h := c.chain
 	i := h.find(before)
@@ -209,14 +209,14 @@ func (c *Collector) Forget(before primitives.Slot) {
 	c.chain = HeaderChain{from: before, parent: parent, refs: slices.Clone(h.refs[i:])}
 }
 
-// Reset drops the chain: an answer in it was wrong, or is no longer right.
+// Reset drops the chain: an answer in it was wrong, or no longer holds.
 func (c *Collector) Reset() {
 	c.chain = HeaderChain{}
 	c.forgetCommittees()
 }
 
-// endsAt finds the block with a root below a slot: if the chain keeps it, it is the last
-// one kept below it.
+// endsAt finds the block with a root below a slot: if the chain keeps that block, it is the
+// last one kept below the slot.
 func (h HeaderChain) endsAt(root common.Hash, slot primitives.Slot) (int, bool) {
 	i := h.find(slot) - 1
 	return i, i >= 0 && h.refs[i].Root == root
@@ -236,8 +236,8 @@ type named struct {
 	parent common.Hash
 }
 
-// names sends the blocks of a chain at or after a slot in order. What the chain does not
-// keep is read once more.
+// names sends the blocks of a chain at or after a slot, in order. It reads again those that
+// the chain does not keep.
 func (c *Collector) names(ctx context.Context, h HeaderChain, from primitives.Slot, out chan<- named) error {
 	from = max(from, h.from)
 	send := func(n named) bool {

@@ -9,25 +9,25 @@ import (
 )
 
 // A beacon node in normal work calls dag_finalize while it processes a block. If that
-// call meets gwat's head-sync lock the block is marked bad, and the node's head
-// stands until it is restarted. So gwat is asked for readiness right after the block of
-// a slot was processed, when ready and push end before the next one.
+// call meets gwat's head-sync lock, the beacon node marks the block bad, and its head does not
+// move until it is restarted. So a ready is sent right after the block of a slot was processed,
+// if ready and push end before the next block.
 
 const (
-	// rollbackEach is what gwat is taken to need for a block that it rolls back; on
-	// busy nodes 16 to 58 ms were seen, on idle ones under 1 ms.
+	// rollbackEach is how long gwat is assumed to take to roll one block back; busy nodes
+	// took 16 to 58 ms, idle ones under 1 ms.
 	rollbackEach = 20 * time.Millisecond
-	// entryEach is what gwat is taken to need for an entry before any was measured.
+	// entryEach is how long gwat is assumed to take for an entry before one was measured.
 	entryEach = time.Millisecond
-	// looksASlot is how often in a slot the head is read while its block is awaited.
-	looksASlot = 16
+	// readsASlot is how often in a slot the head is read while its block is awaited.
+	readsASlot = 16
 	// batchesASlot bounds a batch to a part of a slot.
 	batchesASlot = 4
 )
 
-// awaitMoment waits until a ready and its push meet no block of a beacon node in
-// normal work, and reports whether it had to wait. A beacon node whose head stands
-// for QuietSlots slots processes no block: then there is nothing to wait for.
+// awaitMoment waits until a ready and its push meet no block of a beacon node in normal work,
+// and reports whether it had to wait. It does not wait for a beacon node whose head has not
+// moved for QuietSlots slots: that one processes no blocks.
 func (a *Attempt) awaitMoment(ctx context.Context, entries int) (waited bool, err error) {
 	if !a.BeaconWorks || a.Takeover != nil {
 		return false, nil
@@ -59,7 +59,7 @@ func (a *Attempt) awaitMoment(ctx context.Context, entries int) (waited bool, er
 			a.await(clock)
 		}
 		waited = true
-		pause := slot / looksASlot
+		pause := slot / readsASlot
 		if head.Slot >= clock {
 			pause = left
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 )
 
-// open reads the head, names the chain up to it, and finds where to begin.
+// open reads the head, walks the chain up to it, and finds where to begin.
 func (a *Attempt) open(ctx context.Context) error {
 	read := a.readHead(ctx)
 	justified, justifiedErr := a.justified(ctx)
@@ -54,8 +54,8 @@ func (a *Attempt) open(ctx context.Context) error {
 	}
 }
 
-// head reads the beacon's head. One that lies in the future would have us walk as
-// far down as the node likes to answer.
+// head reads the beacon's head. It refuses a head in the future, from which a walk would go
+// down for as long as the node answers.
 func (a *Attempt) head(ctx context.Context) (beaconclient.Header, error) {
 	head, err := a.Beacon.Header(ctx, beaconclient.Head)
 	if err != nil {
@@ -74,7 +74,7 @@ type headAnswer struct {
 	err  error
 }
 
-// readHead reads the head beside what else is done; the answer comes once.
+// readHead reads the head in the background; the channel delivers one answer.
 func (a *Attempt) readHead(ctx context.Context) <-chan headAnswer {
 	out := make(chan headAnswer, 1)
 	go func() {
@@ -84,8 +84,8 @@ func (a *Attempt) readHead(ctx context.Context) <-chan headAnswer {
 	return out
 }
 
-// openTakeover begins at the checkpoint of the ready that is in force. If the
-// beacon has left it nothing can follow it, and the lock is given back.
+// openTakeover begins at the checkpoint of the ready that is in force. If that is no longer
+// canonical nothing can follow it, and the lock is released.
 func (a *Attempt) openTakeover(ctx context.Context, head beaconclient.Header) error {
 	slot := a.Takeover.Slot
 	err := a.openAt(ctx, head, slot, slot)

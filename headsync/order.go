@@ -23,7 +23,7 @@ func finalizedBefore(a, b *gwatclient.Block) bool {
 	return bytes.Compare(a.Hash[:], b.Hash[:]) < 0
 }
 
-// View is what gwat was read to have.
+// View is what was read of gwat's blocks.
 type View struct {
 	ByHash   map[common.Hash]*gwatclient.Block // spines; absent or nil: gwat has no such block
 	ByNumber map[uint64]*gwatclient.Block      // finalized blocks by number

@@ -29,22 +29,22 @@ func (m *MissingSpine) Unwrap() error { return ErrSpineMissing }
 
 // Position is how far gwat was proved or confirmed to have the beacon's chain.
 type Position struct {
-	// Checkpoint is the newest entry that ready can be asked with; Rest are the
-	// proven entries after it: a push begins with them, since a ready rolls back
-	// those that name spines, and what is pushed follows the checkpoint (S2).
+	// Checkpoint is the newest entry that a ready can name. Rest are the proven entries
+	// after it: a push begins with them, because the ready rolls back those that name
+	// spines, and what is pushed must follow the checkpoint (S2).
 	Checkpoint Entry
 	At         uint64 // number of the checkpoint's last spine; 0 for genesis
 	Rest       []Entry
 	// Last is the newest entry that is proven, with spines or without.
 	Last Entry
-	// Number and Spine are of gwat's newest proven spine; the zero hash stands
-	// for gwat's genesis.
+	// Number and Spine are those of gwat's newest proven spine; the zero hash is gwat's
+	// genesis.
 	Number uint64
 	Spine  common.Hash
 }
 
-// usable reports whether ready can be asked with an entry: gwat has finalized its
-// last spine with number equal to height. The genesis block needs no spine.
+// usable reports whether a ready can name an entry: gwat has finalized its last spine with a
+// number equal to its height. The genesis block needs no spine.
 func usable(e Entry, view View) bool {
 	spine, has := e.Info.LastSpine()
 	if !has {
@@ -54,9 +54,9 @@ func usable(e Entry, view View) bool {
 	return b != nil && b.IsSpine()
 }
 
-// Anchor is the newest of entries at or before a slot that gwat can be asked
-// with; it is where a proof begins. False if there is none. A refusal does not
-// move it back, since whatever lies beyond it would be rolled back (S4).
+// Anchor returns the newest of entries at or before a slot that a ready can name, where a
+// proof begins; false if there is none. A refusal does not move it back, because all that lies
+// beyond it would be rolled back (S4).
 func Anchor(entries []Entry, upTo primitives.Slot, view View) (Position, bool) {
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := entries[i]
@@ -72,8 +72,8 @@ func Anchor(entries []Entry, upTo primitives.Slot, view View) (Position, bool) {
 	return Position{}, false
 }
 
-// OldestAnchor is the oldest of entries that gwat can be asked with. Below the last
-// checkpoint gwat may have finalized in a wrong order, which the newest does not show.
+// OldestAnchor returns the oldest of entries that a ready can name. Below the last checkpoint
+// gwat may have finalized in a wrong order, which the newest one does not show.
 func OldestAnchor(entries []Entry, view View) (Position, bool) {
 	for i := range entries {
 		if p, ok := Anchor(entries[i:i+1], entries[i].Slot(), view); ok {
@@ -83,17 +83,17 @@ func OldestAnchor(entries []Entry, view View) (Position, bool) {
 	return Position{}, false
 }
 
-// Advance proves entries, which follow the position, and moves it over those
-// that gwat has exactly as they say, and returns their number. Refused checkpoints
-// are passed, but not asked with again.
+// Advance proves entries, which follow the position. It moves the position over those that
+// gwat has exactly as they say, and returns their number. It moves over refused checkpoints
+// too, but does not make them the position's checkpoint.
 func (p *Position) Advance(entries []Entry, view View, refused map[common.Hash]bool) int {
 	n := Proven(p.Number, p.Spine, entries, view)
 	p.over(entries[:n], view, refused)
 	return n
 }
 
-// Confirm moves the position over those of entries, which were pushed, that gwat
-// has applied, and returns their number.
+// Confirm moves the position over those of the pushed entries that gwat has applied, and
+// returns their number.
 func (p *Position) Confirm(entries []Entry, view View) int {
 	n := Applied(p.Number, p.Spine, entries, view)
 	p.over(entries[:n], view, nil)
@@ -116,15 +116,15 @@ func (p *Position) over(entries []Entry, view View, refused map[common.Hash]bool
 	}
 }
 
-// RolledBack is the position after a ready at its checkpoint.
+// RolledBack returns the position after a ready at its checkpoint.
 func (p *Position) RolledBack() Position {
 	back := Position{Checkpoint: p.Checkpoint, At: p.At, Last: p.Checkpoint, Number: p.At}
 	back.Spine, _ = p.Checkpoint.Info.LastSpine()
 	return back
 }
 
-// Info is what ready is asked with: the checkpoint's entry, or genesis. A root
-// is given for the former only.
+// Info returns what a ready names: the checkpoint's entry, or genesis. Only the former has a
+// root.
 func (p *Position) Info() (checkpoint.ConsensusInfo, common.Hash) {
 	if _, has := p.Checkpoint.Info.LastSpine(); has {
 		return p.Checkpoint.Info, p.Checkpoint.Root
@@ -132,8 +132,8 @@ func (p *Position) Info() (checkpoint.ConsensusInfo, common.Hash) {
 	return checkpoint.Genesis(), common.Hash{}
 }
 
-// firstMissing is the index of the first entry that names a spine whose block
-// gwat lacks; len(entries) if it has all.
+// firstMissing returns the index of the first entry that names a spine whose block gwat
+// lacks; len(entries) if gwat has all.
 func firstMissing(entries []Entry, view View) (int, common.Hash) {
 	for i, e := range entries {
 		for _, s := range e.Info.Finalizing {

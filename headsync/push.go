@@ -15,21 +15,21 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// headAge is how old the head answer may be when a push is sent (S3).
+// headAge is how old the head response may be when a push is sent (S3).
 const headAge = time.Second
 
-// releaseTime is how long giving the lock back may take.
+// releaseTime is how long a release of the lock may take.
 const releaseTime = 2 * time.Second
 
-// pushAll pushes first and what the stream still has, batch by batch. The
-// next batches are made while gwat works on one: with the one that is being made and
-// the one that is pushed, Capacity of them are in memory.
+// pushAll pushes first and the rest of the stream, batch by batch. The next batches are made
+// while gwat works on one. Capacity of them are in memory, with the one that is being made and
+// the one that is being pushed.
 func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entry, known View) error {
 	attempt := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	var batcher sync.WaitGroup
 	defer batcher.Wait()
-	defer stream.Close() // or the batcher would first collect what it is at
+	defer stream.Close() // or the batcher would first collect its current batch
 	defer a.reads.Wait()
 	defer cancel()
 	batches := make(chan checkedBatch, max(0, a.Limits.Capacity-2))
@@ -57,7 +57,7 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 		if len(c.entries) > 0 {
 			took, n, next, err := a.pushBatch(ctx, c.entries)
 			if lastErr := a.confirmed(last); lastErr != nil {
-				return lastErr // of next nothing is read
+				return lastErr // the channel is not read any more
 			}
 			last = next
 			measured.Lock()
@@ -81,7 +81,7 @@ func (a *Attempt) pushAll(ctx context.Context, stream *EntryStream, first []Entr
 	return errors.Join(a.confirmed(last), ctx.Err())
 }
 
-// nextBatch returns the next batch. While there is none, what was pushed last is read back.
+// nextBatch returns the next batch. While it is not ready, the last push is read back.
 func (a *Attempt) nextBatch(batches <-chan checkedBatch, last *confirming) (c checkedBatch, more bool) {
 	select {
 	case c, more = <-batches:
@@ -95,10 +95,10 @@ func (a *Attempt) nextBatch(batches <-chan checkedBatch, last *confirming) (c ch
 	return c, more
 }
 
-// pushBatch makes gwat ready at the position, pushes entries, and moves the
-// position over them once their last spine is seen finalized. That all of them
-// were applied is read while gwat works on the next batch (see confirming). Returned is how long
-// gwat took for how many entries.
+// pushBatch makes gwat ready at the position, pushes entries, and moves the position over
+// them once their last spine is finalized. Whether all of them were applied is read while
+// gwat works on the next batch (see confirming). It returns how long gwat took for how many
+// entries.
 func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration, int, *confirming, error) {
 	waited, err := a.awaitMoment(ctx, len(a.pos.Rest)+len(entries))
 	if err != nil {
@@ -130,16 +130,16 @@ func (a *Attempt) pushBatch(ctx context.Context, entries []Entry) (time.Duration
 	}
 	a.Takeover, a.inForce = nil, nil
 	a.sent++
-	a.tell(PhaseConfirming)
+	a.progress(PhaseConfirming)
 	next, confirmErr := a.confirm(ctx, before, push)
 	if confirmErr == nil {
-		a.tell(PhaseConfirming)
+		a.progress(PhaseConfirming)
 	}
 	return took, len(push), next, errors.Join(err, confirmErr)
 }
 
-// skipFinal passes what the beacon's own calls have finalized since: between
-// two batches the lock is free, and that is progress.
+// skipFinal moves the position over what the beacon's own calls have finalized meanwhile: the
+// lock is free between two batches.
 func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, error) {
 	latest, err := a.Gwat.Latest(ctx)
 	if err != nil {
@@ -157,8 +157,8 @@ func (a *Attempt) skipFinal(ctx context.Context, entries []Entry) ([]Entry, erro
 	return entries[n:], nil
 }
 
-// stillInForce asks gwat whether the ready that is taken over holds yet: opening and
-// proving may have outlasted its lock, and a competing driver may hold it by now (S1).
+// stillInForce asks gwat whether the ready that is taken over is still in force: opening and
+// proving may have taken longer than its lock, which a competing driver may hold now (S1).
 func (a *Attempt) stillInForce(ctx context.Context) error {
 	state, err := a.Gwat.State(ctx)
 	if err != nil {
@@ -179,7 +179,7 @@ func (a *Attempt) stillInForce(ctx context.Context) error {
 	return fmt.Errorf("%w: the ready at slot %d, which was to be taken over, holds no longer", protocol.ErrBusy, slot)
 }
 
-// ready has gwat stand at the position's checkpoint and wait for the push.
+// ready makes gwat roll back to the position's checkpoint and wait for the push.
 func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	if a.sent == 0 {
 		state, err := a.Gwat.State(ctx)
@@ -194,7 +194,7 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 		return fmt.Errorf("%w: %s", ErrWriteInhibited, why)
 	}
 	info, root := a.pos.Info()
-	a.tell(PhaseReady)
+	a.progress(PhaseReady)
 	pending := a.pending(checkpoint.CallReady, push)
 	a.Ledger.SetPending(pending)
 	if why := a.Inhibit(); why != "" { // the disk may have been slow
@@ -215,9 +215,9 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	return nil
 }
 
-// release gives the lock back, so that gwat's normal calls are not refused until it runs
-// out. It outlives a cancelled attempt for a moment. The only error it returns is that
-// gwat waited for no push any more: a sign of a competing driver.
+// release releases gwat's lock, so that gwat does not refuse normal calls until the lock runs
+// out. It still runs for a moment after the attempt was cancelled. Its only error is that gwat
+// no longer waited for a push, which is a sign of a competing driver.
 func (a *Attempt) release(ctx context.Context) error {
 	if a.inForce == nil {
 		return nil
@@ -227,13 +227,13 @@ func (a *Attempt) release(ctx context.Context) error {
 	err := a.Driver.Release(ctx)
 	switch {
 	case errors.Is(err, gwatclient.ErrDown):
-		a.Ledger.SetPending(*a.inForce) // not sent, so the ready is in force still
+		a.Ledger.SetPending(*a.inForce) // not sent, so the ready is still in force
 	case err == nil || !gwatclient.PossiblyDone(err):
 		a.Ledger.ClearPending()
 	}
 	a.Takeover, a.inForce = nil, nil
 	if errors.Is(err, protocol.ErrNotPrepared) {
-		return fmt.Errorf("give the lock back: %w", err)
+		return fmt.Errorf("release the lock: %w", err)
 	}
 	return nil
 }
@@ -245,8 +245,8 @@ func (a *Attempt) callContext(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeout(ctx, a.Limits.Hard)
 }
 
-// RefusedCheckpoint is the error of a block that gwat does not take as checkpoint though
-// reads show it finalized; the next attempt takes the one before.
+// RefusedCheckpoint is the error of a block that gwat refuses as checkpoint although reads show
+// it finalized; the next attempt begins at the one before.
 type RefusedCheckpoint struct {
 	Root common.Hash
 	Err  error
@@ -257,7 +257,7 @@ func (r *RefusedCheckpoint) Error() string { return r.Err.Error() }
 // Unwrap returns gwat's answer.
 func (r *RefusedCheckpoint) Unwrap() error { return r.Err }
 
-// settle clears what is pending unless the call may still be carried out.
+// settle clears the pending call unless gwat may still carry it out.
 func (a *Attempt) settle(err error) {
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	if gwatclient.PossiblyDone(err) || ended && !errors.Is(err, gwatclient.ErrDown) {
@@ -285,10 +285,10 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 		return 0, nil, errors.Join(err, a.release(ctx))
 	}
 	read := a.readHead(ctx)
-	// Written down before the call, and before the owner gets the report and writes to the
-	// same journal. An answer that is too old when the disk is done is asked for again.
+	// The journal is written before the call, and before the report, on which the owner writes
+	// to it too. A head response that is too old when the disk is done is read again.
 	a.Ledger.SetPending(a.pending(checkpoint.CallPush, entries))
-	a.tellPush(entries)
+	a.pushing(entries)
 	push, cause := a.freshest(ctx, entries, read)
 	if cause != nil && len(push) == 0 {
 		return 0, nil, errors.Join(cause, a.release(ctx))
@@ -308,7 +308,7 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	if err != nil {
 		a.settle(err)
 		if errors.Is(err, gwatclient.ErrDown) && a.inForce != nil {
-			a.Ledger.SetPending(*a.inForce) // not sent, so the ready is in force still
+			a.Ledger.SetPending(*a.inForce) // not sent, so the ready is still in force
 		}
 		return took, nil, err
 	}
@@ -316,8 +316,8 @@ func (a *Attempt) push(ctx context.Context, entries []Entry) (time.Duration, []E
 	return took, push, cause
 }
 
-// freshest returns what of entries is canonical by a head response at most headAge
-// old. The error says why something, or all, was cut off.
+// freshest returns the entries that are canonical by a head response at most headAge old. The
+// error says why some of them, or all, were cut off.
 func (a *Attempt) freshest(ctx context.Context, entries []Entry, read <-chan headAnswer) ([]Entry, error) {
 	var last error
 	for range 3 {

@@ -35,10 +35,10 @@ type Evidence struct {
 	Heights  []uint64 // of the same spines; 0 for one that gwat does not have
 }
 
-// Verifier decides whether a pair is working (S5): eth_syncing false, no
-// result.error, and over at least two new heads the spines that they carry are
-// finalized by calls that syncd did not make. A head that carries no spine of
-// its own is enough if the calls of normal work are answered.
+// Verifier decides whether a pair is working (S5): eth_syncing is false, no answer has a
+// result.error, and over at least two new heads the spines that they carry were finalized by
+// calls that syncd did not make. A head without a spine of its own counts if the calls of
+// normal work are answered.
 type Verifier struct {
 	slot     time.Duration
 	ours     map[common.Hash]bool
@@ -46,8 +46,8 @@ type Verifier struct {
 	started  time.Time
 	progress time.Time
 	synced   bool            // our completing dag_sync was made
-	doubt    bool            // eth_syncing is false by our call, so quiet heads show nothing
-	seen     primitives.Slot // of the newest head that was judged
+	doubt    bool            // our call made eth_syncing false, so quiet heads do not count
+	seen     primitives.Slot // of the newest head that was checked
 	last     []common.Hash   // its spines
 	before   []common.Hash   // those of the head before it
 	good     int             // new heads that were good
@@ -92,11 +92,11 @@ func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
 	}
 }
 
-// Doubt carries over from a verification before that a completing call of ours,
-// and none of the beacon's, has turned eth_syncing false.
+// Doubt carries over from an earlier verification that a completing call of ours,
+// and not one of the beacon's, has turned eth_syncing false.
 func (v *Verifier) Doubt() { v.doubt = true }
 
-// Observe takes in what one poll shows and returns the verdict.
+// Observe evaluates one poll and returns the verdict.
 func (v *Verifier) Observe(e Evidence) (out Verdict) {
 	headWhy := v.head(e)
 	defer func() { v.working = out.Working }()
@@ -122,14 +122,14 @@ func (v *Verifier) Observe(e Evidence) (out Verdict) {
 	return out
 }
 
-// betweenCalls reports whether gwat says resync only because the block of this slot
-// reached it before the beacon's dag_sync of this slot did. It is no loss of work
-// in a pair that was verified; for the first verification it does not count.
+// betweenCalls reports whether gwat says resync only because the block of this slot arrived
+// before the beacon's dag_sync of this slot. A pair that was verified still works then; in the
+// first verification it does not count as work.
 func (v *Verifier) betweenCalls(e Evidence) bool {
 	return v.working && e.Sync.Activity == protocol.Behind && e.Sync.CoordSlot+1 >= e.Clock
 }
 
-// head checks the head that a poll shows; "" if it is good or not new.
+// head checks the head of a poll and returns what is wrong with it; "" if it is good or not new.
 func (v *Verifier) head(e Evidence) string {
 	if e.Head.Slot() <= v.newest {
 		v.lateFrom = time.Time{}
@@ -149,8 +149,8 @@ func (v *Verifier) head(e Evidence) string {
 		return fmt.Sprintf("spine %s of the head at slot %d is %s", e.Head.Info.Finalizing[i], e.Head.Slot(), s)
 	}
 	v.lateFrom = time.Time{}
-	// A head that brings no spine of its own shows nothing unless calls are open, and
-	// one whose spines syncd pushed shows nothing at all.
+	// A head without a spine of its own counts only while normal calls are answered, and
+	// one whose spines syncd pushed never counts.
 	if e.Head.Slot() != v.seen {
 		v.seen, v.before, v.last = e.Head.Slot(), v.last, e.Head.Info.Finalizing
 	}

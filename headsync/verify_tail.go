@@ -44,22 +44,22 @@ const (
 
 // tail is the evidence that gwat was not rolled back below a checkpoint.
 //
-// What gwat finalizes in one go, by one spine, is in the order rule from end to end.
-// What it finalized spine by spine has places where the rule is broken: blocks of a later
-// spine that are older than the spine before. So if gwat loses its blocks from some number
-// up to the checkpoint, and finalizes them anew by the first spine of a push, then either
-// none of these places was among them, and the order is what it was, or the two blocks at
-// the place nearest to the checkpoint cannot both be where they were. Should what is
-// pushed put a block among them, the checkpoint's own spine has moved up. So three numbers
-// prove as much as all of them.
+// What gwat finalizes in one step, by one spine, follows the order rule from end to end.
+// What it finalized spine by spine breaks the rule at some places, where blocks of a later
+// spine are older than the spine before. Suppose that gwat loses its blocks from some number
+// up to the checkpoint, and finalizes them again by the first spine of a push. If no such
+// place was among them, the order is the same as before. Otherwise the two blocks at the
+// place nearest to the checkpoint cannot both have their old numbers. If the push has put
+// another block among them, the checkpoint's own spine has moved up. So three numbers prove
+// as much as all of them.
 type tail struct {
 	slot   primitives.Slot              // of the checkpoint
 	last   uint64                       // number of its spine
 	blocks map[uint64]*gwatclient.Block // the witnesses by number; none for gwat's genesis
 }
 
-// captureTail reads the witnesses of a position before a ready. The checkpoint's spine must be there:
-// it was proved or confirmed, or gwat has accepted it.
+// captureTail reads the witnesses of a position before a ready. The checkpoint's spine must be
+// there: it was proved or confirmed, or gwat has accepted it.
 func (a *Attempt) captureTail(ctx context.Context, at Position) (tail, error) {
 	back := at.RolledBack()
 	t := tail{slot: back.Last.Slot(), last: back.Number, blocks: map[uint64]*gwatclient.Block{}}
@@ -159,7 +159,7 @@ func (a *Attempt) verifyTail(ctx context.Context, before tail) error {
 }
 
 // rolledBack reports that the block of a number is now another one, and where the change
-// may have begun: in what gwat finalized in one go the order rule holds.
+// may have begun: what gwat finalized in one step is in the order rule.
 func (a *Attempt) rolledBack(ctx context.Context, before tail, number uint64, now *gwatclient.Block) error {
 	below := before.slot
 	for _, b := range []*gwatclient.Block{before.blocks[number], now} {

@@ -13,7 +13,7 @@ import (
 const (
 	readBatch   = 200     // blocks of one reader at a time
 	readAtOnce  = 4       // readers
-	readNumbers = 1 << 16 // bounds what a number that gwat states can make us read
+	readNumbers = 1 << 16 // bounds what is read because of a number that gwat states
 )
 
 // ReadSpines reads from gwat, in batches, the spines that the entries name.
@@ -36,7 +36,7 @@ func ReadSpines(ctx context.Context, gwat Gwat, entries []Entry) (View, error) {
 }
 
 // ReadView is ReadSpines and every finalized block numbered between the spines,
-// as a proof of the order needs them; those beyond a bound are left unread.
+// which a proof of the order needs; those beyond a bound are left unread.
 func ReadView(ctx context.Context, gwat Gwat, entries []Entry, after uint64) (View, error) {
 	view, err := ReadSpines(ctx, gwat, entries)
 	if err != nil {
@@ -54,7 +54,7 @@ func ReadView(ctx context.Context, gwat Gwat, entries []Entry, after uint64) (Vi
 				return gwat.BlocksByNumber(ctx, first+uint64(from), first+uint64(to)-1)
 			}
 		}
-		return nil, nil // the spines are all there is
+		return nil, nil // all of them are spines, which were read
 	})
 	if err != nil {
 		return View{}, fmt.Errorf("read the finalized blocks from %d on from gwat: %w", first, err)

@@ -1,7 +1,7 @@
 package health
 
-// Advice answers what an operator asks of a finding at night: must it be now, is data at
-// risk, and what is there to type.
+// Advice is what an operator asks at night: is it urgent, is data at risk, and which commands
+// help.
 type Advice struct {
 	Urgent   bool   // the pair does not do its work until somebody acts
 	Why      string // it is urgent, or can wait
@@ -55,7 +55,7 @@ func (a Advice) risking(what string) Advice {
 	return a
 }
 
-// advice has an entry for each finding of both eras.
+// advice has an entry for every finding of both eras.
 var advice = map[string]Advice{
 	"nodes_unreachable":   urgent(noWork, "ping -c 3 NODE-HOST", lookGwat, lookBeacon, machine, startGwat, startBeacon),
 	"gwat_unreachable":    urgent(noWork, lookGwat, logGwat, askGwat, startGwat),
@@ -82,7 +82,7 @@ var advice = map[string]Advice{
 
 	"beacon_slow":         canWait(healsIt, machine, logBeacon, askBeacon),
 	"beacon_no_peers":     urgent(noBlock, askBcnPeers, "sudo ss -lntup | grep -e 13000 -e 12000", logBeacon),
-	"beacon_stalled_head": urgent("a head that stands does not move again by itself", askBeacon, askBcnPeers, logBeacon, restartBeacon),
+	"beacon_stalled_head": urgent("a stalled head does not move again by itself", askBeacon, askBcnPeers, logBeacon, restartBeacon),
 	"beacon_behind":       canWait("the pair works again once it has caught up; nothing is lost meanwhile", askBeacon, askBcnPeers, machine),
 	"beacon_rolled_back": canWait("it syncs again by itself", askBeacon, logBeacon).
 		risking("the beacon node may have lost blocks that it had stored: they are synced again"),

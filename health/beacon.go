@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// StalledHeadSlots is for how long a head may stand: with a tenth of the
+	// StalledHeadSlots is how long a head may stay the same: with a tenth of the
 	// slots missed so many in a row come once in 10^8.
 	StalledHeadSlots = 8
 	// BehindSlots is how far a moving head may be behind the wall clock, and
@@ -30,49 +30,49 @@ var beaconRules = []rule{
 		Entry: Entry{Name: "beacon_slow", Severity: status.SeverityWarning, Node: nodeBeacon,
 			Meaning: fmt.Sprintf("The beacon node answers, but a call takes %s or more.", SlowCall),
 			Remedy:  "Look at the beacon node's CPU and disk and at the latency between the hosts."},
-		tell: polls(5), windowNote: "with a slow call", clear: polls(5), clearNote: fmt.Sprintf("in which every call took less than %s", FastCall),
+		window: polls(5), windowNote: "with a slow call", clear: polls(5), clearNote: fmt.Sprintf("in which every call took less than %s", FastCall),
 		needs: beacon, look: func(v *view) signal { return slow(&v.Beacon.Node) },
 	},
 	{
 		Entry: Entry{Name: "beacon_no_peers", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node has no peers: it gets no blocks, and its own reach nobody.",
 			Remedy:  "Check the beacon node's p2p ports (usually 13000/TCP and 12000/UDP) in the firewall, its boot nodes, and that it is on the network that it should be on. A node that was cut off finds peers again by itself within minutes. In a network of one node set peers-optional."},
-		tell: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
+		window: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
 		needs: beacon, look: func(v *view) signal { return v.noPeers(&v.Beacon.Node) },
 	},
 	{
 		Entry: Entry{Name: "beacon_stalled_head", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node's head does not move.",
-			Remedy:  "A beacon node whose call to gwat failed while it processed a block ignores that block and all that follow, for good: if gwat was away or locked before, restart the beacon node. Look whether it has peers and what its log says about blocks it refuses. If its own head-sync driver waits for gwat, its head stands until that is done. If other nodes of the network stand too, the network makes no blocks and there is nothing to repair here."},
-		tell: polls(1), windowNote: fmt.Sprintf("after %d slots with the same head", StalledHeadSlots), clear: slots(2), clearNote: "in which the head moves",
+			Remedy:  "A beacon node whose call to gwat failed while it processed a block ignores that block and all that follow, for good: if gwat was away or locked before, restart the beacon node. Look whether it has peers and what its log says about blocks it refuses. If its own head-sync driver waits for gwat, its head does not move until that is done. If the heads of other nodes do not move either, the network makes no blocks and there is nothing to repair here."},
+		window: polls(1), windowNote: fmt.Sprintf("after %d slots with the same head", StalledHeadSlots), clear: slots(2), clearNote: "in which the head moves",
 		needs: beacon, look: (*view).stalledHead,
 	},
 	{
 		Entry: Entry{Name: "beacon_behind", Severity: status.SeverityWarning, Node: nodeBeacon,
 			Meaning: "The beacon node's head moves, but stays far behind the wall clock: it does not catch up.",
-			Remedy:  "Look at the beacon node's CPU and disk, at its peers and at its log: it takes blocks in no faster than they are made. syncd waits for it."},
-		tell: polls(1), windowNote: fmt.Sprintf("after %d slots more than %d slots behind without coming nearer", BehindFor, BehindSlots), clear: polls(3), clearNote: fmt.Sprintf("with a head that comes nearer or is at most %d slots behind", BehindSlots),
+			Remedy:  "Look at the beacon node's CPU and disk, at its peers and at its log: it processes blocks no faster than they are made. syncd waits for it."},
+		window: polls(1), windowNote: fmt.Sprintf("after %d slots more than %d slots behind without coming nearer", BehindFor, BehindSlots), clear: polls(3), clearNote: fmt.Sprintf("with a head that comes nearer or is at most %d slots behind", BehindSlots),
 		needs: beacon, look: (*view).behind,
 	},
 	{
 		Entry: Entry{Name: "beacon_rolled_back", Severity: status.SeverityWarning, Node: nodeBeacon,
 			Meaning: fmt.Sprintf("The beacon node's head has gone back by more than %d slots: it was restarted, which takes it back to its last checkpoint, lost data, or left a long fork.", checkpoint.NearHead),
-			Remedy:  "Nothing by hand: it syncs again with its peers, and syncd goes on from there. If it goes back again and again, look in its log for why it restarts."},
-		tell: polls(1), windowNote: "with a lower head", clear: polls(1), clearNote: "with the head back where it was, or near the wall clock",
+			Remedy:  "Nothing by hand: it syncs again with its peers, and syncd goes on from there. If this happens again and again, its log says why it restarts."},
+		window: polls(1), windowNote: "with a lower head", clear: polls(1), clearNote: "with the head back where it was, or near the wall clock",
 		needs: beacon, look: (*view).beaconFell,
 	},
 	{
 		Entry: Entry{Name: "finality_stalled", Severity: status.SeverityWarning, Node: nodeBeacon,
 			Meaning: fmt.Sprintf("The beacon node's last checkpoint is %d or more epochs behind its head: the network does not justify its blocks.", OldEpochs),
-			Remedy:  "This is of the network, not of the pair: too few validators attest. Look whether other nodes see the same; if they do not, this node is on a fork: check its peers and its version."},
-		tell: polls(3), clear: polls(3), clearNote: fmt.Sprintf("with a checkpoint at most %d epochs behind", YoungEpochs),
+			Remedy:  "The cause is in the network, not in this pair: too few validators attest. Check whether other nodes see the same; if they do not, this node is on a fork: check its peers and its version."},
+		window: polls(3), clear: polls(3), clearNote: fmt.Sprintf("with a checkpoint at most %d epochs behind", YoungEpochs),
 		needs: beacon, look: (*view).finality,
 	},
 	{
 		Entry: Entry{Name: "sse_silent", Severity: status.SeverityWarning, Node: nodeBeacon,
 			Meaning: "The beacon node's head advances, but its event stream brings no events: syncd sees changes only by polling.",
-			Remedy:  "syncd reconnects by itself and goes on by polling meanwhile. If it lasts, look for a proxy between that buffers or cuts long answers, and whether curl -N <beacon URL>/eth/v1/events?topics=head shows events."},
-		tell: polls(1), windowNote: fmt.Sprintf("after %d new heads, and as many slots, without an event", UnheardHeads), clear: slots(2), clearNote: "with an event for each new head",
+			Remedy:  "syncd reconnects by itself and goes on by polling meanwhile. If it lasts, look for a proxy in between that buffers or cuts long answers, and whether curl -N <beacon URL>/eth/v1/events?topics=head shows events."},
+		window: polls(1), windowNote: fmt.Sprintf("after %d new heads, and as many slots, without an event", UnheardHeads), clear: slots(2), clearNote: "with an event for each new head",
 		needs: beacon, look: func(v *view) signal {
 			switch {
 			case v.mem.unheard >= UnheardHeads && v.mem.now-v.mem.unheardFrom >= UnheardHeads*v.mem.slot():
@@ -90,29 +90,29 @@ func (v *view) stalledHead() signal {
 	if !v.Beacon.Known || m.spec == nil || v.At.Before(m.spec.SlotStart(1)) {
 		return unmeasured
 	}
-	stood := v.headStood()
-	if stood < StalledHeadSlots*m.slot() {
+	still := v.headStillFor()
+	if still < StalledHeadSlots*m.slot() {
 		return healthy
 	}
 	return shows(
-		fmt.Sprintf("its head is slot %d for %d slots", m.head, stood/m.slot()),
+		fmt.Sprintf("its head is slot %d for %d slots", m.head, still/m.slot()),
 		fmt.Sprintf("the wall clock is at slot %d", m.spec.SlotAt(v.At)),
-	).from(m.now - stood)
+	).from(m.now - still)
 }
 
-// headStood returns for how long the beacon's head is the same. Before genesis no
+// headStillFor returns for how long the beacon's head has been the same. Before genesis no
 // head can move.
-func (v *view) headStood() time.Duration {
-	stood := v.mem.now - v.mem.headSince
+func (v *view) headStillFor() time.Duration {
+	still := v.mem.now - v.mem.headSince
 	if v.mem.spec != nil {
-		stood = min(stood, v.At.Sub(v.mem.spec.SlotStart(0)))
+		still = min(still, v.At.Sub(v.mem.spec.SlotStart(0)))
 	}
-	return max(0, stood)
+	return max(0, still)
 }
 
-// headStands reports whether the beacon's head has not moved for long.
-func (v *view) headStands() bool {
-	return v.mem.headKnown && v.headStood() >= StalledHeadSlots*v.mem.slot()
+// headStalled reports whether the beacon's head has not moved for StalledHeadSlots.
+func (v *view) headStalled() bool {
+	return v.mem.headKnown && v.headStillFor() >= StalledHeadSlots*v.mem.slot()
 }
 
 func (v *view) behind() signal {
@@ -122,7 +122,7 @@ func (v *view) behind() signal {
 		return unmeasured
 	case !m.behind || m.now-m.lagSince < BehindFor*m.slot():
 		return healthy
-	case v.headStands():
+	case v.headStalled():
 		return unmeasured
 	}
 	return shows(fmt.Sprintf("its head is slot %d, the wall clock is at slot %d, and the gap was never below %d for %d slots",

@@ -12,7 +12,7 @@ import (
 // Coordinated is what a poll of a pair of the coordinated era measured beside
 // what both eras have. In that era Gwat.Syncing means that gwat is not in normal work.
 type Coordinated struct {
-	// State is the answer of dag_coordinatedState, nil if there was none.
+	// State is the answer of dag_coordinatedState; nil if there was no answer.
 	State *CoordinatedState
 	// CheckpointKnown reports whether the beacon node has a header for the root of
 	// gwat's checkpoint; nil if it was not asked.
@@ -87,15 +87,15 @@ func (v *view) noPeersLoop() signal {
 	case peers > 0 || v.uncalled(c.finalized) < UnmovedSlots*v.mem.slot():
 		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
-	stands := fmt.Sprintf("its last finalized spine has been %s for %s",
+	still := fmt.Sprintf("its last finalized spine has been %s for %s",
 		c.state.LastFinalized.TerminalString(), (v.Elapsed - c.finalized).Round(time.Second))
 	switch {
 	case !known:
-		return shows("gwat was restarted, and eth_syncing is not false", stands, v.headMoved(c.movedHead), unknownPeers)
+		return shows("gwat was restarted, and eth_syncing is not false", still, v.headMoved(c.movedHead), unknownPeers)
 	case v.Gwat.Syncing:
-		return shows("gwat has 0 peers", "eth_syncing is not false", stands)
+		return shows("gwat has 0 peers", "eth_syncing is not false", still)
 	case v.leftBehind():
-		return shows("gwat has 0 peers", stands, v.headMoved(c.finalHead))
+		return shows("gwat has 0 peers", still, v.headMoved(c.finalHead))
 	}
 	return healthy
 }

@@ -18,12 +18,11 @@ type span struct {
 	slots int
 }
 
-// polls is n polls in a row, and at least the time that they take at their
-// interval, or a second apart if that is less: polls that events wake come in
-// quick succession.
+// polls is n polls in a row, and at least the time that they take at the poll interval, or
+// at one second if that is less: polls that events trigger follow each other quickly.
 func polls(n int) span { return span{polls: n} }
 
-// seconds is n seconds, seen in two polls at least.
+// seconds is n seconds, and at least two polls.
 func seconds(n int) span { return span{polls: 2, time: time.Duration(n) * time.Second} }
 
 func slots(n int) span { return span{polls: 1, slots: n} }
@@ -63,10 +62,10 @@ const (
 	unknown state = iota // not measured: neither starts nor ends anything
 	absent
 	present
-	otherwise // gone, but only to be replaced by a worse or equal one
+	otherwise // gone, but replaced by one that is as bad or worse
 )
 
-// shows is a signal with its evidence, as far as there is any.
+// shows returns a signal with the evidence that is not empty.
 func shows(evidence ...string) signal {
 	return signal{state: present, evidence: slices.DeleteFunc(evidence, func(s string) bool { return s == "" })}
 }
@@ -84,9 +83,9 @@ var (
 
 // run counts one signal over the polls.
 type run struct {
-	told     bool
-	alone    bool          // it was reported as a finding that nothing explains
-	folded   bool          // in the poll before another finding explained it
+	reported bool
+	alone    bool          // it was reported while nothing explained it
+	folded   bool          // another finding explained it in the previous poll
 	bad      int           // polls in a row that show it
 	badFrom  time.Duration // the first of them
 	good     int           // polls in a row that do not, once it is reported
@@ -96,8 +95,8 @@ type run struct {
 
 var emptyRun run
 
-// step takes a signal and reports whether the finding has gone; counts is false for a
-// poll that does not count where polls are counted.
+// step adds a signal and reports whether the finding is gone; counts is false for a poll
+// that does not count where polls are counted.
 func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Duration) (gone bool) {
 	switch s.state {
 	case present:
@@ -108,11 +107,11 @@ func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Durat
 			}
 		}
 		r.bad, r.good, r.evidence = r.bad+1, 0, s.evidence
-		if !r.told && rule.tell.lasts(r.bad, now-r.badFrom, slot, poll) {
-			r.told = true
+		if !r.reported && rule.window.lasts(r.bad, now-r.badFrom, slot, poll) {
+			r.reported = true
 		}
 	case absent, otherwise:
-		if !r.told {
+		if !r.reported {
 			if s.state == absent {
 				r.bad = 0
 			}
@@ -159,22 +158,22 @@ func (e *Engine) Resume(found []status.Finding) (unknown []status.Finding) {
 			continue
 		}
 		explained := f.ExplainedBy != ""
-		e.runs[i] = run{told: true, alone: !explained, folded: explained, bad: 1, evidence: f.Evidence}
+		e.runs[i] = run{reported: true, alone: !explained, folded: explained, bad: 1, evidence: f.Evidence}
 		e.found = append(e.found, f)
 	}
 	return unknown
 }
 
-// Report is what one poll changed. A finding that another one explains is among
-// Findings only: it neither appears nor goes.
+// Report is what one poll changed. A finding that another one explains is only in Findings,
+// never in Appeared or Gone.
 type Report struct {
-	Findings []status.Finding // all that stand, the worst first, each behind what explains it; never nil
+	Findings []status.Finding // all active ones, the worst first, each behind what explains it; never nil
 	Appeared []status.Finding
 	Gone     []status.Finding // as they were reported last
 }
 
-// Observe takes one poll. One that follows another in less than half the
-// interval, as a poll that an event woke, is not counted where polls are counted.
+// Observe evaluates one poll. A poll that comes less than half an interval after the last
+// one, because an event triggered it, does not count where polls are counted.
 func (e *Engine) Observe(in Input) Report {
 	changed := e.mem.observe(&in)
 	counts := !e.polled || in.Elapsed-e.last >= e.poll/2
@@ -195,7 +194,7 @@ func (e *Engine) Observe(in Input) Report {
 	e.found = make([]status.Finding, 0, len(t.before))
 	for i := range e.rules {
 		run := &e.runs[i]
-		if !run.told {
+		if !run.reported {
 			continue
 		}
 		f := e.finding(i, t.view, t.before)
@@ -215,22 +214,22 @@ func (e *Engine) Observe(in Input) Report {
 type turn struct {
 	*view
 	counts bool
-	before []status.Finding // that stood before
+	before []status.Finding // active before this poll
 	report Report
 }
 
-// end forgets a run; what was reported is reported as gone.
+// end clears a run, and reports its finding as gone if it was reported.
 func (t *turn) end(r *rule, run *run) {
-	if run.told && run.alone {
+	if run.reported && run.alone {
 		t.report.Gone = append(t.report.Gone, findingNamed(t.before, r.Name))
 	}
 	*run = emptyRun
 }
 
-// step takes one rule's signal in.
+// step adds the signal of one rule.
 func (e *Engine) step(t *turn, i int) {
 	r, run := &e.rules[i], &e.runs[i]
-	if !t.counts && r.tell.polls > 1 {
+	if !t.counts && r.window.polls > 1 {
 		return
 	}
 	was := *run
@@ -247,15 +246,15 @@ func (e *Engine) Findings() []status.Finding {
 	return e.found
 }
 
-// hidden reports whether a finding cannot be judged: a node that it is about is known
-// not to answer.
+// hidden reports whether a finding cannot be evaluated because a node that it is about does
+// not answer.
 func (e *Engine) hidden(r *rule) bool {
 	if r.reach {
 		return false
 	}
 	for i := range e.rules {
 		other := &e.rules[i]
-		if e.runs[i].told && other.reach && (r.needs == both || r.needs == other.needs) {
+		if e.runs[i].reported && other.reach && (r.needs == both || r.needs == other.needs) {
 			return true
 		}
 	}
@@ -300,8 +299,8 @@ func rank(severity string) int {
 	return slices.Index([]string{status.SeverityCritical, status.SeverityWarning, status.SeverityInfo}, severity)
 }
 
-// Of is the verdict on a pair in a stage with these findings; observed tells
-// that there was a poll at all.
+// Of returns the verdict on a pair in a stage with these findings; observed reports whether
+// there was a poll at all.
 func Of(stage fsm.Stage, findings []status.Finding, observed bool) string {
 	switch {
 	case stage == fsm.Halted:

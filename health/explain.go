@@ -8,17 +8,17 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// Explanation is one row of the table of causes: while By stands, it explains Finding.
+// Explanation is one row of the table of causes: while By is active, it explains Finding.
 type Explanation struct {
 	Finding string
 	By      string
 	Why     string // one sentence
 
-	unless func(*view) bool // then it does not; nil is never
+	unless func(*view) bool // if true, it does not; nil is never
 }
 
 // Explanations returns the rows for the findings of a catalog, in the order in which a cause is
-// looked for: the first one that stands explains.
+// looked for: the first active one explains.
 func Explanations(catalog []Entry) []Explanation {
 	known := func(name string) bool {
 		return slices.ContainsFunc(catalog, func(e Entry) bool { return e.Name == name })
@@ -32,21 +32,21 @@ func Explanations(catalog []Entry) []Explanation {
 	return out
 }
 
-// explained returns, for each finding that stands and that another one explains, the one
-// at the bottom of it. A finding that was never reported by itself must last its window
-// anew when its cause has gone: it may have been no more than what was left of that.
+// explained returns the root cause of each active finding that another one explains. A
+// finding that was never reported by itself must last its whole window again once its cause
+// is gone: it may have been only the rest of that.
 func (e *Engine) explained(t *turn) map[string]string {
 	for {
 		by := e.causes(t.view)
 		surfaced := false
 		for i := range e.rules {
 			run := &e.runs[i]
-			if !run.told || run.alone || !run.folded || by[e.rules[i].Name] != "" {
+			if !run.reported || run.alone || !run.folded || by[e.rules[i].Name] != "" {
 				continue
 			}
 			*run = emptyRun
-			if e.step(t, i); !run.told {
-				surfaced = true // what it explained must be explained anew
+			if e.step(t, i); !run.reported {
+				surfaced = true // what it explained needs another cause
 			}
 		}
 		if !surfaced {
@@ -55,20 +55,20 @@ func (e *Engine) explained(t *turn) map[string]string {
 	}
 }
 
-// causes returns the cause of each finding that stands and has one.
+// causes returns the root cause of each active finding that has one.
 func (e *Engine) causes(v *view) map[string]string {
-	stands := map[string]bool{}
+	active := map[string]bool{}
 	for i := range e.rules {
-		if e.runs[i].told {
-			stands[e.rules[i].Name] = true
+		if e.runs[i].reported {
+			active[e.rules[i].Name] = true
 		}
 	}
-	if len(stands) < 2 {
+	if len(active) < 2 {
 		return nil
 	}
 	direct := map[string]string{}
 	for _, x := range explanations {
-		if stands[x.Finding] && stands[x.By] && direct[x.Finding] == "" && (x.unless == nil || !x.unless(v)) {
+		if active[x.Finding] && active[x.By] && direct[x.Finding] == "" && (x.unless == nil || !x.unless(v)) {
 			direct[x.Finding] = x.By
 		}
 	}

@@ -57,8 +57,8 @@ func TestEachCauseExplains(t *testing.T) {
 				found := map[string]bool{}
 				for i := range e.rules {
 					name := e.rules[i].Name
-					e.runs[i].told = name == x.Finding || name == x.By
-					found[name] = e.runs[i].told
+					e.runs[i].reported = name == x.Finding || name == x.By
+					found[name] = e.runs[i].reported
 				}
 				if !found[x.Finding] || !found[x.By] {
 					t.Skip("not of this era")

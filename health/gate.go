@@ -10,11 +10,11 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// GateQuietSlots is for how long no call may pass the gate under a beacon node whose
-// head moves: it calls in every slot.
+// GateQuietSlots is how long no call may pass the gate while the beacon's head moves: the
+// beacon node calls in every slot.
 const GateQuietSlots = 4
 
-// ListSlots is for how long a difference of the beacon node's list must last.
+// ListSlots is how long a difference of the beacon node's list must last.
 const ListSlots = 2
 
 // Gate is what the gate between the nodes saw up to one poll.
@@ -23,7 +23,7 @@ type Gate struct {
 	Held     int    // that wait
 	Absorbed int    // answered without gwat and not proved yet
 	Since    time.Time
-	Lasting  int    // of those, how many met an error that no wait heals
+	Lasting  int    // of those, how many met an error that no wait repairs
 	Error    string // of the last of those
 	List     *List  // of the beacon node's own head sync; nil before the first
 }
@@ -45,29 +45,29 @@ var gateRules = []rule{
 	{
 		Entry: Entry{Name: "gwat_behind_gate", Severity: status.SeverityWarning, Node: nodeGwat,
 			Meaning: "The gate answered dag_finalize calls of the beacon node in gwat's place, to keep the beacon's chain alive, and gwat is not seen to have finalized what they named. Critical when gwat answered one with an error that no wait heals.",
-			Remedy:  "Nothing while gwat starts or syncs: syncd checks each named block, and pushes what gwat lacks. If it stays, gwat is away or hangs: see gwat_unreachable, gwat_hung. If it is critical, the evidence has gwat's error; a spine that no peer has means that gwat lacks the blocks: look at its peers, then resync gwat."},
-		tell: polls(1), windowNote: "after such an answer", clear: polls(1), clearNote: "after gwat was read to have finalized all of it",
+			Remedy:  "Nothing while gwat starts or syncs: syncd checks each named block, and pushes what gwat lacks. If it stays, gwat is away or hangs: see gwat_unreachable, gwat_hung. If it is critical, the evidence shows gwat's error; if gwat lacks a spine that no peer has, look at its peers, then resync gwat."},
+		window: polls(1), windowNote: "after such an answer", clear: polls(1), clearNote: "after gwat was read to have finalized all of it",
 		needs: nobody, look: (*view).behindGate, critical: func(v *view) bool { return v.Gate != nil && v.Gate.Lasting > 0 },
 	},
 	{
 		Entry: Entry{Name: "beacon_list_differs", Severity: status.SeverityWarning, Node: nodePair,
-			Meaning: "The list that the beacon node sent in its own dag_headSync, which the gate answered without gwat, is not what the beacon node says over REST, or names blocks that gwat has not finalized though the pair is level.",
+			Meaning: "The list that the beacon node sent in its own dag_headSync, which the gate answered without gwat, differs from what the beacon node says over REST, or names blocks that gwat has not finalized though the pair has caught up.",
 			Remedy:  "See first that beacon.endpoint is the REST API of the very node whose --http-web3provider is the gate: two beacon nodes may differ. If it is, the evidence names the slots: write a recording (`syncd record --out pair.bundle`) for support. What gwat lacks below the beacon's checkpoint is pushed again by `syncd resync --full --force`."},
-		tell: slots(ListSlots), windowNote: "of such a difference", clear: polls(1), clearNote: "after gwat has all of it, or after the beacon node's next list",
+		window: slots(ListSlots), windowNote: "of such a difference", clear: polls(1), clearNote: "after gwat has all of it, or after the beacon node's next list",
 		needs: nobody, look: (*view).listDiffers,
 	},
 	{
 		Entry: Entry{Name: "gate_unused", Severity: status.SeverityWarning, Node: nodePair,
 			Meaning: "A gate is configured, both nodes answer and the beacon's head moves, but none of its calls pass the gate, and gwat does not follow.",
-			Remedy:  "The beacon node has another execution endpoint, or none: set its --http-web3provider to the address in gate.listen or the path in gate.socket, and restart it. Its log names the endpoint that it tries."},
-		tell: slots(GateQuietSlots), windowNote: "without a call", clear: polls(1), clearNote: "after a call",
+			Remedy:  "The beacon node calls another execution endpoint, or has no such endpoint: set its --http-web3provider to the address in gate.listen or the path in gate.socket, and restart it. Its log names the endpoint that it tries."},
+		window: slots(GateQuietSlots), windowNote: "without a call", clear: polls(1), clearNote: "after a call",
 		needs: both, look: func(v *view) signal { return v.quietGate(false) },
 	},
 	{
 		Entry: Entry{Name: "gate_bypassed", Severity: status.SeverityWarning, Node: nodePair,
-			Meaning: "gwat follows the beacon's head, but the calls that make it do so do not pass the gate: nothing protects the beacon's chain while gwat is away or locked, and syncd does not say working without calls that it saw.",
+			Meaning: "gwat follows the beacon's head, but the calls that make it do so do not pass the gate: nothing protects the beacon's chain while gwat is away or locked, and syncd does not report working without calls that it has seen.",
 			Remedy:  "Set the beacon node's --http-web3provider to the gate and restart it. If it names the gate already, it uses its --fallback-web3provider straight to gwat: restart it. To stay beside the pair instead, take gate.listen and gate.socket out of syncd's config."},
-		tell: slots(GateQuietSlots), windowNote: "without a call", clear: polls(1), clearNote: "after a call",
+		window: slots(GateQuietSlots), windowNote: "without a call", clear: polls(1), clearNote: "after a call",
 		needs: both, look: func(v *view) signal { return v.quietGate(true) },
 	},
 }
@@ -80,7 +80,7 @@ type gateMemory struct {
 	rise  time.Duration // when gwat last rose in normal work, and not by a call of ours
 }
 
-// observe takes a poll in; rose reports whether gwat's number has risen with it.
+// observe adds a poll; rose reports whether gwat's number has risen in it.
 func (g *gateMemory) observe(in *Input, near, rose bool) {
 	if in.Gate == nil {
 		*g = gateMemory{}
@@ -113,7 +113,7 @@ func (v *view) behindGate() signal {
 	return shows(said, why)
 }
 
-// listDiffers judges the comparison of the beacon node's list.
+// listDiffers evaluates the comparison of the beacon node's list.
 func (v *view) listDiffers() signal {
 	switch {
 	case v.Gate == nil:
@@ -138,8 +138,8 @@ func (v *view) listDiffers() signal {
 	return shows(said...)
 }
 
-// quietGate judges a gate without calls; follows says which of the two cases is asked for:
-// that gwat rises in normal work all the same, or that it lacks what the head asks for.
+// quietGate evaluates a gate without calls. If follows is set, it looks for a gwat that
+// advances in normal work all the same, else for one that lacks what the head asks for.
 func (v *view) quietGate(follows bool) signal {
 	g, m := &v.mem.gate, v.mem
 	if v.Gate == nil || v.Gwat.Number == nil || !v.Beacon.Known {
@@ -149,7 +149,7 @@ func (v *view) quietGate(follows bool) signal {
 	if quiet < GateQuietSlots*m.slot() {
 		return healthy
 	}
-	if rises := g.rise > g.quiet; m.headSince <= g.quiet || v.headStands() || rises != follows || !follows && !m.open {
+	if rises := g.rise > g.quiet; m.headSince <= g.quiet || v.headStalled() || rises != follows || !follows && !m.open {
 		return unmeasured
 	}
 	said := fmt.Sprintf("no call has passed the gate for %d slots", quiet/m.slot())

@@ -11,15 +11,15 @@ import (
 
 // The limits of the rules.
 const (
-	// SlowCall is from when on a call is slow, FastCall up to when it is not:
-	// between the two nothing changes.
+	// A call that takes SlowCall or more is slow, one that takes less than FastCall is
+	// not. Between the two nothing changes.
 	SlowCall = time.Second
 	FastCall = SlowCall / 2
-	// NoPeersPolls is in how many polls in a row a node must have no peers: one
-	// that has just started finds them in that time.
+	// NoPeersPolls is how many polls in a row must show no peers: a node that has just
+	// started finds some in that time.
 	NoPeersPolls = 10
-	// StalledSlots is for how long gwat's finality may stand while the beacon's
-	// head carries spines that it has not finalized.
+	// StalledSlots is how long gwat may finalize nothing while the beacon's head carries
+	// spines that it has not finalized.
 	StalledSlots = 6
 	// AheadSlots is how far the beacon's head may be past what gwat has: spines
 	// are finalized some slots after their own.
@@ -32,8 +32,8 @@ const (
 	stageDAG       = "dag"
 )
 
-// reach returns whether a node fails in one way. A poll that fails in another
-// way does not restart the count, for a dying node fails in several.
+// reach returns the signal that a node fails in one way. A poll that fails in another way
+// does not restart the count, because a dying node fails in several.
 func reach(n *Node, how Reach) signal {
 	switch n.Reach {
 	case how:
@@ -75,49 +75,49 @@ var gwatRules = []rule{
 		Entry: Entry{Name: "gwat_slow", Severity: status.SeverityWarning, Node: nodeGwat,
 			Meaning: fmt.Sprintf("gwat answers, but a real call takes %s or more.", SlowCall),
 			Remedy:  "Look at gwat's CPU and disk and at the latency between the hosts. The beacon node's own calls have deadlines of a few seconds: if this grows, the pair falls out of work."},
-		tell: polls(5), windowNote: "with a slow call", clear: polls(5), clearNote: fmt.Sprintf("in which every call took less than %s", FastCall),
+		window: polls(5), windowNote: "with a slow call", clear: polls(5), clearNote: fmt.Sprintf("in which every call took less than %s", FastCall),
 		needs: gwat, look: func(v *view) signal { return slow(&v.Gwat.Node) },
 	},
 	{
 		Entry: Entry{Name: "gwat_no_peers", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "gwat has no peers: it gets no blocks of the network, and its own reach nobody.",
+			Meaning: "gwat has no peers: it gets no blocks from the network, and nobody gets its own.",
 			Remedy:  "Check gwat's p2p port (usually 30303, TCP and UDP) in the firewall, its boot nodes and its network id. A gwat that was cut off finds peers again by itself within minutes. In a network of one gwat set peers-optional."},
-		tell: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
+		window: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
 		needs: gwat, look: func(v *view) signal { return v.noPeers(&v.Gwat.Node) },
 	},
 	{
 		Entry: Entry{Name: "gwat_rolled_back", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "gwat has less finalized than it had, and no call of syncd explains it: it lost data, or something else rolled it back.",
+			Meaning: "gwat has finalized less than before, and no call of syncd explains it: it lost data, or something else rolled it back.",
 			Remedy:  "Nothing by hand at first: syncd brings gwat up again from what it has now. If gwat was restarted, it is normal that it goes back to its last checkpoint. If it happens again, look in gwat's log for an unclean shutdown or database errors, and for a second program that calls dag_headSyncReady."},
-		tell: polls(1), windowNote: "with a lower number", clear: polls(3), clearNote: "with the number back, the spines of the beacon's head finalized, or gwat climbing again in a stage before switching",
+		window: polls(1), windowNote: "with a lower number", clear: polls(3), clearNote: "with the number back, the spines of the beacon's head finalized, or gwat climbing again in a stage before switching",
 		needs: gwat, look: func(v *view) signal { return v.fell(false) },
 	},
 	{
 		Entry: Entry{Name: "head_sync_rollback", Severity: status.SeverityInfo, Node: nodeGwat,
 			Meaning: "syncd's own ready has rolled gwat back to the checkpoint that the push begins at: that is how a head sync begins.",
 			Remedy:  "Nothing: the push that follows finalizes it again."},
-		tell: polls(1), windowNote: "with a lower number", clear: polls(1), clearNote: "with the number back or the spines of the beacon's head finalized",
+		window: polls(1), windowNote: "with a lower number", clear: polls(1), clearNote: "with the number back or the spines of the beacon's head finalized",
 		needs: gwat, look: func(v *view) signal { return v.fell(true) },
 	},
 	{
 		Entry: Entry{Name: "gwat_stalled", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat's last finalized block does not move although the beacon's head carries spines that gwat has not finalized.",
-			Remedy:  "See whether the beacon node calls gwat: its log names errors of its execution endpoint, and gwat's last coordinated slot stands still if no call arrives. Check that the beacon node's execution endpoint and JWT secret are those of this gwat. If calls arrive and gwat refuses them, its log says why; a restart of gwat lets syncd bring the pair up again."},
-		tell: polls(1), windowNote: fmt.Sprintf("after %d slots without a move, in which the beacon's head asked for one; head_sync_ready and collecting do not count", StalledSlots), clear: polls(3), clearNote: "with a move or with all spines of the head finalized, outside the stages of head sync and switching",
+			Remedy:  "See whether the beacon node calls gwat: its log names errors of its execution endpoint, and gwat's last coordinated slot does not change if no call arrives. Check that the beacon node's execution endpoint and JWT secret are those of this gwat. If calls arrive and gwat refuses them, its log says why; a restart of gwat lets syncd bring the pair up again."},
+		window: polls(1), windowNote: fmt.Sprintf("after %d slots without a move, in which the beacon's head asked for one; head_sync_ready and collecting do not count", StalledSlots), clear: polls(3), clearNote: "with a move or with all spines of the head finalized, outside the stages of head sync and switching",
 		needs: both, look: (*view).stalled,
 	},
 	{
 		Entry: Entry{Name: "lock_held", Severity: status.SeverityWarning, Node: nodeGwat,
 			Meaning: "gwat's head-sync lock is held and no call of syncd is running: until it is free gwat refuses every call of normal work.",
 			Remedy:  "Wait: gwat lets the lock go by itself 120 s after the ready at the latest, and syncd goes on then. If it comes again, a competing driver takes it: see second_driver."},
-		tell: polls(3), windowNote: "with the lock held", clear: polls(2), clearNote: "with the lock free",
+		window: polls(3), windowNote: "with the lock held", clear: polls(2), clearNote: "with the lock free",
 		needs: gwat, look: (*view).lockHeld,
 	},
 	{
 		Entry: Entry{Name: "checkpoint_refused", Severity: status.SeverityWarning, Node: nodeGwat,
 			Meaning: "gwat refuses the checkpoint that the push should begin at, again and again.",
-			Remedy:  "syncd tries older checkpoints by itself. If it does not get on, gwat lacks the state of them: restart gwat and let it sync with its peers; if that does not help, resync gwat's data."},
-		tell: polls(1), windowNote: fmt.Sprintf("after %d refusals of one checkpoint in a row", refusals), clear: polls(1), clearNote: "after a push that gwat took",
+			Remedy:  "syncd tries older checkpoints by itself. If none of them is accepted, gwat lacks their state: restart gwat and let it sync with its peers; if that does not help, resync gwat's data."},
+		window: polls(1), windowNote: fmt.Sprintf("after %d refusals of one checkpoint in a row", refusals), clear: polls(1), clearNote: "after a push that gwat took",
 		needs: gwat, look: func(v *view) signal {
 			if v.Refused < refusals {
 				return healthy
@@ -127,16 +127,16 @@ var gwatRules = []rule{
 	},
 }
 
-// refusals is how often in a row one checkpoint must be refused.
+// refusals is how many times in a row one checkpoint must be refused.
 const refusals = 3
 
-// climbing reports whether a gwat that had fallen is on its way up by a sync: one rise
-// may be of a gwat that still searches for its position, as one does at its start.
+// climbing reports whether a gwat that was rolled back syncs up again. A single rise does not
+// count: a gwat that has just started may still search for its position.
 func (v *view) climbing() bool {
 	return v.mem.rises >= 2 && v.Stage != fsm.Switching && v.Stage != fsm.Working
 }
 
-// onTheWay reports whether a stage ends with a push of syncd that closes what gwat lacks.
+// onTheWay reports whether the stage leads to a push of syncd that gives gwat what it lacks.
 func (v *view) onTheWay() bool {
 	switch v.Stage {
 	case fsm.Connecting, fsm.CheckpointSync, fsm.DAGSync, fsm.HeadSyncReady, fsm.HeadSync:
@@ -158,8 +158,8 @@ func (v *view) fell(ours bool) signal {
 	return shows(fmt.Sprintf("its last finalized block is number %d, it was %d", m.number, m.high))
 }
 
-// follows reports whether gwat has finalized what the beacon's head says. An empty
-// head shows nothing.
+// follows reports whether gwat has finalized the spines of the beacon's head. A head without
+// spines shows nothing.
 func (v *view) follows() bool {
 	return v.Gwat.Compared && len(v.Gwat.Spines) > 0 && followed(v.Gwat.Spines)
 }
@@ -175,24 +175,24 @@ func (v *view) stalled() signal {
 	if !v.Gwat.Compared || !m.numbered || m.spec == nil {
 		return unmeasured
 	}
-	stood, since := m.stood()
+	still, since := m.stalledFor()
 	switch {
-	case stood < StalledSlots*m.slot() && v.pushed():
+	case still < StalledSlots*m.slot() && v.pushed():
 		return unmeasured
-	case stood < StalledSlots*m.slot():
+	case still < StalledSlots*m.slot():
 		return healthy
 	case !v.nearHead(), v.Stage == fsm.HeadSyncReady, v.Collecting:
-		return unmeasured // it is not gwat that is waited for
+		return unmeasured // gwat is not what the pair waits for
 	}
 	evidence := []string{
-		fmt.Sprintf("its last finalized block is number %d of slot %d, for %d slots", m.number, v.Gwat.Slot, stood/m.slot()),
+		fmt.Sprintf("its last finalized block is number %d of slot %d, for %d slots", m.number, v.Gwat.Slot, still/m.slot()),
 		fmt.Sprintf("the beacon's head at slot %d carries %d spines, not all finalized", v.Beacon.Head, len(v.Gwat.Spines)),
 	}
 	return shows(append(evidence, v.saysSyncing())...).from(since)
 }
 
-// pushed reports whether gwat may move by syncd's push alone in a stage: that it
-// does shows nothing of whether it goes on by itself, so no finding goes by it.
+// pushed reports whether only a push of syncd may move gwat in this stage. Such a move does
+// not show that gwat finalizes by itself, so it ends no finding.
 func (v *view) pushed() bool {
 	return v.Stage == fsm.HeadSyncReady || v.Stage == fsm.HeadSync || v.Stage == fsm.Switching
 }

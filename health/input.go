@@ -26,8 +26,8 @@ const (
 	Limited        // it refuses calls for now because of their number: HTTP 429
 )
 
-// Input is what one poll measured, and what syncd itself knows at that time.
-// What was not measured keeps its zero value and neither starts nor ends a finding.
+// Input is what one poll measured, and what syncd knows of itself at that time. What was not
+// measured is zero, and neither starts nor ends a finding.
 type Input struct {
 	At      time.Time     // by the wall clock
 	Elapsed time.Duration // by a clock that never jumps
@@ -35,7 +35,7 @@ type Input struct {
 
 	Spec     *checkpoint.Spec // nil until the beacon node reports it
 	Conflict string           // why the nodes are of two networks; "" if they are of one
-	Human    string           // what no retry heals, beside a conflict
+	Human    string           // what no retry repairs, other than a conflict
 
 	Gwat   Gwat
 	Beacon Beacon
@@ -51,7 +51,7 @@ type Input struct {
 	Journal string // why the journal's last write failed; "" if it did not
 }
 
-// Driving is what drives gwat beside the beacon node.
+// Driving is what drives gwat other than the beacon node.
 type Driving struct {
 	Lock      *Lock  // gwat's head-sync lock, nil if it is free
 	Competing string `json:"Rival"` // the sign of a competing driver; "" if there is none. Recordings have its old name
@@ -75,8 +75,8 @@ type Node struct {
 	Peers    *uint64 // only in a poll that read them
 }
 
-// Identity tells a node from another one at the same endpoint; "" for what was not read.
-// Once a part of it is another than before, the node's history is void.
+// Identity distinguishes a node from another one at the same endpoint; "" is what was not
+// read. When a part of it changes, the history of the node is dropped.
 type Identity struct {
 	Chain  string // its chain id and genesis
 	Client string // the program, without its version
@@ -124,9 +124,9 @@ type Point struct {
 	State checkpoint.SpineState
 }
 
-// Lock is gwat's head-sync lock, which refuses all other calls while it is held.
+// Lock is gwat's head-sync lock. While it is held, gwat refuses all other calls.
 type Lock struct {
 	Running bool // by a call of ours that runs right now
-	Ours    bool // by a call of ours that may have outlived its caller
+	Ours    bool // by a call of ours that may go on after its caller gave up
 	Until   time.Time
 }

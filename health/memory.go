@@ -24,7 +24,7 @@ type memory struct {
 	gwatIdentity, beaconIdentity Identity // as last read
 }
 
-// observe takes in who a node says it is, and reports whether it is another one than before.
+// observe records who a node says it is, and reports whether it is another node than before.
 func (i *Identity) observe(who Identity) (other bool) {
 	for _, part := range []struct {
 		was *string
@@ -39,11 +39,11 @@ func (i *Identity) observe(who Identity) (other bool) {
 	return other
 }
 
-// replaced is which nodes are others than in the poll before.
+// replaced says which nodes are others than in the previous poll.
 type replaced struct{ gwat, beacon bool }
 
 // concerns reports whether a finding was about a node that was replaced. Whether a node
-// answers at all is of its endpoint, not of the node behind it.
+// answers at all is a matter of the endpoint, not of the node behind it.
 func (c replaced) concerns(r *rule) bool {
 	if r.reach {
 		return false
@@ -51,7 +51,7 @@ func (c replaced) concerns(r *rule) bool {
 	return c.gwat && (r.needs == gwat || r.needs == both) || c.beacon && (r.needs == beacon || r.needs == both)
 }
 
-// finalityMemory is gwat's finality: the highest number seen, and what became of it.
+// finalityMemory is what is kept of gwat's finality.
 type finalityMemory struct {
 	numbered bool
 	high     uint64 // highest number seen
@@ -61,7 +61,7 @@ type finalityMemory struct {
 	moved    time.Duration // when the number, or a load of the DAG, last moved
 	open     bool          // gwat has not finalized all that the beacon's head carries
 	openFrom time.Duration
-	before   fsm.Stage // the newest one that was no pause
+	before   fsm.Stage // the newest stage but paused
 	tip      primitives.Slot
 }
 
@@ -70,7 +70,7 @@ type headMemory struct {
 	headKnown   bool
 	head        primitives.Slot
 	root        common.Hash
-	headSince   time.Duration // time in which the head was not read left out
+	headSince   time.Duration // without the time in which the head was not read
 	headLost    bool          // the newest polls did not read it
 	lostFrom    time.Duration // the first of those
 	highHead    primitives.Slot
@@ -82,7 +82,7 @@ type headMemory struct {
 	events      uint64
 }
 
-// clockMemory is how the wall clock goes beside the one that never jumps.
+// clockMemory compares the wall clock with the clock that never jumps.
 type clockMemory struct {
 	clockKnown bool
 	offset     time.Duration // wall clock minus elapsed time
@@ -101,13 +101,13 @@ func (m *memory) slot() time.Duration {
 	return m.spec.SlotDuration()
 }
 
-// observe takes a poll in; all of them count here, so that a fall between two is seen.
-// It returns which nodes are others than before: what was kept of those is void.
+// observe adds a poll. Every poll counts here, so that a fall between two of them is seen. It
+// returns which nodes were replaced: what was kept of those is dropped.
 func (m *memory) observe(in *Input) (changed replaced) {
 	m.now = in.Elapsed
 	if in.Spec != nil {
 		if m.spec != nil && *m.spec != *in.Spec {
-			*m = memory{now: in.Elapsed} // another network: nothing of this one holds
+			*m = memory{now: in.Elapsed} // another network: nothing that was kept applies to it
 			changed = replaced{gwat: true, beacon: true}
 		}
 		m.spec = in.Spec
@@ -132,7 +132,7 @@ func (m *memory) observe(in *Input) (changed replaced) {
 	return changed
 }
 
-// jumpLeast is how far the wall clock must be off its own pace: less is slewing.
+// jumpLeast is how far the wall clock must jump: less is slewing.
 const jumpLeast = 2 * time.Second
 
 func (m *memory) observeClock(in *Input) {
@@ -171,7 +171,7 @@ func (m *memory) observeGwat(in *Input) {
 		m.before = in.Stage
 	}
 	if in.Stage == fsm.HeadSyncReady || in.Collecting || in.Stage == fsm.Paused && m.before != fsm.Working {
-		m.openFrom = in.Elapsed // nobody asks gwat for anything, however long that takes
+		m.openFrom = in.Elapsed // until then nobody asks gwat for anything
 	}
 	if open := in.Gwat.Compared && len(in.Gwat.Spines) > 0 && !followed(in.Gwat.Spines); open != m.open && in.Gwat.Compared {
 		m.open, m.openFrom = open, in.Elapsed
@@ -188,8 +188,9 @@ func followed(spines []checkpoint.SpineState) bool {
 	return true
 }
 
-// stood returns for how long gwat was asked for finality and did not move.
-func (m *memory) stood() (d, since time.Duration) {
+// stalledFor returns for how long gwat has not moved although it should finalize, and since
+// when.
+func (m *memory) stalledFor() (d, since time.Duration) {
 	if !m.open || !m.numbered {
 		return 0, 0
 	}
@@ -197,7 +198,7 @@ func (m *memory) stood() (d, since time.Duration) {
 	return m.now - since, since
 }
 
-// below reports whether gwat has less finalized than it had.
+// below reports whether gwat has finalized less than before.
 func (m *memory) below() bool { return m.numbered && m.number < m.high }
 
 func (m *memory) observeHead(in *Input) {
@@ -207,8 +208,8 @@ func (m *memory) observeHead(in *Input) {
 	}
 }
 
-// observeGap leaves out the time in which no poll read the head: heads that came
-// meanwhile were not seen, and the count of a node that was restarted begins again.
+// observeGap leaves out the time in which no poll read the head: heads that came meanwhile
+// were not seen, and the count begins again for a node that was restarted.
 func (m *memory) observeGap(in *Input) {
 	if !m.headKnown || !m.headLost {
 		return
@@ -239,7 +240,7 @@ func (m *memory) observeNewHead(in *Input) {
 		m.headKnown, m.root, m.headSince = true, b.Root, in.Elapsed
 	}
 	if b.Head+checkpoint.NearHead < m.head {
-		m.behind = false // it begins again from a lower head: what it had caught up with is gone
+		m.behind = false // it starts again from a lower head
 	}
 	m.head, m.highHead = b.Head, max(b.Head, m.highHead)
 	if m.spec == nil {

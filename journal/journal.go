@@ -35,7 +35,7 @@ type Journal struct {
 // Store is what a journal is kept in: the file, memory, or one that a simulation
 // lets fail. Its methods are not called at the same time.
 type Store interface {
-	// Get gives the value of a key, nil if there is none.
+	// Get returns the value of a key, nil if there is none.
 	Get(key string) ([]byte, error)
 	// Set writes all values or none; a nil value deletes its key. They are durable
 	// when it returns nil; only a pending call that is cleared may be there again after
@@ -43,7 +43,7 @@ type Store interface {
 	Set(values map[string][]byte) error
 	// Append adds to the history and keeps its newest entries.
 	Append(value []byte, keep int) error
-	// Newest gives at most limit entries of the history, the newest first.
+	// Newest returns at most limit entries of the history, the newest first.
 	Newest(limit int) ([][]byte, error)
 	Close() error
 }
@@ -58,11 +58,11 @@ const (
 	keyHeals     = "heals"
 )
 
-// OpenMemory gives a journal that ends with the process.
+// OpenMemory returns a journal that is kept in memory only.
 func OpenMemory() *Journal { return OpenStore(NewMemory(), "") }
 
-// OpenStore gives a journal in a store of the caller's. What the caller had to
-// leave out of it is told by note; "" if nothing.
+// OpenStore returns a journal backed by s. note describes data that the caller discarded; "" if
+// there was none.
 func OpenStore(s Store, note string) *Journal {
 	j := &Journal{turn: make(chan struct{}, 1), store: s, noted: map[string]bool{}}
 	if note != "" {
@@ -74,7 +74,7 @@ func OpenStore(s Store, note string) *Journal {
 func (j *Journal) lock()   { j.turn <- struct{}{} }
 func (j *Journal) unlock() { <-j.turn }
 
-// Close gives the file free for another syncd. It may be called twice.
+// Close frees the file for another syncd. It may be called twice.
 func (j *Journal) Close() error {
 	j.lock()
 	defer j.unlock()
@@ -86,7 +86,7 @@ func (j *Journal) Close() error {
 	return failure.WithKind(failure.RetryLater, err)
 }
 
-// Note tells an operator what was found unusable and left out, "" if nothing.
+// Note describes, for an operator, the data that was unusable and left out; "" if there was none.
 func (j *Journal) Note() string {
 	j.lock()
 	defer j.unlock()
@@ -273,7 +273,7 @@ func value[T any](j *Journal, key string) (*T, error) {
 	return out, nil
 }
 
-// with runs one operation on the store and gives its error a kind.
+// with runs one operation on the store and adds a kind to its error.
 func (j *Journal) with(action string, op func(Store) error) error {
 	j.lock()
 	defer j.unlock()

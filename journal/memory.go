@@ -11,10 +11,10 @@ type Memory struct {
 	history [][]byte
 }
 
-// NewMemory gives an empty store.
+// NewMemory returns an empty store.
 func NewMemory() *Memory { return &Memory{values: map[string][]byte{}} }
 
-// Clone gives a store with the same content, as a copy of the disk would.
+// Clone returns a store with the same content, like a copy of the disk.
 func (m *Memory) Clone() *Memory {
 	return &Memory{values: maps.Clone(m.values), history: slices.Clone(m.history)}
 }

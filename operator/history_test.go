@@ -27,7 +27,7 @@ func TestHistory(t *testing.T) {
 			{"at":"2026-01-02T15:04:05Z","from":"","to":"connecting","event":"started","reason":"syncd started"}]}`)
 	}))
 	defer s.Close()
-	client, err := apiclient.New(s.URL)
+	client, err := apiclient.Open(apiclient.Config{Address: s.URL})
 	require.NoError(t, err)
 	defer client.Close()
 	var out bytes.Buffer

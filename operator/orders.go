@@ -10,7 +10,7 @@ import (
 	"github.com/gwatsync/syncd/internal/exit"
 )
 
-// Order gives one order to the syncd that is found so, and writes that it is done. Its
+// Order sends one order to the syncd that finder finds, and writes that it is done. Its
 // error has an exit code.
 func Order(ctx context.Context, where Where, out io.Writer, method string, params ...any) error {
 	client, err := where.Orders()

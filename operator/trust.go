@@ -13,7 +13,7 @@ import (
 	"github.com/gwatsync/syncd/internal/exit"
 )
 
-// address returns the URL, by flag, environment or settings, and whom to trust there.
+// address returns the URL, by flag, environment or settings, and which certificates to trust there.
 func (w Where) address() (apiclient.Config, error) {
 	out := apiclient.Config{Address: w.API}
 	if out.Address == "" {

@@ -18,7 +18,7 @@ import (
 // waitEvery is the time between two questions of Wait.
 const waitEvery = time.Second
 
-// Wait asks /readyz every second until the pair works; a limit of 0 is none. A syncd
+// Wait asks /readyz every second until the pair works; a limit of 0 means no limit. A syncd
 // that is not there may just be starting, so that only an answer or a certificate of
 // something else ends it. It writes a line for each new reason. Its error has an exit code.
 func Wait(ctx context.Context, client *apiclient.Client, out io.Writer, limit time.Duration) error {

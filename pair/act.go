@@ -13,7 +13,7 @@ import (
 	"github.com/gwatsync/syncd/headsync"
 )
 
-// act starts what the stage asks for.
+// act starts the worker that the stage asks for, if its place is free and both nodes answered.
 func (p *Pair) act(ctx context.Context) {
 	if p.polls.identity != nil {
 		p.writes.competing.Expire(p.cfg.Now(), p.polls.identity.Spec.SlotDuration())
@@ -25,15 +25,21 @@ func (p *Pair) act(ctx context.Context) {
 	}
 	switch p.machine.Stage() {
 	case fsm.DAGSync:
+		// gwat still loads. What a push will need is collected meanwhile, once the beacon
+		// node is near its head.
 		if p.isDue(&p.job.nextCollect, p.cfg.ReadyInterval) && p.polls.last.Beacon.Progress(p.polls.identity.Spec.SlotAt(p.cfg.Now())).NearHead() {
 			p.startCollecting(ctx)
 		}
 	case fsm.HeadSyncReady:
+		// Attempts follow each other until one leads on. None is made while it could only
+		// repeat the last one.
 		if seen := p.seenNodes(); !p.idle(seen) && p.isDue(&p.job.nextAttempt, p.cfg.ReadyInterval) {
 			p.job.tried = seen
 			p.startAttempt(ctx)
 		}
 	case fsm.Switching:
+		// The beacon node's own calls end the sync. Only if gwat keeps saying resync does
+		// syncd complete it.
 		if p.proof.verdict.Complete && p.writes.inhibit == "" {
 			p.startCompleting(ctx)
 		}
@@ -50,22 +56,22 @@ func (p *Pair) isDue(next *time.Time, interval time.Duration) bool {
 	return true
 }
 
-// idle reports whether an attempt could only find what the last one found: nothing may
-// be sent, and neither the beacon's head nor what gwat finalized has changed.
+// idle reports whether an attempt could only repeat the last one: syncd may not change gwat,
+// and neither the beacon's head nor what gwat has finalized has changed.
 func (p *Pair) idle(seen seenNodes) bool { return seen.inhibited && seen == p.job.tried }
 
 func (p *Pair) seenNodes() seenNodes {
 	return seenNodes{inhibited: p.writes.inhibit != "", head: p.polls.last.Beacon.Head.Header.Root, latest: p.polls.last.Gwat.Latest.Hash}
 }
 
-// seenNodes is what an attempt depends on: if it is unchanged, so is the result.
+// seenNodes is what the result of an attempt that may not write depends on.
 type seenNodes struct {
 	inhibited    bool
 	head, latest common.Hash
 }
 
-// startCollecting reads, while the beacon node waits for gwat, what a push will
-// need, so that the first ready is not held up by it.
+// startCollecting reads what a push will need while gwat still loads, so that the first ready
+// does not have to wait for it.
 func (p *Pair) startCollecting(ctx context.Context) {
 	a := p.attempt(guard.Permit{}) // it collects and sends nothing
 	a.Report = func(headsync.Report) {}
@@ -132,9 +138,10 @@ type untraced struct{}
 func (untraced) Report(headsync.Report)     {}
 func (untraced) End(headsync.Result, error) {}
 
-// beaconWorks reports whether the beacon node processes blocks, each with calls that
-// gwat's head-sync lock would refuse. One whose built-in driver waits for gwat says
-// that it syncs; one whose head stands processes none. A gate holds these calls back.
+// beaconWorks reports whether the beacon node processes blocks, with calls that gwat refuses
+// while its head-sync lock is held. A beacon node whose built-in driver waits for gwat says
+// that it syncs, and one whose head does not move processes no blocks. A gate holds these
+// calls back.
 func (p *Pair) beaconWorks() bool {
 	if p.cfg.Gate != nil {
 		return false
@@ -150,7 +157,7 @@ func (p *Pair) limits() headsync.Limits {
 }
 
 // startCompleting makes the dag_sync that ends gwat's resync: the head's slot
-// and no creators, for with one whose key gwat holds it would create a block.
+// and no creators, because gwat would create a block for a creator whose key it holds.
 func (p *Pair) startCompleting(ctx context.Context) {
 	head := p.polls.last.Beacon.Head
 	info := checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}

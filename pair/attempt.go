@@ -15,11 +15,11 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// refusals is how often in a row gwat must refuse a checkpoint before the one
-// before it is taken.
+// refusals is how many times in a row gwat must refuse a checkpoint before an attempt begins
+// at the one before.
 const refusals = 3
 
-// ended takes the worker's result in.
+// ended handles the worker's result.
 func (p *Pair) ended(ctx context.Context, r result) {
 	p.job.worker = nil
 	if r.task == taskComplete && p.proof.completed != nil {
@@ -29,8 +29,8 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		p.settle(ctx)
 		return
 	}
-	tells := !failure.Canceled(r.err) || errors.Is(r.err, protocol.ErrNotPrepared)
-	if r.err != nil && tells && !errors.Is(r.err, headsync.ErrWriteInhibited) {
+	counts := !failure.Canceled(r.err) || errors.Is(r.err, protocol.ErrNotPrepared)
+	if r.err != nil && counts && !errors.Is(r.err, headsync.ErrWriteInhibited) {
 		p.failed(r.err)
 	}
 	if r.sequence != p.job.sequence {
@@ -71,7 +71,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 	p.poll(ctx)
 }
 
-// failed records an error once it is new, so that a wait does not fill the log.
+// failed records an error, and logs it only if it is new, so that a wait does not fill the log.
 func (p *Pair) failed(err error) {
 	if p.shown.lastErr == nil || p.shown.lastErr.Message != err.Error() {
 		p.log.WithFields(logrus.Fields{"kind": failure.Name(err), "attempt": p.job.attempts}).Warnf("Head-sync attempt failed: %v", err)
@@ -95,8 +95,8 @@ func (p *Pair) failed(err error) {
 	}
 }
 
-// refusedRoots are the checkpoints that gwat refused again and again: one refusal
-// may be of the moment.
+// refusedRoots returns the checkpoints that gwat refused several times in a row: a single
+// refusal may pass.
 func (p *Pair) refusedRoots() map[common.Hash]bool {
 	out := map[common.Hash]bool{}
 	for root, times := range p.job.refused {

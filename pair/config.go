@@ -47,7 +47,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Followers are told what the loop does; each may be nil.
+// Followers are called with what the loop does; each may be nil.
 type Followers struct {
 	// Polled gets what each poll measured before it is evaluated; the loop waits for it.
 	Polled func(health.Input)

@@ -26,7 +26,7 @@ const (
 	humanPause = 30 * time.Second
 )
 
-// silent returns why the pair goes back to gwat's own sync; "" if it need not.
+// silent returns why the pair must go back to gwat's own sync; "" if it need not.
 func (p *Pair) silent(o *poll.Observation) string {
 	if p.polls.spec == nil {
 		return ""
@@ -49,7 +49,7 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	f.Judged, f.Conflict = p.identityConflict(o)
 	f.Up, f.UpWhy = p.up(o)
 	if !o.Up() && f.Up && p.stage.good != nil {
-		kept := *p.stage.good // a poll failed beside a running call: what was last seen holds
+		kept := *p.stage.good // a poll failed while a call runs: what was last seen still holds
 		kept.Paused, kept.PauseWhy = f.Paused, f.PauseWhy
 		return kept, false
 	}
@@ -77,7 +77,8 @@ func (p *Pair) facts() (facts fsm.Facts, whole bool) {
 	return f, true
 }
 
-// identityConflict reports whether the nodes said who they are, and why they are no pair.
+// identityConflict reports whether the identity of both nodes is known, and returns why they
+// cannot be a pair; "" if they can.
 func (p *Pair) identityConflict(o *poll.Observation) (bool, string) {
 	if errors.Is(o.Gwat.Err, failure.NeedsHuman) {
 		return true, fmt.Sprintf("gwat at %s: %v", p.nodes.gwat.Endpoint(), o.Gwat.Err)
@@ -115,8 +116,8 @@ func (p *Pair) up(o *poll.Observation) (bool, string) {
 	return false, why
 }
 
-// oneBadAnswer reports whether a poll failed quickly and alone: once in a slot. A node
-// that answers one call of hundreds badly still works; the poll that follows at once
+// oneBadAnswer reports whether a single poll has failed, quickly, and no other within a slot. A
+// node that answers one call of hundreds badly still works; the next poll follows at once and
 // shows whether it does. See docs/decisions/0007.
 func (p *Pair) oneBadAnswer(o *poll.Observation) bool {
 	return p.polls.spec != nil && p.polls.history.Fails == 1 && o.Took() < p.cfg.CallTimeout/2 &&
@@ -137,8 +138,8 @@ func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now 
 }
 
 // gwatAtCheckpoint reports whether gwat has one of the beacon's checkpoints. A gwat
-// that ended its own sync below all of them and moves no more is taken as it
-// is: the push then begins at gwat's last finalized block.
+// that ended its own sync below all of them, and no longer moves, counts too: the push then
+// begins at gwat's last finalized block.
 func (p *Pair) gwatAtCheckpoint(o *poll.Observation, spec checkpoint.Spec) (bool, string) {
 	if o.Gwat.Sync.Activity == protocol.LoadingChain {
 		return false, fmt.Sprintf("gwat to finish its finalized-chain sync (block %d of %d)", o.Gwat.Sync.CurrentBlock, o.Gwat.Sync.HighestBlock)
@@ -148,7 +149,7 @@ func (p *Pair) gwatAtCheckpoint(o *poll.Observation, spec checkpoint.Spec) (bool
 	}
 	for _, point := range o.Beacon.Points {
 		spine, has := point.LastSpine()
-		// A body without spines shows nothing but its slot.
+		// Of a body without spines only the slot can be compared.
 		if has && o.State(spine) == checkpoint.SpineFinal || !has && o.Gwat.Latest.Slot >= point.Header.Slot {
 			return true, fmt.Sprintf("gwat has finalized the checkpoint at slot %d", point.Header.Slot)
 		}
@@ -173,8 +174,8 @@ func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string
 	return true, "both nodes have what follows the checkpoint"
 }
 
-// fellBehind is the resync rule over what both nodes have: the beacon's head,
-// and the newest head whose spines gwat finalized.
+// fellBehind applies the resync rule to the beacon's head and to the newest head whose spines
+// gwat has finalized.
 func (p *Pair) fellBehind(o *poll.Observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
 	synced := min(o.Beacon.Syncing.HeadSlot, p.polls.history.Covered)
 	if !spec.Behind(synced, now) {

@@ -13,9 +13,9 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// judged is what the loop keeps for the verdict.
-type judged struct {
-	judge  *health.Engine
+// verdict is what the loop keeps for the findings and the verdict.
+type verdict struct {
+	engine *health.Engine
 	born   time.Time // by the clock that never jumps, as failedFrom
 	events uint64    // head events of the beacon's stream
 
@@ -24,16 +24,16 @@ type judged struct {
 	failedWhy  string
 }
 
-// evaluateHealth has the newest poll evaluated, and logs what has changed by it.
+// evaluateHealth evaluates the newest poll and logs which findings it has changed.
 func (p *Pair) evaluateHealth(o, previous *poll.Observation) {
 	in := p.healthInput(o, previous)
 	if p.cfg.Polled != nil {
 		p.cfg.Polled(in)
 	}
-	p.health.judge.Observe(in).Log(p.log)
+	p.health.engine.Observe(in).Log(p.log)
 }
 
-// healthInput puts a poll, and what syncd knows itself, into the words of package health.
+// healthInput returns a poll, and what syncd knows of itself, as an Input of package health.
 func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 	in := health.Input{
 		At: o.At, Elapsed: o.Done.Sub(p.health.born), Stage: p.machine.Stage(), Spec: p.polls.spec,
@@ -80,8 +80,8 @@ func (p *Pair) healthInput(o, previous *poll.Observation) health.Input {
 	return in
 }
 
-// countFailed counts the attempts that failed in a row. One that was ended by
-// us, that was inhibited, or that had to wait, shows nothing.
+// countFailed counts the attempts that failed in a row. An attempt that syncd ended, that was
+// inhibited, or that had to wait does not count.
 func (p *Pair) countFailed(err error) {
 	switch {
 	case err == nil:

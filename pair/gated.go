@@ -141,7 +141,7 @@ func (p *Pair) absorbedSpines() []common.Hash {
 	return p.gate.evidence.absorbed.Spines
 }
 
-// proveAbsorbed reports to the gate what gwat was read to have finalized meanwhile (S9).
+// proveAbsorbed reports to the gate that gwat has finalized what it had absorbed (S9).
 func (p *Pair) proveAbsorbed(o *poll.Observation) {
 	a := p.gate.evidence.absorbed
 	if p.cfg.Gate == nil || a.Count == 0 {
@@ -156,16 +156,16 @@ func (p *Pair) proveAbsorbed(o *poll.Observation) {
 	p.gate.evidence.absorbed = gate.Absorbed{}
 }
 
-// beginAttempt notes which calls were absorbed before an attempt.
+// beginAttempt records which calls were absorbed before an attempt.
 func (p *Pair) beginAttempt() {
 	if p.cfg.Gate != nil {
 		p.gate.evidence.attempt = p.cfg.Gate.Status().Absorbed.LastSeq
 	}
 }
 
-// settleAbsorbed reports what was absorbed before an attempt that ended well as proved:
-// gwat has all up to the beacon's head then, and a spine that it lacks was left by a
-// reorg (S9).
+// settleAbsorbed reports, after an attempt that ended well, that what was absorbed before it is
+// proved: gwat has all up to the beacon's head, and a spine that it lacks is not canonical any
+// more (S9).
 func (p *Pair) settleAbsorbed() {
 	if p.cfg.Gate != nil && p.gate.evidence.attempt > 0 {
 		p.cfg.Gate.Proved(p.gate.evidence.attempt)
@@ -185,16 +185,15 @@ func (p *Pair) countCalls() {
 	}
 }
 
-// countCallsAnew begins the count when the switch begins.
-func (p *Pair) countCallsAnew() {
+// resetCalls starts the count again, when the switch begins.
+func (p *Pair) resetCalls() {
 	if p.cfg.Gate != nil {
 		p.gate.evidence.since, p.gate.evidence.worked = p.cfg.Gate.Status().Calls, 0
 	}
 }
 
 // unprovedCalls returns what the gate's evidence still lacks for "working"; "" if
-// nothing. A pair that works already is judged by what was absorbed alone: a quiet
-// slot brings no call.
+// nothing. For a pair that already works only absorbed calls count: a quiet slot brings no call.
 func (p *Pair) unprovedCalls() string {
 	if p.cfg.Gate == nil {
 		return ""

@@ -215,7 +215,7 @@ func TestCallsThroughTheGateAreEvidence(t *testing.T) {
 	g := &fakeGate{status: gate.Status{Calls: 3}, calls: []gate.Call{worked(1), worked(2), worked(3)}}
 	p := knowing(t, fsm.Switching)
 	p.cfg.Gate = g
-	p.countCallsAnew()
+	p.resetCalls()
 	p.countCalls()
 	require.Contains(t, p.unprovedCalls(), "2 more calls", "those before the switch are none")
 	g.calls = append(g.calls, worked(4), gate.Call{Seq: 5})

@@ -12,7 +12,7 @@ import (
 // inbox is all that the loop takes messages from.
 type inbox struct {
 	stop    <-chan struct{}
-	looks   <-chan *poll.Observation
+	polls   <-chan *poll.Observation
 	reports <-chan report
 	results <-chan result
 	orders  <-chan orders.Order
@@ -28,8 +28,8 @@ type (
 	due    struct{} // it is time for an attempt
 )
 
-// next waits for a message. Of several that wait, as they do after a slow disk,
-// it takes them in a fixed order, so that a run can be repeated exactly.
+// next waits for a message. If several wait, as after a slow disk, it takes them in a fixed
+// order, so that a run can be repeated exactly.
 func (in *inbox) next() any {
 	if m := in.waiting(); m != nil {
 		return m
@@ -37,7 +37,7 @@ func (in *inbox) next() any {
 	select {
 	case <-in.stop:
 		return stop{}
-	case m := <-in.looks:
+	case m := <-in.polls:
 		return m
 	case m := <-in.reports:
 		return m
@@ -54,12 +54,12 @@ func (in *inbox) next() any {
 	}
 }
 
-// waiting returns the first message that is there already; nil if none is.
+// waiting returns the first message that has arrived; nil if there is none.
 func (in *inbox) waiting() any {
 	if _, ok := arrived(in.stop); ok {
 		return stop{}
 	}
-	if m, ok := arrived(in.looks); ok {
+	if m, ok := arrived(in.polls); ok {
 		return m
 	}
 	if m, ok := arrived(in.reports); ok {
@@ -83,7 +83,7 @@ func (in *inbox) waiting() any {
 	return nil
 }
 
-// event takes a stream that has ended out of the inbox.
+// event returns an event, and removes a stream that has ended from the inbox.
 func (in *inbox) event(m beaconclient.Event, open bool) any {
 	if !open {
 		in.events = nil
@@ -105,8 +105,8 @@ func take[T any](from <-chan T) (m T, open, ok bool) {
 	}
 }
 
-// box has the channels on which the loop is sent what others have done for it. Who sends
-// gives up once the loop has stopped.
+// box has the channels on which polls, workers and operators send to the loop. A sender stops
+// waiting once the loop has stopped.
 type box struct {
 	polls   chan *poll.Observation
 	reports chan report

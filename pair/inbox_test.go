@@ -14,11 +14,11 @@ import (
 // is not asked again.
 func TestTheInboxIsTakenInOrder(t *testing.T) {
 	for _, waits := range []bool{true, false} {
-		looks, reports, results := make(chan *poll.Observation, 1), make(chan report, 1), make(chan result, 1)
+		polls, reports, results := make(chan *poll.Observation, 1), make(chan report, 1), make(chan result, 1)
 		events, tick, attempt, stopped := make(chan beaconclient.Event, 2), make(chan time.Time, 1), make(chan time.Time, 1), make(chan struct{})
-		in := inbox{stop: stopped, looks: looks, reports: reports, results: results, events: events, tick: tick, attempt: attempt}
+		in := inbox{stop: stopped, polls: polls, reports: reports, results: results, events: events, tick: tick, attempt: attempt}
 		send := []func(){
-			func() { looks <- &poll.Observation{} }, func() { reports <- report{} }, func() { results <- result{} },
+			func() { polls <- &poll.Observation{} }, func() { reports <- report{} }, func() { results <- result{} },
 			func() { events <- beaconclient.Event{} }, func() { tick <- time.Now() }, func() { attempt <- time.Now() },
 		}
 		want := []any{&poll.Observation{}, report{}, result{}, beaconclient.Event{}, ticked{}, due{}}

@@ -51,11 +51,11 @@ func (p *Pair) Run(ctx context.Context) error {
 			p.ended(inner, m)
 		case orders.Order: // an operator's order: it is carried out before it is answered
 			p.obey(inner, m)
-		case beaconclient.Event: // something changed: what, the next poll reads
+		case beaconclient.Event: // something changed: the next poll reads what it is
 			if m.Head != nil {
 				p.health.events++
 			}
-			if p.cfg.Now().Sub(p.polls.began) >= p.cfg.PollInterval/5 { // a flood of events wakes no more polls than this
+			if p.cfg.Now().Sub(p.polls.began) >= p.cfg.PollInterval/5 { // a flood of events starts no more polls than this
 				p.poll(inner)
 				tick.Reset(p.cfg.PollInterval)
 			}
@@ -70,16 +70,16 @@ func (p *Pair) Run(ctx context.Context) error {
 		if !p.stage.known {
 			p.know()
 		}
-		if !p.stoodStill() {
+		if !p.overslept() {
 			p.publish()
 		}
 	}
 }
 
-// stoodStill reports whether a pair that works was not looked at for longer than a poll may
-// take: syncd itself was stopped, or its disk was. What it knows is not published as of now
-// then; the poll that runs decides.
-func (p *Pair) stoodStill() bool {
+// overslept reports whether a working pair was not polled for longer than a poll may take:
+// syncd was stopped, or waited for its disk. What it knows is too old to be published as the
+// state of now; the poll that runs decides.
+func (p *Pair) overslept() bool {
 	o := p.polls.last
 	return o != nil && p.polls.running && p.machine.Stage() == fsm.Working &&
 		time.Since(o.Done) > p.cfg.CallTimeout+2*p.cfg.PollInterval
@@ -143,7 +143,7 @@ func (p *Pair) changed(c fsm.Change) {
 		Infof("Stage %s: %s", c.To, c.Reason)
 	p.entered(c)
 	p.know()
-	p.publish() // before the disk: who asks must not see "working" while it is slow
+	p.publish() // before the write: a client must not see "working" while a slow disk is waited for
 	p.shown.board.Changed(change)
 	p.ledger.AppendChange(journal.Change(change))
 }
@@ -171,7 +171,7 @@ func (p *Pair) entered(c fsm.Change) {
 		}
 		p.proof.verdict = headsync.Verdict{Why: "two new heads"}
 		p.polls.history.Covered = head
-		p.countCallsAnew()
+		p.resetCalls()
 	case fsm.Working:
 		p.shown.lastErr, p.proof.completed, p.proof.completions = nil, nil, 0
 	}

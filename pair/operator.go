@@ -17,8 +17,8 @@ func (p *Pair) History(_ context.Context, limit int) ([]status.Change, error) {
 	return publish.History(p.cfg.Journal, limit)
 }
 
-// Pause has syncd send nothing to either node until Resume, over a restart of syncd
-// too, if the journal can be written.
+// Pause keeps syncd from changing either node until Resume, and over a restart of syncd if the
+// journal can be written.
 func (p *Pair) Pause(ctx context.Context, reason string) error {
 	return p.box.orders.Give(ctx, func(ctx context.Context) error {
 		if p.ledger.Pause() == nil {
@@ -41,10 +41,10 @@ func (p *Pair) Resume(ctx context.Context) error {
 	})
 }
 
-// What a pair answers to a resync that it does not take.
+// The errors of a resync that a pair refuses.
 var (
 	// ErrWorks: in a pair at work the order may do more harm than good.
-	ErrWorks       = failure.WithKind(failure.NeedsHuman, errors.New("the pair works: a block that comes while gwat's head-sync lock is held is marked bad by the beacon node, whose head then stands until it is restarted; give --force (\"force\": true) to resync all the same"))
+	ErrWorks       = failure.WithKind(failure.NeedsHuman, errors.New("the pair works: a block that comes while gwat's head-sync lock is held is marked bad by the beacon node, whose head then does not move until it is restarted; use --force (\"force\": true) to resync all the same"))
 	ErrPaused      = failure.WithKind(failure.RetryLater, errors.New("the pair is paused: resume it first"))
 	ErrObserveOnly = failure.WithKind(failure.NeedsHuman, errors.New("syncd only observes (--observe) and pushes nothing: start it without --observe"))
 )
@@ -52,7 +52,7 @@ var (
 // ErrNoHeals: a pair of the head-sync era is driven by syncd itself.
 var ErrNoHeals = failure.WithKind(failure.NeedsHuman, errors.New("heals are for pairs of the coordinated era; this one is of the head-sync era, and syncd drives it: see syncd resync"))
 
-// Heal returns ErrNoHeals, and to a dry run the same in words.
+// Heal returns ErrNoHeals, or for a dry run a Heal that says the same.
 func (p *Pair) Heal(_ context.Context, order status.HealOrder) (*status.Heal, error) {
 	if !order.DryRun {
 		return nil, ErrNoHeals
@@ -60,7 +60,7 @@ func (p *Pair) Heal(_ context.Context, order status.HealOrder) (*status.Heal, er
 	return &status.Heal{Name: order.Name, Why: ErrNoHeals.Error(), Calls: []status.HealCall{}}, nil
 }
 
-// Resync takes the pair through all stages again, from who the nodes are on.
+// Resync takes the pair through all stages again, beginning with the identity of the nodes.
 // After a full one pushes begin at the last checkpoint whatever gwat has beyond it,
 // until one has ended well (S4: the operator forces it).
 func (p *Pair) Resync(ctx context.Context, r status.Resync) error {

@@ -94,7 +94,7 @@ func TestResyncOfAWorkingPairNeedsForce(t *testing.T) {
 		for _, full := range []bool{false, true} {
 			err := d.Resync(t.Context(), status.Resync{Full: full})
 			require.ErrorIs(t, err, ErrWorks)
-			require.ErrorContains(t, err, "until it is restarted; give --force")
+			require.ErrorContains(t, err, "until it is restarted; use --force")
 			require.Equal(t, string(fsm.Working), d.Snapshot().Stage)
 		}
 		require.NoError(t, d.Resync(t.Context(), status.Resync{Force: true}))

@@ -39,7 +39,7 @@ type Pair struct {
 	job     job    // what syncd does
 	proof   proof  // whether the pair works
 	gate    gated  // what passes the gate
-	health  judged
+	health  verdict
 	shown   shown // what was published, and what that needs
 }
 
@@ -110,8 +110,8 @@ func newPair(cfg Config, gwat gwatNode, to func(guard.Permit) headsync.Driver, b
 		polls:  polls{poller: poll.New(gwat, beacon, cfg.Now)},
 		writes: writes{guard: guard.New(cfg.Observe), to: to},
 		job:    job{pushFromCheckpoint: cfg.PushFromCheckpoint, refused: map[common.Hash]int{}},
-		health: judged{judge: health.New(cfg.PollInterval), born: time.Now()},
-		shown:  shown{board: board, metrics: m, told: now},
+		health: verdict{engine: health.New(cfg.PollInterval), born: time.Now()},
+		shown:  shown{board: board, metrics: m, alive: now},
 	}
 	p.machine = fsm.New(p.changed)
 	if note := cfg.Journal.Note(); note != "" {

@@ -44,7 +44,7 @@ func (p *Pair) poll(ctx context.Context) {
 	})
 }
 
-// question returns what the next poll reads beside what is always read.
+// question returns what the next poll reads in addition to what every poll reads.
 func (p *Pair) question() poll.Question {
 	stage := p.machine.Stage()
 	q := poll.Question{
@@ -70,8 +70,8 @@ func (p *Pair) question() poll.Question {
 	return q
 }
 
-// polled takes a poll in: what it shows of the nodes, of a competing driver, of our own
-// calls, of the proof of work and of the pair's health, in this order. Then fsm decides.
+// polled evaluates a poll: the nodes, a competing driver, our own calls, the proof of work and
+// the pair's health, in this order. Then fsm decides.
 func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 	p.polls.running = false
 	previous := p.polls.last
@@ -109,7 +109,7 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 	}
 }
 
-// identified takes in who the nodes said they are.
+// identified records which network and which nodes the poll has seen.
 func (p *Pair) identified(o *poll.Observation) {
 	fresh := p.polls.identity == nil
 	if p.polls.spec != nil && *p.polls.spec != o.Identity.Spec {

@@ -29,7 +29,7 @@ type completion struct {
 	ended time.Time // when it was answered or given up; zero while it runs
 }
 
-// refuted reports whether a poll from after the call shows gwat syncing all the same.
+// refuted reports whether a poll that began after the call shows that gwat still syncs.
 func (c *completion) refuted(o *poll.Observation) bool {
 	return c != nil && !c.ended.IsZero() && o.Start.After(c.ended) && o.Gwat.Sync.Syncing
 }
@@ -44,7 +44,7 @@ func (p *Pair) verifyFrom(from fsm.Stage) uint64 {
 	return p.polls.history.Number
 }
 
-// verify has the verifier judge the poll.
+// verify gives the poll to the verifier.
 func (p *Pair) verify(o *poll.Observation) {
 	stage := p.machine.Stage()
 	if (stage != fsm.Switching && stage != fsm.Working) || !o.Up() || !o.Calls {

@@ -20,7 +20,7 @@ type shown struct {
 	board   *publish.Board
 	metrics *metrics
 	seq     uint64
-	told    time.Time // of the last reassurance line
+	alive   time.Time // of the last reassurance line
 
 	push    publish.Push
 	meters  publish.Meters
@@ -37,8 +37,8 @@ func (p *Pair) publish() {
 	s := publish.Build(p.state(now))
 	p.shown.board.Publish(s)
 	p.showToGate(s)
-	if now.Sub(p.shown.told) >= reassurance {
-		p.shown.told = now
+	if now.Sub(p.shown.alive) >= reassurance {
+		p.shown.alive = now
 		p.log.WithFields(aliveFields(s)).Infof("Alive in stage %s for %s%s", s.Stage, now.Sub(p.stage.since).Round(time.Second), forWhat(s.Waiting))
 	}
 }
@@ -63,11 +63,11 @@ func (p *Pair) state(now time.Time) publish.State {
 			LastError: p.shown.lastErr, Awaits: p.job.awaits, Inhibit: p.writes.inhibit, Push: p.shown.push.Status(now),
 			Driver: publish.Driver{Sign: sign, First: first, Last: last},
 		},
-		Pending: p.ledger.Pending(), Confirmed: p.ledger.Confirmed(), Findings: p.health.judge.Findings(),
+		Pending: p.ledger.Pending(), Confirmed: p.ledger.Confirmed(), Findings: p.health.engine.Findings(),
 	}
 }
 
-// aliveFields are what a line needs that may be the only one read for hours.
+// aliveFields are the fields of the reassurance line, which may be the only line for hours.
 func aliveFields(s *status.Snapshot) logrus.Fields {
 	out := logrus.Fields{"stage": s.Stage, "verdict": s.Verdict}
 	if s.Gwat.Slot != nil {
@@ -89,7 +89,7 @@ func forWhat(waiting string) string {
 	return ", waiting for " + waiting
 }
 
-// reported takes a report of the worker in.
+// reported handles a report of the worker.
 func (p *Pair) reported(ctx context.Context, r report) {
 	if r.sequence != p.job.sequence {
 		return

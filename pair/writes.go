@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// writes is whether syncd may send what changes gwat (S6).
+// writes is whether syncd may change gwat (S6).
 type writes struct {
 	guard     *guard.Guard
 	to        func(guard.Permit) headsync.Driver
@@ -20,7 +20,7 @@ type writes struct {
 	inhibit   string // why nothing is sent; "" if something may be
 }
 
-// inhibit returns why nothing may be sent that changes gwat; "" if it may.
+// inhibit returns why syncd may not change gwat; "" if it may.
 func (p *Pair) inhibit() string {
 	if p.cfg.Observe {
 		return "syncd only observes (--observe)"
@@ -56,10 +56,9 @@ func (p *Pair) pendingState(pending *checkpoint.Pending) (protocol.Fate, string)
 	return p.nodes.gwat.ClassifyPending(*pending, seen)
 }
 
-// resolvePending finds out what became of a call whose answer was lost. Every poll
-// that began after the call was sent counts, whether or not an attempt runs: one
-// that has a long way to go outlasts any number of polls, and may send nothing
-// before the call is over.
+// resolvePending finds out what became of a call whose answer was lost. Every poll that began
+// after the call was sent counts, whether or not an attempt runs: a long attempt takes any
+// number of polls, and may send nothing before the call is over.
 func (p *Pair) resolvePending() {
 	p.writes.takeover = false
 	left := p.ledger.Left(p.running())

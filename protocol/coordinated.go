@@ -35,7 +35,7 @@ func (c Coordinated) State(ctx context.Context) (State, error) {
 	return s, err
 }
 
-// Mark returns where the last call has left gwat; nil while gwat loads and does not tell.
+// Mark returns where the last call has left gwat; nil while gwat loads and does not say it.
 func (c Coordinated) Mark(ctx context.Context) (*Mark, error) {
 	s, err := c.CoordinatedState(ctx)
 	if loads(err) {

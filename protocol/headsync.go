@@ -12,7 +12,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient/guard"
 )
 
-// HeadSync is the head-sync era with one gwat: dag_headSyncReady makes gwat stand at a
+// HeadSync is the head-sync era with one gwat: dag_headSyncReady makes gwat roll back to a
 // checkpoint, dag_headSync pushes what follows it. Its other methods are gwat's reads.
 type HeadSync struct{ *gwatclient.Client }
 
@@ -59,7 +59,7 @@ func (HeadSync) ClassifyPending(p checkpoint.Pending, s Seen) (Fate, string) {
 	case !s.Now.Before(until):
 		return Over, "the time has passed in which gwat could hold its lock for it"
 	case p.Call == checkpoint.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:
-		return Accepted, "gwat stands at its checkpoint"
+		return Accepted, "gwat is at its checkpoint"
 	case p.Call == checkpoint.CallPush && since && !held && s.Last != nil && s.Last.IsSpine():
 		return Over, "gwat has finalized all of it"
 	}

@@ -17,9 +17,10 @@ type Era[E any] interface {
 	// Permit each of them is guard.ErrNoPermit and sends nothing.
 	Driver(guard.Permit) Driver[E]
 	// ClassifyPending returns what became of a call whose answer was lost, and why. It
-	// makes no call and has no clock. A loop calls it with each poll while a call is
-	// pending, and sends nothing that changes gwat before the call is Over or, for a
-	// Prepare, Accepted.
+	// makes no call and has no clock. The loop of package pair calls it with each poll while
+	// a call is pending, and sends nothing that changes gwat before the call is Over or, for
+	// a Prepare, Accepted. Heals need no such wait: a dag_finalize may be repeated, and what
+	// the coordinated era answers here says why.
 	ClassifyPending(checkpoint.Pending, Seen) (Fate, string)
 }
 
@@ -44,38 +45,39 @@ type Reader interface {
 //   - gwatclient.PossiblyDone, or the end of ctx: gwat may have carried the call out, or
 //     may do so later. It is pending, and ClassifyPending says when it is over;
 //   - any other: gwat answered, and did nothing. The errors of this package say what it
-//     means; an error that has none of them is to be told and tried again by its kind.
+//     means; any other error is reported, and the call is made again or not by its kind.
 //
 // The end of ctx ends the wait for an answer and not the call inside gwat.
 type Driver[E any] interface {
-	// Prepare has gwat stand at an entry's checkpoint and wait for what follows it. After
-	// success a gwat that has a lock takes no other calls until Push or Release, or until
-	// the lock has run out. ErrCheckpointRefused: gwat does not take this checkpoint; an earlier one may do.
+	// Prepare makes gwat roll back to an entry's checkpoint and wait for what follows it.
+	// After success a gwat that has a lock takes no other calls until Push or Release, or
+	// until the lock runs out. ErrCheckpointRefused: gwat refuses this checkpoint; it may
+	// accept an earlier one.
 	Prepare(ctx context.Context, at E) error
-	// Push hands over what follows, oldest first, and gives the lock back. Success is
-	// gwat's word only: block reads prove it. ErrNotPrepared: no Prepare is in force any
+	// Push sends what follows, oldest first, and releases the lock. Success is only what
+	// gwat says: block reads must prove it. ErrNotPrepared: no Prepare is in force any
 	// more, which is a sign of a competing driver. ErrIncomplete: gwat lacks a block. The
-	// Mark is where gwat is afterwards; nil if gwat does not tell it.
+	// Mark is where gwat is afterwards; nil if gwat does not say it.
 	Push(ctx context.Context, entries []E) (*Mark, error)
-	// Release gives the lock of a Prepare back without a push. Its errors are those of Push.
+	// Release releases the lock of a Prepare without a push. Its errors are those of Push.
 	Release(ctx context.Context) error
 	// Complete ends a sync that gwat does not end by itself, at the beacon's head.
 	Complete(ctx context.Context, head E) error
 }
 
-// Errors of both eras, beside those of gwatclient that tell how a call failed.
+// Errors of both eras, beside those of gwatclient that say how a call failed.
 var (
 	// ErrRefused: gwat answered that it did not do it, without a reason.
 	ErrRefused = failure.WithKind(failure.RetryLater, errors.New("gwat answered false"))
 	// ErrNotPrepared: a Push without a Prepare in force.
 	ErrNotPrepared = errors.New("gwat waits for no push")
-	// ErrCheckpointRefused: gwat does not take a block as checkpoint though reads may show
-	// it finalized.
+	// ErrCheckpointRefused: gwat refuses a block as checkpoint although reads may show it
+	// finalized.
 	ErrCheckpointRefused = errors.New("gwat refuses the checkpoint")
 	// ErrIncomplete: gwat lacks a block of what was pushed; it loads it from its peers.
 	ErrIncomplete = errors.New("gwat lacks a block")
 	// ErrBusy: gwat is in a synchronization of its own.
 	ErrBusy = failure.WithKind(failure.RetryLater, errors.New("gwat is busy"))
-	// ErrLockHeld: a Prepare is in force, of whomever.
+	// ErrLockHeld: a Prepare is in force, of syncd or of another driver.
 	ErrLockHeld = failure.WithKind(failure.RetryLater, errors.New("gwat's head-sync lock is held"))
 )

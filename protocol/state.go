@@ -22,9 +22,9 @@ const (
 // Loads reports whether gwat loads from its peers.
 func (a Activity) Loads() bool { return a == LoadingChain || a == LoadingDAG }
 
-// State is what gwat said of itself in one poll. What an era does not tell is zero.
+// State is what gwat said of itself in one poll. What an era does not report is zero.
 type State struct {
-	Syncing  bool // gwat is not in normal work; only then the rest but Mark is told
+	Syncing  bool // gwat is not in normal work; only then the rest but Mark is known
 	Activity Activity
 	Word     string // gwat's own word for Activity, for people
 
@@ -32,7 +32,7 @@ type State struct {
 	CoordSlot                  primitives.Slot // the newest slot that a call of normal work has named
 	TipSlot                    primitives.Slot // the newest slot among gwat's tips
 
-	// Mark is where the last call has left gwat, if gwat tells it: a head sync begins
+	// Mark is where the last call has left gwat, if gwat says it: a head sync begins
 	// there. If it is nil, a head sync begins after any block of the beacon's chain whose
 	// spines block reads show to be finalized.
 	Mark *Mark

@@ -11,7 +11,7 @@ const (
 	VerdictUnknown = "unknown" // nothing was observed yet
 	VerdictSyncing = "syncing" // on its way, nothing critical is wrong
 	VerdictWorking = "working" // verified as working, nothing critical is wrong
-	VerdictFailing = "failing" // a critical finding stands, whatever the stage
+	VerdictFailing = "failing" // a critical finding is active, whatever the stage
 	VerdictPaused  = "paused"
 	VerdictHalted  = "halted" // it needs a human
 )
@@ -24,16 +24,16 @@ const (
 )
 
 // Finding is one thing that is wrong with a pair, named and evidenced. It is
-// told only after its documented window and goes only after its hysteresis.
+// reported only after its documented window and goes only after its hysteresis.
 type Finding struct {
 	Name     string    `json:"name"` // such as gwat_no_peers
 	Severity string    `json:"severity"`
 	Node     string    `json:"node"` // "gwat", "beacon", "pair" or "syncd"
 	Summary  string    `json:"summary"`
 	Evidence []string  `json:"evidence"` // the signals with their values
-	Since    time.Time `json:"since"`    // when the signals began, not when it was told
+	Since    time.Time `json:"since"`    // when the signals began, not when it was reported
 	Remedy   string    `json:"remedy"`
-	// ExplainedBy names the finding that has caused this one; it stands before this one in
+	// ExplainedBy names the finding that has caused this one; it comes before this one in
 	// the list and is not explained itself. Heal that one first.
 	ExplainedBy string `json:"explainedBy,omitempty"`
 }
@@ -52,7 +52,7 @@ type Sample struct {
 	PushDone   *uint64          `json:"pushDone,omitempty"`   // entries
 	PushTotal  *uint64          `json:"pushTotal,omitempty"`
 
-	// Of a sample that stands for an interval: for how much of it the verdict is known,
+	// Of a sample of an interval: for how much of it the verdict is known,
 	// and for how much the pair worked. The verdict is the worst of the interval.
 	KnownSeconds   float64 `json:"knownSeconds,omitempty"`
 	WorkingSeconds float64 `json:"workingSeconds,omitempty"`

@@ -6,7 +6,7 @@ type HealOrder struct {
 	DryRun bool   `json:"dryRun,omitempty"` // only show its proof and its calls
 }
 
-// Heal is a heal as it stands: what proves it and what it would call.
+// Heal is a heal at present: what proves it and what it would call.
 type Heal struct {
 	Name    string     `json:"name"`
 	On      bool       `json:"on"`                // its setting is on: it begins by itself

@@ -162,7 +162,7 @@ type Resync struct {
 	Force  bool   `json:"force,omitempty"`  // also a pair that works
 }
 
-// Error is an error as told to an operator.
+// Error is an error as shown to an operator.
 type Error struct {
 	Kind    string    `json:"kind"` // failure.Name
 	Message string    `json:"message"`

@@ -51,7 +51,7 @@ type Report struct {
 	Tally      *tally.Tally          // one of its own if it is nil
 	// Told are the findings that an earlier loop has reported of the pair and that stand.
 	Told []status.Finding
-	// View is told after each poll what a gate goes by; nil for nobody.
+	// View is called after each poll with what a gate needs to know; nil for no gate.
 	View func(View)
 	// NullAnswers returns how many answers to the beacon node's calls were null in every
 	// field, in a row; nil without a gate, which alone sees them.

@@ -19,7 +19,7 @@ const verifySlots = 8
 type standing struct {
 	spec     *checkpoint.Spec
 	conflict string
-	judged   bool // both nodes told who they are
+	judged   bool // the identity of both nodes is known
 	now      primitives.Slot
 
 	// The proof of work: how many new heads gwat has followed by calls of the beacon

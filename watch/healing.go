@@ -21,7 +21,7 @@ import (
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
-// Heals are the operator's switches. Without any, syncd only tells what is wrong.
+// Heals are the operator's switches. Without any, syncd only reports what is wrong.
 type Heals struct {
 	Peers         bool
 	Checkpoint    bool
@@ -64,7 +64,7 @@ type healing struct {
 	enodes  []string  // of peers that gwat had, the newest first
 	running heal.Name // the one try that runs; "" for none
 	done    chan healed
-	told    map[heal.Name]bool // it was logged that a heal is called for and off
+	logged  map[heal.Name]bool // that a heal would help and is off
 	looking chan struct{}      // has an element while an operator's order is looked at
 }
 
@@ -75,12 +75,12 @@ type healed struct {
 	err  error
 }
 
-// newHealing returns what a loop begins with. Its error is of the journal; the rest is
-// usable all the same.
+// newHealing returns the state at the start of a loop. It is usable even with an error, which
+// is the journal's.
 func newHealing(cfg *Config) (healing, error) {
 	h := healing{
 		guard: guard.New(cfg.Observe || cfg.Changes == nil), records: map[heal.Name]*heal.Record{},
-		done: make(chan healed, 1), told: map[heal.Name]bool{}, looking: make(chan struct{}, 1),
+		done: make(chan healed, 1), logged: map[heal.Name]bool{}, looking: make(chan struct{}, 1),
 	}
 	for _, n := range heal.All {
 		h.records[n] = &heal.Record{}
@@ -124,8 +124,8 @@ func (h *healing) human(on Heals, at time.Time) string {
 	return ""
 }
 
-// enodes returns the addresses of peers, those that gwat dialled first: the port of an
-// inbound one may be none that it listens on.
+// enodes returns the addresses of peers, first of those that gwat dialled: an inbound peer may
+// not listen on the port that it came from.
 func enodes(peers []gwatclient.Peer) []string {
 	var dialled, inbound []string
 	for _, p := range peers {
@@ -138,7 +138,7 @@ func enodes(peers []gwatclient.Peer) []string {
 	return append(dialled, inbound...)
 }
 
-// remember keeps the peers that gwat has, before those that it had.
+// remember keeps the peers that gwat has now, in front of those that it had before.
 func (w *Watcher) remember(seen []string) {
 	h := &w.healing
 	kept := slices.Clone(seen)
@@ -155,7 +155,7 @@ func (w *Watcher) remember(seen []string) {
 	w.note(w.cfg.Journal.SetPeers(kept))
 }
 
-// heal takes a poll in, and begins the heal that is called for: one at a time.
+// heal evaluates a poll and begins the heal that it calls for, one at a time.
 func (w *Watcher) heal(ctx context.Context, o *Observation) {
 	w.remember(o.Gwat.Enodes)
 	h, f := &w.healing, w.healFacts(o)
@@ -173,7 +173,7 @@ func (w *Watcher) heal(ctx context.Context, o *Observation) {
 		proved, why := heal.Prove(n, &f)
 		h.records[n].Observe(proved, why, o.At)
 		if !proved {
-			delete(h.told, n)
+			delete(h.logged, n)
 		}
 	}
 	if h.running != "" || w.pair.who.spec == nil {
@@ -187,8 +187,8 @@ func (w *Watcher) heal(ctx context.Context, o *Observation) {
 		case w.cfg.Heals.on(n):
 			w.begin(ctx, n, why)
 			return
-		case !h.told[n]:
-			h.told[n] = true
+		case !h.logged[n]:
+			h.logged[n] = true
 			w.log.WithField("heal", n).Warnf("heal.%s would help and is off: %s", n, why)
 		}
 	}
@@ -238,7 +238,7 @@ func (w *Watcher) try(n heal.Name) *try {
 	}
 }
 
-// begin begins a try. It runs beside the loop, which takes its end from healing.done.
+// begin begins a try, in a goroutine of its own. The loop reads its end from healing.done.
 func (w *Watcher) begin(ctx context.Context, n heal.Name, why string) {
 	h := &w.healing
 	h.records[n].Try(w.cfg.Now())
@@ -252,7 +252,7 @@ func (w *Watcher) begin(ctx context.Context, n heal.Name, why string) {
 	}()
 }
 
-// healed takes the end of a try in: a line of the log and of the history.
+// healed records the end of a try in the log and in the history.
 func (w *Watcher) healed(r healed) {
 	w.healing.running = ""
 	if failure.Canceled(r.err) {

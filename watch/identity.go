@@ -4,7 +4,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 )
 
-// identity is who the nodes said they are.
+// identity is what the nodes said of themselves.
 type identity struct {
 	spec  *checkpoint.Spec
 	chain *uint64

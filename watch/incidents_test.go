@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the generated documents anew")
 func TestIncidentsDocument(t *testing.T) {
 	const path, begin, end = "../docs/operating.md", "<!-- incidents -->\n", "<!-- /incidents -->"
 	var table strings.Builder
-	table.WriteString("| incident | finding | told within | by itself | heal | works within |\n|---|---|---|---|---|---|\n")
+	table.WriteString("| incident | finding | reported within | by itself | heal | works within |\n|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(incidents)) {
 		heals, works, itself := "-", "-", "when the cause is gone"
 		for incident, l := range lasting {

@@ -14,10 +14,10 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// slowEvery is every how many polls the things that hardly change are read again.
+// What hardly changes is read again in one poll of slowEvery.
 const slowEvery = 30
 
-// maxAge is how old the answer that gwat does not sync may be when a poll ends.
+// maxAge is how old the answer that gwat does not sync may be at the end of a poll.
 const maxAge = time.Second
 
 // Observation is what one poll read of both nodes. What was not read is zero.
@@ -116,7 +116,7 @@ func (p *poller) poll(ctx context.Context) *Observation {
 		p.compare(ctx, o)
 		p.renew(ctx, &o.Gwat, began)
 	} else {
-		p.polls = 0 // who the nodes are is read again when both answer
+		p.polls = 0 // the identity of the nodes is read again when both answer
 	}
 	o.At, o.ended = p.now(), time.Now()
 	return o
@@ -194,8 +194,8 @@ func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
 	return b
 }
 
-// compare asks each node about what the other one said. A question that fails is left
-// open: it says nothing about the pair.
+// compare asks each node about what the other one said. A call that fails leaves its field
+// nil: it says nothing about the pair.
 func (p *poller) compare(ctx context.Context, o *Observation) {
 	if data, err := p.beacon.SpineData(ctx, beaconclient.StateHead); err == nil {
 		if spine, ok := data.LastFinal(); ok {

@@ -15,8 +15,8 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// nodes is since when each node answers, or does not, what it said seldom and what it had
-// when it last answered, and the network that the beacon node named last.
+// nodes is since when each node answers or does not, what it reports only in some polls, what
+// it had when it last answered, and the network that the beacon node named last.
 type nodes struct {
 	gwat, beacon node
 	spec         *checkpoint.Spec
@@ -60,7 +60,7 @@ func (n *node) observe(up bool, at time.Time, version string, peers *uint64) {
 	if version != "" {
 		n.version = version
 	}
-	n.peers = peers // a node that is gone has no peers to tell of
+	n.peers = peers // a node that is gone has no peers to report
 }
 
 // publish makes what the loop knows the newest snapshot.
@@ -154,8 +154,8 @@ func (w *Watcher) showBeacon(n *status.Node, o *Observation) {
 	}
 }
 
-// show shows how the newest poll found a node, with what it has, or had when it last
-// answered. It reports whether the node answered.
+// show fills in a node by the newest poll: what it has, or had when it last answered. It
+// reports whether the node answered.
 func (w *Watcher) show(n *status.Node, known *node, err error, at time.Time) bool {
 	n.Reachable, n.Since, n.Version, n.Peers = known.up, known.since, known.version, known.peers
 	n.Error = status.NewError(err, at)
@@ -181,7 +181,7 @@ func (w *Watcher) lag(slot primitives.Slot) *uint64 {
 	return &lag
 }
 
-// evaluateHealth has the newest poll evaluated, and logs what has changed by it.
+// evaluateHealth evaluates the newest poll and logs which findings it has changed.
 func (w *Watcher) evaluateHealth(o *Observation) {
 	w.health.Observe(w.input(o)).Log(w.log)
 }
@@ -214,7 +214,7 @@ func (w *Watcher) waits() {
 	w.health.Observe(in).Log(w.log)
 }
 
-// input puts a poll into the words of package health.
+// input returns a poll as an Input of package health.
 func (w *Watcher) input(o *Observation) health.Input {
 	in := health.Input{
 		At: o.At, Elapsed: o.At.Sub(w.pair.begin), Stage: w.machine.Stage(), Spec: w.pair.who.spec,

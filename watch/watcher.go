@@ -21,7 +21,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// ErrBeaconDrives: syncd makes no calls in this era, so there is nothing to do again.
+// ErrBeaconDrives: syncd makes no calls in this era, so there is nothing to repeat.
 var ErrBeaconDrives = failure.WithKind(failure.NeedsHuman, errors.New("this pair is of the coordinated era: the beacon node drives gwat and syncd only watches; restart the beacon node to have it sync gwat again"))
 
 // Watcher is the loop of one pair. Run owns every field but the channels.
@@ -161,22 +161,22 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // republish publishes what is known between two polls, unless syncd stood still.
 func (w *Watcher) republish() {
-	if !w.stoodStill() {
+	if !w.overslept() {
 		w.publish()
 	}
 }
 
-// stoodStill reports whether a pair that works was not looked at for longer than a poll may
+// overslept reports whether a pair that works was not looked at for longer than a poll may
 // take: syncd itself was stopped, or its disk was. What it knows is not published as of now
 // then; the poll that runs or follows decides.
-func (w *Watcher) stoodStill() bool {
+func (w *Watcher) overslept() bool {
 	o := w.pair.last
 	return o != nil && w.machine.Stage() == fsm.Working &&
 		time.Since(o.ended) > w.cfg.CallTimeout+2*w.cfg.PollInterval
 }
 
-// observed takes a poll in: what it says of the nodes, of the proof of work, of the
-// stage and of the pair's health, in this order, and publishes it.
+// observed evaluates a poll: the nodes, the proof of work, the stage and the pair's health, in
+// this order. It publishes the result.
 func (w *Watcher) observed(ctx context.Context, o *Observation) {
 	if failure.Canceled(o.Gwat.Err) || failure.Canceled(o.Beacon.Err) {
 		return // we are stopping
@@ -254,8 +254,8 @@ func (w *Watcher) next() (fsm.Event, string, bool) {
 	return "", "", false
 }
 
-// facts returns the facts of the newest poll. One poll without an answer does not
-// take "working" away (docs/decisions): it shows nothing of the pair.
+// facts returns the facts of the newest poll. A single poll without an answer does not end
+// "working" (docs/decisions/0007).
 func (w *Watcher) facts() fsm.Facts {
 	o := w.pair.last
 	if o != nil && !o.Up() && w.pair.fails < 2 && w.pair.good != nil && w.machine.Stage() == fsm.Working {
@@ -295,7 +295,7 @@ func (w *Watcher) noteNetwork() {
 	}
 }
 
-// note keeps why a write of the journal failed. The pair goes on without it.
+// note records why a write of the journal failed. The pair goes on without the journal.
 func (w *Watcher) note(err error) {
 	w.journal = ""
 	if err != nil {

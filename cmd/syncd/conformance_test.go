@@ -39,7 +39,7 @@ func TestConformanceCodes(t *testing.T) {
 	oneLine(t, out.stderr, "no usable answer of the beacon node at http://127.0.0.1:1")
 	for args, part := range map[string]string{
 		"conformance --era new": `--era is "new"`, "conformance --only all": `--only is "all"`,
-		"conformance --only beacon": "which only gwat can tell", "conformance now": `"now"`,
+		"conformance --only beacon": "which only gwat shows", "conformance now": `"now"`,
 	} {
 		out := syncd(t, nil, splitArgs(args)...)
 		require.Equal(t, exit.Usage, out.code, args)

@@ -100,7 +100,7 @@ func yesOrNo(yes bool) string {
 
 func findingsText(entries []health.Entry, causes []health.Explanation) string {
 	var out strings.Builder
-	out.WriteString("| finding | severity | told after | gone after |\n|---|---|---|---|\n")
+	out.WriteString("| finding | severity | reported after | gone after |\n|---|---|---|---|\n")
 	for _, e := range entries {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s | %s |\n", e.Name, e.Name, e.Severity, e.Window, e.Clears)
 	}

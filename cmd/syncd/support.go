@@ -70,7 +70,7 @@ func replayCommand(std stdio) *cli.Command {
 		ArgsUsage: "FILE",
 		Description: `It shows the stages, verdicts and findings of a bundle of syncd record in the view
 of status --watch, lets this syncd evaluate each recorded poll again, and names every
-difference from the verdict that was recorded. Flags stand before FILE.`,
+difference from the verdict that was recorded. Flags come before FILE.`,
 		Flags: []cli.Flag{
 			&cli.Float64Flag{Name: "speed", Value: 1, Usage: "times as fast as it was; 0 for at once, which is the default where there is no terminal"},
 			&cli.BoolFlag{Name: "calls", Usage: "print every call to a node and through the gate, too"},

@@ -91,7 +91,7 @@ func (s Source) Checked(ofPackage bool) (*settings.Config, error) {
 }
 
 // Where says how the running syncd is found. The settings are read unless flags or the
-// environment say all; for orders, they may name what gives the right to.
+// environment say all; for orders, they may name what grants the right to.
 func (s Source) Where(orders bool) (operator.Where, error) {
 	cmd := s.Command
 	w := operator.Where{
@@ -128,7 +128,7 @@ func ReasonFlag() cli.Flag {
 	return &cli.StringFlag{Name: "reason", Usage: "why; the status and the history show it"}
 }
 
-// SecretFlag is the file of the secret that gives the right to an order.
+// SecretFlag is the file of the secret that grants the right to an order.
 func SecretFlag() cli.Flag {
 	return &cli.StringFlag{Name: "jwt-secret", Usage: "`FILE` of the running syncd's --api.jwt-secret, for --api", HideDefault: true}
 }

@@ -60,7 +60,7 @@ func Unknown(_ context.Context, cmd *cli.Command) error {
 	return exit.Errorf(exit.Usage, "unknown command %q%s; `syncd help` lists the commands", endpoint.MaskWord(name), settings.DidYouMean(name, names))
 }
 
-// NoArguments refuses what stands behind the flags: a forgotten -- would otherwise be
+// NoArguments refuses arguments behind the flags: a forgotten -- would otherwise be
 // dropped in silence.
 func NoArguments(action cli.ActionFunc) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {

@@ -5,7 +5,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// calls is what the API tells about a gate.
+// calls is what the API shows of a gate.
 type calls struct{ gate *gate.Gate }
 
 // Calls is part of api.CallSource.

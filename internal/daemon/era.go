@@ -33,7 +33,7 @@ type Loop interface {
 	Run(ctx context.Context) error
 }
 
-// eraNode is what is asked to tell the era of a pair.
+// eraNode is what is asked for the era of a pair.
 type eraNode struct {
 	spec func(context.Context) (checkpoint.Spec, error)
 	mark func(context.Context) (*protocol.Mark, error) // of the coordinated era
@@ -78,7 +78,7 @@ func (l *loops) canonical(ctx context.Context, root common.Hash) (bool, error) {
 	return header.Canonical, err
 }
 
-// view tells a gate, if there is one, what the loop of the coordinated era says.
+// view passes what the loop of the coordinated era says on to a gate, if there is one.
 func view(between *gate.Gate) func(watch.View) {
 	return func(seen watch.View) {
 		if between == nil {
@@ -132,7 +132,7 @@ func newPair(cfg *settings.Config, version string, kept Kept, log *logrus.Logger
 	if err != nil {
 		return nil, err
 	}
-	counts := tally.New() // of the other era: its clients tell the era meanwhile
+	counts := tally.New() // of the other era: its clients find the era out meanwhile
 	toGwat.Observe, toBeacon.Observe = counts.Observe(publish.NodeGwat), counts.Observe(publish.NodeBeacon)
 	gwat, err := gwatclient.New(toGwat)
 	if err != nil {

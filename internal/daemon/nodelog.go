@@ -53,6 +53,6 @@ func (n *nodeLog) compare(name string, node status.Node) {
 		case name == "gwat" && node.Error.Kind == failure.Name(failure.NeedsHuman):
 			remedy = "correct --gwat.endpoint or --gwat.jwt-secret"
 		}
-		log.WithField("kind", node.Error.Kind).Warnf("%s at %s gives no usable answer: %s; %s", name, node.Endpoint, node.Error.Message, remedy)
+		log.WithField("kind", node.Error.Kind).Warnf("%s at %s has no usable answer: %s; %s", name, node.Endpoint, node.Error.Message, remedy)
 	}
 }

@@ -25,11 +25,11 @@ func TestNodeLogTellsOfEachChangeOnce(t *testing.T) {
 	}{
 		{"gwat", status.Node{Endpoint: "ws://a:1"}, 0, ""}, // not looked at yet
 		{"gwat", up, 0, ""},
-		{"gwat", down("retry_later", "refused"), logrus.WarnLevel, "gwat at ws://a:1 gives no usable answer: refused; start it or correct --gwat.endpoint"},
+		{"gwat", down("retry_later", "refused"), logrus.WarnLevel, "gwat at ws://a:1 has no usable answer: refused; start it or correct --gwat.endpoint"},
 		{"gwat", down("retry_later", "refused again"), 0, ""},
-		{"beacon", down("needs_human", "no"), logrus.WarnLevel, "beacon at ws://a:1 gives no usable answer: no; start it or correct --beacon.endpoint"},
-		{"gwat", down("needs_human", "401"), logrus.WarnLevel, "gwat at ws://a:1 gives no usable answer: 401; correct --gwat.endpoint or --gwat.jwt-secret"},
-		{"gwat", down("retry_later", "eth_syncing: no JWT secret: open /jwt: no such file"), logrus.WarnLevel, "gwat at ws://a:1 gives no usable answer: eth_syncing: no JWT secret: open /jwt: no such file; let --gwat.jwt-secret name the file that gwat was started with"},
+		{"beacon", down("needs_human", "no"), logrus.WarnLevel, "beacon at ws://a:1 has no usable answer: no; start it or correct --beacon.endpoint"},
+		{"gwat", down("needs_human", "401"), logrus.WarnLevel, "gwat at ws://a:1 has no usable answer: 401; correct --gwat.endpoint or --gwat.jwt-secret"},
+		{"gwat", down("retry_later", "eth_syncing: no JWT secret: open /jwt: no such file"), logrus.WarnLevel, "gwat at ws://a:1 has no usable answer: eth_syncing: no JWT secret: open /jwt: no such file; let --gwat.jwt-secret name the file that gwat was started with"},
 		{"gwat", up, logrus.InfoLevel, "gwat at ws://a:1 answers again"},
 		{"gwat", up, 0, ""},
 	} {

@@ -10,15 +10,15 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Quiet is how long a warning or an error that was told is not told again.
+// Quiet is how long a warning or an error is not repeated.
 const Quiet = time.Minute
 
-// shapesKept bounds what is remembered of told messages.
+// shapesKept bounds what is remembered of written messages.
 const shapesKept = 256
 
 // The fields that have a meaning to this package.
 const (
-	// FieldFinding marks a line that tells of a change: it is always written.
+	// FieldFinding marks a line that reports a change: it is always written.
 	FieldFinding = "finding"
 	// FieldRepeated is on a line that was left out so many times before.
 	FieldRepeated = "repeated"
@@ -37,7 +37,7 @@ func New(out io.Writer, level, format string) (*logrus.Logger, error) {
 		return nil, fmt.Errorf("log level %q: %w", level, err)
 	}
 	log.SetLevel(parsed)
-	r := &repeats{told: map[string]*told{}}
+	r := &repeats{written: map[string]*written{}}
 	switch format {
 	case "json":
 		r.Formatter = &logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano}
@@ -50,7 +50,7 @@ func New(out io.Writer, level, format string) (*logrus.Logger, error) {
 	if w, ok := out.(*Writer); ok {
 		w.setNotice(func(lost uint64) []byte {
 			e := logrus.NewEntry(log).WithField(FieldLost, lost)
-			e.Time, e.Level, e.Message = time.Now(), logrus.WarnLevel, "Lines of the log were lost: whoever reads it was too slow, or was gone"
+			e.Time, e.Level, e.Message = time.Now(), logrus.WarnLevel, "Lines of the log were lost: its reader was too slow, or gone"
 			line, err := r.Formatter.Format(e)
 			if err != nil {
 				return nil // a number and a text: they can be written
@@ -65,11 +65,11 @@ func New(out io.Writer, level, format string) (*logrus.Logger, error) {
 // Quiet ago. At level debug nothing is left out.
 type repeats struct {
 	logrus.Formatter
-	mu   sync.Mutex
-	told map[string]*told // by shape
+	mu      sync.Mutex
+	written map[string]*written // by shape
 }
 
-type told struct {
+type written struct {
 	at   time.Time
 	left int // since then
 }
@@ -77,7 +77,7 @@ type told struct {
 // varying is what differs between two messages about the same trouble.
 var varying = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+(\.[0-9]+)?(ns|µs|ms|s|m|h)?`)
 
-// Format gives no bytes for a line that is left out.
+// Format returns no bytes for a line that is left out.
 func (r *repeats) Format(e *logrus.Entry) ([]byte, error) {
 	_, change := e.Data[FieldFinding]
 	if e.Level > logrus.WarnLevel || change || e.Logger.IsLevelEnabled(logrus.DebugLevel) {
@@ -99,13 +99,13 @@ func (r *repeats) Format(e *logrus.Entry) ([]byte, error) {
 func (r *repeats) pass(shape string, now time.Time) (left int, write bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := r.told[shape]
+	last := r.written[shape]
 	if last == nil {
 		r.forget(now)
-		if len(r.told) >= shapesKept {
+		if len(r.written) >= shapesKept {
 			return 0, false // so many different ones within the time are a flood
 		}
-		r.told[shape] = &told{at: now}
+		r.written[shape] = &written{at: now}
 		return 0, true
 	}
 	if since := now.Sub(last.at); since >= 0 && since < Quiet {
@@ -117,14 +117,14 @@ func (r *repeats) pass(shape string, now time.Time) (left int, write bool) {
 	return left, true
 }
 
-// forget drops what may be told again anyway.
+// forget drops what may be written again anyway.
 func (r *repeats) forget(now time.Time) {
-	if len(r.told) < shapesKept {
+	if len(r.written) < shapesKept {
 		return
 	}
-	for shape, t := range r.told {
+	for shape, t := range r.written {
 		if now.Sub(t.at) >= Quiet {
-			delete(r.told, shape)
+			delete(r.written, shape)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 func Metric(log *logrus.Logger) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "syncd_log_lines_lost_total",
-		Help: "Lines of the log that were dropped, because whoever reads it was too slow or was gone, since the start of syncd.",
+		Help: "Lines of the log that were dropped, because its reader was too slow or gone, since the start of syncd.",
 	}, func() float64 {
 		if w, ok := log.Out.(*Writer); ok {
 			return float64(w.Lost())

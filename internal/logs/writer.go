@@ -15,7 +15,7 @@ const (
 )
 
 // Writer passes lines on to another writer from a goroutine of its own, so that
-// whoever logs never waits: a log's reader that stops (a full pipe, a stopped
+// logging never waits: a log's reader that stops (a full pipe, a stopped
 // terminal) or goes away (journald restarts) must not stop the control loop.
 // Lines beyond a bound are dropped and counted, and so are those that the other
 // writer refuses; one line says how many, once there is room again. It is safe
@@ -29,7 +29,7 @@ type Writer struct {
 	queue  [][]byte
 	size   int // bytes in queue
 	lost   uint64
-	told   uint64 // of lost
+	noted  uint64 // of lost
 	closed bool
 	notice func(lost uint64) []byte
 }
@@ -97,7 +97,7 @@ func (w *Writer) signal() {
 	}
 }
 
-// run writes what is queued. Nobody could be told of an error of out.
+// run writes what is queued. An error of out could not be reported anywhere.
 func (w *Writer) run() {
 	defer close(w.done)
 	for {
@@ -141,7 +141,7 @@ func (w *Writer) failed() {
 func (w *Writer) report() {
 	w.mu.Lock()
 	lost, notice := w.lost, w.notice
-	since := lost - w.told
+	since := lost - w.noted
 	w.mu.Unlock()
 	if since == 0 {
 		return
@@ -151,5 +151,5 @@ func (w *Writer) report() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told = lost
+	w.noted = lost
 }

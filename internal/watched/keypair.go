@@ -9,7 +9,7 @@ import (
 
 // KeyPair returns the certificate of two PEM files, also when they are renewed. Between
 // the writing of one file and the other they do not fit, and the pair before is kept.
-// The log names the files by the settings that name them; it is told of a certificate
+// The log names the files by the settings that name them; it reports a certificate
 // that has expired.
 func KeyPair(cert, key, certSetting, keySetting string, log logrus.FieldLogger) (*Value[*tls.Certificate], error) {
 	return New(func() (*tls.Certificate, error) {

@@ -36,7 +36,7 @@ func (s stamp) same(o stamp) bool {
 	return os.SameFile(s.info, o.info) && s.info.ModTime().Equal(o.info.ModTime()) && s.info.Size() == o.info.Size()
 }
 
-// New reads the value. While a later reading fails, which failed is told of once
+// New reads the value. While a later reading fails, which failed is called once
 // for each change of the files, the last good value stays.
 func New[T any](read func() (T, error), failed func(error), paths ...string) (*Value[T], error) {
 	v := &Value[T]{paths: paths, read: read, failed: failed, looked: time.Now()}

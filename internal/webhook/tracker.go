@@ -21,8 +21,8 @@ type tracker struct {
 
 type tracked struct {
 	last status.Finding
-	from time.Time // since when it stands
-	gone time.Time // since when it does not; zero while it stands
+	from time.Time // since when it is active
+	gone time.Time // since when it is not; zero while it is
 	sent bool
 }
 
@@ -32,12 +32,12 @@ func (t *tracker) observe(s *status.Snapshot, now time.Time) (out []Message) {
 	if t.known == nil {
 		t.known = map[string]*tracked{}
 	}
-	stands := map[string]bool{}
+	active := map[string]bool{}
 	for _, f := range s.Findings {
 		if f.ExplainedBy != "" || f.Severity != status.SeverityCritical && f.Severity != status.SeverityWarning {
 			continue
 		}
-		stands[f.Name] = true
+		active[f.Name] = true
 		k := t.known[f.Name]
 		if k == nil {
 			k = &tracked{from: now}
@@ -51,7 +51,7 @@ func (t *tracker) observe(s *status.Snapshot, now time.Time) (out []Message) {
 	}
 	for name, k := range t.known {
 		switch {
-		case stands[name]:
+		case active[name]:
 		case !k.sent:
 			delete(t.known, name)
 		case k.gone.IsZero():

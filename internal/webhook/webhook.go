@@ -123,7 +123,7 @@ func (w *Webhook) deliver(ctx context.Context, m Message) {
 			return
 		case errors.Is(err, errRefused), time.Since(begin) >= giveUpAfter:
 			w.counts.givenUp.Add(1)
-			w.log().WithField("finding", m.Finding.Name).WithError(err).Warn("A message to the webhook is given up")
+			w.log().WithField("finding", m.Finding.Name).WithError(err).Warn("A message to the webhook was not delivered and is dropped")
 			return
 		case !told:
 			told = true

@@ -232,7 +232,7 @@ func TestARefusalIsNotTriedAgain(t *testing.T) {
 			pass(2 * time.Minute)
 			require.Equal(t, []string{"firing beacon_hung"}, r.to.texts(), "the next one is sent")
 		})
-		require.Contains(t, log, "given up", code)
+		require.Contains(t, log, "is dropped", code)
 		require.Contains(t, log, strconv.Itoa(code))
 	}
 }
@@ -262,7 +262,7 @@ func TestAReceiverThatHangs(t *testing.T) {
 		require.Equal(t, got["syncd_notify_queued"]-1, after["syncd_notify_queued"])
 	})
 	require.Contains(t, log, "left out")
-	require.Contains(t, log, "given up")
+	require.Contains(t, log, "is dropped")
 }
 
 // What was over before it could be sent is not sent at all.

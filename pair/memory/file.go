@@ -35,7 +35,7 @@ const (
 // bytes of checksum over all.
 type header struct {
 	Version  int             `json:"version"`
-	Stages   []fsm.Stage     `json:"stages"`   // what the numbers of the points stand for
+	Stages   []fsm.Stage     `json:"stages"`   // what the numbers of the points mean
 	Verdicts []string        `json:"verdicts"` // the same
 	Points   [len(kept)]int  `json:"points"`   // of each tier
 	Record   json.RawMessage `json:"record"`
@@ -151,12 +151,12 @@ func (m *Memory) Save(path string) error {
 	return renameio.WriteFile(path, raw, 0o600, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
 }
 
-// Keep writes the past to path now and then, and once more when ctx ends. It tells a
-// trouble with that once, until a write has succeeded.
+// Keep writes the past to path every SaveEvery, and once more when ctx ends. It logs the first
+// of several failures in a row.
 func (m *Memory) Keep(ctx context.Context, path string, log logrus.FieldLogger) {
 	tick := time.NewTicker(SaveEvery)
 	defer tick.Stop()
-	told := false
+	logged := false
 	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
@@ -164,9 +164,9 @@ func (m *Memory) Keep(ctx context.Context, path string, log logrus.FieldLogger) 
 		case <-tick.C:
 		}
 		err := m.Save(path)
-		if err != nil && !told {
+		if err != nil && !logged {
 			log.WithError(err).Warn("The past of the pair cannot be written; after a restart its charts begin at the last one that was; see whether the disk of --data-dir has room")
 		}
-		told = err != nil
+		logged = err != nil
 	}
 }

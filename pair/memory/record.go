@@ -41,17 +41,17 @@ func (r *record) add(s *status.Snapshot) *status.Past {
 		r.resumes = false
 	}
 	r.trouble(s)
-	return r.told()
+	return r.past()
 }
 
 // trouble begins, goes on with or ends the last trouble. A verdict that is not known
 // says nothing about it.
 func (r *record) trouble(s *status.Snapshot) {
-	stands := r.Trouble != nil && r.Trouble.Until == nil
+	open := r.Trouble != nil && r.Trouble.Until == nil
 	switch s.Verdict {
 	case status.VerdictUnknown:
 	case status.VerdictFailing, status.VerdictHalted:
-		if !stands {
+		if !open {
 			r.Trouble = &status.Trouble{From: s.At, Verdict: s.Verdict}
 		}
 		if r.Trouble.Finding == "" && len(s.Findings) > 0 {
@@ -60,7 +60,7 @@ func (r *record) trouble(s *status.Snapshot) {
 			r.Trouble = &next
 		}
 	default:
-		if stands {
+		if open {
 			ended := *r.Trouble
 			ended.Until = &s.At
 			r.Trouble = &ended
@@ -68,7 +68,7 @@ func (r *record) trouble(s *status.Snapshot) {
 	}
 }
 
-func (r *record) told() *status.Past {
+func (r *record) past() *status.Past {
 	past := &status.Past{VerdictSince: r.Since, LastTrouble: r.Trouble}
 	switch {
 	case r.Verdict == status.VerdictWorking:

@@ -47,7 +47,7 @@ func (p *Poller) pollBeaconSlow(ctx context.Context, who *health.Identity) error
 		return fmt.Errorf("read the network's constants: %w", err)
 	}
 	version, _ := p.beacon.Version(ctx)
-	peer, _ := p.beacon.PeerID(ctx) // not every node tells it
+	peer, _ := p.beacon.PeerID(ctx) // not every node reports it
 	*who = health.Identity{Client: health.ClientName(version), Peer: peer}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -89,7 +89,7 @@ func (t *History) observeCoordinated(o *Observation) {
 	t.Coordinated, t.coordNumber = head.Header.Slot, number
 }
 
-// holdHead keeps the beacon's head as its progress tells it: a reorg of some
+// holdHead keeps the beacon's head as its progress shows it: a reorg of some
 // slots is no step back of the sync, and a longer one is a finding.
 func (t *History) holdHead(head primitives.Slot) {
 	if head >= t.HighHead || head+checkpoint.NearHead < t.HighHead {

@@ -55,7 +55,7 @@ type Beacon struct {
 	Err     error
 	Latency time.Duration    // of the first call
 	slowest time.Duration    // of the slowest call
-	clockAt time.Time        // when it told its clock's slot
+	clockAt time.Time        // when it reported the slot of its clock
 	peers   *uint64          // if this poll read them
 	Spec    *checkpoint.Spec // the network's constants, if this poll read them
 	who     health.Identity

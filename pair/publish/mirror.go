@@ -31,14 +31,14 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // What a snapshot has. A value that is not known is absent.
 var (
 	descSeq       = desc("syncd_snapshot_seq", "Number of the snapshot that all gauges of the pair in this scrape are from: seq of syncd_status.")
-	descAt        = desc("syncd_snapshot_timestamp_seconds", "When that snapshot was taken, in seconds since 1970. If it stands still, the loop of syncd hangs.")
+	descAt        = desc("syncd_snapshot_timestamp_seconds", "When that snapshot was taken, in seconds since 1970. If it does not change, the loop of syncd hangs.")
 	descBuild     = desc("syncd_build_info", "1, labelled with the version of syncd and whether it only observes.", "version", "observe")
-	descPair      = desc("syncd_pair_info", "1, labelled with the network and the versions of the nodes as they tell them.", "network", "gwat_version", "beacon_version")
+	descPair      = desc("syncd_pair_info", "1, labelled with the network and the versions that the nodes report.", "network", "gwat_version", "beacon_version")
 	descStage     = desc("syncd_stage", "1 for the stage the pair is in, 0 for the others.", "stage")
 	descEntered   = desc("syncd_stage_entered_timestamp_seconds", "When the pair entered its stage, in seconds since 1970.")
 	descVerdict   = desc("syncd_verdict", "1 for the verdict on the pair, 0 for the others: only working says that it does its work.", "verdict")
-	descFinding   = desc("syncd_finding", "1 for a finding that stands, 0 for every other one of the catalog.", "name", "severity")
-	descExplained = desc("syncd_finding_explained", "1 for a finding that stands because of another one, labelled with both: heal the one in by first.", "name", "by")
+	descFinding   = desc("syncd_finding", "1 for an active finding, 0 for every other one of the catalog.", "name", "severity")
+	descExplained = desc("syncd_finding_explained", "1 for an active finding that another one explains, labelled with both: repair the one in by first.", "name", "by")
 	descETA       = desc("syncd_eta_timestamp_seconds", "When the pair may work, in seconds since 1970; absent if that is not known.")
 	descUp        = desc("syncd_node_up", "1 if the node answered the last poll, 0 if not; absent before the first.", "node")
 	descLatency   = desc("syncd_node_latency_seconds", "How long the node took for its first answer of the last poll; absent while it does not answer.", "node")
@@ -54,7 +54,7 @@ var (
 	descConfirmed = desc("syncd_confirmed_slot", "Slot of the last entry whose spines gwat was read to have finalized.")
 	descDone      = desc("syncd_push_entries_done", "Entries of the running or last push that gwat has; it never falls within a push.")
 	descTarget    = desc("syncd_push_entries_target", "Entries that the running or last push has to push, as far as is known; it grows when the head moves on.")
-	descLock      = desc("syncd_gwat_lock_held", "1 if gwat's head-sync lock is held, labelled by whom: syncd or another; absent while gwat does not answer.", "by")
+	descLock      = desc("syncd_gwat_lock_held", "1 if gwat's head-sync lock is held, labelled with the holder: syncd or another; absent while gwat does not answer.", "by")
 )
 
 var descs = []*prometheus.Desc{
@@ -75,44 +75,44 @@ func (m *Mirror) Collect(ch chan<- prometheus.Metric) {
 	if s == nil {
 		return
 	}
-	tell := func(d *prometheus.Desc, v float64, labels ...string) {
+	emit := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	tell(descSeq, float64(s.Seq))
-	tell(descAt, seconds(s.At))
-	tell(descBuild, 1, s.Version, word(s.Observe, "true", "false"))
+	emit(descSeq, float64(s.Seq))
+	emit(descAt, seconds(s.At))
+	emit(descBuild, 1, s.Version, word(s.Observe, "true", "false"))
 	network := ""
 	if s.Network != nil {
 		network = s.Network.Name
-		tell(descWall, float64(s.Network.CurrentSlot))
+		emit(descWall, float64(s.Network.CurrentSlot))
 	}
-	tell(descPair, 1, network, s.Gwat.Version, s.Beacon.Version)
+	emit(descPair, 1, network, s.Gwat.Version, s.Beacon.Version)
 	for _, stage := range fsm.Stages() {
-		tell(descStage, gauge(s.Stage == string(stage)), string(stage))
+		emit(descStage, gauge(s.Stage == string(stage)), string(stage))
 	}
-	tell(descEntered, seconds(s.Since))
+	emit(descEntered, seconds(s.Since))
 	for _, v := range verdicts {
-		tell(descVerdict, gauge(s.Verdict == v), v)
+		emit(descVerdict, gauge(s.Verdict == v), v)
 	}
-	m.findings(s, tell)
+	m.findings(s, emit)
 	if s.ETA != nil {
-		tell(descETA, seconds(*s.ETA))
+		emit(descETA, seconds(*s.ETA))
 	}
-	mirrorNode(s.Gwat, NodeGwat, descNumber, tell)
-	mirrorNode(s.Beacon, NodeBeacon, descFinalized, tell)
+	mirrorNode(s.Gwat, NodeGwat, descNumber, emit)
+	mirrorNode(s.Beacon, NodeBeacon, descFinalized, emit)
 	if s.Checkpoint != nil {
-		tell(descPoint, float64(s.Checkpoint.Slot))
+		emit(descPoint, float64(s.Checkpoint.Slot))
 	}
 	if s.Confirmed != nil {
-		tell(descConfirmed, float64(s.Confirmed.Slot))
+		emit(descConfirmed, float64(s.Confirmed.Slot))
 	}
 	if s.Push != nil {
-		tell(descDone, float64(s.Push.Progress.Current))
-		tell(descTarget, float64(s.Push.Progress.Target))
+		emit(descDone, float64(s.Push.Progress.Current))
+		emit(descTarget, float64(s.Push.Progress.Target))
 	}
 	if s.Gwat.Reachable {
-		tell(descLock, gauge(s.Lock != nil && s.Lock.Ours), "syncd")
-		tell(descLock, gauge(s.Lock != nil && !s.Lock.Ours), "another")
+		emit(descLock, gauge(s.Lock != nil && s.Lock.Ours), "syncd")
+		emit(descLock, gauge(s.Lock != nil && !s.Lock.Ours), "another")
 	}
 }
 
@@ -126,47 +126,47 @@ var verdicts = []string{
 	status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted,
 }
 
-type teller func(d *prometheus.Desc, v float64, labels ...string)
+type emitter func(d *prometheus.Desc, v float64, labels ...string)
 
 // findings collects every name of the catalog, so that an alert sees a 0 and not a gap.
-func (m *Mirror) findings(s *status.Snapshot, tell teller) {
-	standing := map[string]string{}
+func (m *Mirror) findings(s *status.Snapshot, emit emitter) {
+	active := map[string]string{}
 	for _, f := range s.Findings {
-		standing[f.Name] = f.Severity
+		active[f.Name] = f.Severity
 		if f.ExplainedBy != "" {
-			tell(descExplained, 1, f.Name, f.ExplainedBy)
+			emit(descExplained, 1, f.Name, f.ExplainedBy)
 		}
 	}
 	for _, e := range m.catalog {
-		severity, stands := standing[e.Name]
-		tell(descFinding, gauge(stands), e.Name, cmp.Or(severity, e.Severity))
+		severity, is := active[e.Name]
+		emit(descFinding, gauge(is), e.Name, cmp.Or(severity, e.Severity))
 	}
 }
 
-func mirrorNode(n status.Node, name string, finalized *prometheus.Desc, tell teller) {
+func mirrorNode(n status.Node, name string, finalized *prometheus.Desc, emit emitter) {
 	if n.Reachable || n.Error != nil { // else it was not polled yet
-		tell(descUp, gauge(n.Reachable), name)
+		emit(descUp, gauge(n.Reachable), name)
 	}
 	if n.LatencyMS != nil {
-		tell(descLatency, *n.LatencyMS/1000, name)
+		emit(descLatency, *n.LatencyMS/1000, name)
 	}
 	if n.LastKnown != nil {
-		tell(descKnown, seconds(n.LastKnown.At), name)
+		emit(descKnown, seconds(n.LastKnown.At), name)
 	}
 	if n.Peers != nil {
-		tell(descPeers, float64(*n.Peers), name)
+		emit(descPeers, float64(*n.Peers), name)
 	}
 	if n.Slot != nil {
-		tell(descSlot, float64(*n.Slot), name)
+		emit(descSlot, float64(*n.Slot), name)
 	}
 	if n.LagSlots != nil {
-		tell(descLag, float64(*n.LagSlots), name)
+		emit(descLag, float64(*n.LagSlots), name)
 	}
 	if n.Progress != nil {
-		tell(descProgress, float64(n.Progress.Current), name)
+		emit(descProgress, float64(n.Progress.Current), name)
 	}
 	if n.Finalized != nil {
-		tell(finalized, float64(*n.Finalized))
+		emit(finalized, float64(*n.Finalized))
 	}
 }
 

@@ -60,7 +60,7 @@ type Work struct {
 	Driver      Driver
 }
 
-// Driver is the newest sign of a competing driver; Sign is empty if it is none.
+// Driver is the newest sign of a competing driver; Sign is empty if there is none.
 type Driver struct {
 	Sign        string
 	First, Last time.Time

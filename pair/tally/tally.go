@@ -20,7 +20,7 @@ var (
 	stageBuckets = []float64{1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600}
 )
 
-// Tally counts what happens in a pair of either era; what a value means stands in its
+// Tally counts what happens in a pair of either era; what a value means is in its
 // help text. Its methods may be called concurrently.
 type Tally struct {
 	changes *prometheus.CounterVec
@@ -42,7 +42,7 @@ func New() *Tally {
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "syncd_stage_changes_total",
 			Help: "Stage changes since the start of syncd, by the event that caused them."}, []string{"event"}),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "syncd_stage_duration_seconds", Buckets: stageBuckets,
-			Help: "How long the pair was in a stage, told when it leaves it. What is still going on is time() - syncd_stage_entered_timestamp_seconds."}, []string{"stage"}),
+			Help: "How long the pair was in a stage, counted when it leaves the stage. What is still going on is time() - syncd_stage_entered_timestamp_seconds."}, []string{"stage"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "syncd_rpc_duration_seconds", Buckets: callBuckets,
 			Help: "How long a call to a node took, by method (a batch is one call; of the beacon node the path, {id} for what it asks for) and result: ok (also of an answer of gwat whose result carries an error member), down (not reachable), lost (no answer in time), malformed, http_status, not_found, refused (an error of the node), canceled (syncd no longer wanted it)."},
 			[]string{"node", "method", "result"}),

@@ -33,7 +33,7 @@ func Print(ctx context.Context, cfg *settings.Config, out io.Writer, era, only s
 		return exit.Errorf(exit.Usage, "--only is %q: want gwat, beacon or both", only)
 	}
 	if only == "beacon" && era == Auto {
-		return exit.Errorf(exit.Usage, "--era is auto, which only gwat can tell: with --only beacon give head-sync or coordinated")
+		return exit.Errorf(exit.Usage, "--era is auto, which only gwat shows: with --only beacon, set --era to head-sync or coordinated")
 	}
 	secret, err := cfg.GwatSecret()
 	if err != nil {

@@ -61,7 +61,7 @@ func Diagnosis(s *status.Snapshot, now time.Time) string {
 	number := 0
 	for _, f := range s.Findings {
 		since := terminal.Ago(f.Since, now)
-		if f.ExplainedBy != "" { // it stands behind its cause
+		if f.ExplainedBy != "" { // it is shown below its cause
 			paragraph(3, "It explains %s (%s, for %s): %s", f.Name, f.Severity, since, f.Summary)
 			continue
 		}

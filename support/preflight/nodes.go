@@ -33,7 +33,7 @@ func remedyOfNode(err error, node, flag string) string {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return remedyOfTrust(node, flag)
 	case errors.Is(err, failure.ErrRateLimited):
-		return "point syncd at " + node + " itself, or raise the limit of what stands before it"
+		return "point syncd at " + node + " itself, or raise the limit of the proxy in front of it"
 	case errors.Is(err, gwatclient.ErrUnauthorized):
 		return "give --gwat.jwt-secret the secret that gwat was started with, or correct " + flag
 	case errors.Is(err, gwatclient.ErrHTTPStatus), errors.Is(err, gwatclient.ErrMethod), errors.Is(err, gwatclient.ErrMalformed),
@@ -106,7 +106,7 @@ func (c *checker) gwatNode(ctx context.Context) []Finding {
 	}
 	// Some providers refuse batches, by which every head sync reads its blocks.
 	if err := c.gwat.ProbeBatch(ctx); err != nil {
-		return append(out, failed(codeOfNode(err), "let --gwat.endpoint name gwat itself, or ask whoever runs what stands before it to pass batches on", "%s: %v", at, err))
+		return append(out, failed(codeOfNode(err), "let --gwat.endpoint name gwat itself, or have the proxy in front of it pass batches on", "%s: %v", at, err))
 	}
 	return append(out, ok("batches are answered"))
 }

@@ -48,7 +48,7 @@ func TestTheGatesTrafficIsRecorded(t *testing.T) {
 	t.Cleanup(at.Close)
 	r := recorder(t, "ws://127.0.0.1:1", "http://127.0.0.1:1")
 	var err error
-	r.Client, err = apiclient.New(at.URL)
+	r.Client, err = apiclient.Open(apiclient.Config{Address: at.URL})
 	require.NoError(t, err)
 	t.Cleanup(r.Client.Close)
 	r.For = 2500 * time.Millisecond

@@ -46,7 +46,7 @@ func recorder(t *testing.T, gwat, beacon string) *Recorder {
 	cfg, err := settings.Load(settings.Input{Flags: map[string]string{"gwat.endpoint": gwat, "beacon.endpoint": beacon, "poll-interval": "100ms", "call-timeout": "500ms"}})
 	require.NoError(t, err)
 	require.NoError(t, cfg.Check())
-	client, err := apiclient.New("http://127.0.0.1:1")
+	client, err := apiclient.Open(apiclient.Config{Address: "http://127.0.0.1:1"})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return &Recorder{

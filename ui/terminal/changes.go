@@ -21,7 +21,7 @@ func (c *changes) of(u Update) []status.Change {
 			c.stage, c.at = one.To, one.At
 		}
 	}
-	// Not older than what was shown: a snapshot that was overtaken is none.
+	// Not older than what was shown: a snapshot that was overtaken is skipped.
 	if s := u.Snapshot; s != nil && s.Stage != c.stage && !s.Since.Before(c.at) {
 		out = append(out, status.Change{At: s.Since, From: c.stage, To: s.Stage, Reason: s.Reason})
 		c.stage, c.at = s.Stage, s.Since

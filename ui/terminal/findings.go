@@ -36,7 +36,7 @@ func (f frame) findings(p *painter) {
 		}
 	}
 	if p.detail == namesOnly && len(f.snap.Findings) > 0 {
-		p.finding("", "   syncd doctor tells what to do")
+		p.finding("", "   syncd doctor says what to do")
 	}
 }
 

@@ -119,7 +119,7 @@ func (t *table) text(width int) string {
 	return out.String()
 }
 
-// Width returns the columns of the terminal that out is, 0 if it is none.
+// Width returns the columns of the terminal out, 0 if out is no terminal.
 func Width(out io.Writer) int {
 	file, ok := out.(*os.File)
 	if !ok {
@@ -172,7 +172,7 @@ func latencyText(ms *float64) string {
 	return fmt.Sprintf("%.1f ms", *ms)
 }
 
-// unusable says why a node counts as not reachable, and tells one that refuses syncd
+// unusable says why a node counts as not reachable, and distinguishes one that refuses syncd
 // from one that does not answer.
 func unusable(e *status.Error) string {
 	switch {

@@ -189,7 +189,7 @@ func TestFrameFitsEveryWindow(t *testing.T) {
 	short = picture(t, f, 80, 9, "NO_COLOR=1")
 	require.NotContains(t, short, "do:")
 	require.Contains(t, short, "!! beacon_unreachable (critical, 30s)")
-	require.Contains(t, short, "syncd doctor tells what to do")
+	require.Contains(t, short, "syncd doctor says what to do")
 }
 
 // TestSmallWindowsShowWhatIsWrong: at the sizes of a phone and of half a split window, each

@@ -16,7 +16,7 @@ import (
 // ErrStopped: a heal ended before its last call, because a competing driver was seen.
 var ErrStopped = failure.WithKind(failure.RetryLater, errors.New("stopped"))
 
-// ErrOperations: validators wait for operations, of which only the beacon node can tell
+// ErrOperations: validators wait for operations, of which only the beacon node can inform
 // gwat. A gwat that is driven without them has another state than the network.
 var ErrOperations = failure.WithKind(failure.NeedsHuman, errors.New("validator operations are pending"))
 
@@ -44,7 +44,7 @@ func (s *State) Finalization(spec *checkpoint.Spec, mode gwatclient.SyncMode) (g
 	}
 	if n := len(s.Operations); n > 0 {
 		first := s.Operations[0]
-		return gwatclient.Finalization{}, fmt.Errorf("%w: %d at slot %d, such as validator %d: %s; restart the beacon node, which tells gwat of them", ErrOperations, n, slot, first.Validator, first.What)
+		return gwatclient.Finalization{}, fmt.Errorf("%w: %d at slot %d, such as validator %d: %s; restart the beacon node, which passes them on to gwat", ErrOperations, n, slot, first.Validator, first.What)
 	}
 	spine, ok := s.Point.LastFinal()
 	if !ok || len(s.Spines.Finalized) == 0 || s.Root == (common.Hash{}) {

@@ -71,7 +71,7 @@ type Facts struct {
 	Unfollowed    primitives.Epoch // epochs from current_justified to the beacon's head
 
 	OnChain
-	Findings      map[string]bool // that stand and that none of the others explains
+	Findings      map[string]bool // the active ones that no other one explains
 	GwatRestarted bool            // RestartGwat was tried since the pair worked
 }
 
@@ -97,40 +97,41 @@ func Prove(n Name, f *Facts) (proved bool, why string) {
 		if f.GwatRestarted {
 			return false, "gwat was restarted already, and the pair has not worked since: restart-beacon is next"
 		}
-		return f.Findings["gwat_wedged"], told(f, "gwat_wedged")
+		return f.Findings["gwat_wedged"], activity(f, "gwat_wedged")
 	case RestartBeacon:
 		return proveRestartBeacon(f)
 	}
 	return false, fmt.Sprintf("there is no heal %q", n)
 }
 
-func told(f *Facts, finding string) string {
+// activity says whether a finding is active.
+func activity(f *Facts, finding string) string {
 	if f.Findings[finding] {
-		return finding + " is told"
+		return finding + " is active"
 	}
 	return finding + " is not told, or another finding explains it"
 }
 
 func proveRestartBeacon(f *Facts) (bool, string) {
 	if f.Findings["beacon_silent"] {
-		return true, told(f, "beacon_silent")
+		return true, activity(f, "beacon_silent")
 	}
 	for _, lasting := range []string{"gwat_wedged", "sawtooth"} {
 		switch {
 		case !f.Findings[lasting]:
 		case f.GwatRestarted:
-			return true, lasting + " is told after a restart of gwat"
+			return true, lasting + " is active after a restart of gwat"
 		default:
 			return false, lasting + " is told, but gwat was not restarted by a heal: restart-gwat comes first"
 		}
 	}
-	return false, told(f, "beacon_silent")
+	return false, activity(f, "beacon_silent")
 }
 
 func provePeers(f *Facts) (bool, string) {
 	switch {
 	case f.GwatPeers == nil:
-		return false, "gwat's endpoint does not tell its peers: only IPC does"
+		return false, "gwat does not report its peers at this endpoint, only over IPC"
 	case *f.GwatPeers > 0:
 		return false, fmt.Sprintf("gwat has %d peers", *f.GwatPeers)
 	case !f.GwatSyncing && !f.Findings["no_peers_loop"]:
@@ -157,7 +158,7 @@ func proveCheckpoint(f *Facts) (bool, string) {
 	case f.Unjustified > maxUnjustified:
 		return false, fmt.Sprintf("the beacon's justified checkpoint is %d epochs behind the clock: its chain may be its own", f.Unjustified)
 	case f.Findings["private_fork"]:
-		return false, "private_fork is told"
+		return false, "private_fork is active"
 	}
 	return true, "the beacon node is synced and has no header for the root of gwat's checkpoint"
 }
@@ -173,7 +174,7 @@ func sameChain(f *Facts) (bool, string) {
 	case f.Unfollowed > maxUnjustified:
 		return false, fmt.Sprintf("the beacon's justified checkpoint is %d epochs behind its head: its chain may be its own", f.Unfollowed)
 	case f.Findings["private_fork"]:
-		return false, "private_fork is told"
+		return false, "private_fork is active"
 	}
 	return true, ""
 }
@@ -181,7 +182,7 @@ func sameChain(f *Facts) (bool, string) {
 func proveDrive(f *Facts) (bool, string) {
 	switch {
 	case !f.Findings["beacon_silent"]:
-		return false, told(f, "beacon_silent")
+		return false, activity(f, "beacon_silent")
 	case f.GwatPeers != nil && *f.GwatPeers == 0:
 		return false, "gwat has no peers: these calls need one"
 	case f.HeadFinal:
@@ -190,5 +191,5 @@ func proveDrive(f *Facts) (bool, string) {
 	if ok, why := sameChain(f); !ok {
 		return false, why
 	}
-	return true, "beacon_silent is told, and the beacon's head is on the chain of gwat's checkpoint"
+	return true, "beacon_silent is active, and the beacon's head is on the chain of gwat's checkpoint"
 }

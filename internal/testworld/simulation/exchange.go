@@ -28,8 +28,7 @@ const never = time.Duration(-1)
 
 // exchange is one HTTP request and what became of it, as the network saw it.
 type exchange struct {
-	id     int           // in the order in which they were let through; 0 before that
-	number atomic.Uint64 // the same, for the goroutine of the caller
+	number atomic.Int64 // in the order in which they were let through; 0 before that
 	link   link
 	from   int // which incarnation of the caller
 	call   string
@@ -61,6 +60,9 @@ type exchange struct {
 	hangUp   func() // ends the request at the node
 	stream   *stream
 }
+
+// id returns the exchange's number.
+func (x *exchange) id() int { return int(x.number.Load()) }
 
 // request is a JSON-RPC request or the answer to one, as far as it is looked at.
 type request struct {

@@ -135,7 +135,7 @@ func (h *host) serve(n *network, x *exchange, method, url string, header http.He
 	}
 	req.Header, req.RequestURI = header, req.URL.RequestURI()
 	req.ContentLength = int64(len(x.body))
-	req.RemoteAddr = "10.0.0.1:" + strconv.Itoa(x.id)
+	req.RemoteAddr = "10.0.0.1:" + strconv.Itoa(x.id())
 	w := &responseWriter{run: n.run, x: x, header: http.Header{}}
 	incarnation, handler := h.incarnation, h.handler
 	h.serving.Go(func() {

@@ -113,7 +113,7 @@ func (n *network) fault(x *exchange, h hop) *linkFault {
 			continue
 		}
 		f.frames++
-		if newSeededRand(n.run.seed, uint64(x.id), uint64(h), uint64(f.number), uint64(f.frames)).chance(f.percent) {
+		if newSeededRand(n.run.seed, uint64(x.id()), uint64(h), uint64(f.number), uint64(f.frames)).chance(f.percent) {
 			return f
 		}
 	}

@@ -107,7 +107,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, req.Context().Err()
 		}
 		w.net.run.sched.park(&waiting{
-			key:   mix(x.key, digest("give up"), x.number.Load()), // of equal requests each its own
+			key:   mix(x.key, digest("give up"), uint64(x.id())), // of equal requests each its own
 			delay: func(r *seededRand) time.Duration { return r.span(time.Microsecond, 50*time.Microsecond) },
 			moot:  func() bool { return x.closed },
 			run:   func() { w.net.giveUp(x, req.Context().Err()) },
@@ -136,8 +136,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 // which syncd waits for the world.
 func (n *network) depart(x *exchange, r *seededRand, s *step) {
 	n.exchanges = append(n.exchanges, x)
-	x.id = len(n.exchanges)
-	x.number.Store(uint64(x.id))
+	x.number.Store(int64(len(n.exchanges)))
 	x.conn = n.hosts[x.link].incarnation
 	if x.link == syncdGwat || x.link == syncdBeacon {
 		n.run.awaits(s)
@@ -195,7 +194,7 @@ func (n *network) arrive(x *exchange, method, url string, header http.Header) {
 			return
 		}
 		x.arrived, x.node = n.run.now(), node.incarnation
-		n.run.log("arrive", string(x.link), x.shown(), uint64(x.id))
+		n.run.log("arrive", string(x.link), x.shown(), uint64(x.id()))
 		node.serve(n, x, method, url, header)
 	}
 	for _, stopped := range []*host{node, n.callers[x.link]} {
@@ -267,7 +266,7 @@ func (n *network) finish(x *exchange, err error) {
 	switch {
 	case err != nil:
 		x.lost = err.Error()
-		n.run.log("error", string(x.link), x.call+": "+x.lost, uint64(x.id))
+		n.run.log("error", string(x.link), x.call+": "+x.lost, uint64(x.id()))
 	default:
 		n.run.log("answer", string(x.link), x.call, digestBytes(x.said()))
 	}
@@ -323,10 +322,10 @@ func (n *network) sorted() []*exchange {
 	out := slices.Collect(maps.Keys(n.inFlight))
 	n.mu.Unlock()
 	slices.SortFunc(out, func(a, b *exchange) int {
-		if a.id != b.id && a.id > 0 && b.id > 0 {
-			return cmp.Compare(a.id, b.id)
+		if a.id() != b.id() && a.id() > 0 && b.id() > 0 {
+			return cmp.Compare(a.id(), b.id())
 		}
-		return cmp.Or(cmp.Compare(min(b.id, 1), min(a.id, 1)), cmp.Compare(a.key, b.key))
+		return cmp.Or(cmp.Compare(min(b.id(), 1), min(a.id(), 1)), cmp.Compare(a.key, b.key))
 	})
 	return out
 }

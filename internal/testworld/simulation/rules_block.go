@@ -18,10 +18,10 @@ func (c *record) checkBlocks() {
 	}
 	slot := c.plan.chain.Spec().SlotDuration()
 	for _, x := range c.net.exchanges {
-		if x.link != beaconGwat || x.call != callFinalize || x.arrived == never || !strings.Contains(c.calls[x.id].Answer, `"synchronization"`) {
+		if x.link != beaconGwat || x.call != callFinalize || x.arrived == never || !strings.Contains(c.calls[x.id()].Answer, `"synchronization"`) {
 			continue
 		}
-		begin := c.calls[x.id].Begin.Sub(c.sched.begin)
+		begin := c.calls[x.id()].Begin.Sub(c.sched.begin)
 		for i, ready := range c.ours {
 			if ready.call != callReady || ready.node != x.node || !ready.saidTrue() {
 				continue
@@ -45,12 +45,12 @@ func (c *record) headStands(at time.Duration) bool {
 
 // lockOf is when gwat's lock was held by one of syncd's readies.
 func (c *record) lockOf(ready int) (from, to time.Duration) {
-	call := c.calls[c.ours[ready].id]
+	call := c.calls[c.ours[ready].id()]
 	from = call.Begin.Sub(c.sched.begin)
 	to = call.End.Sub(c.sched.begin)
 	for _, x := range c.ours[ready+1:] {
 		if x.call == callPush && x.arrived != never {
-			if end, ok := c.calls[x.id]; ok {
+			if end, ok := c.calls[x.id()]; ok {
 				to = end.End.Sub(c.sched.begin)
 			}
 			break

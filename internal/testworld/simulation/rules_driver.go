@@ -45,7 +45,7 @@ func (c *record) heldByAnother(y *exchange) bool {
 		if z.node != y.node || z.call != callReady || z.arrived == never || z.arrived > y.served {
 			continue
 		}
-		if call, ok := c.calls[z.id]; ok && call.Answer == "true" && !call.Begin.Before(newest.Begin) {
+		if call, ok := c.calls[z.id()]; ok && call.Answer == "true" && !call.Begin.Before(newest.Begin) {
 			newest, by = call, z.link
 		} else if !ok && z.link == syncdGwat {
 			return false // it is at work right now
@@ -81,14 +81,14 @@ func (c *record) checkAlone(x *exchange, before []*exchange) {
 		if x.sent >= y.sent+c.plan.pair.PushTimeout+c.plan.pair.LockTime || y.conn != x.conn {
 			continue
 		}
-		call, logged := c.calls[y.id]
+		call, logged := c.calls[y.id()]
 		running := y.goesOn && y.arrived == never || y.arrived > x.sent || y.arrived != never && !logged ||
 			logged && call.End.Sub(begin) > x.sent
 		if y.arrived == never && c.effectTold(y, x) {
 			continue
 		}
 		if running && (y.arrived != never || y.goesOn) {
-			c.broken("S6", x.sent, fmt.Sprintf("%s #%d while %s #%d of %.3fs may still run in gwat", x.call, x.id, y.call, y.id, y.sent.Seconds()))
+			c.broken("S6", x.sent, fmt.Sprintf("%s #%d while %s #%d of %.3fs may still run in gwat", x.call, x.id(), y.call, y.id(), y.sent.Seconds()))
 			return
 		}
 	}

@@ -72,19 +72,19 @@ func (c *record) checkForwarded(x *exchange) {
 	}
 	switch {
 	case len(sent) == 0 && later:
-		c.broken("S10", x.arrived, fmt.Sprintf("%s #%d was held back, and the table does not name it", x.call, x.id))
+		c.broken("S10", x.arrived, fmt.Sprintf("%s #%d was held back, and the table does not name it", x.call, x.id()))
 		return
 	case len(sent) == 0:
-		c.broken("S8", x.arrived, fmt.Sprintf("%s #%d did not leave the gate as it came", x.call, x.id))
+		c.broken("S8", x.arrived, fmt.Sprintf("%s #%d did not leave the gate as it came", x.call, x.id()))
 		return
 	case len(sent) > 1 || later:
-		c.broken("S8", x.arrived, fmt.Sprintf("%s #%d left the gate more than once", x.call, x.id))
+		c.broken("S8", x.arrived, fmt.Sprintf("%s #%d left the gate more than once", x.call, x.id()))
 		return
 	}
 	y := sent[0]
 	for name, values := range x.header {
 		if name != "Accept-Encoding" && !slices.Equal(values, y.header[name]) {
-			c.broken("S8", x.arrived, fmt.Sprintf("%s #%d lost its header %s on the way", x.call, x.id, name))
+			c.broken("S8", x.arrived, fmt.Sprintf("%s #%d lost its header %s on the way", x.call, x.id(), name))
 		}
 	}
 	if x.hit || y.hit || x.ended == never || x.gaveUp || c.killedIn(x.arrived, x.ended) || x.ended >= c.endsAt {
@@ -93,9 +93,9 @@ func (c *record) checkForwarded(x *exchange) {
 	whole := y.whole && y.ended != never && y.err == nil && !y.gaveUp
 	switch {
 	case whole && (x.err != nil || x.status != y.status || !bytes.Equal(x.answer, y.answer)):
-		c.broken("S8", x.ended, fmt.Sprintf("gwat's answer to %s #%d did not reach its caller as it was", x.call, x.id))
+		c.broken("S8", x.ended, fmt.Sprintf("gwat's answer to %s #%d did not reach its caller as it was", x.call, x.id()))
 	case !whole && x.err == nil && x.status == http.StatusOK:
-		c.broken("S8", x.ended, fmt.Sprintf("%s #%d was answered, and gwat gave no whole answer", x.call, x.id))
+		c.broken("S8", x.ended, fmt.Sprintf("%s #%d was answered, and gwat gave no whole answer", x.call, x.id()))
 	}
 }
 
@@ -106,9 +106,9 @@ func (c *record) checkOwned() {
 			continue
 		}
 		if x.served == never || x.served != x.arrived {
-			c.broken("S9", x.arrived, fmt.Sprintf("%s #%d was not answered at its first ask", x.call, x.id))
+			c.broken("S9", x.arrived, fmt.Sprintf("%s #%d was not answered at its first ask", x.call, x.id()))
 		} else if x.ended != never && x.whole && !x.hit && x.err == nil && !x.saidTrue() {
-			c.broken("S9", x.ended, fmt.Sprintf("%s #%d was not answered true", x.call, x.id))
+			c.broken("S9", x.ended, fmt.Sprintf("%s #%d was not answered true", x.call, x.id()))
 		}
 	}
 	for _, y := range c.behind {

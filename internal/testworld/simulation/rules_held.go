@@ -28,21 +28,21 @@ func (c *record) checkHeld() {
 			from = x.arrived
 		}
 		if x.gaveUp && x.arrived != never && x.served == never && !c.handsOff(from) && x.ended-x.arrived > heldLimit {
-			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d had no answer after %s", x.id, x.ended-x.arrived))
+			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d had no answer after %s", x.id(), x.ended-x.arrived))
 		}
 		if x.ended == never || x.gaveUp || x.hit || c.handsOff(from) || c.killedIn(from, x.ended) {
 			continue
 		}
 		switch {
 		case x.err != nil:
-			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d: %s", x.id, x.lost))
+			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d: %s", x.id(), x.lost))
 		case !x.saidDone():
-			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d was answered with HTTP %d: %.120s", x.id, x.status, x.answer))
+			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d was answered with HTTP %d: %.120s", x.id(), x.status, x.answer))
 		case x.served-x.arrived > heldLimit:
-			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d was held for %s", x.id, x.served-x.arrived))
+			c.broken("S9", x.ended, fmt.Sprintf("the beacon node's dag_finalize #%d was held for %s", x.id(), x.served-x.arrived))
 		}
 		if previous != nil && previous.node == x.node && previous.served > x.served {
-			c.broken("S8", x.ended, fmt.Sprintf("dag_finalize #%d was answered before #%d, which came first", x.id, previous.id))
+			c.broken("S8", x.ended, fmt.Sprintf("dag_finalize #%d was answered before #%d, which came first", x.id(), previous.id()))
 		}
 		previous = x
 	}
@@ -52,7 +52,7 @@ func (c *record) checkHeld() {
 			continue
 		}
 		if trying != nil && trying.from == y.from && (trying.ended == never || trying.ended > y.sent+time.Millisecond) {
-			c.broken("S8", y.sent, fmt.Sprintf("two dag_finalize at gwat at a time, #%d and #%d", trying.id, y.id))
+			c.broken("S8", y.sent, fmt.Sprintf("two dag_finalize at gwat at a time, #%d and #%d", trying.id(), y.id()))
 		}
 		trying = y
 	}
@@ -72,7 +72,7 @@ func (c *record) checkLock() {
 		}
 		for _, x := range c.ours {
 			if x.call != callSync && x.from == y.from && y.sent > x.sent && (x.ended == never || y.sent < x.ended) {
-				c.broken("S9", y.sent, fmt.Sprintf("a held dag_finalize went to gwat during %s #%d", x.call, x.id))
+				c.broken("S9", y.sent, fmt.Sprintf("a held dag_finalize went to gwat during %s #%d", x.call, x.id()))
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func (c *record) checkProved() {
 			}
 			for _, spine := range finalizes(x) {
 				if b, ok := chain.DAGBlock(spine); ok && b.Height > number && c.isOn(spine) {
-					c.broken("S9", s.at, fmt.Sprintf("working, and spine %s of dag_finalize #%d, which was absorbed, has height %d; gwat stands at %d", spine, x.id, b.Height, number))
+					c.broken("S9", s.at, fmt.Sprintf("working, and spine %s of dag_finalize #%d, which was absorbed, has height %d; gwat stands at %d", spine, x.id(), b.Height, number))
 					return
 				}
 			}

@@ -57,21 +57,21 @@ func (c *record) readyOf(push *exchange, before []*exchange) (*exchange, string)
 	}
 	spine := lastSpine(ready.infos()[0])
 	if !c.journalled(ready, spine) {
-		return nil, fmt.Sprintf("a push on ready #%d, which did not answer true and was not journalled before it was sent", ready.id)
+		return nil, fmt.Sprintf("a push on ready #%d, which did not answer true and was not journalled before it was sent", ready.id())
 	}
 	if _, answered := ready.result(); answered && ready.from == push.from {
-		return nil, fmt.Sprintf("a push on ready #%d, which answered otherwise", ready.id)
+		return nil, fmt.Sprintf("a push on ready #%d, which answered otherwise", ready.id())
 	}
 	syncing := last(c.syncings, push.from, push.sent)
 	if syncing == nil || syncing.served < ready.sent {
-		return nil, fmt.Sprintf("a push on ready #%d of unknown end, without asking gwat", ready.id)
+		return nil, fmt.Sprintf("a push on ready #%d of unknown end, without asking gwat", ready.id())
 	}
 	if stage, _ := syncing.stageTold(); stage != "head" {
-		return nil, fmt.Sprintf("a push on ready #%d of unknown end, and gwat said stage %q", ready.id, stage)
+		return nil, fmt.Sprintf("a push on ready #%d of unknown end, and gwat said stage %q", ready.id(), stage)
 	}
 	latest := c.lastLatest(push)
 	if !strings.Contains(latest, spine.Hex()) {
-		return nil, fmt.Sprintf("a push on ready #%d of unknown end, and gwat did not say that it stands at its spine", ready.id)
+		return nil, fmt.Sprintf("a push on ready #%d of unknown end, and gwat did not say that it stands at its spine", ready.id())
 	}
 	return ready, ""
 }

@@ -65,8 +65,8 @@ func (c *record) checkSaid(incarnation int, switching *stageChange, at time.Dura
 	// eth_syncing false tells of a dag_sync of the last slots, before the switch too.
 	lately := min(began, at-2*c.plan.chain.Spec().SlotDuration())
 	worked := slices.ContainsFunc(c.net.exchanges, func(x *exchange) bool {
-		return (x.link == beaconGwat || x.link == gateGwat) && x.arrived >= lately && x.arrived <= at && c.calls[x.id].Err == "" &&
-			slices.Contains([]string{callSync, callCandidates, "dag_finalize"}, x.call) && strings.Contains(c.calls[x.id].Answer, `"error":null`)
+		return (x.link == beaconGwat || x.link == gateGwat) && x.arrived >= lately && x.arrived <= at && c.calls[x.id()].Err == "" &&
+			slices.Contains([]string{callSync, callCandidates, "dag_finalize"}, x.call) && strings.Contains(c.calls[x.id()].Answer, `"error":null`)
 	})
 	first := c.headReached(switching)
 	good, judged := map[common.Hash]bool{}, map[common.Hash]bool{}
