@@ -348,7 +348,7 @@ var mutants = []mutant{
 	{
 		Name: "peers_loop_with_peers", What: "no_peers_loop is told of a gwat with peers",
 		Rules: []string{"finding"}, Coordinated: true,
-		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(v.mem.coord.finalized)", "case peers > 99 || v.uncalled(v.mem.coord.finalized)"}},
+		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(c.finalized)", "case peers > 99 || v.uncalled(c.finalized)"}},
 	},
 	{
 		Name: "silent_work", What: "the pair is said to work although gwat does not follow the head",
