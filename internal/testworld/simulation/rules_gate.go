@@ -13,6 +13,9 @@ import (
 // callFinalize is the call that the gate holds.
 const callFinalize = "dag_finalize"
 
+// callChainID is the call that the gate answers while gwat does not.
+const callChainID = "eth_chainId"
+
 // owned reports whether the gate may do anything but forward a call.
 func owned(call string) bool {
 	return call == callReady || call == callPush || call == callFinalize
@@ -94,7 +97,7 @@ func (c *record) checkForwarded(x *exchange) {
 	switch {
 	case whole && (x.err != nil || x.status != y.status || !bytes.Equal(x.answer, y.answer)):
 		c.broken("S8", x.ended, fmt.Sprintf("gwat's answer to %s #%d did not reach its caller as it was", x.call, x.id()))
-	case !whole && x.err == nil && x.status == http.StatusOK:
+	case !whole && x.err == nil && x.status == http.StatusOK && x.call != callChainID: // the gate vouches for the network
 		c.broken("S8", x.ended, fmt.Sprintf("%s #%d was answered, and gwat gave no whole answer", x.call, x.id()))
 	}
 }
