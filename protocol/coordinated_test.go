@@ -55,11 +55,11 @@ func TestDriverOfTheCoordinatedEra(t *testing.T) {
 			require.ErrorIs(t, d.Complete(t.Context(), f), tc.want)
 		})
 	}
-	c, asked := answering(t, map[string]string{"dag_finalize": state("null", other.Hex())})
+	c, _ := answering(t, map[string]string{"dag_finalize": state("null", other.Hex())})
 	mark, err := Coordinated{c}.Driver(guard.New(false).Permit()).Push(t.Context(), []gwatclient.Finalization{{Base: spine}})
 	require.NoError(t, err, "a call that names no checkpoint leaves gwat its own")
 	require.Equal(t, other, mark.Root)
-	c, asked = answering(t, nil)
+	c, asked := answering(t, nil)
 	_, err = Coordinated{c}.Driver(guard.Permit{}).Push(t.Context(), []gwatclient.Finalization{f})
 	require.ErrorIs(t, err, guard.ErrNoPermit)
 	require.Empty(t, *asked)
