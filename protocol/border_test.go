@@ -16,8 +16,9 @@ import (
 )
 
 // knows are the packages that may know an era: the client and this package, what speaks
-// gwat's wire by itself, and the test world.
-var knows = []string{"gwatclient", "protocol", "gate", "support/conformance", "bench", "internal/testworld"}
+// gwat's wire by itself, what names the methods that an endpoint does not serve, and the
+// test world.
+var knows = []string{"gwatclient", "protocol", "gate", "support/conformance", "support/preflight", "bench", "internal/testworld"}
 
 var (
 	eraSelector = regexp.MustCompile(`^(Stage\w*|SyncStatus|CoordinatedState|Err(Locked|NotReady|BadParams|UnknownSpine|NotFinalized|` +

@@ -109,7 +109,7 @@ func activity(f *Facts, finding string) string {
 	if f.Findings[finding] {
 		return finding + " is active"
 	}
-	return finding + " is not told, or another finding explains it"
+	return finding + " is not active, or another finding explains it"
 }
 
 func proveRestartBeacon(f *Facts) (bool, string) {
@@ -122,7 +122,7 @@ func proveRestartBeacon(f *Facts) (bool, string) {
 		case f.GwatRestarted:
 			return true, lasting + " is active after a restart of gwat"
 		default:
-			return false, lasting + " is told, but gwat was not restarted by a heal: restart-gwat comes first"
+			return false, lasting + " is active, but gwat was not restarted by a heal: restart-gwat comes first"
 		}
 	}
 	return false, activity(f, "beacon_silent")

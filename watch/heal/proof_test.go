@@ -24,7 +24,7 @@ func TestProve(t *testing.T) {
 		"does not have the block of gwat's checkpoint":      func(f *Facts) { f.CheckpointKnown = ptr(false) },
 		"the beacon node syncs itself":                      func(f *Facts) { f.BeaconSyncing = true },
 		"epochs behind its head":                            func(f *Facts) { f.Unfollowed = 3 },
-		"private_fork is told":                              func(f *Facts) { f.Findings = maps.Clone(f.Findings); f.Findings["private_fork"] = true },
+		"private_fork is active":                            func(f *Facts) { f.Findings = maps.Clone(f.Findings); f.Findings["private_fork"] = true },
 	}
 	with := func(breaks map[string]func(*Facts), a string, do func(*Facts), b string, then func(*Facts)) map[string]func(*Facts) {
 		out := maps.Clone(breaks)
@@ -37,16 +37,16 @@ func TestProve(t *testing.T) {
 		breaks map[string]func(*Facts)
 	}{
 		"peers": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: none()}, map[string]func(*Facts){
-			"does not tell its peers: only IPC does": func(f *Facts) { f.GwatPeers = nil },
-			"gwat has 1 peers":                       func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
-			"gwat is in normal work":                 func(f *Facts) { f.GwatSyncing = false },
+			"does not report its peers at this endpoint, only over IPC": func(f *Facts) { f.GwatPeers = nil },
+			"gwat has 1 peers":       func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
+			"gwat is in normal work": func(f *Facts) { f.GwatSyncing = false },
 			"no peer that gwat had before is known, and the beacon node does not have": func(f *Facts) { f.Enodes = 0 },
 		}},
 		"peers: left behind in normal work": {Peers, Facts{BothUp: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: map[string]bool{"no_peers_loop": true}}, map[string]func(*Facts){
 			"gwat is in normal work": func(f *Facts) { f.Findings = none() },
 		}},
 		"peers: without any that is known": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: none()}, onOneChain},
-		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "beacon_silent is not told", func(f *Facts) { f.Findings = none() }, "these calls need one", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
+		"drive":                            {Drive, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(1)), OnChain: OnChain{CheckpointKnown: ptr(true)}, Unfollowed: 2, Findings: map[string]bool{"beacon_silent": true}}, with(onOneChain, "beacon_silent is not active", func(f *Facts) { f.Findings = none() }, "these calls need one", func(f *Facts) { f.GwatPeers = ptr(uint64(0)) })},
 		"drive: only to what gwat lacks": {Drive, Facts{BothUp: true, GwatSyncing: true, OnChain: OnChain{CheckpointKnown: ptr(true)}, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){
 			"gwat has what the beacon's head finalizes": func(f *Facts) { f.HeadFinal = true },
 		}},
@@ -58,22 +58,22 @@ func TestProve(t *testing.T) {
 			"the beacon node has no peers":                      func(f *Facts) { f.BeaconPeers = ptr(uint64(0)) },
 			"has no peers: its chain may be its own":            func(f *Facts) { f.BeaconPeers = nil },
 			"epochs behind the clock: its chain may be its own": func(f *Facts) { f.Unjustified = 3 },
-			"private_fork is told":                              func(f *Facts) { f.Findings = map[string]bool{"private_fork": true} },
+			"private_fork is active":                            func(f *Facts) { f.Findings = map[string]bool{"private_fork": true} },
 		}},
 		"restart gwat": {RestartGwat, Facts{BothUp: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
-			"gwat_wedged is not told":    func(f *Facts) { f.Findings = none() },
+			"gwat_wedged is not active":  func(f *Facts) { f.Findings = none() },
 			"gwat was restarted already": func(f *Facts) { f.GwatRestarted = true },
 		}},
 		"restart the beacon node: silent": {RestartBeacon, Facts{BothUp: true, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){
-			"beacon_silent is not told": func(f *Facts) { f.Findings = none() },
+			"beacon_silent is not active": func(f *Facts) { f.Findings = none() },
 		}},
 		"restart the beacon node: still wedged": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
-			"gwat_wedged is told, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
-			"beacon_silent is not told":                       func(f *Facts) { f.Findings = none() },
+			"gwat_wedged is active, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
+			"beacon_silent is not active":                       func(f *Facts) { f.Findings = none() },
 		}},
 		"restart the beacon node: its head lags after a restart of gwat": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"sawtooth": true}}, map[string]func(*Facts){
-			"sawtooth is told, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
-			"beacon_silent is not told":                    func(f *Facts) { f.Findings = none() },
+			"sawtooth is active, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
+			"beacon_silent is not active":                    func(f *Facts) { f.Findings = none() },
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
