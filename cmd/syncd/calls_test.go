@@ -43,12 +43,12 @@ func TestCalls(t *testing.T) {
 	call("dag_headSyncReady")
 	require.Eventually(t, func() bool { return len(listed()) == 2 }, 10*time.Second, 20*time.Millisecond)
 	all := listed()
-	require.Equal(t, []string{"eth_chainId", "down", "forward"}, []string{all[0].Method, all[0].Outcome, all[0].Action})
+	require.Equal(t, []string{"eth_chainId", "down", "vouch"}, []string{all[0].Method, all[0].Outcome, all[0].Action})
 	require.Equal(t, []string{"dag_headSyncReady", "answered", "answer"}, []string{all[1].Method, all[1].Outcome, all[1].Action})
 	for _, filter := range [][]string{
-		{"--method", "eth_chainId"}, {"--outcome", "down", "--outcome", "error"}, {"--action", "forward"},
+		{"--method", "eth_chainId"}, {"--outcome", "down", "--outcome", "error"}, {"--action", "vouch"},
 		{"--since", "1h", "--method", "eth_chainId"},
-		{"--since", all[0].At.Add(-time.Second).Format(time.RFC3339), "--action", "forward"},
+		{"--since", all[0].At.Add(-time.Second).Format(time.RFC3339), "--action", "vouch"},
 	} {
 		require.Equal(t, all[:1], listed(filter...), filter)
 	}

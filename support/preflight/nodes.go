@@ -72,7 +72,7 @@ var dagRemedy = map[checkpoint.Era]string{
 // neither node does.
 func (c *checker) eraOf(ctx context.Context) checkpoint.Era {
 	if c.shown == "" {
-		spec, err := c.beacon.Spec(ctx)
+		spec, err := c.beaconSpec(ctx)
 		if err == nil {
 			c.shown = spec.Era()
 		} else if _, err := (protocol.Coordinated{Client: c.gwat}).Mark(ctx); err == nil {
@@ -80,6 +80,16 @@ func (c *checker) eraOf(ctx context.Context) checkpoint.Era {
 		}
 	}
 	return c.shown
+}
+
+// beaconSpec returns the beacon node's constants. It asks once: a node that limits its
+// requests would hide the reason of the first refusal behind that of the second.
+func (c *checker) beaconSpec(ctx context.Context) (checkpoint.Spec, error) {
+	if c.asked == nil {
+		spec, err := c.beacon.Spec(ctx)
+		c.asked = &specAnswer{spec, err}
+	}
+	return c.asked.spec, c.asked.err
 }
 
 // gwatNode only reads: dag_validateSpines of nothing shows whether the dag namespace is
@@ -113,7 +123,7 @@ func (c *checker) gwatNode(ctx context.Context) []Finding {
 
 func (c *checker) beaconNode(ctx context.Context) []Finding {
 	at := c.beacon.URL()
-	spec, err := c.beacon.Spec(ctx)
+	spec, err := c.beaconSpec(ctx)
 	if err != nil {
 		return []Finding{failed(exit.Unreachable, remedyOfNode(err, "the beacon node", "--beacon.endpoint"), "%s: %v", at, err)}
 	}

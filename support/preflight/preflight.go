@@ -53,8 +53,15 @@ type checker struct {
 	gwat    *gwatclient.Client
 	beacon  *beaconclient.Client
 	chainID *uint64
-	spec    *checkpoint.Spec
-	shown   checkpoint.Era // that a node has shown; "" if none has yet
+	asked   *specAnswer      // nil until the beacon node was asked for its constants
+	spec    *checkpoint.Spec // nil if it did not tell them
+	shown   checkpoint.Era   // that a node has shown; "" if none has yet
+}
+
+// specAnswer is what the beacon node said of its constants.
+type specAnswer struct {
+	spec checkpoint.Spec
+	err  error
 }
 
 // Run runs every check and hands over each finding at once, in the order of the
