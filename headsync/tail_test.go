@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -19,11 +20,11 @@ import (
 type tailGwat struct {
 	Gwat
 	order []*gwatclient.Block // by number, genesis first
-	reads int
+	reads atomic.Int64
 }
 
 func (g *tailGwat) BlocksByNumber(_ context.Context, from, to uint64) ([]*gwatclient.Block, error) {
-	g.reads += int(to - from + 1)
+	g.reads.Add(int64(to - from + 1))
 	out := make([]*gwatclient.Block, to-from+1)
 	for i := range out {
 		if n := from + uint64(i); n < uint64(len(g.order)) {
@@ -129,12 +130,13 @@ func TestTailWitnessesProveAsMuchAsAllBlocks(t *testing.T) {
 				}
 			}
 			after := d.finalize(slices.Clone(back), d.spines[50:])
-			gwat.order, gwat.reads = after, 0
+			gwat.order = after
+			gwat.reads.Store(0)
 			err := a.verifyTail(t.Context(), before)
 			runs++
 			if slices.Equal(order, after[:cp+1]) {
 				require.NoError(t, err, "nothing changed")
-				same, reads = same+1, reads+gwat.reads
+				same, reads = same+1, reads+int(gwat.reads.Load())
 				continue
 			}
 			changed++
@@ -174,7 +176,7 @@ func TestHowFarAWitnessIsSearched(t *testing.T) {
 		a, gwat := tailAt(number)
 		got, err := a.captureTail(t.Context(), a.pos)
 		require.NoError(t, err)
-		require.EqualValues(t, number-lowest+1, gwat.reads, "of %d", number)
+		require.EqualValues(t, number-lowest+1, gwat.reads.Load(), "of %d", number)
 		want := map[uint64]*gwatclient.Block{number: gwat.order[number], lowest: gwat.order[lowest]}
 		require.Equal(t, tail{slot: primitives.Slot(number), last: number, blocks: want}, got)
 	}
@@ -182,7 +184,7 @@ func TestHowFarAWitnessIsSearched(t *testing.T) {
 	got, err := a.captureTail(t.Context(), Position{})
 	require.NoError(t, err)
 	require.Empty(t, got.blocks, "genesis does not change")
-	require.Zero(t, gwat.reads)
+	require.Zero(t, gwat.reads.Load())
 }
 
 // Two neighbours that break the rule among the newest sixteen end the search.
@@ -191,7 +193,7 @@ func TestTheNearestWitnessEndsTheSearch(t *testing.T) {
 	gwat.order[290].Slot = 292 // above block 291, which is of slot 291
 	got, err := a.captureTail(t.Context(), a.pos)
 	require.NoError(t, err)
-	require.Equal(t, 16, gwat.reads)
+	require.EqualValues(t, 16, gwat.reads.Load())
 	require.Equal(t, map[uint64]*gwatclient.Block{300: gwat.order[300], 291: gwat.order[291], 290: gwat.order[290]}, got.blocks)
 }
 
@@ -223,7 +225,7 @@ func TestHowFarARollbackIsTraced(t *testing.T) {
 			require.ErrorAs(t, err, &rolledBack)
 			require.Equal(t, tc.number, rolledBack.Number)
 			require.Equal(t, tc.below, rolledBack.Below)
-			require.Equal(t, tc.reads, gwat.reads)
+			require.EqualValues(t, tc.reads, gwat.reads.Load())
 		})
 	}
 }
