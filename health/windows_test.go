@@ -200,7 +200,7 @@ func TestNothingFlickers(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			j, in := New(time.Second), 0
-			for range 20 {
+			for range 4 {
 				for i := range 2 * warmUp {
 					poll := steady(in)
 					if i >= warmUp && i < warmUp+tc.tells-1 {
