@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/status"
 )
 
 // lookOf returns what a rule of either table sees.
@@ -24,9 +25,12 @@ func lookOf(t *testing.T, name string) func(*view) signal {
 // Each rule at the bound of one of its conditions, on one poll.
 func TestRulesAtTheirBounds(t *testing.T) {
 	no := false
-	lags := func(in *Input, _ *memory) {
-		in.Gwat.Slot, in.Gwat.Spines = in.Beacon.Head-20, []checkpoint.SpineState{checkpoint.SpineUnknown}
+	lagsBy := func(by primitives.Slot) func(*Input, *memory) {
+		return func(in *Input, _ *memory) {
+			in.Gwat.Slot, in.Gwat.Spines = in.Beacon.Head-by, []checkpoint.SpineState{checkpoint.SpineUnknown}
+		}
 	}
+	lags := lagsBy(20)
 	unheard := func(heads int, since time.Duration) func(*Input, *memory) {
 		return func(in *Input, m *memory) {
 			m.now, m.unheard, m.unheardFrom = in.Elapsed, heads, in.Elapsed-since
@@ -53,6 +57,8 @@ func TestRulesAtTheirBounds(t *testing.T) {
 		says   string
 	}{
 		"gwat lags":                         {"beacon_ahead_of_gwat", lags, present, "gwat's last finalized block"},
+		"gwat lags as it always may":        {"beacon_ahead_of_gwat", lagsBy(AheadSlots), absent, ""},
+		"gwat lags by one more":             {"beacon_ahead_of_gwat", lagsBy(AheadSlots + 1), present, ""},
 		"gwat lags, not compared":           {"beacon_ahead_of_gwat", func(in *Input, m *memory) { lags(in, m); in.Gwat.Compared = false }, unknown, ""},
 		"gwat lags, the head was not read":  {"beacon_ahead_of_gwat", func(in *Input, m *memory) { lags(in, m); in.Beacon.Known = false }, unknown, ""},
 		"gwat lags, its number is unknown":  {"beacon_ahead_of_gwat", func(in *Input, m *memory) { lags(in, m); in.Gwat.Number = nil }, unknown, ""},
@@ -134,4 +140,17 @@ func TestTheEndOfARestart(t *testing.T) {
 		c.observeNumber(&Input{Gwat: Gwat{Number: &back}}, false)
 		require.Equal(t, lower, c.highest != 0, back)
 	}
+}
+
+// What another engine reported is taken over, also behind a finding that this one lacks.
+func TestResumeAfterAnUnknownFinding(t *testing.T) {
+	lost, kept := status.Finding{Name: "of_another_version"}, status.Finding{Name: "gwat_unreachable"}
+	j := New(time.Second)
+	require.Equal(t, []status.Finding{lost}, j.Resume([]status.Finding{lost, kept}))
+	require.Equal(t, []string{kept.Name}, names(j.Findings()))
+	in := steady(0)
+	in.Gwat = Gwat{Node: failing(Down)}
+	report := j.Observe(in)
+	require.Equal(t, []string{kept.Name}, names(report.Findings), "it stands from the first poll on")
+	require.Empty(t, report.Appeared, "and is not reported again")
 }
