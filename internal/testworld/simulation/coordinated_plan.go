@@ -20,6 +20,8 @@ type coordinatedPlan struct {
 	syncSpeed uint64
 	authRPC   bool // gwat serves dag and eth alone: no peers, no wat_info, no admin
 	heals     watch.Heals
+	fails     bool // the operator's commands do nothing
+	moves     bool // the beacon's head moves again while a heal drives gwat
 }
 
 // The operator's commands.
@@ -61,6 +63,7 @@ func (c *coordinatedPlan) planHeals(d *seededRand) {
 	if d.chance(share) {
 		c.heals.RestartBeacon = commandBeacon
 	}
+	c.fails, c.moves = d.chance(20), d.chance(40)
 }
 
 // newCoordinatedFault makes a fault. One that a heal is there for may last until it is healed.
@@ -76,8 +79,8 @@ func newCoordinatedFault(d *seededRand, p *Plan) *fault {
 }
 
 func (c *coordinatedPlan) describe(p *Plan) string {
-	return fmt.Sprintf("coordinated era, slots of %d s, %d an epoch, %d when it begins; poll %s, call %s, observe %v, heals %+v; a block takes %s, %d slots/s, authrpc %v; quiet from %s\n",
-		c.slot, c.epoch, c.wall, p.pair.PollInterval, p.pair.CallTimeout, p.pair.Observe, c.heals, c.blockTime, c.syncSpeed, c.authRPC, p.quiet)
+	return fmt.Sprintf("coordinated era, slots of %d s, %d an epoch, %d when it begins; poll %s, call %s, observe %v, heals %+v, commands that fail %v, heads that move %v; a block takes %s, %d slots/s, authrpc %v; quiet from %s\n",
+		c.slot, c.epoch, c.wall, p.pair.PollInterval, p.pair.CallTimeout, p.pair.Observe, c.heals, c.fails, c.moves, c.blockTime, c.syncSpeed, c.authRPC, p.quiet)
 }
 
 // slotTime is how long a slot is.

@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch"
+	"github.com/gwatsync/syncd/watch/heal"
 )
 
 // coordinatedRun is a run whose pair is of the coordinated era.
@@ -166,11 +167,21 @@ func (h healHook) Fire(e *logrus.Entry) error {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	h.run.tries = append(h.run.tries, begunTry{h.run.now(), h.from.number, fmt.Sprint(name)})
+	if h.run.moves && name == heal.Drive {
+		h.run.sched.park(&waiting{
+			key:   digest("the head moves"),
+			delay: func(r *seededRand) time.Duration { return r.span(5*time.Millisecond, 300*time.Millisecond) },
+			run:   func() { h.run.beacon.Freeze(false) },
+		})
+	}
 	return nil
 }
 
 // command is the operator's command: it restarts a node.
 func (c *coordinatedRun) command(ctx context.Context, command string) (string, error) {
+	if c.fails {
+		return "", fmt.Errorf("%w: no such unit", heal.ErrCommand)
+	}
 	done := make(chan struct{})
 	c.sched.park(&waiting{
 		key:   digest("command", command),
