@@ -64,6 +64,12 @@ func (v *view) unmoved() string {
 		(v.Elapsed - c.moved).Round(time.Second), c.state.LastFinalized.TerminalString(), c.state.Epoch)
 }
 
+// unfinalized describes for how long gwat has finalized nothing.
+func (v *view) unfinalized() string {
+	c := &v.mem.coord
+	return fmt.Sprintf("its last finalized spine has been %s for %s", c.state.LastFinalized.TerminalString(), (v.Elapsed - c.finalized).Round(time.Second))
+}
+
 // uncalled returns for how long the beacon node should have called gwat since a time.
 // Before genesis there is nothing to call for.
 func (v *view) uncalled(since time.Duration) time.Duration {
@@ -87,15 +93,14 @@ func (v *view) noPeersLoop() signal {
 	case peers > 0 || v.uncalled(c.finalized) < UnmovedSlots*v.mem.slot():
 		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
-	still := fmt.Sprintf("its last finalized spine has been %s for %s",
-		c.state.LastFinalized.TerminalString(), (v.Elapsed - c.finalized).Round(time.Second))
+	still := v.unfinalized()
 	switch {
 	case !known:
-		return shows("gwat was restarted, and eth_syncing is not false", still, v.headMoved(c.movedHead), unknownPeers)
+		return shows("gwat was restarted, and eth_syncing is not false", still, v.headMoved(), unknownPeers)
 	case v.Gwat.Syncing:
 		return shows("gwat has 0 peers", "eth_syncing is not false", still)
 	case v.leftBehind():
-		return shows("gwat has 0 peers", still, v.headMoved(c.finalHead))
+		return shows("gwat has 0 peers", still, v.headMoved())
 	}
 	return healthy
 }
@@ -112,7 +117,7 @@ func (v *view) lacksPeersLikely() bool {
 		return false // the beacon node gets no further than asking for this checkpoint
 	}
 	return c.waiting && v.Gwat.Syncing && v.Beacon.Known && !v.Coordinated.BeaconSyncing &&
-		v.Beacon.Head >= c.movedHead+UnmovedSlots && v.uncalled(c.finalized) >= WedgedSlots*v.mem.slot()
+		v.Beacon.Head >= c.finalHead+UnmovedSlots && v.uncalled(c.finalized) >= WedgedSlots*v.mem.slot()
 }
 
 // leftBehind reports whether the head went on, what is final in gwat did not, and gwat lacks
@@ -123,9 +128,9 @@ func (v *view) leftBehind() bool {
 	return v.Beacon.Known && !v.Coordinated.BeaconSyncing && v.Beacon.Head >= v.mem.coord.finalHead+UnmovedSlots && final != nil && !*final
 }
 
-// headMoved describes how far the head went since a slot.
-func (v *view) headMoved(from primitives.Slot) string {
-	return fmt.Sprintf("the beacon's head moved from slot %d to %d meanwhile", from, v.Beacon.Head)
+// headMoved describes how far the head went since gwat finalized something.
+func (v *view) headMoved() string {
+	return fmt.Sprintf("the beacon's head moved from slot %d to %d meanwhile", v.mem.coord.finalHead, v.Beacon.Head)
 }
 
 func (v *view) foreignCheckpoint() signal {
@@ -167,7 +172,7 @@ func (v *view) wedged() signal {
 	switch {
 	case !v.stateKnown() || !v.Beacon.Known:
 		return unmeasured
-	case known && peers == 0 || !known && c.waiting || v.Coordinated.BeaconSyncing || v.Beacon.Head < c.movedHead+UnmovedSlots:
+	case known && peers == 0 || !known && c.waiting || v.Coordinated.BeaconSyncing || v.Beacon.Head < c.finalHead+UnmovedSlots:
 		return healthy
 	case v.Coordinated.HeadFinal != nil && *v.Coordinated.HeadFinal:
 		return healthy
@@ -176,7 +181,7 @@ func (v *view) wedged() signal {
 	if known {
 		has = fmt.Sprintf("gwat has %d peers", peers)
 	}
-	return shows(v.unmoved(), v.headMoved(c.movedHead), has)
+	return shows(v.unfinalized(), v.headMoved(), has)
 }
 
 func (v *view) privateFork() signal {

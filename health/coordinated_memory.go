@@ -11,7 +11,6 @@ type coordinatedMemory struct {
 	known     bool
 	state     CoordinatedState
 	moved     time.Duration   // when a call of the beacon node last changed the state
-	movedHead primitives.Slot // the beacon's head at that time, or when its own sync ended after it
 	finalized time.Duration   // when it last changed what is final
 	finalHead primitives.Slot // the beacon's head at that time, or when its own sync ended after it
 	runMemory
@@ -112,7 +111,7 @@ func (c *coordinatedMemory) observeState(in *Input, back bool) {
 		c.restarted = false
 	}
 	if !c.known || back || changed {
-		c.moved, c.movedHead = in.Elapsed, c.head.slot
+		c.moved = in.Elapsed
 	}
 	if !c.known || back || s.LastFinalized != c.state.LastFinalized {
 		c.finalized, c.finalHead = in.Elapsed, c.head.slot
@@ -149,7 +148,7 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 		c.jump = nil
 	}
 	if in.Coordinated.BeaconSyncing {
-		c.movedHead, c.finalHead = b.Head, b.Head // heads of its own sync bring no calls
+		c.finalHead = b.Head // heads of its own sync bring no calls
 	}
 	c.head = headSeen{known: true, at: in.Elapsed, slot: b.Head, justified: b.Justified, syncing: in.Coordinated.BeaconSyncing}
 }

@@ -34,7 +34,7 @@ var coordinatedRules = []rule{
 		Entry: Entry{Name: "gwat_wedged", Severity: status.SeverityCritical, Node: nodePair,
 			Meaning: "The beacon's head moves, gwat answers and has peers, but the beacon node's calls change nothing in gwat. It may follow a fork that the network has left, and refuse every block since.",
 			Remedy:  "Restart gwat. If its state still does not move after 4 slots, restart the beacon node too."},
-		window: slots(WedgedSlots), windowNote: fmt.Sprintf("in which the head is %d slots past the last change of gwat's state", UnmovedSlots), clear: polls(1), clearNote: "with a change of the state",
+		window: slots(WedgedSlots), windowNote: fmt.Sprintf("in which the head is %d slots past the last change of what is final in gwat", UnmovedSlots), clear: polls(1), clearNote: "with a newly finalized spine",
 		needs: both, look: (*view).wedged,
 	},
 	{

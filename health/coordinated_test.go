@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -105,4 +106,26 @@ func TestTodaysNodesOverARestart(t *testing.T) {
 		stage, last = in.Stage, j.Observe(in)
 	}
 	require.Equal(t, len(expected), next, "the recording ends too early")
+}
+
+// The driver's calls for past epochs succeed each second and change gwat's checkpoint, while
+// no block becomes final: with peers that is a wedged gwat, without them the loop.
+func TestACheckpointThatChangesIsNoProgress(t *testing.T) {
+	for finding, peers := range map[string]uint64{"gwat_wedged": 2, "no_peers_loop": 0} {
+		told := false
+		e, three := NewCoordinated(time.Second), uint64(3)
+		for i := range 60 {
+			at := todaysSpec.SlotStart(200).Add(time.Duration(i) * time.Second)
+			head := todaysSpec.SlotAt(at)
+			in := Input{At: at, Elapsed: time.Duration(i) * time.Second, Stage: fsm.CheckpointSync, Spec: &todaysSpec}
+			in.Beacon = Beacon{Node: Node{Reach: Answers, Peers: &three}, Known: true, Head: head, Clock: head, ClockAt: at, Justified: todaysSpec.Epoch(head) - 1}
+			in.Gwat = Gwat{Node: Node{Reach: Answers, Peers: &peers}}
+			in.Coordinated = &Coordinated{
+				State:           &CoordinatedState{Epoch: primitives.Epoch(4 + i%2)},
+				CheckpointKnown: new(true), HeadFinal: new(bool),
+			}
+			told = slices.Contains(names(e.Observe(in).Findings), finding)
+		}
+		require.True(t, told, finding)
+	}
 }
