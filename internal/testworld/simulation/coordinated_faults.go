@@ -22,6 +22,7 @@ var incidentKinds = []*faultKind{
 	{name: "A2' gwat wedged", weight: 9, low: 20 * second, high: 120 * second, begin: era((*coordinatedRun).gwatWedged), heal: healsWedge},
 	{name: "A3 beacon killed", weight: 7, low: 100 * time.Millisecond, high: 30 * second, begin: era((*coordinatedRun).beaconKilled)},
 	{name: "S beacon's head stands", weight: 5, low: 10 * second, high: 120 * second, begin: era((*coordinatedRun).beaconStands)},
+	{name: "the pair is paused", weight: 9, low: 15 * second, high: 90 * second, begin: operatorPauses},
 	{name: "a validator leaves", weight: 6, low: 10 * second, high: 120 * second, begin: era((*coordinatedRun).validatorLeaves)},
 }
 

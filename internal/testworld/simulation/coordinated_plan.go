@@ -36,7 +36,7 @@ func newCoordinatedPlan(seed uint64) *Plan {
 	ms := time.Millisecond
 	c := &coordinatedPlan{
 		slot: uint64(pick(d, 2, 2, 4, 6)), epoch: uint64(pick(d, 6, 8, 8)), wall: uint64(d.between(24, 120)),
-		blockTime: pick(d, 0, ms, 5*ms, 20*ms), syncSpeed: uint64(pick(d, 20, 100, 1000)), authRPC: d.chance(12),
+		blockTime: pick(d, 0, ms, 20*ms, 60*ms), syncSpeed: uint64(pick(d, 20, 100, 1000)), authRPC: d.chance(12),
 	}
 	p := &Plan{Seed: seed, coordinated: c}
 	p.pair.PollInterval = pick(d, 500*ms, time.Second, time.Second, 2*time.Second)
@@ -63,7 +63,7 @@ func (c *coordinatedPlan) planHeals(d *seededRand) {
 	if d.chance(share) {
 		c.heals.RestartBeacon = commandBeacon
 	}
-	c.fails, c.moves = d.chance(20), d.chance(40)
+	c.fails, c.moves = d.chance(50), d.chance(80)
 }
 
 // newCoordinatedFault makes a fault. One that a heal is there for may last until it is healed.
