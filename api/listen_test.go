@@ -263,6 +263,7 @@ func TestAStaleSocketIsReplacedAndNothingElse(t *testing.T) {
 	require.NoError(t, os.Mkdir(deep, 0o700))
 	_, err = listenLocal(filepath.Join(deep, "s"))
 	require.ErrorContains(t, err, "--api.socket", "the system's bound on a socket's path")
+	t.Chdir(dir)
 	_, err = listenLocal("/proc/s") // where nobody can make a file
 	require.ErrorContains(t, err, "--api.socket")
 	require.NoFileExists(t, "s")
