@@ -67,6 +67,8 @@ docs: ## write the generated documents anew
 	$(GO) test ./pair -run TestMetricsDocument -update
 	$(GO) test ./watch -run TestIncidentsDocument -update
 	$(GO) test ./health -run TestRecordedIncidentsDocument -update
+	$(GO) test ./gate -run TestGateDocument -update
+	$(GO) test ./health -run TestRecordedIncidentsDocument -update
 	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot

@@ -95,7 +95,7 @@ func TestProfiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+tc.path, nil)
 			left, leave := context.WithCancel(t.Context())
-			leave() // who has left waits for no profile
+			leave() // a caller that has left gets no profile
 			r = r.WithContext(left)
 			r.RemoteAddr = tc.remote
 			if tc.token != "" {

@@ -76,14 +76,17 @@ func newStandIn(t *testing.T, answer func(string) (int, string)) *standIn {
 	return s
 }
 
-func (s *standIn) endpoint(k string) string {
+func (s *standIn) endpoint(k string) string { return endpointOf(k, s.http, s.ipc) }
+
+// endpointOf returns where a stand-in for gwat serves a transport: "http", "ws" or "ipc".
+func endpointOf(k string, s *httptest.Server, ipc string) string {
 	switch k {
 	case "http":
-		return s.http.URL
+		return s.URL
 	case "ws":
-		return "ws" + strings.TrimPrefix(s.http.URL, "http")
+		return "ws" + strings.TrimPrefix(s.URL, "http")
 	}
-	return s.ipc
+	return ipc
 }
 
 func (s *standIn) take(raw string) (int, string) {

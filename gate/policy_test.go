@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/internal/testworld/section"
 )
 
 // Every cell of era × state × method, written out: what a change of the table
@@ -151,18 +151,7 @@ const docFile = "../docs/gate.md"
 // The policy in docs/gate.md is that of the code; -update writes it.
 func TestGateDocument(t *testing.T) {
 	const begin, end = "<!-- policy: generated from gate.Table -->\n", "<!-- end of policy -->"
-	doc, err := os.ReadFile(docFile)
-	require.NoError(t, err)
-	before, rest, ok := strings.Cut(string(doc), begin)
-	require.True(t, ok)
-	_, after, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	want := before + begin + policyTable() + end + after
-	if *update {
-		require.NoError(t, os.WriteFile(docFile, []byte(want), 0o644))
-		return
-	}
-	require.Equal(t, want, string(doc), "run: go test ./gate -run TestGateDocument -update")
+	section.Require(t, docFile, begin, end, policyTable(), *update)
 }
 
 func policyTable() string {

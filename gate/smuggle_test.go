@@ -34,8 +34,8 @@ func (d *driven) HeadSync([]any) bool { d.calls.Add(1); return true }
 // realServer reads calls as gwat does, with the library that gwat is made of.
 type realServer struct {
 	driven
-	http, ws *httptest.Server
-	ipc      string
+	http *httptest.Server // and WebSockets
+	ipc  string
 }
 
 func newRealServer(t *testing.T) *realServer {
@@ -43,7 +43,14 @@ func newRealServer(t *testing.T) *realServer {
 	s := &realServer{ipc: filepath.Join(t.TempDir(), "gwat.ipc")}
 	server := rpc.NewServer()
 	require.NoError(t, server.RegisterName("dag", &s.driven))
-	s.http, s.ws = httptest.NewServer(server), httptest.NewServer(server.WebsocketHandler([]string{"*"}))
+	ws := server.WebsocketHandler([]string{"*"})
+	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			ws.ServeHTTP(w, r)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
 	l, err := net.Listen("unix", s.ipc)
 	require.NoError(t, err)
 	var serving sync.WaitGroup
@@ -53,21 +60,12 @@ func newRealServer(t *testing.T) *realServer {
 		server.Stop()
 		s.http.CloseClientConnections()
 		s.http.Close()
-		s.ws.Close()
 		serving.Wait()
 	})
 	return s
 }
 
-func (s *realServer) endpoint(k string) string {
-	switch k {
-	case "http":
-		return s.http.URL
-	case "ws":
-		return "ws" + strings.TrimPrefix(s.ws.URL, "http")
-	}
-	return s.ipc
-}
+func (s *realServer) endpoint(k string) string { return endpointOf(k, s.http, s.ipc) }
 
 // deliver sends raw bytes to an endpoint and waits until they are answered or refused.
 func deliver(t *testing.T, to, method, raw string) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/testworld/section"
 )
 
 // recordedIncident is an incident of a recorded pair. Times are seconds after genesis.
@@ -190,17 +191,7 @@ func TestRecordedIncidentsDocument(t *testing.T) {
 		told, gone := stands(changes[i.pair], i)
 		fmt.Fprintf(&table, "| %s | %d | %s | [`%s`](#%s) | %.0f s | %.0f s |\n", i.id, i.pair, i.what, i.finding, i.finding, told-i.from, gone-i.to)
 	}
-	raw, err := os.ReadFile(path)
-	require.NoError(t, err)
-	head, rest, ok := strings.Cut(string(raw), begin)
-	require.True(t, ok)
-	old, tail, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(head+begin+table.String()+end+tail), 0o644))
-		return
-	}
-	require.Equal(t, table.String(), old, "%s is old: go test ./health -run TestRecordedIncidentsDocument -update", path)
+	section.Require(t, path, begin, end, table.String(), *update)
 }
 
 // However the recorded pairs are polled, each incident is told by its name in time and is

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/internal/testworld/section"
 	"github.com/gwatsync/syncd/internal/webhook"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/protocol"
@@ -290,15 +290,5 @@ func TestMetricsDocument(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 	}
-	raw, err := os.ReadFile(path)
-	require.NoError(t, err)
-	head, rest, ok := strings.Cut(string(raw), begin)
-	require.True(t, ok)
-	old, tail, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(head+begin+table.String()+end+tail), 0o644))
-		return
-	}
-	require.Equal(t, table.String(), old, "%s is old: go test ./pair -run TestMetricsDocument -update", path)
+	section.Require(t, path, begin, end, table.String(), *update)
 }

@@ -4,12 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/gwatsync/syncd/internal/testworld/section"
 )
 
 var update = flag.Bool("update", false, "write the generated documents anew")
@@ -29,15 +28,5 @@ func TestIncidentsDocument(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| %s | [`%s`](#%s) | %s | %s | %s | %s |\n", name, incidents[name].finding, incidents[name].finding, incidents[name].within, itself, heals, works)
 	}
-	raw, err := os.ReadFile(path)
-	require.NoError(t, err)
-	head, rest, ok := strings.Cut(string(raw), begin)
-	require.True(t, ok)
-	old, tail, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(head+begin+table.String()+end+tail), 0o644))
-		return
-	}
-	require.Equal(t, table.String(), old, "%s is old: go test ./watch -run TestIncidentsDocument -update", path)
+	section.Require(t, path, begin, end, table.String(), *update)
 }

@@ -21,31 +21,20 @@ import (
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/internal/logs"
+	"github.com/gwatsync/syncd/internal/testworld/section"
 )
 
 const operatingDoc = "../../docs/operating.md"
 
 // TestOperatingDocument holds the generated parts of docs/operating.md to the code.
 func TestOperatingDocument(t *testing.T) {
-	raw, err := os.ReadFile(operatingDoc)
-	require.NoError(t, err)
-	doc := string(raw)
 	for name, content := range map[string]string{
 		"findings": findingsText(health.Catalog(), explanations()), "commands": commandsText(),
 		"causes":                          causesText(explanations()),
 		"findings of the coordinated era": findingsText(ofCoordinatedEraAlone(), explanations()),
 	} {
-		before, rest, ok := strings.Cut(doc, "<!-- "+name+" -->\n")
-		require.True(t, ok, name)
-		_, after, ok := strings.Cut(rest, "<!-- /"+name+" -->")
-		require.True(t, ok, name)
-		doc = before + "<!-- " + name + " -->\n" + content + "<!-- /" + name + " -->" + after
+		section.Require(t, operatingDoc, "<!-- "+name+" -->\n", "<!-- /"+name+" -->", content, *update)
 	}
-	if *update {
-		require.NoError(t, os.WriteFile(operatingDoc, []byte(doc), 0o644))
-		return
-	}
-	require.Equal(t, doc, string(raw), "run `make docs`")
 }
 
 // ofCoordinatedEraAlone are the findings that the head-sync era does not have.
