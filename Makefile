@@ -95,8 +95,8 @@ bench-short: ## a short form of every row of the benchmarks, as a test
 SEED ?= 1
 SIM  := $(GO) test -count=1 -timeout 60m ./internal/testworld/simulation
 
-simulate: ## SEEDS=n (1,000) simulated runs with faults, from SEED on; every violation with the command that replays it
-	$(SIM) -run '^TestSeeds$$' -seed=$(SEED) -seeds=$(or $(SEEDS),1000) -jobs=$$(nproc) -all
+simulate: ## SEEDS=n (1,000) simulated runs with faults, from SEED on; ERA=coordinated for that era alone; every violation with the command that replays it
+	$(SIM) -run '^TestSeeds$$' -seed=$(SEED) -seeds=$(or $(SEEDS),1000) $(if $(ERA),-era=$(ERA)) -jobs=$$(nproc) -all
 
 simulate-ci: ## 1,000 seeds, 100 with the race detector, REPEATS=n (200) run twice, syncd killed all along one run
 	$(SIM) -run '^TestSeeds$$' -seeds=1000 -jobs=$$(nproc) -all

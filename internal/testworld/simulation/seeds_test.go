@@ -10,18 +10,24 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // TestSeeds runs -seeds seeds from -seed on. A bubble of fake time gains nothing from
 // a second thread, so that several jobs are processes of one thread each.
 func TestSeeds(t *testing.T) {
 	var s seedSummary
+	first, every, err := seedsOfEra(*eraFlag, *seedFlag, *everyFlag)
+	require.NoError(t, err)
 	begin, cpu := time.Now(), cpuTime(syscall.RUSAGE_SELF)
 	if *jobsFlag > 1 {
-		s = runProcesses(t, *jobsFlag)
+		s = runProcesses(t, *jobsFlag, first, every)
 		s.busy = cpuTime(syscall.RUSAGE_CHILDREN)
 	} else {
-		s = runSeeds(t)
+		s = runSeeds(t, first, every)
 		s.busy = cpuTime(syscall.RUSAGE_SELF) - cpu
 	}
 	fmt.Printf("%d seeds in %s (%s of one core, %s of fake time): %.0f an hour on one core; longest way from the last fault to working mode %s\n",
@@ -38,10 +44,45 @@ type seedSummary struct {
 // line is how a process passes its summary on to the one that started it.
 const line = "job done: seeds %d fake %d slowest %d\n"
 
-func runSeeds(t *testing.T) seedSummary {
+// seedsOfEra returns the first seed of an era from a seed on, and the distance between two.
+func seedsOfEra(era string, from, every uint64) (first, apart uint64, err error) {
+	switch era {
+	case "":
+		return from, every, nil
+	case string(checkpoint.EraCoordinated):
+		return (from + coordinatedEvery - 1) / coordinatedEvery * coordinatedEvery, every * coordinatedEvery, nil
+	}
+	return 0, 0, fmt.Errorf("-era is %q, want nothing or %s", era, checkpoint.EraCoordinated)
+}
+
+// The seeds of an era are all of it, in order, and one seed apart in that era.
+func TestSeedsOfAnEra(t *testing.T) {
+	t.Parallel()
+	for _, from := range []uint64{1, 4, 5, 6, 310010} {
+		first, apart, err := seedsOfEra("coordinated", from, 1)
+		require.NoError(t, err)
+		var want, got []uint64
+		for seed := from; len(want) < 3; seed++ {
+			if NewPlan(seed).coordinated != nil {
+				want = append(want, seed)
+			}
+		}
+		for n := range uint64(3) {
+			got = append(got, first+n*apart)
+		}
+		require.Equal(t, want, got, "from seed %d", from)
+	}
+	first, apart, err := seedsOfEra("", 7, 3)
+	require.NoError(t, err)
+	require.Equal(t, [2]uint64{7, 3}, [2]uint64{first, apart})
+	_, _, err = seedsOfEra("ancient", 1, 1)
+	require.ErrorContains(t, err, "ancient")
+}
+
+func runSeeds(t *testing.T, first, every uint64) seedSummary {
 	var s seedSummary
 	for n := range uint64(*seedsFlag) {
-		result := Run(t, *seedFlag+n**everyFlag, Options{})
+		result := Run(t, first+n*every, Options{})
 		s.done++
 		s.fake += result.Took
 		s.slowest = max(s.slowest, result.Recovered)
@@ -60,7 +101,7 @@ func runSeeds(t *testing.T) seedSummary {
 
 // runProcesses deals the seeds out to processes. Without -all the first violation
 // ends them all.
-func runProcesses(t *testing.T, jobs int) seedSummary {
+func runProcesses(t *testing.T, jobs int, first, every uint64) seedSummary {
 	var (
 		sum   seedSummary
 		mu    sync.Mutex
@@ -68,8 +109,8 @@ func runProcesses(t *testing.T, jobs int) seedSummary {
 	)
 	var running []*exec.Cmd
 	for job := range jobs {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSeeds$", "-test.timeout", "0", "-every", strconv.Itoa(jobs),
-			"-seed", strconv.FormatUint(*seedFlag+uint64(job), 10), "-seeds", strconv.Itoa((*seedsFlag-job+jobs-1)/jobs),
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSeeds$", "-test.timeout", "0", "-every", strconv.FormatUint(uint64(jobs)*every, 10),
+			"-seed", strconv.FormatUint(first+uint64(job)*every, 10), "-seeds", strconv.Itoa((*seedsFlag-job+jobs-1)/jobs),
 			"-all="+strconv.FormatBool(*allFlag), "-shrink="+strconv.FormatBool(*shrinkFlag))
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 		out := &lineWriter{each: func(text []byte) {

@@ -18,6 +18,7 @@ import (
 var (
 	seedFlag    = flag.Uint64("seed", 1, "first seed")
 	seedsFlag   = flag.Int("seeds", 20, "how many seeds TestSeeds runs")
+	eraFlag     = flag.String("era", "", "coordinated: TestSeeds runs seeds of that era alone; empty for all")
 	allFlag     = flag.Bool("all", false, "TestSeeds goes on after a violation")
 	jobsFlag    = flag.Int("jobs", 1, "how many processes TestSeeds runs its seeds in")
 	everyFlag   = flag.Uint64("every", 1, "the distance between two seeds of TestSeeds")
