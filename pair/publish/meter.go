@@ -3,8 +3,6 @@ package publish
 import (
 	"time"
 
-	"github.com/VividCortex/ewma"
-
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -15,8 +13,8 @@ const (
 	unitEntry = "entry"
 )
 
-// rateAge is over about how many samples a rate is smoothed.
-const rateAge = 10
+// rateSamples is over how many steps between samples a rate is measured.
+const rateSamples = 20
 
 // sampleEvery is the least time between two samples: polls come in pairs when an
 // event wakes one.
@@ -24,27 +22,31 @@ const sampleEvery = 500 * time.Millisecond
 
 // meter measures one progress.
 type meter struct {
-	from, last uint64
-	at         time.Time
-	current    uint64     // as last shown
-	eta        *time.Time // estimated when it last moved
-	samples    int
-	average    ewma.MovingAverage
+	from    uint64
+	samples []sample   // the newest last
+	current uint64     // as last shown
+	eta     *time.Time // estimated when it last moved
+}
+
+// sample is how far a progress was at a time.
+type sample struct {
+	at      time.Time
+	current uint64
 }
 
 func (m *meter) reset() { *m = meter{} }
 
-// progress takes a sample, unless the last one is too young. The estimate stays while
+// progress takes a sample, unless the last one is too recent. The estimate stays while
 // nothing moves, and is left out when its time has passed.
 func (m *meter) progress(unit string, current, target uint64, at time.Time) *status.Progress {
-	switch {
-	case m.average == nil || current < m.last:
-		*m = meter{from: current, last: current, at: at, average: ewma.NewMovingAverage(rateAge)}
-	case at.Sub(m.at) >= sampleEvery:
-		m.sample(float64(current-m.last) / at.Sub(m.at).Seconds())
-		m.last, m.at = current, at
+	next := sample{at, current}
+	switch n := len(m.samples); {
+	case n == 0 || current < m.samples[n-1].current:
+		*m = meter{from: current, samples: []sample{next}}
+	case at.Sub(m.samples[n-1].at) >= sampleEvery:
+		m.samples = append(m.samples[max(0, n-rateSamples):], next)
 	}
-	p := &status.Progress{Unit: unit, From: m.from, Current: current, Target: target, Rate: m.average.Value()}
+	p := &status.Progress{Unit: unit, From: m.from, Current: current, Target: target, Rate: m.rate()}
 	if m.eta == nil || current != m.current {
 		m.eta = estimate(p, at)
 	}
@@ -53,6 +55,15 @@ func (m *meter) progress(unit string, current, target uint64, at time.Time) *sta
 		p.ETA = m.eta
 	}
 	return p
+}
+
+// rate returns the speed a second from the oldest sample to the newest; zero if there is only one.
+func (m *meter) rate() float64 {
+	first, last := m.samples[0], m.samples[len(m.samples)-1]
+	if !last.at.After(first.at) {
+		return 0
+	}
+	return float64(last.current-first.current) / last.at.Sub(first.at).Seconds()
 }
 
 // estimate returns when a progress reaches its target; nil if it shows no pace.
@@ -66,15 +77,4 @@ func estimate(p *status.Progress, at time.Time) *time.Time {
 	}
 	eta := at.Add(time.Duration(left * float64(time.Second)))
 	return &eta
-}
-
-// sample adds a rate; the first ones are averaged plainly, since the library
-// shows nothing before it has ten.
-func (m *meter) sample(rate float64) {
-	m.samples++
-	if m.samples <= rateAge {
-		m.average.Set(m.average.Value() + (rate-m.average.Value())/float64(m.samples))
-		return
-	}
-	m.average.Add(rate)
 }

@@ -40,15 +40,40 @@ func TestMeterSamples(t *testing.T) {
 	require.EqualValues(t, 100, p.From)
 }
 
-// The first ten rates are averaged plainly; from then on a rate counts for 2/11.
-func TestMeterSmooths(t *testing.T) {
+// The rate is that of the last twenty steps; what was before does not count.
+func TestMeterForgets(t *testing.T) {
 	at := time.Unix(1000, 0)
 	var m meter
-	for i := range 10 {
-		m.progress(unitBlock, 0, 1000, at.Add(time.Duration(i)*time.Second))
+	m.progress(unitBlock, 0, 10_000, at)
+	for i := range 20 {
+		p := m.progress(unitBlock, 1000, 10_000, at.Add(time.Duration(i+1)*time.Second))
+		require.InDelta(t, 1000/float64(i+1), p.Rate, 0.001)
 	}
-	require.InDelta(t, 1, m.progress(unitBlock, 10, 1000, at.Add(10*time.Second)).Rate, 0.001)
-	require.InDelta(t, 3, m.progress(unitBlock, 22, 1000, at.Add(11*time.Second)).Rate, 0.001)
+	for i := range 100 {
+		p := m.progress(unitBlock, uint64(1003+3*i), 10_000, at.Add(time.Duration(21+i)*time.Second))
+		require.InDelta(t, 3*min(1, float64(i+1)/20), p.Rate, 0.001, i)
+		require.LessOrEqual(t, len(m.samples), 21)
+	}
+}
+
+// A progress in steps, each after a long stand, is estimated by its whole speed: the
+// estimate does not move away while nothing is done, and comes close to the truth.
+func TestMeterEstimateDoesNotRunAway(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var m meter
+	truth := at.Add(100 * time.Second)
+	var shown *time.Time
+	for second := range 100 {
+		done := uint64(second / 5 * 5) // five at a time
+		p := m.progress(unitEntry, done, 100, at.Add(time.Duration(second)*time.Second))
+		if second%5 != 0 && shown != nil {
+			require.Equal(t, shown, p.ETA, "second %d: nothing was done", second)
+		}
+		shown = p.ETA
+		if second >= 5 {
+			require.WithinDuration(t, truth, *shown, 20*time.Second, "second %d", second)
+		}
+	}
 }
 
 func TestMeterEstimates(t *testing.T) {
