@@ -14,7 +14,7 @@ import (
 // livez answers 200 while syncd runs and its loop turns; the loop publishes at least once
 // in a poll interval. What the pair does is no matter of it.
 func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
-	if snap, err := s.src.snapshot(); err == nil {
+	if snap, err := snapshotOf(s.src); err == nil {
 		if age := s.cfg.Now().Sub(snap.At); age > maxAge {
 			writeText(w, http.StatusServiceUnavailable, fmt.Sprintf("the loop hangs: its newest snapshot is %s old\n", age.Round(time.Second)))
 			return
@@ -31,13 +31,9 @@ func (s *Server) statusPath(local bool) http.HandlerFunc {
 			s.unauthorized(w, err)
 			return
 		}
-		snap, err := s.src.snapshot()
+		snap, err := snapshotOf(s.src)
 		if err != nil {
-			var known *rpcError
-			if !errors.As(toRPC(err), &known) {
-				known = &rpcError{code: codeInternal, msg: err.Error()}
-			}
-			writeError(w, http.StatusServiceUnavailable, known)
+			writeError(w, http.StatusServiceUnavailable, errNothingKnown)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

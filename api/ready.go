@@ -83,7 +83,7 @@ func waitsFor(s *status.Snapshot) string {
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	out := readiness{}
 	var met []condition
-	snap, err := s.src.snapshot()
+	snap, err := snapshotOf(s.src)
 	if err != nil {
 		out.Reason = err.Error()
 		met = []condition{{"snapshot", false, out.Reason}}

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/failure"
@@ -249,6 +251,9 @@ func TestErrorsHaveCodes(t *testing.T) {
 	})
 }
 
+// codeInternal is what JSON-RPC calls an internal error.
+const codeInternal = -32603
+
 // panicking is a Source that crashes at every call.
 type panicking struct{}
 
@@ -277,16 +282,24 @@ func TestPanicOfTheSourceIsAnError(t *testing.T) {
 			for _, method := range []string{"status", "history", "pause", "resume", "resync", "heal"} {
 				err := c.CallContext(t.Context(), nil, "syncd_"+method)
 				requireCode(t, err, codeInternal, "")
-				require.EqualError(t, err, method+" crashed; the log of syncd has the cause")
+				require.EqualError(t, err, "method handler crashed")
 			}
 			for _, method := range []string{"findings", "progress"} {
 				requireCode(t, c.CallContext(t.Context(), nil, "syncd_"+method), codeInternal, "")
 			}
 		}
 	})
-	code, body, _ := ask(t, http.MethodGet, "http://"+start(t, panicking{}, nil)+"/readyz", "", nil)
-	require.Equal(t, http.StatusServiceUnavailable, code)
-	require.Contains(t, body, "status crashed")
+	log, logged := logtest.NewNullLogger()
+	addr := start(t, panicking{}, func(c *Config) { c.Log = log })
+	for _, path := range []string{"/livez", "/readyz", "/v1/status"} {
+		_, err := http.Get("http://" + addr + path)
+		require.ErrorIs(t, err, io.EOF, path)
+	}
+	require.Len(t, logged.AllEntries(), 3)
+	for _, line := range logged.AllEntries() {
+		require.Contains(t, line.Message, "panic serving")
+		require.Contains(t, line.Message, "panicking.Snapshot", "the stack")
+	}
 }
 
 func TestBatches(t *testing.T) {

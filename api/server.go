@@ -73,7 +73,7 @@ type TLS struct {
 // Server serves one pair.
 type Server struct {
 	cfg       Config
-	src       safeSource
+	src       Source
 	reads     *rpc.Server // refuses the calls that change something
 	all       *rpc.Server
 	subs      *subscriptions
@@ -119,7 +119,7 @@ func New(cfg Config, src Source) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	s := &Server{
-		cfg: cfg, src: safeSource{src: src, log: cfg.Log},
+		cfg: cfg, src: src,
 		limiters: newLimiters(), sockets: make(chan struct{}, maxWebSockets),
 	}
 	s.subs = &subscriptions{src: s.src, between: cfg.Calls}

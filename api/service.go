@@ -20,7 +20,6 @@ const (
 	CodeLimit         = -32015 // a limit of this API is reached
 	codeParse         = -32700
 	codeInvalidParams = -32602
-	codeInternal      = -32603
 )
 
 // The bounds of the limits of syncd_history and syncd_progress, and of a reason.
@@ -74,14 +73,14 @@ func toRPC(err error) error {
 // service holds the methods of the namespace; go-ethereum's server finds them
 // by reflection, Status as syncd_status and so on.
 type service struct {
-	src      safeSource
+	src      Source
 	settings []Setting
 	between  CallSource // nil without a gate
 	operator bool       // the caller may change something
 }
 
 // Status is syncd_status: the newest snapshot.
-func (s *service) Status() (*status.Snapshot, error) { return s.src.snapshot() }
+func (s *service) Status() (*status.Snapshot, error) { return snapshotOf(s.src) }
 
 // History is syncd_history: the newest stage changes first, 100 if no limit is given.
 func (s *service) History(ctx context.Context, limit *int) ([]status.Change, error) {
@@ -89,7 +88,7 @@ func (s *service) History(ctx context.Context, limit *int) ([]status.Change, err
 	if err != nil {
 		return nil, err
 	}
-	changes, err := s.src.history(ctx, n)
+	changes, err := s.src.History(ctx, n)
 	if err != nil {
 		return nil, toRPC(err)
 	}
@@ -101,7 +100,7 @@ func (s *service) History(ctx context.Context, limit *int) ([]status.Change, err
 
 // Findings is syncd_findings: what is wrong with the pair, the worst first.
 func (s *service) Findings() (*Findings, error) {
-	snap, err := s.src.snapshot()
+	snap, err := snapshotOf(s.src)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +128,7 @@ func (s *service) Pause(ctx context.Context, reason *string) (bool, error) {
 	if err := checkReason(text); err != nil {
 		return false, err
 	}
-	return done(s.src.pause(ctx, text))
+	return done(s.src.Pause(ctx, text))
 }
 
 // Resume is syncd_resume.
@@ -137,7 +136,7 @@ func (s *service) Resume(ctx context.Context) (bool, error) {
 	if !s.operator {
 		return false, errNotAllowed
 	}
-	return done(s.src.resume(ctx))
+	return done(s.src.Resume(ctx))
 }
 
 // Resync is syncd_resync: through all stages again.
@@ -151,7 +150,7 @@ func (s *service) Resync(ctx context.Context, order *ResyncOrder) (bool, error) 
 	if err := checkReason(order.Reason); err != nil {
 		return false, err
 	}
-	return done(s.src.resync(ctx, status.Resync(*order)))
+	return done(s.src.Resync(ctx, status.Resync(*order)))
 }
 
 // Heal is syncd_heal: the proof and the calls of a heal; without dryRun the heal, too.
@@ -165,7 +164,7 @@ func (s *service) Heal(ctx context.Context, order *HealOrder) (*status.Heal, err
 	if len(order.Name) > maxReason {
 		return nil, &rpcError{code: codeInvalidParams, msg: fmt.Sprintf("name has %d bytes, at most %d", len(order.Name), maxReason)}
 	}
-	out, err := s.src.heal(ctx, status.HealOrder(*order))
+	out, err := s.src.Heal(ctx, status.HealOrder(*order))
 	return out, toRPC(err)
 }
 

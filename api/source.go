@@ -2,16 +2,13 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"time"
-
-	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/status"
 )
 
-// Source is the pair as the API sees it. Its methods are called concurrently.
+// Source is the pair as the API sees it. Its methods are called concurrently, and only
+// inside a request: go-ethereum's server and net/http turn a panic there into an error.
 type Source interface {
 	// Snapshot is nil as long as nothing is known.
 	Snapshot() *status.Snapshot
@@ -36,61 +33,10 @@ type Source interface {
 	Span(from, to time.Time, step time.Duration) ([]status.Sample, time.Duration)
 }
 
-// safeSource turns a panic of the source into an error: a status call never
-// ends the daemon.
-type safeSource struct {
-	src Source
-	log logrus.FieldLogger
-}
-
-func (s safeSource) call(method string, fn func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.log.WithFields(logrus.Fields{"method": method, "panic": fmt.Sprint(r), "stack": string(debug.Stack())}).
-				Error("An API method crashed")
-			err = &rpcError{code: codeInternal, msg: method + " crashed; the log of syncd has the cause"}
-		}
-	}()
-	return fn()
-}
-
-// snapshot is the newest one; errNothingKnown if there is none.
-func (s safeSource) snapshot() (snap *status.Snapshot, err error) {
-	err = s.call("status", func() error { snap = s.src.Snapshot(); return nil })
-	if err == nil && snap == nil {
-		err = errNothingKnown
+// snapshotOf returns the newest snapshot; errNothingKnown if there is none.
+func snapshotOf(src Source) (*status.Snapshot, error) {
+	if snap := src.Snapshot(); snap != nil {
+		return snap, nil
 	}
-	return snap, err
-}
-
-func (s safeSource) history(ctx context.Context, limit int) (changes []status.Change, err error) {
-	err = s.call("history", func() error { changes, err = s.src.History(ctx, limit); return err })
-	return changes, err
-}
-
-func (s safeSource) samples(limit int) (samples []status.Sample, err error) {
-	err = s.call("progress", func() error { samples = s.src.Samples(limit); return nil })
-	return samples, err
-}
-
-func (s safeSource) span(from, to time.Time, step time.Duration) (samples []status.Sample, used time.Duration, err error) {
-	err = s.call("progress", func() error { samples, used = s.src.Span(from, to, step); return nil })
-	return samples, used, err
-}
-
-func (s safeSource) pause(ctx context.Context, reason string) error {
-	return s.call("pause", func() error { return s.src.Pause(ctx, reason) })
-}
-
-func (s safeSource) resume(ctx context.Context) error {
-	return s.call("resume", func() error { return s.src.Resume(ctx) })
-}
-
-func (s safeSource) resync(ctx context.Context, order status.Resync) error {
-	return s.call("resync", func() error { return s.src.Resync(ctx, order) })
-}
-
-func (s safeSource) heal(ctx context.Context, order status.HealOrder) (out *status.Heal, err error) {
-	err = s.call("heal", func() error { out, err = s.src.Heal(ctx, order); return err })
-	return out, err
+	return nil, errNothingKnown
 }

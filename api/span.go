@@ -85,16 +85,12 @@ func (s *service) Progress(from, to *Moment, step *Step, limit *int) (*Progress,
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.src.snapshot()
+	snap, err := snapshotOf(s.src)
 	if err != nil {
 		return nil, err
 	}
 	if !span {
-		samples, err := s.src.samples(n)
-		if err != nil {
-			return nil, err
-		}
-		out := progressOf(snap, samples)
+		out := progressOf(snap, s.src.Samples(n))
 		return &out, nil
 	}
 	end := to.or(snap.At, snap.At)
@@ -106,10 +102,7 @@ func (s *service) Progress(from, to *Moment, step *Step, limit *int) (*Progress,
 	if step != nil {
 		asked = time.Duration(*step)
 	}
-	samples, used, err := s.src.span(begin, end, asked)
-	if err != nil {
-		return nil, err
-	}
+	samples, used := s.src.Span(begin, end, asked)
 	out := progressOf(snap, samples)
 	out.StepSeconds = used.Seconds()
 	return &out, nil

@@ -22,7 +22,7 @@ const (
 // subscriptions holds what syncd_subscribe offers over WebSocket; each ends with
 // its connection, by syncd_unsubscribe, or with the pair.
 type subscriptions struct {
-	src     safeSource
+	src     Source
 	between CallSource // nil without a gate
 
 	running sync.WaitGroup
@@ -33,9 +33,8 @@ type subscriptions struct {
 
 // Stage is syncd_subscribe "stage": every stage change as it happens.
 func (s *subscriptions) Stage(ctx context.Context) (*rpc.Subscription, error) {
-	return s.start(ctx, func(sub *subscriber) {
-		changes, cancel := s.src.src.Subscribe()
-		defer cancel()
+	changes, cancel := s.src.Subscribe()
+	return s.start(ctx, cancel, func(sub *subscriber) {
 		for {
 			select {
 			case c, ok := <-changes:
@@ -52,9 +51,8 @@ func (s *subscriptions) Stage(ctx context.Context) (*rpc.Subscription, error) {
 // Progress is syncd_subscribe "progress": the present snapshot and each new one,
 // at most four a second; what a reader is too slow for is left out.
 func (s *subscriptions) Progress(ctx context.Context) (*rpc.Subscription, error) {
-	return s.start(ctx, func(sub *subscriber) {
-		snapshots, cancel := s.src.src.Updates()
-		defer cancel()
+	snapshots, cancel := s.src.Updates()
+	return s.start(ctx, cancel, func(sub *subscriber) {
 		pause := time.NewTimer(0)
 		defer pause.Stop()
 		for {
@@ -79,9 +77,8 @@ func (s *subscriptions) Progress(ctx context.Context) (*rpc.Subscription, error)
 // Findings is syncd_subscribe "findings": the present findings, and all of them
 // again when one comes, goes or changes its severity, or the verdict changes.
 func (s *subscriptions) Findings(ctx context.Context) (*rpc.Subscription, error) {
-	return s.start(ctx, func(sub *subscriber) {
-		snapshots, cancel := s.src.src.Updates()
-		defer cancel()
+	snapshots, cancel := s.src.Updates()
+	return s.start(ctx, cancel, func(sub *subscriber) {
 		var last *status.Snapshot
 		for {
 			select {
@@ -117,20 +114,24 @@ type subscriber struct {
 
 func (s *subscriber) notify(what any) error { return s.notifier.Notify(s.ID, what) }
 
-// start runs a subscription in a goroutine of its own, which ends with it.
-func (s *subscriptions) start(ctx context.Context, run func(*subscriber)) (*rpc.Subscription, error) {
+// start runs a subscription in a goroutine of its own, which ends with it. When it has
+// ended, or cannot start, cancel is called.
+func (s *subscriptions) start(ctx context.Context, cancel func(), run func(*subscriber)) (*rpc.Subscription, error) {
 	notifier, ok := rpc.NotifierFromContext(ctx)
 	conn, known := rpc.ClientFromContext(ctx)
-	if !ok || !known {
-		return nil, rpc.ErrNotificationsUnsupported
+	err := error(rpc.ErrNotificationsUnsupported)
+	if ok && known {
+		err = s.take(conn)
 	}
-	if err := s.take(conn); err != nil {
+	if err != nil {
+		cancel()
 		return nil, err
 	}
 	sub := &subscriber{notifier.CreateSubscription(), notifier}
 	s.running.Go(func() {
 		defer s.release(conn)
-		_ = s.src.call("subscribe", func() error { run(sub); return nil }) // a crash is in the log
+		defer cancel()
+		run(sub)
 	})
 	return sub.Subscription, nil
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -121,6 +120,7 @@ func TestSubscriptionLimits(t *testing.T) {
 	}
 	_, err := c.Subscribe(t.Context(), "syncd", make(chan status.Snapshot), "findings")
 	requireCode(t, err, CodeLimit, "")
+	require.Eventually(t, func() bool { return src.updates.count() == maxSubscriptions }, 5*time.Second, time.Millisecond, "the refused one has left the pair")
 	subs[0].Unsubscribe()
 	require.Eventually(t, func() bool { return src.updates.count() == maxSubscriptions-1 }, 5*time.Second, time.Millisecond)
 	subscribe[Findings](t, c, "findings")
@@ -147,8 +147,16 @@ func TestSubscriptionsEndWithTheirConnectionAndWithThePair(t *testing.T) {
 	c.Close()
 	require.Eventually(t, func() bool { return src.updates.count()+src.changes.count() == 0 }, 5*time.Second, time.Millisecond)
 
-	crash := dialWS(t, start(t, panicking{}, nil))
-	_, err := crash.Subscribe(t.Context(), "syncd", make(chan any), "stage")
-	require.NoError(t, err)
-	requireCode(t, crash.CallContext(context.Background(), nil, "syncd_status"), codeInternal, "")
+}
+
+// A pair that panics when it is subscribed to fails the request, and nothing else: its
+// goroutine does not exist yet, and the limit of the connection is not used up.
+func TestAPanicOfSubscribingIsAnError(t *testing.T) {
+	c := dialWS(t, start(t, panicking{}, nil))
+	for range maxSubscriptions + 1 {
+		for _, name := range []string{"stage", "progress", "findings"} {
+			_, err := c.Subscribe(t.Context(), "syncd", make(chan any), name)
+			requireCode(t, err, codeInternal, "")
+		}
+	}
 }

@@ -166,7 +166,7 @@ func TestLogFieldsAreDocumented(t *testing.T) {
 		}
 	}
 	written := map[string]bool{"time": true, "level": true, "msg": true, logs.FieldRepeated: true}
-	for _, dir := range []string{".", "../../internal/daemon", "../../api", "../../pair", "../../watch", "../../health", "../../headsync", "../../journal", "../../gwatclient", "../../beaconclient"} {
+	for _, dir := range []string{".", "../../internal/daemon", "../../api", "../../gate", "../../pair", "../../watch", "../../health", "../../headsync", "../../journal", "../../gwatclient", "../../beaconclient"} {
 		maps.Copy(written, fieldsIn(t, dir))
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(documented)))

@@ -198,6 +198,7 @@ func Serve(ctx context.Context, cfg *settings.Config, version string, stderr io.
 	if err != nil {
 		return err
 	}
+	logs.TakeErrorsOfGoEthereum(log)
 	for _, warning := range cfg.Warnings() {
 		log.Warn(warning)
 	}

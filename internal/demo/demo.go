@@ -92,6 +92,7 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	logs.TakeErrorsOfGoEthereum(log)
 	if d.Era == checkpoint.EraCoordinated {
 		return d.runCoordinated(ctx, log)
 	}
