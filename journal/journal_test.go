@@ -86,7 +86,7 @@ func TestValues(t *testing.T) {
 func TestNetworkChangeDropsHints(t *testing.T) {
 	both(t, func(t *testing.T, j *Journal) {
 		first := Network{ChainID: 337733, GenesisTime: 100}
-		tries := map[string]Tries{"peers": {Count: 2, Last: time.Unix(7, 0).UTC()}}
+		tries := map[string]Tries{"peers": {Count: 2, Last: time.Unix(7, 0).UTC(), Done: true}}
 		require.NoError(t, j.SetPending(pending), "before the network is known")
 		require.NoError(t, j.SetHeals(tries))
 		require.NoError(t, j.SetNetwork(first))

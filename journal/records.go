@@ -38,10 +38,11 @@ type Change struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
-// Tries is how often a heal was tried, and when last.
+// Tries is how often a heal was tried, when last, and whether one of the tries succeeded.
 type Tries struct {
 	Count int       `json:"count"`
 	Last  time.Time `json:"last"`
+	Done  bool      `json:"done,omitempty"`
 }
 
 type peersRecord struct {

@@ -88,7 +88,7 @@ func newHealing(cfg *Config) (healing, error) {
 	tried, err := cfg.Journal.Heals()
 	for _, n := range heal.All {
 		if t := tried[string(n)]; t.Count > 0 {
-			h.records[n] = heal.Restored(t.Count, t.Last, cfg.Now())
+			h.records[n] = heal.Restored(t.Count, t.Last, cfg.Now(), t.Done)
 		}
 	}
 	enodes, failed := cfg.Journal.Peers()
@@ -101,7 +101,7 @@ func (h *healing) tries() map[string]journal.Tries {
 	out := map[string]journal.Tries{}
 	for n, r := range h.records {
 		if r.Tries() > 0 {
-			out[string(n)] = journal.Tries{Count: r.Tries(), Last: r.Last().Round(0)}
+			out[string(n)] = journal.Tries{Count: r.Tries(), Last: r.Last().Round(0), Done: r.Done()}
 		}
 	}
 	return out
@@ -203,7 +203,7 @@ func (w *Watcher) healFacts(o *Observation) heal.Facts {
 		BeaconSyncing: o.Beacon.Syncing.IsSyncing, BeaconPeers: o.Beacon.Peers,
 		OnChain:       heal.OnChain{CheckpointKnown: o.CheckpointKnown, HeadFinal: o.HeadFinal != nil && *o.HeadFinal},
 		Findings:      map[string]bool{},
-		GwatRestarted: w.healing.records[heal.RestartGwat].Tries() > 0,
+		GwatRestarted: w.healing.records[heal.RestartGwat].Done(),
 	}
 	for _, one := range found {
 		if one.ExplainedBy == "" { // else the heal of its cause is the one to try
@@ -267,6 +267,8 @@ func (w *Watcher) healed(r healed) {
 		reason = fmt.Sprintf("heal %s failed: %s", r.name, failure.Message(r.err))
 		log.WithField("done", r.what).WithError(r.err).Warnf("Heal %s failed", r.name)
 	} else {
+		w.healing.records[r.name].Succeeded()
+		w.note(w.cfg.Journal.SetHeals(w.healing.tries()))
 		log.Warnf("Heal %s is done: %s", r.name, r.what)
 	}
 	stage := string(w.machine.Stage())

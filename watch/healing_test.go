@@ -165,6 +165,28 @@ func TestAHealWithoutEffect(t *testing.T) {
 	})
 }
 
+// A command that failed has restarted nothing: it is tried again, and the beacon node, which
+// a restart of gwat comes before, is left alone. One that succeeded is known after a restart of syncd.
+func TestAFailedRestartOfGwatIsNone(t *testing.T) {
+	var ran []string
+	besideAPairWith(t, func(_ *simulated, c *Config) {
+		c.Heals = Heals{RestartGwat: "restart gwat", RestartBeacon: "restart beacon"}
+		c.Command = func(_ context.Context, command string) (string, error) {
+			if ran = append(ran, command); len(ran) <= 2 {
+				return "", heal.ErrCommand
+			}
+			return "", nil
+		}
+	}, func(t *testing.T, p *simulated) {
+		incident(p, t, lasting["A2' gwat wedged"].incident)
+		within(t, p.watcher, 8*time.Minute, "a restart of both", func(*status.Snapshot) bool { return len(heals(t, p)) == 4 })
+		require.Equal(t, []string{"restart gwat", "restart gwat", "restart gwat", "restart beacon"}, ran)
+		h, err := newHealing(&Config{Journal: p.watcher.cfg.Journal, Now: time.Now})
+		require.NoError(t, err)
+		require.True(t, h.records[heal.RestartGwat].Done())
+	})
+}
+
 // A restart of syncd is no way around the back-off: the next one knows the tries, and
 // needs_human stands. A pair that works has none.
 func TestTriesAreKeptOverARestart(t *testing.T) {

@@ -72,7 +72,7 @@ type Facts struct {
 
 	OnChain
 	Findings      map[string]bool // the active ones that no other one explains
-	GwatRestarted bool            // RestartGwat was tried since the pair worked
+	GwatRestarted bool            // RestartGwat ended without an error since the pair worked
 }
 
 // Prove reports whether a heal is called for by one poll, and what shows it or what is

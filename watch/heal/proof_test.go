@@ -126,8 +126,14 @@ func TestRecord(t *testing.T) {
 	require.True(t, r.GivenUp(at(last+time.Minute)))
 	r.Observe(false, "gone", at(last+time.Minute))
 	require.False(t, r.GivenUp(at(last+2*time.Minute)))
+	require.False(t, r.Done(), "no try is known to have succeeded")
+	r.Succeeded()
+	require.True(t, r.Done())
 	r.Worked()
 	require.Zero(t, r.Tries())
+	require.False(t, r.Done())
+	r.Succeeded()
+	require.False(t, r.Done(), "the pair has worked since that try began")
 	r.Observe(true, "proved", at(0))
 	require.True(t, due(HoldSlots*slot))
 	r.Again()
@@ -151,7 +157,8 @@ func TestRestored(t *testing.T) {
 		"given up":                       {3, now.Add(-time.Minute), -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Restored(tc.tries, tc.last, now)
+			r := Restored(tc.tries, tc.last, now, true)
+			require.True(t, r.Done())
 			r.Observe(true, "proved", now.Add(-time.Minute))
 			due := func(d time.Duration) bool { ok, _ := r.Next(time.Second, now.Add(d)); return ok }
 			if tc.due < 0 {

@@ -17,16 +17,17 @@ type Record struct {
 	since time.Time // when the proof began to hold without a break; zero while it does not
 	tries int
 	last  time.Time
+	done  bool   // one of the tries ended without an error
 	why   string // the last proof, or what was missing
 }
 
 // Restored returns the record of a heal that an earlier process tried. A last try in the
 // future is of a clock that was set back: it counts as made now.
-func Restored(tries int, last, now time.Time) *Record {
+func Restored(tries int, last, now time.Time, done bool) *Record {
 	if last.After(now) {
 		last = now
 	}
-	return &Record{tries: tries, last: last}
+	return &Record{tries: tries, last: last, done: done}
 }
 
 // Observe takes in what one poll proved.
@@ -44,7 +45,7 @@ func (r *Record) Observe(proved bool, why string, at time.Time) {
 func (r *Record) Again() { r.since = time.Time{} }
 
 // Worked forgets the tries: the pair was seen to work.
-func (r *Record) Worked() { r.tries, r.last = 0, time.Time{} }
+func (r *Record) Worked() { r.tries, r.last, r.done = 0, time.Time{}, false }
 
 // Held reports whether the proof has held for long enough.
 func (r *Record) Held(slot time.Duration, at time.Time) bool {
@@ -71,6 +72,12 @@ func (r *Record) Try(at time.Time) {
 	r.tries++
 	r.last = at
 }
+
+// Succeeded notes that a try ended without an error. One before the pair worked counts no more.
+func (r *Record) Succeeded() { r.done = r.tries > 0 }
+
+// Done reports whether one of the tries since the pair worked ended without an error.
+func (r *Record) Done() bool { return r.done }
 
 // Tries returns how many tries were made since the pair worked.
 func (r *Record) Tries() int { return r.tries }
