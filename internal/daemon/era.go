@@ -71,7 +71,12 @@ type loops struct {
 
 // canonical reports whether a root is a block of the beacon node's chain.
 func (l *loops) canonical(ctx context.Context, root common.Hash) (bool, error) {
-	header, err := l.beacon.Header(ctx, beaconclient.AtRoot(root))
+	return Canonical(ctx, l.beacon, root)
+}
+
+// Canonical asks a beacon node whether a root is a block of its chain.
+func Canonical(ctx context.Context, beacon *beaconclient.Client, root common.Hash) (bool, error) {
+	header, err := beacon.Header(ctx, beaconclient.AtRoot(root))
 	if errors.Is(err, beaconclient.ErrNotFound) {
 		return false, nil
 	}
@@ -81,18 +86,22 @@ func (l *loops) canonical(ctx context.Context, root common.Hash) (bool, error) {
 // view passes what the loop of the coordinated era says on to a gate, if there is one.
 func view(between *gate.Gate) func(watch.View) {
 	return func(seen watch.View) {
-		if between == nil {
-			return
+		if between != nil {
+			between.SetView(GateView(seen))
 		}
-		v := gate.View{Era: checkpoint.EraCoordinated, State: gate.StateSyncing, Spec: seen.Spec}
-		switch {
-		case seen.HandsOff:
-			v.State = gate.StateHandsOff
-		case seen.Working:
-			v.State = gate.StateWorking
-		}
-		between.SetView(v)
 	}
+}
+
+// GateView is what a gate goes by between the nodes of a pair of the coordinated era.
+func GateView(seen watch.View) gate.View {
+	v := gate.View{Era: checkpoint.EraCoordinated, State: gate.StateSyncing, Spec: seen.Spec}
+	switch {
+	case seen.HandsOff:
+		v.State = gate.StateHandsOff
+	case seen.Working:
+		v.State = gate.StateWorking
+	}
+	return v
 }
 
 // nullAnswers returns what a gate, if there is one, saw of gwat's answers.

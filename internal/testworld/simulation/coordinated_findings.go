@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/health"
-	"github.com/gwatsync/syncd/watch/heal"
 )
 
 // truth returns whether a finding that is told at a time was true lately; false for a
@@ -37,6 +36,8 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	case "sawtooth":
 		return world(func(s *worldSample) bool { return !s.initial && c.clockAt(s.at)+1 > s.head+health.LagSlots }) ||
 			world(func(s *worldSample) bool { return c.clockAt(to) > s.head+health.LagSlots })
+	case "finalize_silently_failed":
+		return c.nullAnswers(to) >= 2
 	case "gwat_restart_rollback":
 		return c.gwatHost.incarnation > 1
 	case "duties_at_risk":
@@ -46,7 +47,7 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	case "journal_failing":
 		return slices.ContainsFunc(c.plan.Faults, func(f *fault) bool { return f.begun && f.kind.name == "disk full" && f.began <= to })
 	case "needs_human":
-		return slices.ContainsFunc(c.tries, func(t begunTry) bool { return t.incarnation == told.incarnation && t.at <= to-heal.Pause+time.Second })
+		return slices.ContainsFunc(c.tries, func(t begunTry) bool { return t.incarnation == told.incarnation && t.at <= to-healPause+time.Second })
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/watch"
 )
 
@@ -20,8 +21,9 @@ type coordinatedPlan struct {
 	syncSpeed uint64
 	authRPC   bool // gwat serves dag and eth alone: no peers, no wat_info, no admin
 	heals     watch.Heals
-	fails     bool // the operator's commands do nothing
-	moves     bool // the beacon's head moves again while a heal drives gwat
+	fails     bool       // the operator's commands do nothing
+	moves     bool       // the beacon's head moves again while a heal drives gwat
+	mends     gate.Mends // of the gate, if syncd stands between the nodes
 }
 
 // The operator's commands.
@@ -44,6 +46,7 @@ func newCoordinatedPlan(seed uint64) *Plan {
 	p.pair.PushTimeout = 5 * time.Second // bounds how late a request may be taken in
 	p.pair.Observe = d.chance(8)
 	c.planHeals(d)
+	p.gated = c.planGate(newSeededRand(digest("coordinated gate"), seed))
 	p.asks = d.span(5*time.Second, 30*time.Second)
 	p.quiet = time.Duration(d.between(40, 200))*time.Second + offBeat
 	for i := range pick(d, 1, 1, 2, 2, 3, 4, 6) {
@@ -79,8 +82,13 @@ func newCoordinatedFault(d *seededRand, p *Plan) *fault {
 }
 
 func (c *coordinatedPlan) describe(p *Plan) string {
-	return fmt.Sprintf("coordinated era, slots of %d s, %d an epoch, %d when it begins; poll %s, call %s, observe %v, heals %+v, commands that fail %v, heads that move %v; a block takes %s, %d slots/s, authrpc %v; quiet from %s\n",
-		c.slot, c.epoch, c.wall, p.pair.PollInterval, p.pair.CallTimeout, p.pair.Observe, c.heals, c.fails, c.moves, c.blockTime, c.syncSpeed, c.authRPC, p.quiet)
+	between := "beside the nodes"
+	if p.gated {
+		m := &c.mends
+		between = fmt.Sprintf("between the nodes, mends null answers %v, calls without peers %v, repeated %v, checkpoints %v", m.NullAnswers, m.WithoutPeers, m.Join, m.Checkpoints)
+	}
+	return fmt.Sprintf("coordinated era, syncd %s, slots of %d s, %d an epoch, %d when it begins; poll %s, call %s, observe %v, heals %+v, commands that fail %v, heads that move %v; a block takes %s, %d slots/s, authrpc %v; quiet from %s\n",
+		between, c.slot, c.epoch, c.wall, p.pair.PollInterval, p.pair.CallTimeout, p.pair.Observe, c.heals, c.fails, c.moves, c.blockTime, c.syncSpeed, c.authRPC, p.quiet)
 }
 
 // slotTime is how long a slot is.

@@ -29,6 +29,7 @@ func (c *coordinatedRun) check() []Violation {
 	r.checkCalls()
 	r.checkTries()
 	r.checkDelays()
+	r.checkGate()
 	r.checkFindings()
 	r.checkWork()
 	r.checkEnd()
@@ -198,18 +199,23 @@ func (c *coordinatedRecord) checkTries() {
 			if u.incarnation != t.incarnation || c.worked(u.at, t.at) {
 				break
 			}
-			if tries++; t.at-u.at < heal.Pause-time.Second && !c.jumped(t.at) {
+			if tries++; t.at-u.at < healPause-time.Second && !c.jumped(t.at) {
 				c.broken("backoff", t.at, "heal %s was tried %s after the last try", t.heal, t.at-u.at)
 				break
 			}
 		}
-		if tries > heal.MaxTries {
+		if tries > healTries {
 			c.broken("backoff", t.at, "heal %s was tried for the %d. time", t.heal, tries)
 		}
 	}
 }
 
-const heal4 = 4 // slots for which a proof has to hold, as the rule says, whatever syncd's constant is
+// What the rules say of heals, whatever syncd's constants are.
+const (
+	heal4     = 4           // slots for which a proof has to hold
+	healPause = time.Minute // between two tries
+	healTries = 3           // before the pair works again
+)
 
 func (c *coordinatedRecord) on(name heal.Name) bool {
 	switch name {
@@ -245,7 +251,7 @@ func (c *coordinatedRecord) checkDelays() {
 		return
 	}
 	for _, b := range c.run.net.exchanges {
-		if b.link != beaconGwat || b.call != callFinalize || b.arrived == never || b.served == never {
+		if b.link != c.driversLink() || b.call != callFinalize || b.arrived == never || b.served == never {
 			continue
 		}
 		waited := 0

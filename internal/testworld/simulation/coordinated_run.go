@@ -66,7 +66,7 @@ func newCoordinatedRun(r *run) *coordinatedRun {
 	if c.authRPC {
 		c.gwat.Serves = coordinated.ServedByAuthRPC
 	}
-	c.beacon = coordinated.NewBeacon(c.net, coordinated.Caller{URL: gwatURL, Transport: c}, 3)
+	c.beacon = coordinated.NewBeacon(c.net, coordinated.Caller{URL: c.beaconsURL(), Transport: c}, 3)
 	c.beacon.SyncSpeed = c.syncSpeed
 	return c
 }
@@ -111,7 +111,7 @@ func (c *coordinatedRun) startBeacon() {
 		c.beacon.Restart()
 		c.beacon.Freeze(false) // what kept a head where it was ends with the process
 	}
-	c.way = &wire{c.run.net, beaconGwat, incarnation, c.beaconAlive(incarnation)}
+	c.way = &wire{c.run.net, c.beaconsLink(), incarnation, c.beaconAlive(incarnation)}
 	c.beaconHost.start(c.beacon, func(ctx context.Context) error { c.beacon.Run(ctx); return nil })
 }
 
@@ -135,12 +135,16 @@ func (c *coordinatedRun) startSyncd(l *incarnation) {
 	log.SetLevel(logrus.InfoLevel)
 	log.AddHook(healHook{c, l})
 	l.metrics = prometheus.NewRegistry()
+	report := watch.Report{Registerer: l.metrics}
+	if c.plan.gated {
+		c.reportToGate(&report, c.startGate(l, c.mendsBy(beacon)))
+	}
 	w, err := watch.New(watch.Config{
 		Name: "simulated", Version: "simulated", Gwat: gwat, Beacon: beacon,
 		PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Observe: cfg.Observe, Heals: c.heals,
 		Changes: watch.ChangesOf(gwat), Command: c.command,
 		Journal: journal.OpenStore(store{c.disk, l}, c.disk.note), Log: log, Now: c.clock.now,
-		Report: watch.Report{Registerer: l.metrics},
+		Report: report,
 	})
 	if err != nil {
 		panic("the plan's config is refused: " + err.Error())

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
@@ -82,7 +83,7 @@ func (r *run) startSyncd() {
 	cfg.Journal = journal.OpenStore(store{r.disk, l}, r.disk.note)
 	r.disk.note = ""
 	if r.plan.gated {
-		cfg.Gate = r.startGate(l)
+		cfg.Gate = r.startGate(l, gate.Mends{})
 	}
 	p, err := pair.New(cfg)
 	if err != nil {

@@ -41,13 +41,13 @@ func (p *Plan) planGate(d *seededRand) {
 
 // startGate puts the gate into a process of syncd. Its sockets are the service
 // manager's: callers wait in them while syncd is away.
-func (r *run) startGate(l *incarnation) *gate.Gate {
+func (r *run) startGate(l *incarnation, mends gate.Mends) *gate.Gate {
 	view := gate.View{}
 	if r.plan.pair.Observe {
 		view.State = gate.StateHandsOff
 	}
 	g, err := gate.New(gate.Config{
-		HTTP: "127.0.0.1:0", Backend: gwatURL, View: view, Log: r.daemonLog,
+		HTTP: "127.0.0.1:0", Backend: gwatURL, View: view, Mends: mends, Log: r.daemonLog,
 		Transport: &wire{r.net, gateGwat, l.number, func() bool { return !l.dead.Load() }},
 	})
 	if err != nil {
