@@ -12,15 +12,41 @@ import (
 // The records below are what is stored. Their JSON names are part of the file's
 // form (version, in codec.go) and do not follow renames elsewhere.
 
-// Network is the network that a journal belongs to.
+// Network is the network that a journal belongs to. Chain id and genesis time tell two
+// networks apart. The rest is zero in a journal of an older syncd.
 type Network struct {
-	ChainID     uint64 `json:"chainId"`
-	GenesisTime uint64 `json:"genesisTime"` // Unix time in seconds
+	ChainID         uint64 `json:"chainId"`
+	GenesisTime     uint64 `json:"genesisTime"` // Unix time in seconds
+	Name            string `json:"name,omitempty"`
+	SecondsPerSlot  uint64 `json:"secondsPerSlot,omitempty"`
+	SlotsPerEpoch   uint64 `json:"slotsPerEpoch,omitempty"`
+	CreatorsPerSlot uint64 `json:"creatorsPerSlot,omitempty"` // 0 in the coordinated era
 }
 
 // NetworkOf returns the network of a spec.
 func NetworkOf(s checkpoint.Spec) Network {
-	return Network{ChainID: s.DepositChainID, GenesisTime: s.GenesisTime}
+	return Network{
+		ChainID: s.DepositChainID, GenesisTime: s.GenesisTime, Name: s.ConfigName,
+		SecondsPerSlot: s.SecondsPerSlot, SlotsPerEpoch: s.SlotsPerEpoch, CreatorsPerSlot: s.CreatorsPerSlot,
+	}
+}
+
+// Spec returns the spec of the network; nil if an older syncd wrote the record, or if its
+// values are not those of a spec.
+func (n Network) Spec() *checkpoint.Spec {
+	s := &checkpoint.Spec{
+		DepositChainID: n.ChainID, GenesisTime: n.GenesisTime, ConfigName: n.Name,
+		SecondsPerSlot: n.SecondsPerSlot, SlotsPerEpoch: n.SlotsPerEpoch, CreatorsPerSlot: n.CreatorsPerSlot,
+	}
+	if s.Validate() != nil {
+		return nil
+	}
+	return s
+}
+
+// is reports whether both are the same network.
+func (n Network) is(other Network) bool {
+	return n.ChainID == other.ChainID && n.GenesisTime == other.GenesisTime
 }
 
 // Pause is an operator's order to keep hands off, which outlives a restart.

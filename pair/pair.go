@@ -117,6 +117,7 @@ func newPair(cfg Config, gwat gwatNode, to func(guard.Permit) headsync.Driver, b
 	if note := cfg.Journal.Note(); note != "" {
 		log.Warn(note)
 	}
+	p.shown.meters.Resume(publish.Remembered(cfg.Journal, cfg.Past))
 	p.know()
 	p.publish()
 	if err := m.mirror(p.Snapshot); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -77,5 +78,38 @@ func TestWhatStoodBeforeIsToldOnce(t *testing.T) {
 			}
 		}
 		require.Equal(t, []string{"Finding gwat_stalled is gone", "Finding gwat_unreachable is gone"}, said)
+	})
+}
+
+// A second life that begins while the beacon node is down shows the network, and how far the
+// node is behind by what the first one knew.
+func TestARestartOfTheWatchKnowsTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePair()
+		cfg := config(f)
+		cfg.Past = &memory.Memory{}
+		life := func(d time.Duration) *status.Snapshot {
+			w, err := New(cfg)
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- w.Run(ctx) }()
+			time.Sleep(d)
+			s := w.Snapshot()
+			cancel()
+			require.NoError(t, <-done)
+			return s
+		}
+		first := life(time.Minute)
+		require.True(t, first.Beacon.Reachable)
+		f.set(func(f *fakePair) { f.beaconDown = true })
+		time.Sleep(time.Minute)
+		second := life(20 * time.Second)
+		require.False(t, second.Beacon.Reachable)
+		require.Equal(t, first.Network.Name, second.Network.Name)
+		require.Greater(t, second.Network.CurrentSlot, first.Network.CurrentSlot)
+		require.Nil(t, second.Beacon.Slot)
+		require.Equal(t, &status.LastKnown{At: first.At, Slot: first.Beacon.Slot, Finalized: first.Beacon.Finalized}, second.Beacon.LastKnown)
+		require.EqualValues(t, second.Network.CurrentSlot-*first.Beacon.Slot, *second.Beacon.LagSlots)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/pair/reach"
 	"github.com/gwatsync/syncd/status"
 )
@@ -28,6 +29,11 @@ type node struct {
 	version string
 	peers   *uint64
 	known   *status.LastKnown
+}
+
+// resume begins with what an earlier syncd left.
+func (n *nodes) resume(left publish.Measured) {
+	n.spec, n.gwat.known, n.beacon.known = left.Spec, left.GwatKnown, left.BeaconKnown
 }
 
 func (n *nodes) observe(o *Observation) {

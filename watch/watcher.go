@@ -89,6 +89,7 @@ func New(cfg Config) (*Watcher, error) {
 	if pause, err := cfg.Journal.Pause(); err == nil {
 		w.pair.pause = pause
 	}
+	w.pair.nodes.resume(publish.Remembered(cfg.Journal, cfg.Past))
 	w.machine = fsm.New(w.changed)
 	if cfg.Report.Registerer != nil {
 		labelled := prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Name}, cfg.Report.Registerer)

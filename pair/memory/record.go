@@ -17,6 +17,7 @@ type record struct {
 	WorkingSince time.Time       `json:"workingSince"` // of the present or the last time of work
 	WorkedUntil  time.Time       `json:"workedUntil"`  // when it was seen to work last; zero if it never was
 	Trouble      *status.Trouble `json:"trouble,omitempty"`
+	Nodes        nodes           `json:"nodes,omitzero"`
 
 	resumes bool // syncd was started again and has not seen yet how the pair is
 }
@@ -41,6 +42,7 @@ func (r *record) add(s *status.Snapshot) *status.Past {
 		r.resumes = false
 	}
 	r.trouble(s)
+	r.Nodes.add(s)
 	return r.past()
 }
 

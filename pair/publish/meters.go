@@ -25,6 +25,11 @@ type Measured struct {
 	Gwat, Beacon           *status.Progress  // nil if the newest poll shows none
 }
 
+// Resume begins with what an earlier syncd left. It is called before the first poll.
+func (m *Meters) Resume(left Measured) {
+	m.measured.Spec, m.measured.GwatKnown, m.measured.BeaconKnown = left.Spec, left.GwatKnown, left.BeaconKnown
+}
+
 // Reset begins the progress of both nodes at what the next poll shows.
 func (m *Meters) Reset() {
 	m.gwat.reset()
