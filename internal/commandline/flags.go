@@ -81,12 +81,13 @@ func (s Source) Load(ofPackage bool, defaults map[string]any) (*settings.Config,
 // Checked is Load, for a command that asks the nodes. Its error has an exit code.
 func (s Source) Checked(ofPackage bool) (*settings.Config, error) {
 	cfg, err := s.Load(ofPackage, nil)
-	if err == nil {
-		err = cfg.Check()
+	if err != nil {
+		return cfg, exit.With(exit.Usage, err)
 	}
-	if err == nil {
-		_, err = cfg.GwatSecret()
+	if err := cfg.Check(); err != nil {
+		return cfg, exit.With(exit.OfStart(err), err)
 	}
+	_, err = cfg.GwatSecret() // run waits for its file; here it is a wrong setting
 	return cfg, exit.With(exit.Usage, err)
 }
 

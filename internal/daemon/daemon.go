@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
-	"syscall"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -130,37 +127,8 @@ func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer, 
 	return gate.New(gateCfg)
 }
 
-// noRestartHeals are the errors of the system about what a human has to change: names
-// and rights. Others (an address that is not there yet, no room, no file descriptors)
-// may be gone at the next start.
-var noRestartHeals = []error{
-	fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.ELOOP,
-}
-
-// startError returns an error of the start with its exit code: Busy, NotYet for what a
-// restart heals, else Usage.
-func startError(err error) error {
-	var (
-		lookup *net.DNSError
-		system syscall.Errno
-	)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, journal.ErrInUse):
-		return exit.With(exit.Busy, err)
-	case errors.Is(err, settings.ErrNotYet), errors.As(err, &lookup):
-		return exit.With(exit.NotYet, err)
-	case errors.As(err, &system):
-		for _, lasting := range noRestartHeals {
-			if errors.Is(err, lasting) {
-				return exit.With(exit.Usage, err)
-			}
-		}
-		return exit.With(exit.NotYet, err)
-	}
-	return exit.With(exit.Usage, err)
-}
+// startError returns an error of the start with its exit code; nil stays nil.
+func startError(err error) error { return exit.With(exit.OfStart(err), err) }
 
 // Check is Config.Check for `syncd run`, which waits for the file of gwat's JWT secret
 // as it waits for a node. Errors have the exit code of the start.
@@ -181,7 +149,7 @@ func OpenJournal(cfg *settings.Config) (*journal.Journal, error) {
 	if err == nil {
 		return j, nil
 	}
-	code := exit.Of(startError(err))
+	code := exit.OfStart(err)
 	if code == exit.Busy {
 		return nil, exit.Errorf(code, "--data-dir: %w; stop it, or give this one another --data-dir or --pair", err)
 	}

@@ -46,7 +46,7 @@ var Codes = []struct {
 	{Failing, "`status`, `doctor`: the pair is failing: a critical finding is active"},
 	{Unknown, "`status`, `doctor`: nothing is known about the pair yet"},
 	{Different, "`conformance`: a node answers otherwise than its table says; `replay`: a verdict comes out otherwise than recorded"},
-	{NotYet, "`run`: something that the start needs is not there yet, such as the address of `api.listen`, the file of `api.jwt-secret` or room on the disk; start it again, as the unit does"},
+	{NotYet, "`run`, `check`: something that the start needs is not there yet, such as the address of `api.listen`, the file of `api.jwt-secret` or a disk that can be written and has room; start it again, as the unit does"},
 	{Forced, "a second SIGINT or SIGTERM forced the end"},
 }
 

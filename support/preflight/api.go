@@ -43,7 +43,7 @@ func (c *checker) port(ctx context.Context) []Finding {
 		return []Finding{warn("give another --api.listen, if it is not a syncd that runs already", "%v", err)}
 	}
 	if err != nil {
-		return []Finding{failed(exit.Usage, "give --api.listen an address of this machine", "%v", err)}
+		return []Finding{failed(exit.OfStart(err), "give --api.listen an address of this machine", "%v", err)}
 	}
 	if err := l.Close(); err != nil {
 		return []Finding{warn("", "%v", err)}

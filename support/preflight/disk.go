@@ -42,7 +42,7 @@ func (c *checker) journal(context.Context) []Finding {
 	case errors.Is(err, os.ErrPermission):
 		return []Finding{notOurs(path, err)}
 	case err != nil:
-		return []Finding{failed(exit.Usage, settings.RemedyOfDataDir(err), "--data-dir is %q: %v", c.cfg.DataDir, err)}
+		return []Finding{failed(exit.OfStart(err), settings.RemedyOfDataDir(err), "--data-dir is %q: %v", c.cfg.DataDir, err)}
 	case note != "":
 		return []Finding{warn("nothing needs to be done", "%s", note)}
 	}
@@ -71,7 +71,7 @@ func (c *checker) writable() Finding {
 	case errors.Is(err, os.ErrPermission):
 		return notOurs(at, err)
 	case err != nil:
-		return failed(exit.Usage, settings.RemedyOfDataDir(err), "--data-dir is %q: %v", c.cfg.DataDir, err)
+		return failed(exit.OfStart(err), settings.RemedyOfDataDir(err), "--data-dir is %q: %v", c.cfg.DataDir, err)
 	case at != whole:
 		return ok("%s is not there yet and can be made", c.cfg.DataDir)
 	}
@@ -116,7 +116,7 @@ func roomFinding(dir string, free uint64) Finding {
 	mib := free >> 20
 	switch {
 	case free < leastDisk:
-		return failed(exit.Usage, "make room, or give --data-dir a directory on another disk", "%s has %d MiB free", dir, mib)
+		return failed(exit.OfStart(syscall.ENOSPC), "make room, or give --data-dir a directory on another disk", "%s has %d MiB free", dir, mib)
 	case free < scarceDisk:
 		return warn("make room before the nodes stop", "%s has only %d MiB free", dir, mib)
 	}
