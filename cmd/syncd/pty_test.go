@@ -42,7 +42,7 @@ func onTerminal(t *testing.T, columns, rows uint16, env []string, args ...string
 	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	require.NoError(t, err)
-	p := &ptyRun{t: t, master: master, ended: make(chan error, 1), scr: newScreen(int(columns))}
+	p := &ptyRun{t: t, master: master, ended: make(chan error, 1), scr: newScreen(int(columns), int(rows))}
 	p.resize(columns, rows)
 	p.cmd = exec.Command(os.Args[0], args...)
 	p.cmd.Env = append(append(slices.DeleteFunc(os.Environ(), func(e string) bool {
@@ -84,6 +84,9 @@ func onTerminal(t *testing.T, columns, rows uint16, env []string, args ...string
 }
 
 func (p *ptyRun) resize(columns, rows uint16) {
+	p.mu.Lock()
+	p.scr.rows = int(rows)
+	p.mu.Unlock()
 	require.NoError(p.t, unix.IoctlSetWinsize(int(p.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}))
 }
 
@@ -129,13 +132,19 @@ type screen struct {
 	lines    [][]rune
 	row, col int
 	width    int
+	rows     int    // of the window; the lines above it are out of reach
 	rest     string // of a sequence that is not whole yet
 	last     rune   // written
 	answer   string // to what was asked of the terminal
 	picture  string // as it was when the last one was whole
 }
 
-func newScreen(width int) *screen { return &screen{lines: [][]rune{nil}, width: width} }
+func newScreen(width, rows int) *screen {
+	return &screen{lines: [][]rune{nil}, width: width, rows: rows}
+}
+
+// top returns the first line of the window.
+func (s *screen) top() int { return max(0, len(s.lines)-s.rows) }
 
 var sequence = regexp.MustCompile(`^\x1b\[([?<>=0-9;$]*)([A-Za-z@])`)
 
@@ -177,7 +186,7 @@ func (s *screen) obey(command, args string) {
 	}
 	switch command {
 	case "A":
-		s.row = max(0, s.row-n)
+		s.row = max(s.top(), s.row-n)
 	case "B":
 		s.row = min(len(s.lines)-1, s.row+n)
 	case "C":
@@ -189,9 +198,11 @@ func (s *screen) obey(command, args string) {
 	case "Z": // back to the n-th stop
 		s.col = max(0, ((s.col+tabStop-1)/tabStop-n)*tabStop)
 	case "L":
+		bottom := s.top() + s.rows
 		for range n {
 			s.lines = slices.Insert(s.lines, s.row, nil)
 		}
+		s.lines = s.lines[:min(len(s.lines), bottom)]
 	case "M":
 		s.lines = slices.Delete(s.lines, s.row, min(len(s.lines), s.row+n))
 		if s.row == len(s.lines) {
@@ -261,6 +272,16 @@ func (s *screen) String() string {
 		out.WriteString(strings.TrimRight(string(l), " ") + "\n")
 	}
 	return out.String()
+}
+
+// In a low window the picture leaves one line free. A line of the log that is broken into
+// several leaves no head of an older picture behind.
+func TestALogLineLeavesNoHeadBehind(t *testing.T) {
+	p := onTerminal(t, 60, 20, []string{"NO_COLOR=1"}, "demo", "--until", "dag_sync", "--api.listen", "127.0.0.1:0")
+	require.NoError(t, p.end())
+	got := p.shown()
+	require.Regexp(t, `(?m)^\d\d:\d\d:\d\d\.\d+  checkpoint_sync: .*\n[^\n]*together`, got, "a line of two")
+	require.Equal(t, 1, strings.Count(got, "\nsyncd      "), "one picture:\n%s", got)
 }
 
 // TestDemoIsSeenOnATerminal: from the start to working.

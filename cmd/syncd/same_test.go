@@ -46,8 +46,8 @@ func TestTerminalAndLineTellTheSnapshotOfTheAPI(t *testing.T) {
 		told[snap.Seq] = &snap
 		shown := p.picture()
 		if seqs := saidSnapshot.FindAllStringSubmatch(shown, -1); seqs != nil {
-			// A line of the log may leave the head of an older view above it.
-			number, err := strconv.ParseUint(seqs[len(seqs)-1][1], 10, 64)
+			require.Len(t, seqs, 1, "one picture:\n%s", shown)
+			number, err := strconv.ParseUint(seqs[0][1], 10, 64)
 			require.NoError(t, err)
 			screens[number] = shown
 		}

@@ -98,9 +98,13 @@ func (v *live) Print(line string) {
 	v.print(line)
 }
 
+// print prints one line of the terminal after the other: for several at once, the library
+// scrolls by more lines than a high picture leaves free, and the picture's head with them.
 func (v *live) print(line string) {
 	width := max(int(v.width.Load()), minWidth)
-	v.program.Send(tea.Println(ansi.Wrap(CleanLine(line), width-1, " "))())
+	for part := range strings.SplitSeq(ansi.Wrap(CleanLine(line), width-1, " "), "\n") {
+		v.program.Send(tea.Println(part)())
+	}
 }
 
 // printEarly prints what came before the first picture: the library would write it
