@@ -14,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
@@ -338,7 +339,8 @@ func TestConnectionLimit(t *testing.T) {
 }
 
 func TestStopEndsOpenSockets(t *testing.T) {
-	s, err := New(Config{Listen: "127.0.0.1:0", Log: quietLog()}, &fakePair{})
+	log, logged := test.NewNullLogger()
+	s, err := New(Config{Listen: "127.0.0.1:0", Log: log}, &fakePair{})
 	require.NoError(t, err)
 	require.NoError(t, s.Listen())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -354,6 +356,9 @@ func TestStopEndsOpenSockets(t *testing.T) {
 	require.NoError(t, <-done)
 	_, _, err = ws.ReadMessage()
 	require.Error(t, err)
+	for _, e := range logged.AllEntries() {
+		require.NotContains(t, e.Message, "cut off", "no request was running")
+	}
 }
 
 func TestBadConfig(t *testing.T) {
@@ -378,4 +383,12 @@ func TestBusyAddress(t *testing.T) {
 	err = s.Run(t.Context())
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 	require.ErrorContains(t, err, addr)
+}
+
+// A snapshot is fresh for thirty seconds, the thirtieth included.
+func TestHowOldASnapshotMayBe(t *testing.T) {
+	s := &status.Snapshot{At: since, Stage: string(fsm.Working), Verdict: status.VerdictWorking}
+	for age, ready := range map[time.Duration]bool{0: true, maxAge: true, maxAge + time.Millisecond: false} {
+		require.Equal(t, ready, readyOf(s, conditions(s, since.Add(age))).Ready, age)
+	}
 }

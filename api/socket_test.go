@@ -52,3 +52,31 @@ func TestSocketReadGoesOnAfterABadMessage(t *testing.T) {
 	_, more := <-reads
 	require.False(t, more)
 }
+
+// A message that cannot be sent is an error: go-ethereum's server then ends the connection.
+func TestSocketWriteTellsWhatWasSent(t *testing.T) {
+	type written struct {
+		n  int
+		ok bool
+	}
+	writes := make(chan written, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(writes)
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		c := &socket{conn: conn, ctx: r.Context(), stop: func() {}}
+		for range 2 {
+			n, err := c.Write([]byte("{}"))
+			writes <- written{n, err == nil}
+			_ = c.Close()
+		}
+	}))
+	defer server.Close()
+	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	require.NoError(t, err)
+	defer ws.Close()
+	require.Equal(t, written{2, true}, <-writes)
+	require.Equal(t, written{0, false}, <-writes, "the connection is closed")
+}

@@ -275,3 +275,23 @@ func (d refusing) Prepare(_ context.Context, cp checkpoint.ConsensusInfo) error 
 	*d.asked = append(*d.asked, cp.Slot)
 	return failure.WithKind(protocol.ErrCheckpointRefused, gwatclient.ErrStateNotFound)
 }
+
+// Where gwat knows no spine of the newest epochs, the search for a begin goes further down.
+func TestTheSearchGoesOnDown(t *testing.T) {
+	onRig(t, func(t *testing.T) {
+		r := newRig(t, nil, gwatsim.Config{})
+		head := r.chain.HeadAt(r.spec.SlotAt(time.Now()))
+		hidden := map[common.Hash]bool{}
+		for slot := primitives.Slot(30); slot <= head.Slot; slot++ {
+			if b, ok := r.chain.Ancestor(head, slot); ok {
+				for _, s := range b.Finalization {
+					hidden[s] = true
+				}
+			}
+		}
+		a := r.attempt()
+		a.Gwat = hiding{r.gwat, hidden}
+		_, err := r.run(a)
+		require.ErrorIs(t, err, headsync.ErrSpineMissing, "a begin was found, and a spine after it is missing")
+	})
+}

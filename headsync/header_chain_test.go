@@ -165,6 +165,9 @@ func TestLongChainIsThinned(t *testing.T) {
 	// What comes long before the slot asked for is dropped.
 	c.Forget(30_000)
 	require.GreaterOrEqual(t, c.chain.refs[0].Slot, primitives.Slot(30_000-2*keptEvery))
+	edge, err := c.Chain(t.Context(), b.head(top+4000), 30_000)
+	require.NoError(t, err)
+	b.requireStream(t, c, edge, 30_000) // from between two kept blocks on
 	again, err := c.Chain(t.Context(), b.head(top+4000), 50_000)
 	require.NoError(t, err)
 	b.requireStream(t, c, again, 50_000)
@@ -192,4 +195,154 @@ func TestThinnedPartThatChanged(t *testing.T) {
 	}
 	require.True(t, errors.Is(err, ErrReorg) || errors.Is(err, ErrInconsistent), "%v", err)
 	require.Less(t, last.Slot(), primitives.Slot(30_000))
+}
+
+// A chain that grows without being thinned counts its blocks exactly, and its names are
+// there without a further read.
+func TestGrownChainIsWhole(t *testing.T) {
+	t.Parallel()
+	b := &longBeacon{}
+	c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, CreatorsPerSlot: 1})
+	blocks := func(tip int) (n int) {
+		for slot := range tip + 1 {
+			if slot%7 != 3 {
+				n++
+			}
+		}
+		return n
+	}
+	var collected atomic.Int64
+	c.Collected = func(Entry) { collected.Add(1) }
+	for _, tip := range []int{100, 102, 110, 200} {
+		chain, err := c.Chain(t.Context(), b.head(primitives.Slot(tip)), 0)
+		require.NoError(t, err)
+		require.Equal(t, blocks(tip), chain.Len(), "up to slot %d", tip)
+		before := b.reads.Load()
+		b.requireStream(t, c, chain, 0)
+		require.Equal(t, before, b.reads.Load(), "no header is read again")
+		require.EqualValues(t, blocks(tip), collected.Swap(0), "each is told, also one that was kept")
+	}
+}
+
+// failingBeacon has no body for one block, or no committees.
+type failingBeacon struct {
+	*longBeacon
+	slot       primitives.Slot
+	err        error // of the body
+	committees error
+}
+
+func (b failingBeacon) Committees(ctx context.Context, state beaconclient.StateID, epoch primitives.Epoch) ([]beaconclient.Committee, error) {
+	if b.committees != nil {
+		return nil, b.committees
+	}
+	return b.longBeacon.Committees(ctx, state, epoch)
+}
+
+func (b failingBeacon) Block(ctx context.Context, id beaconclient.BlockID) (beaconclient.Block, error) {
+	block, err := b.longBeacon.Block(ctx, id)
+	if b.err != nil && block.Slot == b.slot {
+		return beaconclient.Block{}, b.err
+	}
+	return block, err
+}
+
+// What comes after an entry that could not be read is never returned.
+func TestStreamStaysAtItsError(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("gone")
+	b := failingBeacon{longBeacon: &longBeacon{}, slot: 12, err: gone}
+	c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, CreatorsPerSlot: 1})
+	chain, err := c.Chain(t.Context(), b.head(20), 11)
+	require.NoError(t, err)
+	stream := c.Stream(t.Context(), chain, 11)
+	defer stream.Close()
+	e, err := stream.Next()
+	require.NoError(t, err)
+	require.EqualValues(t, 11, e.Slot())
+	for range 2 {
+		_, err = stream.Next()
+		require.ErrorIs(t, err, gone)
+	}
+}
+
+// epochsBeacon keeps the epochs whose committees were read.
+type epochsBeacon struct {
+	*longBeacon
+	epochs chan primitives.Epoch
+}
+
+func (b epochsBeacon) Committees(ctx context.Context, state beaconclient.StateID, epoch primitives.Epoch) ([]beaconclient.Committee, error) {
+	b.epochs <- epoch
+	return b.longBeacon.Committees(ctx, state, epoch)
+}
+
+// The creators of two epochs are read ahead, but of none beyond the head.
+func TestCreatorsAreReadAhead(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from, head primitives.Slot
+		want       []primitives.Epoch
+	}{
+		"the head is far":               {40, 500, []primitives.Epoch{1, 2}},
+		"the head is in the next epoch": {40, 64, []primitives.Epoch{1, 2}},
+		"the head is in the same epoch": {40, 63, []primitives.Epoch{1}},
+		"the first slot of an epoch":    {64, 500, []primitives.Epoch{2, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := epochsBeacon{longBeacon: &longBeacon{}, epochs: make(chan primitives.Epoch, 10)}
+			c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, CreatorsPerSlot: 1})
+			<-c.warm(t.Context(), tc.from, tc.head)
+			close(b.epochs)
+			var got []primitives.Epoch
+			for epoch := range b.epochs {
+				got = append(got, epoch)
+			}
+			require.ElementsMatch(t, tc.want, got)
+		})
+	}
+}
+
+// An error of the collection names the slots, and keeps what the beacon said.
+func TestWhatCannotBeCollected(t *testing.T) {
+	gone := errors.New("gone")
+	for name, tc := range map[string]struct {
+		beacon failingBeacon
+		says   []string
+	}{
+		"a body":         {failingBeacon{longBeacon: &longBeacon{}, slot: 12, err: gone}, []string{"collect slots 11 to 20"}},
+		"the committees": {failingBeacon{longBeacon: &longBeacon{}, committees: gone}, []string{"collect slots 11 to 20", "committees of epoch 0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &Attempt{}
+			a.Collector = NewCollector(tc.beacon, checkpoint.Spec{SlotsPerEpoch: 32, CreatorsPerSlot: 1})
+			err := a.openBelow(t.Context(), tc.beacon.head(20), 11, 20)
+			require.ErrorIs(t, err, gone)
+			for _, want := range tc.says {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+// Of the entries kept for the next attempt the oldest goes first.
+func TestKeptEntriesAreBounded(t *testing.T) {
+	c := NewCollector(nil, checkpoint.Spec{})
+	for slot := range keptEntries + 3 {
+		c.remember(entry(slot))
+	}
+	require.Len(t, c.entries, keptEntries)
+	for slot := range keptEntries + 3 {
+		require.Equal(t, slot >= 3, c.has(root(slot)), "the entry at slot %d", slot)
+	}
+}
+
+// The names of a chain end with their reader.
+func TestNamesEndWithTheirReader(t *testing.T) {
+	b := &longBeacon{}
+	c := NewCollector(b, checkpoint.Spec{SlotsPerEpoch: 32, CreatorsPerSlot: 1})
+	chain, err := c.Chain(t.Context(), b.head(20), 0)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, c.names(ctx, chain, 0, make(chan named)), context.Canceled)
 }

@@ -209,6 +209,7 @@ func TestHowFarARollbackIsTraced(t *testing.T) {
 		"the rule holds throughout": {2000, func(*tailGwat) {}, 977 - 16, 16 + 1024},
 		"as far as it goes":         {100, func(*tailGwat) {}, 0, 16 + 100},
 		"it was broken on the way":  {2000, func(g *tailGwat) { g.order[1500].Slot = 1502 }, 1501 - 16, 16 + 1024},
+		"it was broken at its end":  {2000, func(g *tailGwat) { g.order[1999].Slot = 2001 }, 2000 - 16, 16 + 1024},
 		"not finalized so far again": {2000, func(g *tailGwat) {
 			clear(g.order[1900:])
 			g.order[1500].Slot = 1502
@@ -224,6 +225,7 @@ func TestHowFarARollbackIsTraced(t *testing.T) {
 			var rolledBack *RolledBackError
 			require.ErrorAs(t, err, &rolledBack)
 			require.Equal(t, tc.number, rolledBack.Number)
+			require.ErrorContains(t, err, fmt.Sprintf("block %d is not the one", tc.number))
 			require.Equal(t, tc.below, rolledBack.Below)
 			require.EqualValues(t, tc.reads, gwat.reads.Load())
 		})

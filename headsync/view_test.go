@@ -136,3 +136,42 @@ func TestVerifierCountsSpinesBeyondTheStart(t *testing.T) {
 		})
 	}
 }
+
+// Of what was pushed, gwat has applied the spines that it finalized with rising numbers;
+// the one it stands at may be named again, another one with that number may not.
+func TestApplied(t *testing.T) {
+	block := func(n int, at, height uint64) *gwatclient.Block {
+		return &gwatclient.Block{Hash: spine(n), Number: &at, Height: height}
+	}
+	base, next := block(1, 10, 10), block(2, 11, 11)
+	entries := []Entry{entry(20, spine(1)), entry(21, spine(2))}
+	for name, tc := range map[string]struct {
+		baseHash common.Hash
+		view     View
+		want     int
+	}{
+		"both":                   {spine(1), viewOf(base, next), 2},
+		"the base's hash is new": {common.Hash{}, viewOf(base, next), 2},
+		"another base":           {spine(9), viewOf(base, next), 0},
+		"the second is unknown":  {spine(1), viewOf(base), 1},
+		"the second is no spine": {spine(1), viewOf(base, block(2, 11, 12)), 1},
+		"the number is taken":    {spine(1), viewOf(base, block(2, 10, 10)), 1},
+		"taken by the unnamed":   {common.Hash{}, viewOf(base, block(2, 10, 10)), 1},
+		"the number falls":       {spine(1), viewOf(base, block(2, 9, 9)), 1},
+		"there is a hole":        {spine(1), viewOf(base, block(2, 15, 15)), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tc.want, Applied(10, tc.baseHash, entries, tc.view))
+		})
+	}
+}
+
+// One open spine is enough: those before it may be final.
+func TestVerifierLooksAtEverySpine(t *testing.T) {
+	v := NewVerifier(time.Unix(1000, 0), 4*time.Second, 100, 50, nil)
+	got := v.Observe(Evidence{
+		At: time.Unix(1004, 0), Head: entry(101, spine(1), spine(2)),
+		States: []checkpoint.SpineState{checkpoint.SpineFinal, checkpoint.SpineOpen}, Heights: []uint64{51, 52},
+	})
+	require.Contains(t, got.Why, spine(2).Hex())
+}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
@@ -340,4 +341,22 @@ func TestALineThatIsNoneOfOurs(t *testing.T) {
 	got, err := l.newest(5)
 	require.NoError(t, err)
 	require.Len(t, got, 1)
+}
+
+// One value alone is taken from an old journal, and what cannot be written is told.
+func TestAValueOfAnOldJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	s, _, err := openFile(path, time.Second)
+	require.NoError(t, err)
+	old := &Memory{values: map[string][]byte{"confirmed": []byte(`{"v":1}`)}}
+	require.NoError(t, s.importOld(old))
+	got, err := s.Get("confirmed")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"v":1}`, string(got))
+	require.NoError(t, s.Close())
+
+	full, _, err := openFile(filepath.Join(t.TempDir(), strings.Repeat("x", 246)), time.Second)
+	require.NoError(t, err)
+	require.ErrorIs(t, full.importOld(old), syscall.ENAMETOOLONG)
+	require.NoError(t, full.Close())
 }
