@@ -281,3 +281,41 @@ func TestAdviceOfTheCoordinatedEra(t *testing.T) {
 		}
 	}
 }
+
+// What one poll tells is told by a poll that comes early, too; what takes several is not
+// told sooner by many of them.
+func TestEarlyPolls(t *testing.T) {
+	none := uint64(0)
+	engine := NewCoordinated(time.Second)
+	for n := range 30 {
+		engine.Observe(coordinatedSteady(n))
+	}
+	early := func(i int) Input {
+		in := coordinatedSteady(29)
+		in.Elapsed += time.Duration(i) * time.Millisecond
+		in.At = in.At.Add(time.Duration(i) * time.Millisecond)
+		return in
+	}
+	for i := range 50 {
+		in := early(i + 1)
+		in.Beacon.Peers = &none
+		require.Empty(t, names(engine.Observe(in).Findings), "early poll %d", i)
+	}
+	in := early(100)
+	in.Coordinated.NullAnswers = 2
+	require.Equal(t, []string{"finalize_silently_failed"}, names(engine.Observe(in).Findings))
+}
+
+// What is told of a wedged gwat names how many peers it has.
+func TestAWedgedGwatHasPeers(t *testing.T) {
+	stuck := coordinatedSteady(30).Coordinated.State
+	engine := NewCoordinated(time.Second)
+	for n := range 70 {
+		in := coordinatedSteady(n)
+		if n >= 30 {
+			in.Coordinated.State = stuck
+		}
+		engine.Observe(in)
+	}
+	require.Contains(t, findingNamed(engine.Findings(), "gwat_wedged").Evidence, "gwat has 2 peers")
+}
