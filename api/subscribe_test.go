@@ -160,3 +160,20 @@ func TestAPanicOfSubscribingIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// The place of a subscription that ended is free for one more, and a connection without
+// subscriptions is not remembered.
+func TestPlacesOfSubscriptions(t *testing.T) {
+	s, conn := &subscriptions{}, &rpc.Client{}
+	for range maxSubscriptions {
+		require.NoError(t, s.take(conn))
+	}
+	require.Error(t, s.take(conn))
+	s.release(conn)
+	require.NoError(t, s.take(conn))
+	require.Error(t, s.take(conn))
+	for range maxSubscriptions {
+		s.release(conn)
+	}
+	require.Empty(t, s.open)
+}

@@ -1,9 +1,12 @@
 package beaconclient
 
 import (
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,4 +57,27 @@ func TestRateLimitHoldsEveryCallBack(t *testing.T) {
 	events := make(chan Event)
 	c.readStream(t.Context(), events) // ends at once: it is held back as well
 	require.EqualValues(t, 1, asked.Load())
+}
+
+// A closed client keeps no connection open.
+func TestCloseEndsIdleConnections(t *testing.T) {
+	server := httptest.NewUnstartedServer(body(http.StatusOK, `{"data":{"version":"v"}}`))
+	var open atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	c, err := New(Config{URL: server.URL})
+	require.NoError(t, err)
+	_, err = c.Version(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, open.Load(), "kept for the next call")
+	c.Close()
+	require.Eventually(t, func() bool { return open.Load() == 0 }, 10*time.Second, 5*time.Millisecond)
 }

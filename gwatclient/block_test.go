@@ -3,6 +3,7 @@ package gwatclient
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -181,5 +182,33 @@ func TestDecodeBlock(t *testing.T) {
 		require.NotEqual(t, good, bad)
 		_, err := decodeBlock("m", []byte(bad))
 		require.ErrorIs(t, err, ErrMalformed, bad)
+	}
+}
+
+// A node that answers no read is told by each of them.
+func TestEveryReadTellsItsError(t *testing.T) {
+	c := serveHTTP(t, Config{}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	for name, read := range map[string]func() (any, error){
+		"Latest":               func() (any, error) { return c.Latest(t.Context()) },
+		"BlockByHash":          func() (any, error) { return c.BlockByHash(t.Context(), common.Hash{}) },
+		"BlocksByHash":         func() (any, error) { return c.BlocksByHash(t.Context(), []common.Hash{{}}) },
+		"BlocksByNumber":       func() (any, error) { return c.BlocksByNumber(t.Context(), 1, 2) },
+		"CoordinatedState":     func() (any, error) { return c.CoordinatedState(t.Context()) },
+		"CoordinatedSyncing":   func() (any, error) { return c.CoordinatedSyncing(t.Context()) },
+		"WatInfo":              func() (any, error) { return c.WatInfo(t.Context()) },
+		"ValidateFinalization": func() (any, error) { return c.ValidateFinalization(t.Context(), nil) },
+		"Peers":                func() (any, error) { return c.Peers(t.Context()) },
+		"ValidateSpines":       func() (any, error) { return c.ValidateSpines(t.Context(), nil) },
+		"SyncSlotInfo":         func() (any, error) { return c.SyncSlotInfo(t.Context(), SlotInfo{}) },
+		"Candidates":           func() (any, error) { return c.Candidates(t.Context(), 1) },
+		"Syncing":              func() (any, error) { return c.Syncing(t.Context()) },
+		"BlockNumber":          func() (any, error) { return c.BlockNumber(t.Context()) },
+		"PeerCount":            func() (any, error) { return c.PeerCount(t.Context()) },
+		"ChainID":              func() (any, error) { return c.ChainID(t.Context()) },
+		"ClientVersion":        func() (any, error) { return c.ClientVersion(t.Context()) },
+	} {
+		out, err := read()
+		require.ErrorIs(t, err, ErrHTTPStatus, name)
+		require.Empty(t, out, name)
 	}
 }

@@ -110,9 +110,11 @@ func TestRateLimit(t *testing.T) {
 			limited.Store(true)
 			inner := scriptHandler(result(`true`))
 			client := serveHTTP(t, Config{Endpoint: scheme}, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
+				first := requests.Add(1) == 1
 				if limited.Load() {
-					w.Header().Set("Retry-After", "1")
+					if first {
+						w.Header().Set("Retry-After", "1")
+					}
 					w.WriteHeader(http.StatusTooManyRequests)
 					_, _ = io.WriteString(w, "slow down")
 					return
@@ -147,6 +149,12 @@ func TestRateLimit(t *testing.T) {
 				return known && err == nil
 			}, 10*time.Second, 20*time.Millisecond)
 			require.EqualValues(t, 2, requests.Load())
+			if scheme == "ws" {
+				return // the connection stands, and is not limited
+			}
+			limited.Store(true)
+			_, err = client.ValidateSpines(t.Context(), nil)
+			require.ErrorContains(t, err, "no further request for 1s", "an answer came between: the pauses begin anew")
 		})
 	}
 }
