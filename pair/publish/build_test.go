@@ -289,6 +289,37 @@ func TestResetBeginsEachProgressAnew(t *testing.T) {
 	require.Equal(t, []uint64{21, 11, 13}, begins())
 }
 
+// The numbers of another network are no progress: they would be a pace that no node has.
+func TestProgressBeginsAnewInAnotherNetwork(t *testing.T) {
+	for name, change := range map[string]func(*poll.Observation){
+		"of the beacon node": func(o *poll.Observation) {
+			other := spec
+			other.GenesisTime -= 100_000
+			o.Beacon.Spec = &other
+		},
+		"of gwat": func(o *poll.Observation) { o.Identity = &checkpoint.Identity{GwatChainID: 8} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := *stateAt(fsm.DAGSync).Nodes.Last
+			first.Identity = &checkpoint.Identity{GwatChainID: 7}
+			var m Meters
+			m.Observe(&first, &poll.History{Number: 20, HighHead: 12}, first.At)
+			second := first
+			second.At, second.Identity = first.At.Add(time.Second), nil
+			m.Observe(&second, &poll.History{Number: 21, HighHead: 13}, second.At)
+			require.EqualValues(t, 20, m.Measured().Gwat.From, "a poll that does not ask changes nothing")
+			third := second
+			third.At = second.At.Add(time.Second)
+			change(&third)
+			m.Observe(&third, &poll.History{Number: 1000, HighHead: 1200}, third.At)
+			require.EqualValues(t, 1000, m.Measured().Gwat.From)
+			require.Zero(t, m.Measured().Gwat.Rate)
+			require.EqualValues(t, 1200, m.Measured().Beacon.From)
+			require.Zero(t, m.Measured().Beacon.Rate)
+		})
+	}
+}
+
 // What a node does not tell is not made up.
 func TestMetersOfWhatIsNotTold(t *testing.T) {
 	o := stateAt(fsm.DAGSync).Nodes.Last

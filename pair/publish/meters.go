@@ -14,6 +14,7 @@ import (
 type Meters struct {
 	gwat, gwatDAG, beacon meter
 	gwatUp, beaconUp      upSince
+	chain                 uint64 // of gwat, by the newest poll that asked; 0 before that
 	measured              Measured
 }
 
@@ -46,7 +47,7 @@ func (m *Meters) Observe(o *poll.Observation, h *poll.History, now time.Time) {
 	}
 	m.measured.GwatSince = m.gwatUp.observe(o.Gwat.Err == nil, now)
 	m.measured.BeaconSince = m.beaconUp.observe(o.Beacon.Err == nil, now)
-	m.observeSpec(o.Beacon.Spec)
+	m.observeIdentity(o)
 	spec := m.measured.Spec
 	if o.Gwat.Err == nil {
 		m.measured.Gwat = m.gwatProgress(o, h, spec)
@@ -62,16 +63,20 @@ func (m *Meters) Observe(o *poll.Observation, h *poll.History, now time.Time) {
 	}
 }
 
-// observeSpec takes in which network the beacon node names. What was known of the nodes of
-// another one is void.
-func (m *Meters) observeSpec(spec *checkpoint.Spec) {
-	if spec == nil {
-		return
+// observeIdentity takes in which network each node names. What was known of the nodes of
+// another one is void, and no progress goes from one to the other.
+func (m *Meters) observeIdentity(o *poll.Observation) {
+	was, chain := m.measured.Spec, m.chain
+	if o.Beacon.Spec != nil {
+		m.measured.Spec = o.Beacon.Spec
 	}
-	if was := m.measured.Spec; was != nil && *was != *spec {
+	if o.Identity != nil {
+		m.chain = o.Identity.GwatChainID
+	}
+	if was != nil && *was != *m.measured.Spec || chain != 0 && chain != m.chain {
 		m.measured.GwatKnown, m.measured.BeaconKnown = nil, nil
+		m.Reset()
 	}
-	m.measured.Spec = spec
 }
 
 // gwatKnown returns what gwat has by a poll that it answered.
