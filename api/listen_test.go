@@ -259,6 +259,7 @@ func TestAStaleSocketIsReplacedAndNothingElse(t *testing.T) {
 	require.Equal(t, "another's", string(left))
 	_, err = listenLocal(filepath.Join(dir, "none", "s"))
 	require.Error(t, err)
+	require.ErrorIs(t, vacant(filepath.Join(dir, strings.Repeat("x", 300))), syscall.ENAMETOOLONG)
 	deep := filepath.Join(dir, strings.Repeat("d", 100))
 	require.NoError(t, os.Mkdir(deep, 0o700))
 	_, err = listenLocal(filepath.Join(deep, "s"))

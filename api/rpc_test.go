@@ -104,6 +104,12 @@ func TestPauseAndResume(t *testing.T) {
 		require.True(t, ok)
 		requireCode(t, c.CallContext(t.Context(), &ok, "syncd_pause", strings.Repeat("x", maxReason+1)), codeInvalidParams, "")
 		require.Equal(t, []string{"pause: ", "pause: upgrade of gwat", "resume"}, orders)
+
+		orders = nil
+		longest := strings.Repeat("x", maxReason)
+		require.NoError(t, c.CallContext(t.Context(), nil, "syncd_heal", HealOrder{Name: longest, DryRun: true}))
+		requireCode(t, c.CallContext(t.Context(), nil, "syncd_heal", HealOrder{Name: longest + "x", DryRun: true}), codeInvalidParams, "")
+		require.Equal(t, []string{"heal: " + longest + " dry=true"}, orders)
 	})
 }
 

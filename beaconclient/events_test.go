@@ -359,3 +359,19 @@ func TestFrameReaderKeepsLinesApart(t *testing.T) {
 		})
 	}
 }
+
+// The pauses before a new stream are the same each time: one client asks a node.
+func TestEventsBackoffIsExact(t *testing.T) {
+	n := &streamNode{scripts: []func(context.Context, io.Writer){nil}}
+	follow(t, n, StreamOptions{}, func(_ *Client, _ <-chan Event) {
+		time.Sleep(time.Millisecond) // fake time
+		pause := firstReconnect
+		for dials := range int32(5) {
+			require.Equal(t, dials+1, n.dials.Load())
+			time.Sleep(pause - 2*time.Millisecond)
+			require.Equal(t, dials+1, n.dials.Load(), "before the end of pause %s", pause)
+			time.Sleep(2 * time.Millisecond)
+			pause = pause * 3 / 2
+		}
+	})
+}

@@ -81,3 +81,31 @@ func TestCloseEndsIdleConnections(t *testing.T) {
 	c.Close()
 	require.Eventually(t, func() bool { return open.Load() == 0 }, 10*time.Second, 5*time.Millisecond)
 }
+
+// Without a whole answer there is neither a status nor a body.
+func TestNoAnswerHasNoStatus(t *testing.T) {
+	for name, tc := range map[string]struct {
+		handler http.HandlerFunc
+		want    error
+	}{
+		"limited":   {body(http.StatusTooManyRequests, "too many"), failure.ErrRateLimited},
+		"too large": {body(http.StatusOK, "0123456789"), ErrTooLarge},
+		"lost":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ErrLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, got, err := serve(t, Config{MaxBody: 8}, tc.handler).Get(t.Context(), "/eth/v1/node/version", nil)
+			require.ErrorIs(t, err, tc.want)
+			require.Zero(t, status)
+			require.Empty(t, got)
+		})
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	down, err := New(Config{URL: server.URL})
+	require.NoError(t, err)
+	defer down.Close()
+	status, got, err := down.Get(t.Context(), "/eth/v1/node/version", nil)
+	require.ErrorIs(t, err, ErrDown)
+	require.Zero(t, status)
+	require.Empty(t, got)
+}

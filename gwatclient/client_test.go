@@ -75,7 +75,7 @@ func TestLoadJWTSecret(t *testing.T) {
 		"short":   {digits[:62], "62 hex digits, want 64"},
 		"odd":     {digits[:63], "63 hex digits"},
 		"long":    {digits + "00", "66 hex digits"},
-		"no hex":  {strings.Repeat("z", 64), "not hex"},
+		"no hex":  {strings.Repeat("z", 64), "not hex: want 64 hex digits"},
 		"a movie": {strings.Repeat("a", 5000), "over 1024 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
