@@ -42,6 +42,7 @@ type wholeConn struct {
 	room  int64 // how much of a head may still be read; a body has no bound
 	body  bool
 	peek  *peeker
+	head  int // length of the head of a plain answer
 	since time.Time
 }
 
@@ -73,7 +74,17 @@ func (p *wholePool) do(ctx context.Context, write func(*bytes.Buffer)) (*reply, 
 		return nil, p.failed(ctx, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	resp, err := c.exchange(write)
+	if err := c.send(write); err != nil {
+		stop()
+		_ = c.Close()
+		return nil, p.failed(ctx, err)
+	}
+	return p.receive(ctx, c, stop)
+}
+
+// receive returns the answer to what was sent over c; stop ends the watch over the caller.
+func (p *wholePool) receive(ctx context.Context, c *wholeConn, stop func() bool) (*reply, error) {
+	resp, err := c.answer()
 	if err != nil {
 		stop()
 		_ = c.Close()
@@ -103,15 +114,18 @@ func (p *wholePool) failed(ctx context.Context, err error) error {
 // aPost is what the answers are read as answers to.
 var aPost = &http.Request{Method: http.MethodPost}
 
-// exchange writes a request at once and reads the head of its answer.
-func (c *wholeConn) exchange(write func(*bytes.Buffer)) (*http.Response, error) {
+// send writes a request at once.
+func (c *wholeConn) send(write func(*bytes.Buffer)) error {
 	buf := requests.Get().(*bytes.Buffer)
 	defer requests.Put(buf)
 	buf.Reset()
 	write(buf)
-	if _, err := c.Conn.Write(buf.Bytes()); err != nil {
-		return nil, err
-	}
+	_, err := c.Conn.Write(buf.Bytes())
+	return err
+}
+
+// answer reads the head of an answer.
+func (c *wholeConn) answer() (*http.Response, error) {
 	c.room, c.body = maxHeaderBytes, false
 	for range maxInformational {
 		resp, err := http.ReadResponse(c.r, aPost)

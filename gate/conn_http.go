@@ -63,6 +63,10 @@ func (g *Gate) isLocal(r *http.Request) bool {
 }
 
 func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
+	if sent := sentOf(r); sent != nil {
+		g.finishSent(w, r, sent, &g.backend.(*httpBackend).whole)
+		return
+	}
 	q, err := g.readRequest(r.Body, "http")
 	if err != nil {
 		http.Error(w, "gate: the request's body ended early: "+boundedText(err.Error()), http.StatusBadRequest)
@@ -125,15 +129,20 @@ func (g *Gate) forwardHTTP(w http.ResponseWriter, r *http.Request, rec *records,
 	x := exchangeOf(r)
 	x.body, x.length = body, length
 	answer, err := g.backend.do(r.Context(), &x)
+	if err == nil && !whole {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+	}
+	g.passAnswer(w, r, rec, answer, err)
+}
+
+// passAnswer passes gwat's answer back as it comes, or says that there is none.
+func (g *Gate) passAnswer(w http.ResponseWriter, r *http.Request, rec *records, answer *reply, err error) {
 	if err != nil {
 		rec.finish(0, err)
 		g.failHTTP(w, r, err)
 		return
 	}
 	defer answer.body.Close()
-	if !whole {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
-	}
 	copyHeader(w.Header(), answer.header)
 	if answer.header.Get("Content-Type") == "" {
 		w.Header()["Content-Type"] = nil // or the library guesses one

@@ -179,9 +179,10 @@ func (c *boundedConn) Close() error {
 func (g *Gate) Run(ctx context.Context) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	failed := make(chan error, len(g.listeners))
+	failed := make(chan error, 2*len(g.listeners))
 	var serving sync.WaitGroup
 	var servers []*http.Server
+	var first *quick // nil for none
 	for name, l := range g.listeners {
 		if name == NameSocket {
 			serving.Go(func() { failed <- g.serveSocket(base, l) })
@@ -194,9 +195,16 @@ func (g *Gate) Run(ctx context.Context) error {
 			// with a call on its way loses the call.
 			MaxHeaderBytes: maxHeaderBytes,
 			BaseContext:    func(net.Listener) context.Context { return base },
+			ConnContext:    withHanded,
 			ErrorLog:       stdlog.New(io.Discard, "", 0),
 		}
 		servers = append(servers, s)
+		if name == NameHTTP {
+			if first = g.newQuick(l); first != nil {
+				l = first
+				serving.Go(func() { failed <- first.serve(base) })
+			}
+		}
 		serving.Go(func() { failed <- s.Serve(l) })
 	}
 	var err error
@@ -205,7 +213,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	case err = <-failed:
 		err = fmt.Errorf("gate: %w", err)
 	}
-	g.drain(cancel, servers)
+	g.drain(cancel, first, servers)
 	serving.Wait()
 	g.flights.work.Wait()
 	g.backend.close()
@@ -216,12 +224,19 @@ func (g *Gate) Run(ctx context.Context) error {
 func (g *Gate) serveSocket(ctx context.Context, l net.Listener) error {
 	var open sync.WaitGroup
 	defer open.Wait()
+	return g.acceptAll(ctx, l, func(c net.Conn) {
+		open.Go(func() { g.serveLink(ctx, newIPCStream(c), "ipc", nil) })
+	})
+}
+
+// acceptAll serves the connections of l until it is closed.
+func (g *Gate) acceptAll(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
 	for {
 		c, err := l.Accept()
 		var temporary interface{ Temporary() bool }
 		switch {
 		case err == nil:
-			open.Go(func() { g.serveLink(ctx, newIPCStream(c), "ipc", nil) })
+			serve(c)
 		case errors.As(err, &temporary) && temporary.Temporary():
 			g.cfg.Log.WithError(err).Warn("the gate could not accept a connection")
 			select {
@@ -236,13 +251,16 @@ func (g *Gate) serveSocket(ctx context.Context, l net.Listener) error {
 }
 
 // drain ends what Run serves.
-func (g *Gate) drain(cancel context.CancelFunc, servers []*http.Server) {
+func (g *Gate) drain(cancel context.CancelFunc, first *quick, servers []*http.Server) {
 	g.draining.Store(true)
 	close(g.stopping)
 	g.closeListeners()
 	<-time.After(min(drainGrace, g.cfg.Drain))
 	ctx, end := context.WithTimeout(context.Background(), g.cfg.Drain)
 	defer end()
+	if first != nil {
+		first.drain(ctx)
+	}
 	var closing sync.WaitGroup
 	for _, s := range servers {
 		closing.Go(func() {
