@@ -44,6 +44,11 @@ func (p *Pair) Run(ctx context.Context) error {
 		case stop:
 			return nil
 		case *poll.Observation: // both nodes were read: decide by what they are now
+			if p.outdated(m) {
+				p.polls.running = false
+				p.poll(inner)
+				continue
+			}
 			p.polled(inner, m)
 		case report: // the attempt goes on: gwat may have accepted our ready
 			p.reported(inner, m)
@@ -83,6 +88,13 @@ func (p *Pair) overslept() bool {
 	o := p.polls.last
 	return o != nil && p.polls.running && p.machine.Stage() == fsm.Working &&
 		time.Since(o.Done) > p.cfg.CallTimeout+2*p.cfg.PollInterval
+}
+
+// outdated reports whether a poll that shows work ended before syncd was stopped, or waited for
+// its disk: what it shows would be published as of now. What shows no work counts however old.
+func (p *Pair) outdated(o *poll.Observation) bool {
+	stage := p.machine.Stage()
+	return (stage == fsm.Switching || stage == fsm.Working) && o.Answered() && !o.Gwat.Sync.Syncing && time.Since(o.Done) > poll.MaxAge
 }
 
 // shutdown ends what the loop owns: a call in flight gets a short grace.

@@ -98,7 +98,7 @@ func TestAPollOverAStopShowsGwatAsItIsAfterwards(t *testing.T) {
 // A poll of the usual length asks once, and a question that is never answered fails it.
 func TestGwatIsAskedAgainOnlyAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gwat := &stoppedGwat{stopped: "candidates", lasts: maxAge}
+		gwat := &stoppedGwat{stopped: "candidates", lasts: MaxAge}
 		obs := New(gwat, stillBeacon{}, time.Now).Poll(t.Context(), Question{Calls: true, Within: 5 * time.Second})
 		require.True(t, obs.Answered())
 		require.Equal(t, 1, gwat.asked)
@@ -120,4 +120,28 @@ func (g *silentLater) State(ctx context.Context) (protocol.State, error) {
 		return protocol.State{}, ctx.Err()
 	}
 	return g.stoppedGwat.State(ctx)
+}
+
+// slowGwat answers each question whether it syncs after a while, as of before it.
+type slowGwat struct {
+	stoppedGwat
+	lasts []time.Duration // of the questions, in turn; 0 behind them
+}
+
+func (g *slowGwat) State(ctx context.Context) (protocol.State, error) {
+	s, err := g.stoppedGwat.State(ctx)
+	if g.asked <= len(g.lasts) {
+		time.Sleep(g.lasts[g.asked-1])
+	}
+	return s, err
+}
+
+// An answer that took too long to read is asked for again until one is of now.
+func TestAStopWhileGwatIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gwat := &slowGwat{lasts: []time.Duration{2 * time.Second, 2 * time.Second, MaxAge}}
+		obs := New(gwat, stillBeacon{}, time.Now).Poll(t.Context(), Question{Within: time.Minute})
+		require.True(t, obs.Up())
+		require.Equal(t, 3, gwat.asked)
+	})
 }

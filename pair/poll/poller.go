@@ -19,8 +19,9 @@ import (
 // maxEntries bounds the beacon blocks that polls keep: a completed one leaves four.
 const maxEntries = 64
 
-// maxAge is how old the answer that gwat does not sync may be when a poll ends.
-const maxAge = time.Second
+// MaxAge is how old the answer that gwat does not sync may be when a poll ends, and how old
+// the poll when it is evaluated.
+const MaxAge = time.Second
 
 // SlowEvery is every how many polls what hardly changes is read again.
 const SlowEvery = 30
@@ -118,16 +119,17 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 
 // renew asks again whether gwat syncs if it said no a while ago: a gwat that was stopped
 // in a later call of the poll answers that call when it goes on, and its no is from before
-// the stop. A yes is no evidence of work, however old it is.
+// the stop. So is that of a syncd which was stopped while it asked. A yes is no evidence of
+// work, however old it is.
 func (p *Poller) renew(ctx context.Context, g *Gwat) error {
-	if g.Sync.Syncing || time.Since(g.syncAt) <= maxAge {
-		return nil
+	for !g.Sync.Syncing && time.Since(g.syncAt) > MaxAge {
+		g.syncAt = time.Now()
+		sync, err := timed(&g.slowest, func() (protocol.State, error) { return p.gwat.State(ctx) })
+		if err != nil {
+			return fmt.Errorf("ask again whether gwat syncs: %w", err)
+		}
+		g.Sync = sync
 	}
-	sync, err := timed(&g.slowest, func() (protocol.State, error) { return p.gwat.State(ctx) })
-	if err != nil {
-		return fmt.Errorf("ask again whether gwat syncs: %w", err)
-	}
-	g.Sync = sync
 	return nil
 }
 
