@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gorilla/websocket"
 
@@ -24,6 +25,7 @@ const maxTasks = 256
 type link struct {
 	g        *Gate
 	client   stream
+	bound    *boundedConn // of client; nil if its listener has no bound
 	listener string
 	header   http.Header // of the handshake; nil for IPC
 	ctx      context.Context
@@ -33,6 +35,8 @@ type link struct {
 	tasks chan struct{} // a slot for each call handled beside the reader
 	work  sync.WaitGroup
 
+	subscribed atomic.Bool // notifications may come at any time
+
 	mu sync.Mutex
 	up *uplink // to gwat, over a stream backend; nil before the first use and after a loss
 }
@@ -41,6 +45,9 @@ type link struct {
 func (g *Gate) serveLink(ctx context.Context, client stream, listener string, header http.Header) {
 	l := &link{g: g, client: client, listener: listener, header: header, tasks: make(chan struct{}, maxTasks)}
 	l.ctx, l.cancel = context.WithCancel(ctx)
+	if l.bound = boundOf(client.conn()); l.bound != nil {
+		l.bound.link.Store(l)
+	}
 	unregister := g.links.add(l)
 	defer unregister()
 	stop := context.AfterFunc(l.ctx, func() { client.end(nil) })
@@ -91,6 +98,10 @@ func (l *link) message(r io.Reader) error {
 	q, err := l.g.readRequest(r, l.listener)
 	if err != nil {
 		return err
+	}
+	l.bound.used(false)
+	if q.subscribes || !q.ended && !q.scan.done {
+		l.subscribed.Store(true)
 	}
 	streaming, piped := l.g.backend.(*streamBackend)
 	switch {

@@ -68,7 +68,7 @@ func (g *Gate) Listen() error {
 				return failure.Newf(failure.NeedsHuman, "gate: %w", err)
 			}
 		}
-		listener = &boundedListener{Listener: listener, slots: make(chan struct{}, g.cfg.MaxConnections), closed: make(chan struct{})}
+		listener = &boundedListener{Listener: listener, slots: make(chan struct{}, g.cfg.MaxConnections), closed: make(chan struct{}), open: map[*boundedConn]struct{}{}}
 		if l.name != NameSocket && g.cfg.TLSCert != "" {
 			pair, err := watched.KeyPair(g.cfg.TLSCert, g.cfg.TLSKey, "--gate.tls-cert", "--gate.tls-key", g.cfg.Log)
 			if err != nil {
@@ -136,42 +136,43 @@ func (l *unixListener) Close() error {
 }
 
 // boundedListener takes no connection while too many are open: further callers
-// wait in the system's queue, and none is refused.
+// wait in the system's queue until an idle one is closed, and none is refused.
 type boundedListener struct {
 	net.Listener
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
+
+	mu   sync.Mutex
+	open map[*boundedConn]struct{}
 }
 
 func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
+	if err := l.slot(); err != nil {
+		return nil, err
 	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
-	return &boundedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	c := &boundedConn{Conn: conn}
+	c.used(false)
+	c.release = sync.OnceFunc(func() {
+		l.mu.Lock()
+		delete(l.open, c)
+		l.mu.Unlock()
+		<-l.slots
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[c] = struct{}{}
+	return c, nil
 }
 
 func (l *boundedListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
-}
-
-// boundedConn frees its slot when it is closed, also as a WebSocket.
-type boundedConn struct {
-	net.Conn
-	release func()
-}
-
-func (c *boundedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }
 
 // Run serves until ctx ends. Then it answers what is held, lets what is in
@@ -196,6 +197,7 @@ func (g *Gate) Run(ctx context.Context) error {
 			MaxHeaderBytes: maxHeaderBytes,
 			BaseContext:    func(net.Listener) context.Context { return base },
 			ConnContext:    withHanded,
+			ConnState:      noteState,
 			ErrorLog:       stdlog.New(io.Discard, "", 0),
 		}
 		servers = append(servers, s)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,6 +88,8 @@ func (s *quick) take(ctx context.Context, c net.Conn) {
 		defer s.mu.Unlock()
 		delete(s.open, q)
 	}()
+	defer s.caught(c)
+	bound := boundOf(c)
 	for {
 		q.busy.Store(false)
 		n, err := c.Read(q.buf)
@@ -95,9 +98,19 @@ func (s *quick) take(ctx context.Context, c net.Conn) {
 			return
 		}
 		q.busy.Store(true)
+		bound.used(true)
 		if !s.call(ctx, q, q.buf[:n]) {
 			return
 		}
+		bound.used(false)
+	}
+}
+
+// caught turns a panic into the end of one connection.
+func (s *quick) caught(c net.Conn) {
+	if p := recover(); p != nil {
+		s.g.cfg.Log.WithField("panic", p).WithField("stack", string(debug.Stack())).Error("a connection of the gate failed")
+		_ = c.Close()
 	}
 }
 

@@ -25,19 +25,20 @@ const (
 
 // request is the beginning of a message from the beacon node's side.
 type request struct {
-	scan   scanner
-	head   []byte // what was read so far
-	ended  bool   // head is all that there is
-	view   View
-	mends  bool   // any is on
-	action Action // of a single call; ActionForward of a batch
-	era    checkpoint.Era
-	owned  bool // an owned call of a batch was met
-	barred bool // a call of a batch was met that must not reach gwat
-	mixed  bool // a batch with owned calls; head has all of it
-	rec    *records
-	memory grant // of head beyond firstRead, and of what an owned call needs
-	full   error // why the message is not held: memory is short
+	scan       scanner
+	head       []byte // what was read so far
+	ended      bool   // head is all that there is
+	view       View
+	mends      bool   // any is on
+	action     Action // of a single call; ActionForward of a batch
+	era        checkpoint.Era
+	owned      bool // an owned call of a batch was met
+	barred     bool // a call of a batch was met that must not reach gwat
+	subscribes bool // a call was met that subscribes
+	mixed      bool // a batch with owned calls; head has all of it
+	rec        *records
+	memory     grant // of head beyond firstRead, and of what an owned call needs
+	full       error // why the message is not held: memory is short
 }
 
 // element is a call of a batch.
@@ -92,6 +93,7 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 		}
 		return q, nil
 	}
+	q.subscribes = q.scan.msg.subscribes()
 	q.action, q.era = judge(v, &q.scan.msg, q.mends)
 	if !q.scan.done && q.action != ActionForward {
 		q.action = ActionForward // not a whole call, or too long: gwat says so
@@ -123,6 +125,7 @@ func (q *request) begin(g *Gate, listener string) {
 // saw notes a call of a batch.
 func (q *request) saw(m *message, _, _ int64) {
 	action, era := judge(q.view, m, q.mends)
+	q.subscribes = q.subscribes || m.subscribes()
 	q.owned, q.barred = q.owned || action != ActionForward, q.barred || action == ActionAnswer
 	q.rec.add(q.view, m, ActionForward, era)
 }
