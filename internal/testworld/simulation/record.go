@@ -192,11 +192,15 @@ func (c *record) sampleAt(at time.Duration) sample {
 	return c.samples[i-1]
 }
 
-// highest is the highest number that gwat stood at in a time.
-func (c *record) highest(from, to time.Duration) uint64 {
-	high := c.sampleAt(from).number
+// highest is the highest number of a chain that gwat stood at in a time; 0 if gwat was of
+// another network all of it.
+func (c *record) highest(chain world.Chain, from, to time.Duration) uint64 {
+	home, high := chain == c.plan.chain, uint64(0)
+	if s := c.sampleAt(from); s.home == home {
+		high = s.number
+	}
 	for _, s := range c.samples {
-		if s.at > from && s.at <= to && s.home {
+		if s.at > from && s.at <= to && s.home == home {
 			high = max(high, s.number)
 		}
 	}

@@ -112,7 +112,7 @@ func (c *record) checkProved() {
 		if head == nil || chain != c.plan.chain {
 			continue
 		}
-		number := c.highest(s.at-c.plan.pair.PollInterval-c.plan.pair.CallTimeout, s.at)
+		number := c.highest(chain, s.at-c.plan.pair.PollInterval-c.plan.pair.CallTimeout, s.at)
 		for _, x := range absorbed {
 			if x.served >= s.at {
 				continue

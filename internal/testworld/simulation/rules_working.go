@@ -82,7 +82,7 @@ func (c *record) checkSaid(incarnation int, switching *stageChange, at time.Dura
 		judged[head.Root] = true
 		final, others := true, false
 		// What a look may have seen since: another driver may roll back right after it.
-		number := c.highest(x.ended-c.plan.pair.CallTimeout, at)
+		number := c.highest(chain, x.ended-c.plan.pair.CallTimeout, at)
 		carries := !isQuiet(chain, head)
 		for _, spine := range head.Finalization {
 			b, ok := chain.DAGBlock(spine)
