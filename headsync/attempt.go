@@ -97,6 +97,10 @@ type Attempt struct {
 
 // Nodes are what an attempt reads and writes. Only Driver changes gwat.
 type Nodes struct {
+	// Reserve waits until nobody else's call runs in gwat, and keeps others away until the
+	// push has ended; nil if nothing can. It is called before a ready is written down: what
+	// gwat shows during the wait is not explained by a call of ours (S6).
+	Reserve   func(context.Context) error
 	Beacon    Chain
 	Collector *Collector
 	Gwat      Gwat

@@ -181,6 +181,9 @@ func (a *Attempt) stillInForce(ctx context.Context) error {
 
 // ready makes gwat roll back to the position's checkpoint and wait for the push.
 func (a *Attempt) ready(ctx context.Context, push []Entry) error {
+	if err := a.reserve(ctx); err != nil {
+		return err
+	}
 	if a.sent == 0 {
 		state, err := a.Gwat.State(ctx)
 		if err != nil {
@@ -213,6 +216,17 @@ func (a *Attempt) ready(ctx context.Context, push []Entry) error {
 	}
 	a.inForce = &pending
 	return nil
+}
+
+// reserve waits for the calls of others, for as long as a call may take. An attempt that may
+// send nothing holds nobody up.
+func (a *Attempt) reserve(ctx context.Context) error {
+	if a.Reserve == nil || a.Inhibit() != "" {
+		return nil
+	}
+	ctx, cancel := a.callContext(ctx)
+	defer cancel()
+	return a.Reserve(ctx)
 }
 
 // release releases gwat's lock, so that gwat does not refuse normal calls until the lock runs

@@ -295,3 +295,36 @@ func TestWhatIsWrittenDownBeforeACall(t *testing.T) {
 	got.SentAt = time.Time{}
 	require.Equal(t, want, got)
 }
+
+// While a ready waits for the calls of others nothing of ours is under way: what gwat shows
+// meanwhile is another driver's (S6). It is asked afterwards whether a ready may be sent.
+func TestAReadyIsWrittenDownAfterTheWaitForOthers(t *testing.T) {
+	why, ended := "", errors.New("ended")
+	for name, tc := range map[string]struct {
+		before string // why nothing may be sent, before the wait
+		during func(*stepNodes) error
+		waits  int
+		want   error
+	}{
+		"another driver locks gwat": {"", func(n *stepNodes) error { n.state.Activity = protocol.Prepared; return nil }, 1, protocol.ErrLockHeld},
+		"another driver is seen":    {"", func(*stepNodes) error { why = "a competing driver"; return nil }, 1, ErrWriteInhibited},
+		"the wait is ended":         {"", func(*stepNodes) error { return ended }, 1, ended},
+		"nothing may be sent":       {"paused", func(*stepNodes) error { return nil }, 0, ErrWriteInhibited},
+	} {
+		t.Run(name, func(t *testing.T) {
+			why = tc.before
+			n, waits := &stepNodes{}, 0
+			a := step(n, 0)
+			a.Inhibit = func() string { return why }
+			a.Reserve = func(context.Context) error {
+				require.Nil(t, n.pending)
+				waits++
+				return tc.during(n)
+			}
+			require.ErrorIs(t, a.ready(t.Context(), []Entry{entry(32)}), tc.want)
+			require.Equal(t, tc.waits, waits)
+			require.Nil(t, n.pending)
+			require.False(t, n.cleared, "it was never written down")
+		})
+	}
+}

@@ -83,7 +83,8 @@ func (p *Pair) attempt(permit guard.Permit) *headsync.Attempt {
 	return &headsync.Attempt{
 		Number: p.job.attempts, Spec: p.polls.identity.Spec, Now: p.cfg.Now, Limits: p.limits(), Throughput: &p.job.throughput,
 		Nodes: headsync.Nodes{
-			Beacon: p.nodes.beacon, Collector: p.job.collector, Gwat: p.nodes.gwat,
+			Reserve: p.reserve(),
+			Beacon:  p.nodes.beacon, Collector: p.job.collector, Gwat: p.nodes.gwat,
 			Driver: timedDriver{p.writes.to(permit), p.shown.metrics}, Ledger: p.ledger.For(p.job.attempts),
 		},
 		Orders: headsync.Orders{

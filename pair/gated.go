@@ -41,18 +41,15 @@ type gateLock struct {
 	release func() // nil if the lock is free
 }
 
-// gatedCalls are the calls that change a gwat behind a gate: the gate holds the beacon
-// node's calls back from before a ready until its push has ended.
+// gatedCalls are the calls that change a gwat behind a gate: they free the gate's lock, which
+// the attempt took before its ready was written down, when the push has ended.
 type gatedCalls struct {
 	headsync.Driver
 	*gateLock
 }
 
-// Prepare takes the gate's lock before it prepares.
+// Prepare frees the gate's lock if gwat did not prepare.
 func (n gatedCalls) Prepare(ctx context.Context, at checkpoint.ConsensusInfo) error {
-	if err := n.take(ctx); err != nil {
-		return err
-	}
 	err := n.Driver.Prepare(ctx, at)
 	if err != nil && !gwatclient.PossiblyDone(err) {
 		n.free()
@@ -103,6 +100,14 @@ func (p *Pair) holdGate(ctx context.Context, takeover *checkpoint.Pending) error
 		return nil
 	}
 	return p.gate.lock.take(ctx)
+}
+
+// reserve returns how an attempt takes the gate's lock before each ready; nil without a gate.
+func (p *Pair) reserve() func(context.Context) error {
+	if p.gate.lock == nil {
+		return nil
+	}
+	return p.gate.lock.take
 }
 
 // freeGate ends an attempt's hold of the gate, however the attempt ended.

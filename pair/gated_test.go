@@ -105,6 +105,7 @@ func TestTheGateIsLockedForAReadyAndItsPush(t *testing.T) {
 		for by, end := range ends {
 			calls, g := tc.calls, &fakeGate{}
 			n := gatedCalls{&calls, &gateLock{gate: g}}
+			require.NoError(t, (&Pair{gate: gated{lock: n.gateLock}}).reserve()(t.Context()))
 			require.ErrorIs(t, n.Prepare(t.Context(), checkpoint.Genesis()), calls.readyErr, name)
 			require.Equal(t, tc.holds, g.locked, name)
 			require.NoError(t, end(n), by)
@@ -141,15 +142,13 @@ func TestAnAttemptThatTakesAReadyOverHoldsTheGate(t *testing.T) {
 	require.NoError(t, (&Pair{}).holdGate(t.Context(), &checkpoint.Pending{}), "there is no gate")
 }
 
-// A ready waits for the gate and is not sent when the wait is ended.
+// A ready waits for the gate before it is written down, and is neither written down nor sent
+// when the wait is ended: while it waits, a locked gwat shows a competing driver (S6).
 func TestNoReadyWithoutTheGatesLock(t *testing.T) {
-	calls := &fakeCalls{}
 	ended := errors.New("ended")
-	n := gatedCalls{calls, &gateLock{gate: &fakeGate{refuse: ended}}}
-	err := n.Prepare(t.Context(), checkpoint.Genesis())
-	require.ErrorIs(t, err, ended)
-	require.False(t, gwatclient.PossiblyDone(err))
-	require.Zero(t, calls.sent)
+	p := &Pair{gate: gated{lock: &gateLock{gate: &fakeGate{refuse: ended}}}}
+	require.ErrorIs(t, p.reserve()(t.Context()), ended)
+	require.Nil(t, (&Pair{}).reserve(), "there is no gate")
 }
 
 // What was absorbed is reported as proved only when gwat has finalized all of it (S9).
