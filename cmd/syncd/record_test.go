@@ -105,7 +105,7 @@ func TestRecordBesideARunningSyncdAndReplay(t *testing.T) {
 func TestRecordWithoutASyncd(t *testing.T) {
 	p := simulated(t, "Geth")
 	path := filepath.Join(t.TempDir(), "pair.bundle")
-	out := syncd(t, nil, "record", "--out", path, "--for", "2s", "--api", "http://127.0.0.1:1",
+	out := syncd(t, nil, "record", "--out", path, "--for", "6s", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", p.GwatWS, "--beacon.endpoint", p.BeaconURL, "--poll-interval", "100ms")
 	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Contains(t, unpacked(t, path), `"source":"recorder"`)
@@ -145,7 +145,7 @@ func TestRecordEndsAtItsSize(t *testing.T) {
 	padded := httptest.NewServer(proxy)
 	defer padded.Close()
 	path := filepath.Join(t.TempDir(), "pair.bundle")
-	out := syncd(t, nil, "record", "--out", path, "--for", "25s", "--max-size", "1", "--api", "http://127.0.0.1:1",
+	out := syncd(t, nil, "record", "--out", path, "--for", "2m", "--max-size", "1", "--api", "http://127.0.0.1:1",
 		"--gwat.endpoint", p.GwatWS, "--beacon.endpoint", padded.URL, "--poll-interval", "50ms")
 	require.Equal(t, exit.OK, out.code, out.stderr)
 	require.Contains(t, out.stdout, "size limit of 1048576 bytes; give more by --max-size")
