@@ -278,6 +278,11 @@ var mutants = []mutant{
 		Edits: []edit{{"pair/gated.go", "if a.Count == 0 {\n\t\treturn \"\"", "if a.Count >= 0 {\n\t\treturn \"\""}},
 	},
 	{
+		Name: "ready_noted_before_gate", What: "a ready counts as sent while it waits for the gate's lock",
+		Rules: []string{"test"}, Test: "headsync.TestAReadyIsWrittenDownAfterTheWaitForOthers",
+		Edits: []edit{{"headsync/push.go", "return a.Reserve(ctx)", "a.Ledger.SetPending(a.pending(checkpoint.CallReady, nil))\n\treturn a.Reserve(ctx)"}},
+	},
+	{
 		Name: "heal_switch_ignored", What: "every heal is tried, whether or not its setting is on",
 		Rules: []string{"observe"}, Coordinated: true,
 		Edits: []edit{{"watch/healing.go", "case w.cfg.Heals.on(n):", "case w.cfg.Heals.on(n) || !w.cfg.Observe:"}},
