@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/pair/arrivals"
 	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/poll"
 )
@@ -56,28 +57,28 @@ func (in *inbox) next() any {
 
 // waiting returns the first message that has arrived; nil if there is none.
 func (in *inbox) waiting() any {
-	if _, ok := arrived(in.stop); ok {
+	if _, ok := arrivals.Next(in.stop); ok {
 		return stop{}
 	}
-	if m, ok := arrived(in.polls); ok {
+	if m, ok := arrivals.Next(in.polls); ok {
 		return m
 	}
-	if m, ok := arrived(in.reports); ok {
+	if m, ok := arrivals.Next(in.reports); ok {
 		return m
 	}
-	if m, ok := arrived(in.results); ok {
+	if m, ok := arrivals.Next(in.results); ok {
 		return m
 	}
-	if m, ok := arrived(in.orders); ok {
+	if m, ok := arrivals.Next(in.orders); ok {
 		return m
 	}
-	if m, open, ok := take(in.events); ok {
+	if m, open, ok := arrivals.NextOrEnd(in.events); ok {
 		return in.event(m, open)
 	}
-	if _, ok := arrived(in.tick); ok {
+	if _, ok := arrivals.Next(in.tick); ok {
 		return ticked{}
 	}
-	if _, ok := arrived(in.attempt); ok {
+	if _, ok := arrivals.Next(in.attempt); ok {
 		return due{}
 	}
 	return nil
@@ -89,20 +90,6 @@ func (in *inbox) event(m beaconclient.Event, open bool) any {
 		in.events = nil
 	}
 	return m
-}
-
-func arrived[T any](from <-chan T) (m T, ok bool) {
-	m, _, ok = take(from)
-	return m, ok
-}
-
-func take[T any](from <-chan T) (m T, open, ok bool) {
-	select {
-	case m, open = <-from:
-		return m, open, true
-	default:
-		return m, false, false
-	}
 }
 
 // box has the channels on which polls, workers and operators send to the loop. A sender stops

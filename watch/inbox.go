@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/pair/arrivals"
 	"github.com/gwatsync/syncd/pair/orders"
 )
 
@@ -47,37 +48,25 @@ func (in *inbox) next() any {
 
 // waiting returns the first message that is there already; nil if none is.
 func (in *inbox) waiting() any {
-	select {
-	case <-in.stop:
+	if _, ok := arrivals.Next(in.stop); ok {
 		return stop{}
-	default:
 	}
-	select {
-	case m := <-in.results:
+	if m, ok := arrivals.Next(in.results); ok {
 		return m
-	default:
 	}
-	select {
-	case m := <-in.healed:
+	if m, ok := arrivals.Next(in.healed); ok {
 		return m
-	default:
 	}
-	select {
-	case m := <-in.orders:
+	if m, ok := arrivals.Next(in.orders); ok {
 		return m
-	default:
 	}
-	select {
-	case m, open := <-in.events:
+	if m, open, ok := arrivals.NextOrEnd(in.events); ok {
 		return in.event(m, open)
-	default:
 	}
-	select {
-	case <-in.tick:
+	if _, ok := arrivals.Next(in.tick); ok {
 		return ticked{}
-	default:
-		return nil
 	}
+	return nil
 }
 
 // event takes a stream that has ended out of the inbox.
