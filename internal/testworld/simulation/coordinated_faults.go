@@ -125,11 +125,15 @@ func (c *coordinatedRun) beaconWiped(*fault, *seededRand) func() {
 	return c.startBeacon
 }
 
-// beaconSilent is a gwat that is restarted while the beacon's head stands.
+// beaconSilent is a gwat that is restarted while the beacon's head stands. Where the head moves
+// under a drive it is emptied as well, most often, so that the drive has many epochs to go over.
 func (c *coordinatedRun) beaconSilent(f *fault, d *seededRand) func() {
 	c.beacon.Freeze(true)
 	c.killGwat()
 	c.later(d.span(second, 8*second), func() { c.startGwat(enodes...) })
+	if c.heals.Drive && c.moves && d.chance(90) {
+		c.gwat.Wipe()
+	}
 	return f.unless(func() { c.beacon.Freeze(false) })
 }
 

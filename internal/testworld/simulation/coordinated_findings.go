@@ -47,7 +47,7 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	case "journal_failing":
 		return slices.ContainsFunc(c.plan.Faults, func(f *fault) bool { return f.begun && f.kind.name == "disk full" && f.began <= to })
 	case "needs_human":
-		return slices.ContainsFunc(c.tries, func(t begunTry) bool { return t.incarnation == told.incarnation && t.at <= to-healPause+time.Second })
+		return c.jumped(to) || slices.ContainsFunc(c.tries, func(t begunTry) bool { return t.incarnation == told.incarnation && t.at <= to-healPause+time.Second })
 	}
 	return false
 }

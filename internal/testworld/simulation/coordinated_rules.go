@@ -302,15 +302,15 @@ func (c *coordinatedRecord) slowedDown(from, to time.Duration) bool {
 	}) || c.was(from, to, func(s *worldSample) bool { return !s.answers || !s.beaconAnswers })
 }
 
-// checkWork: the pair is not said to work while it has not done so for a while.
+// checkWork: the pair is not said to work, nor to be in that stage, while it has not done so for a while.
 func (c *coordinatedRecord) checkWork() {
 	idle := func(s *worldSample) bool {
 		return !s.answers || !s.beaconAnswers || !s.gwat.Synced || s.gwat.Final+6 < s.head-min(s.head, coordinated.FinalizeLag)
 	}
 	patience := c.slack() + c.plan.pair.PollInterval + c.plan.pair.CallTimeout + 4*c.slotTime()
 	for i, s := range c.said {
-		if s.verdict != status.VerdictWorking {
-			continue
+		if s.verdict != status.VerdictWorking && s.stage != string(fsm.Working) {
+			continue // a finding may say that a pair in that stage does not work
 		}
 		until := c.now()
 		if i+1 < len(c.said) {
