@@ -357,7 +357,7 @@ var mutants = []mutant{
 	},
 	{
 		Name: "silent_work", What: "the pair is said to work although gwat does not follow the head",
-		Rules: []string{"work"}, Coordinated: true,
+		Rules: []string{"test"}, Test: "watch.TestWorkingIsTakenBack",
 		Edits: []edit{{"watch/watcher.go", "p.follows = !o.Gwat.Syncing && now <= p.at+followSlots", "p.follows = !o.Gwat.Syncing || now <= p.at+followSlots"}},
 	},
 }
