@@ -299,7 +299,7 @@ var mutants = []mutant{
 	},
 	{
 		Name: "heal_without_pause", What: "a heal is tried again at once",
-		Rules: []string{"backoff", "one", "finding"}, Coordinated: true,
+		Rules: []string{"backoff", "one"}, Coordinated: true,
 		Edits: []edit{{"watch/heal/record.go", "Pause     = time.Minute // between two tries", "Pause     = time.Second // between two tries"}},
 	},
 	{
