@@ -2,31 +2,25 @@ package gate
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/testworld/metrics"
 )
 
 // series returns the metrics of a family by the values of their labels, in the order
 // of the labels' names.
 func series(t *testing.T, r prometheus.Gatherer, name string) map[string]*dto.Metric {
 	t.Helper()
-	families, err := r.Gather()
-	require.NoError(t, err)
 	out := map[string]*dto.Metric{}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			key := ""
-			for _, l := range m.GetLabel() {
-				key += " " + l.GetValue()
-			}
-			out[key] = m
+	for key, m := range metrics.Series(t, r) {
+		if labels, ok := strings.CutPrefix(key, name+" "); ok {
+			out[" "+labels] = m
 		}
 	}
 	return out

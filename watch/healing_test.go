@@ -12,6 +12,7 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/internal/testworld/metrics"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/journal"
@@ -284,20 +285,10 @@ func TestHealsAreCounted(t *testing.T) {
 		incident(p, t, lasting["B2 gwat restarted without peers"].incident)
 		p.works(t, 30*time.Second)
 		count := func(heal, result string) float64 {
-			families, err := registry.Gather()
-			require.NoError(t, err)
-			for _, f := range families {
-				for _, m := range f.GetMetric() {
-					labels := map[string]string{}
-					for _, l := range m.GetLabel() {
-						labels[l.GetName()] = l.GetValue()
-					}
-					if f.GetName() == "syncd_heals_total" && labels["heal"] == heal && labels["result"] == result {
-						return m.GetCounter().GetValue()
-					}
-				}
-			}
-			return -1
+			series := metrics.Series(t, registry)
+			name := "syncd_heals_total " + heal + " main " + result // labels heal, pair and result
+			require.Contains(t, series, name)
+			return series[name].GetCounter().GetValue()
 		}
 		require.EqualValues(t, 1, count("peers", "done"))
 		require.Zero(t, count("peers", "failed"))

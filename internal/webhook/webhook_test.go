@@ -16,11 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/gwatsync/syncd/internal/testworld/metrics"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -104,21 +104,7 @@ type rig struct {
 // counted returns the value of each metric, by name and outcome.
 func (r *rig) counted(t *testing.T) map[string]float64 {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(r.hook))
-	families, err := registry.Gather()
-	require.NoError(t, err)
-	out := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			out[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	return out
+	return metrics.Values(t, r.hook)
 }
 
 func tally(delivered, givenUp, leftOut, queued float64) map[string]float64 {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/internal/testworld/metrics"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
@@ -65,25 +65,10 @@ func newOutage(stage fsm.Stage, gwatErr, beaconErr error) *outage {
 	return o
 }
 
-// gauges are the values of a snapshot's metrics, by name and the label that tells two of
-// a name apart.
+// gauges returns the values of a snapshot's metrics, by name and labels.
 func gauges(t *testing.T, s *status.Snapshot, catalog ...health.Entry) map[string]float64 {
 	t.Helper()
-	r := prometheus.NewRegistry()
-	require.NoError(t, r.Register(NewMirror(func() *status.Snapshot { return s }, catalog)))
-	families, err := r.Gather()
-	require.NoError(t, err)
-	out := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			out[name] = m.GetGauge().GetValue()
-		}
-	}
-	return out
+	return metrics.Values(t, NewMirror(func() *status.Snapshot { return s }, catalog))
 }
 
 // In every stage, whichever node is down: the network and its clock stay known, the lag of
@@ -101,14 +86,14 @@ func TestNothingOfADeadNodeIsShownAsOfNow(t *testing.T) {
 				o.show(spec.SlotStart(45), o.state.Nodes.Last)
 				later := Build(o.state)
 				require.EqualValues(t, 45, later.Network.CurrentSlot)
-				metrics, shown := gauges(t, s), terminal.Table(s, s.At, 200)
-				require.EqualValues(t, 42, metrics["syncd_wall_clock_slot"])
-				require.Contains(t, metrics, "syncd_pair_info v v devnet")
+				series, shown := gauges(t, s), terminal.Table(s, s.At, 200)
+				require.EqualValues(t, 42, series["syncd_wall_clock_slot"])
+				require.Contains(t, series, "syncd_pair_info v v devnet")
 				require.Contains(t, shown, "slot 42")
 				if down.gwat != nil {
-					requireDead(t, NodeGwat, s.Gwat, later.Gwat, 30, 20, metrics)
-					require.NotContains(t, metrics, "syncd_gwat_finalized_number")
-					require.NotContains(t, metrics, "syncd_gwat_lock_held syncd")
+					requireDead(t, NodeGwat, s.Gwat, later.Gwat, 30, 20, series)
+					require.NotContains(t, series, "syncd_gwat_finalized_number")
+					require.NotContains(t, series, "syncd_gwat_lock_held syncd")
 					require.Nil(t, s.Lock)
 					require.Contains(t, shown, "last known 40s ago at slot 30, now 12 behind the clock")
 				} else {
@@ -116,9 +101,9 @@ func TestNothingOfADeadNodeIsShownAsOfNow(t *testing.T) {
 					require.EqualValues(t, 2, *s.Gwat.LagSlots)
 				}
 				if down.beacon != nil {
-					requireDead(t, NodeBeacon, s.Beacon, later.Beacon, 31, 21, metrics)
-					require.NotContains(t, metrics, "syncd_beacon_finalized_slot")
-					require.NotContains(t, metrics, "syncd_checkpoint_slot")
+					requireDead(t, NodeBeacon, s.Beacon, later.Beacon, 31, 21, series)
+					require.NotContains(t, series, "syncd_beacon_finalized_slot")
+					require.NotContains(t, series, "syncd_checkpoint_slot")
 					require.Nil(t, s.Checkpoint)
 					require.Contains(t, shown, "last known 40s ago at slot 31, now 11 behind the clock")
 				} else {
@@ -133,7 +118,7 @@ func TestNothingOfADeadNodeIsShownAsOfNow(t *testing.T) {
 }
 
 // requireDead holds what is shown of a node that does not answer to what it may be.
-func requireDead(t *testing.T, name string, n, later status.Node, slot primitives.Slot, finalized uint64, metrics map[string]float64) {
+func requireDead(t *testing.T, name string, n, later status.Node, slot primitives.Slot, finalized uint64, series map[string]float64) {
 	t.Helper()
 	raw, err := json.Marshal(n)
 	require.NoError(t, err)
@@ -146,11 +131,11 @@ func requireDead(t *testing.T, name string, n, later status.Node, slot primitive
 	require.Equal(t, &status.LastKnown{At: spec.SlotStart(32), Slot: &slot, Finalized: &finalized}, n.LastKnown)
 	require.EqualValues(t, 42-slot, *n.LagSlots)
 	require.EqualValues(t, 45-slot, *later.LagSlots, "it grows without a poll")
-	require.EqualValues(t, 42-slot, metrics["syncd_node_lag_slots "+name])
-	require.Equal(t, float64(spec.SlotStart(32).Unix()), metrics["syncd_node_last_answer_timestamp_seconds "+name])
-	require.Zero(t, metrics["syncd_node_up "+name])
+	require.EqualValues(t, 42-slot, series["syncd_node_lag_slots "+name])
+	require.Equal(t, float64(spec.SlotStart(32).Unix()), series["syncd_node_last_answer_timestamp_seconds "+name])
+	require.Zero(t, series["syncd_node_up "+name])
 	for _, of := range []string{"latency_seconds", "peers", "slot"} {
-		require.NotContains(t, metrics, "syncd_node_"+of+" "+name)
+		require.NotContains(t, series, "syncd_node_"+of+" "+name)
 	}
 }
 
@@ -195,8 +180,8 @@ func TestAnotherNetworkVoidsWhatWasKnown(t *testing.T) {
 func TestNoMetricOfANodeBeforeTheFirstPoll(t *testing.T) {
 	s := stateAt(fsm.Connecting)
 	s.Nodes = Nodes{History: &poll.History{}}
-	metrics := gauges(t, Build(s))
-	for name := range metrics {
+	series := gauges(t, Build(s))
+	for name := range series {
 		require.False(t, slices.ContainsFunc([]string{"syncd_node_", "syncd_gwat_"}, func(p string) bool { return len(name) >= len(p) && name[:len(p)] == p }), name)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/testworld/metrics"
 	"github.com/gwatsync/syncd/watch/heal"
 )
 
@@ -24,19 +25,7 @@ func gathered(t *testing.T, tally *Tally) map[string]*dto.Metric {
 	t.Helper()
 	r := prometheus.NewRegistry()
 	r.MustRegister(tally.Collectors()...)
-	families, err := r.Gather()
-	require.NoError(t, err)
-	out := map[string]*dto.Metric{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			out[name] = m
-		}
-	}
-	return out
+	return metrics.Series(t, r)
 }
 
 // A counter is there, with 0, before its first event: rate() sees that one, too.

@@ -1,0 +1,2 @@
+// Package metrics reads what a registry holds, for tests.
+package metrics
