@@ -62,7 +62,7 @@ faults: ## every fault: SEEDS=n (200) simulated runs, processes, networks, bad i
 	@if timeout 20 docker info >/dev/null 2>&1; then $(MAKE) -s image TAG=networks >/dev/null; fi
 	@$(GO) run ./internal/testworld/faults/run -seeds $(or $(SEEDS),200) $(if $(RECORD),-record)
 
-docs: ## write the generated documents anew
+docs: ## write the generated documents again
 	$(GO) test ./cmd/syncd -run 'TestConfigurationDocument|TestPackagedConfiguration|TestOperatingDocument' -update
 	$(GO) test ./ui/terminal -run TestStatusTable -update
 	$(GO) test ./pair -run TestMetricsDocument -update

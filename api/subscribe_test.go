@@ -103,7 +103,7 @@ func TestSubscribeFindingsTellsEachChangeOfTheSet(t *testing.T) {
 			require.Equal(t, findingsOf(src.Snapshot()), next(t, sets))
 			continue
 		}
-		// The next one that is told has its own seq: nothing is told in between.
+		// The next one that is sent has its own seq: nothing is sent in between.
 		require.Eventually(t, func() bool { return src.updates.unread() == 0 }, 5*time.Second, time.Millisecond)
 		require.Empty(t, sets)
 	}

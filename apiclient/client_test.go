@@ -188,7 +188,7 @@ func TestFollowIsLiveAndComesBack(t *testing.T) {
 			seen[n.Snapshot.Seq]++
 		}
 	}
-	require.Equal(t, map[uint64]int{1: 1, 2: 1, 3: 1}, seen, "each snapshot is told once")
+	require.Equal(t, map[uint64]int{1: 1, 2: 1, 3: 1}, seen, "each snapshot is delivered once")
 }
 
 func TestFollowGoesOnWhileSyncdIsAway(t *testing.T) {

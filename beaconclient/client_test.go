@@ -361,7 +361,7 @@ func TestEpochInAQuery(t *testing.T) {
 	require.Equal(t, "/eth/v1/beacon/states/head/committees?epoch=1234567", <-asked)
 }
 
-// TestMissingFieldsAreNamedInOrder, so that a fault that lasts is told in the same words.
+// TestMissingFieldsAreNamedInOrder, so that a fault that lasts is reported in the same words.
 func TestMissingFieldsAreNamedInOrder(t *testing.T) {
 	for range 20 {
 		require.EqualError(t, missing(map[string]bool{"slot": false, "root": true, "index": false, "data": false}), "lacks data, index, slot")

@@ -444,7 +444,7 @@ func TestForwardsEverythingWithHandsOff(t *testing.T) {
 	}
 }
 
-// A gate that was told nothing yet holds what shows its era by itself.
+// A gate that does not know its era yet holds the calls that show it by themselves.
 func TestUnknownEra(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBackend{do_: down}

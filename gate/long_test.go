@@ -8,7 +8,7 @@ import (
 )
 
 // A call that is longer than what is read of it at first meets a gwat that is away: the
-// caller is told so, and its connection stays.
+// caller gets that as an error, and its connection stays.
 func TestLongCallWhileGwatIsAway(t *testing.T) {
 	for _, listener := range kinds {
 		for _, backend := range []string{"http://127.0.0.1:1", "ws://127.0.0.1:1", t.TempDir() + "/gwat.ipc"} {

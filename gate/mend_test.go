@@ -168,7 +168,7 @@ func TestMendCheckpoints(t *testing.T) {
 	mended(t, Mends{Checkpoints: true, Canonical: never}, `{"jsonrpc":"2.0","id":9,"method":"dag_finalize","params":[{"checkpoint":null}]}`, always(`{}`))
 }
 
-// A gwat that is away is told as it is without mends, a batch is put together again, and
+// A gwat that is away is reported as it is without mends, a batch is put together again, and
 // nothing is mended while the operator has the pair paused or in the other era.
 func TestMendsLeaveTheRestAlone(t *testing.T) {
 	all := Mends{NullAnswers: true, WithoutPeers: true, Join: true}

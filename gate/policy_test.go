@@ -144,7 +144,7 @@ func TestSentListIsBounded(t *testing.T) {
 	require.True(t, list.Truncated)
 }
 
-var update = flag.Bool("update", false, "write the generated documents anew")
+var update = flag.Bool("update", false, "write the generated documents again")
 
 const docFile = "../docs/gate.md"
 

@@ -122,7 +122,7 @@ func TestMixedBatch(t *testing.T) {
 	})
 }
 
-// While gwat is away each caller is told so at once and keeps its connection.
+// While gwat is away each caller gets that error at once and keeps its connection.
 func TestGwatAway(t *testing.T) {
 	eachWay(t, func(t *testing.T, listener, backend string) {
 		gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, "1") })

@@ -154,7 +154,7 @@ func TestRateLimit(t *testing.T) {
 			}
 			limited.Store(true)
 			_, err = client.ValidateSpines(t.Context(), nil)
-			require.ErrorContains(t, err, "no further request for 1s", "an answer came between: the pauses begin anew")
+			require.ErrorContains(t, err, "no further request for 1s", "an answer came between: the pauses begin again")
 		})
 	}
 }

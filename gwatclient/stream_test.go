@@ -173,7 +173,7 @@ func TestStreamFaults(t *testing.T) {
 				return // the connection is good: the node just did not answer
 			}
 			known, err := client.ValidateSpines(t.Context(), nil)
-			require.NoError(t, err, "the next call dials anew")
+			require.NoError(t, err, "the next call dials again")
 			require.True(t, known)
 		})
 	}

@@ -116,7 +116,7 @@ func (r *rig) calls(method string) int {
 }
 
 // requireCanonical proves from the simulated gwat that every canonical spine up
-// to slot stands where the order rule, applied here from the spec, puts it.
+// to slot is where the order rule, applied here from the spec, puts it.
 func (r *rig) requireCanonical(upTo primitives.Slot) {
 	r.t.Helper()
 	require.Equal(r.t, -1, r.wrongNumber(upTo), "the first number at which gwat has another block")

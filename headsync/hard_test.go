@@ -181,7 +181,7 @@ func TestHeadBeyondTheClockIsRefused(t *testing.T) {
 	})
 }
 
-// gwat stands far behind and nothing changes: the chain is named once.
+// gwat is far behind and nothing changes: the chain is named once.
 func TestWaitingFarBehindCostsLittle(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) - 4*6000; c.MissRate = 0 }, gwatsim.Config{StartSlot: 500})
@@ -240,7 +240,7 @@ func TestFailedPushDoesNotWaitForTheCollection(t *testing.T) {
 	})
 }
 
-// gwat stands beyond the last checkpoint and refuses what it is asked with: the
+// gwat is beyond the last checkpoint and refuses what it is asked with: the
 // one before is taken, but none before the last checkpoint.
 func TestRefusedCheckpointsAreSteppedOver(t *testing.T) {
 	onRig(t, func(t *testing.T) {

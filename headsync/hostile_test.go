@@ -89,7 +89,7 @@ func (boasting) BlocksByNumber(_ context.Context, from, to uint64) ([]*gwatclien
 }
 
 // A number that gwat states makes us read no more than a bound, what is left
-// unread is told, and nothing of it counts as proven.
+// unread is reported, and nothing of it counts as proven.
 func TestHostileNumberIsNotReadUpTo(t *testing.T) {
 	entries := []Entry{entry(10, spine(1))}
 	view, err := ReadView(t.Context(), boasting{number: math.MaxUint64}, entries, 5)

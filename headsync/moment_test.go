@@ -65,7 +65,7 @@ func TestAReadyMeetsNoBlock(t *testing.T) {
 	})
 }
 
-// A beacon node whose head stands processes no block, and nothing is waited for.
+// A beacon node whose head does not move processes no block, and nothing is waited for.
 func TestAStandingHeadIsNotWaitedFor(t *testing.T) {
 	onRig(t, func(t *testing.T) {
 		r := newRig(t, nil, gwatsim.Config{StartSlot: 60})

@@ -163,7 +163,7 @@ func TestProvenStopsAt(t *testing.T) {
 	}
 }
 
-// Whatever order the rule gives, a shuffled one is told from it.
+// Whatever order the rule gives, a shuffled one is distinguished from it.
 func TestOrderRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(2, 8).Draw(t, "blocks")

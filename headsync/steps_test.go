@@ -66,7 +66,7 @@ func step(n *stepNodes, after time.Duration) *Attempt {
 }
 
 // A push waits for the block of its slot, and for the next slot if it does not fit before
-// that: a beacon node whose head stands for more than three slots is not waited for.
+// that: a beacon node whose head does not move for more than three slots is not waited for.
 func TestTheMomentOfAPush(t *testing.T) {
 	const each = 100 * time.Millisecond
 	for name, tc := range map[string]struct {
@@ -238,7 +238,7 @@ func TestGivingTheLockBack(t *testing.T) {
 	}
 }
 
-// A ready that is taken over must hold still: gwat stands prepared at its spine.
+// A ready that is taken over must hold still: gwat is prepared at its spine.
 func TestIsTheReadyInForceStill(t *testing.T) {
 	gone := errors.New("gone")
 	for name, tc := range map[string]struct {

@@ -50,8 +50,8 @@ func TestViewReadsTheNumbersBetween(t *testing.T) {
 	}{
 		"two beyond":                 {4, 7, [][2]uint64{{5, 7}}},
 		"nothing but the spine":      {4, 5, nil},
-		"gwat stands there":          {4, 4, nil},
-		"gwat stands below":          {4, 3, nil},
+		"gwat is there":              {4, 4, nil},
+		"gwat is below":              {4, 3, nil},
 		"exactly one batch":          {4, 4 + readBatch, [][2]uint64{{5, 4 + readBatch}}},
 		"one more, and it is known":  {4, 5 + readBatch, [][2]uint64{{5, 4 + readBatch}}},
 		"two more than one batch":    {4, 6 + readBatch, [][2]uint64{{5, 4 + readBatch}, {5 + readBatch, 6 + readBatch}}},

@@ -151,6 +151,6 @@ func TestResumeAfterAnUnknownFinding(t *testing.T) {
 	in := steady(0)
 	in.Gwat = Gwat{Node: failing(Down)}
 	report := j.Observe(in)
-	require.Equal(t, []string{kept.Name}, names(report.Findings), "it stands from the first poll on")
+	require.Equal(t, []string{kept.Name}, names(report.Findings), "it is there from the first poll on")
 	require.Empty(t, report.Appeared, "and is not reported again")
 }

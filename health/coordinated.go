@@ -122,7 +122,7 @@ func (v *view) lacksPeersLikely() bool {
 
 // leftBehind reports whether the head went on, what is final in gwat did not, and gwat lacks
 // what the head finalizes. Calls that change the checkpoint alone do not count: the driver's
-// calls for past epochs succeed, each second anew.
+// calls for past epochs succeed, again each second.
 func (v *view) leftBehind() bool {
 	final := v.Coordinated.HeadFinal
 	return v.Beacon.Known && !v.Coordinated.BeaconSyncing && v.Beacon.Head >= v.mem.coord.finalHead+UnmovedSlots && final != nil && !*final

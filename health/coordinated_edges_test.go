@@ -201,7 +201,7 @@ func TestTheEndOfASyncIsNoForkOfItsOwn(t *testing.T) {
 }
 
 // The first blocks of a new network are late, and its nodes do not resync in epoch 0: a
-// head that stands there is no sawtooth. In epoch 1 it is.
+// head that does not move there is no sawtooth. In epoch 1 it is.
 func TestAHeadThatStandsInTheFirstEpochIsNoSawtooth(t *testing.T) {
 	engine := NewCoordinated(time.Second)
 	for n := range 40 * 3 {
@@ -306,7 +306,7 @@ func TestEarlyPolls(t *testing.T) {
 	require.Equal(t, []string{"finalize_silently_failed"}, names(engine.Observe(in).Findings))
 }
 
-// What is told of a wedged gwat names how many peers it has.
+// What is reported for a wedged gwat names how many peers it has.
 func TestAWedgedGwatHasPeers(t *testing.T) {
 	stuck := coordinatedSteady(30).Coordinated.State
 	engine := NewCoordinated(time.Second)

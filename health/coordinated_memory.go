@@ -25,12 +25,12 @@ type coordinatedMemory struct {
 	peers map[string]uint64
 }
 
-// runMemory is what is known of gwat's process: whether it was started anew, and whether
+// runMemory is what is known of gwat's process: whether it was restarted, and whether
 // it works.
 type runMemory struct {
 	gone      bool          // gwat did not answer the poll before
-	restarted bool          // gwat was started anew, and no call has changed its state since
-	waiting   bool          // gwat was started anew, and has not worked for UnmovedSlots since
+	restarted bool          // gwat was restarted, and no call has changed its state since
+	waiting   bool          // gwat was restarted, and has not worked for UnmovedSlots since
 	workFrom  time.Duration // when gwat was first seen in normal work without a break
 	working   bool          // gwat is in normal work
 	worked    bool          // gwat was seen in normal work

@@ -69,7 +69,7 @@ func (p livePoll) input(begin float64) Input {
 	return in
 }
 
-// change is a finding that was told or cleared, with the time in seconds after genesis.
+// change is a finding that was reported or cleared, with the time in seconds after genesis.
 type change struct {
 	at   float64
 	what string
@@ -129,7 +129,7 @@ func whole(changes []change) (out []change) {
 
 // What was done to the recorded pairs, and what an engine must tell of it: nothing
 // else, and nothing in the calm time between. Times are seconds after genesis; a slot
-// has 3 s. Pair 1 was left alone. What follows from a finding that stands is not told:
+// has 3 s. Pair 1 was left alone. What follows from a finding that is reported is not told:
 // most often that is duties_at_risk.
 func TestLivePairsOfTheCoordinatedEra(t *testing.T) {
 	for pair, want := range map[int][]change{

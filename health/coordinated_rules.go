@@ -18,7 +18,7 @@ var coordinatedRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "no_peers_loop", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: fmt.Sprintf("gwat has no peers and does not follow the beacon node, whose calls need a peer of gwat even when every block is local: they fail every second, for ever. Where gwat's endpoint does not tell its peers, as authrpc, it is told of a gwat that was restarted and that the calls for a moving head do not change for %d slots.", WedgedSlots),
+			Meaning: fmt.Sprintf("gwat has no peers and does not follow the beacon node, whose calls need a peer of gwat even when every block is local: they fail every second, for ever. Where gwat's endpoint does not report its peers, such as authrpc, this means that gwat was restarted and that the calls for a moving head have not changed it for %d slots.", WedgedSlots),
 			Remedy:  "Give gwat a peer: admin_addPeer over its IPC socket, with the enode of a node that it knew before. Check gwat's p2p port (usually 30303, TCP and UDP) and its boot nodes."},
 		window: polls(2), windowNote: fmt.Sprintf("after %d slots without peers and without a newly finalized spine", UnmovedSlots), clear: polls(1), clearNote: "with a peer, or with a newly finalized spine",
 		needs: gwat, look: (*view).noPeersLoop,
@@ -74,7 +74,7 @@ var coordinatedRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "duties_at_risk", Severity: status.SeverityWarning, Node: nodePair,
-			Meaning: "gwat is not in normal work. Validators that run on this pair miss every duty meanwhile, whatever the beacon node reports; a pair without validators loses nothing. No node tells syncd whether it has any.",
+			Meaning: "gwat is not in normal work. Validators that run on this pair miss every duty meanwhile, whatever the beacon node reports; a pair without validators loses nothing. No node says whether it has any.",
 			Remedy:  "Remove the cause: another finding names it. If there is none, gwat is still syncing; wait for it."},
 		window: span{polls: 4, slots: 2}, windowNote: "in which gwat was away or synchronizing after normal work", clear: polls(2), clearNote: "with gwat in normal work",
 		needs: nobody, look: (*view).dutiesAtRisk,

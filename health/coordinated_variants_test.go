@@ -22,7 +22,7 @@ type recordedIncident struct {
 	pair     int
 	from, to float64 // when it began, and when its cause ended
 	finding  string
-	told     float64 // the finding is told within so many seconds of polls one second apart
+	told     float64 // the finding is reported within so many seconds of polls one second apart
 	gone     float64 // and gone so many seconds after its cause has ended
 	short    bool    // it is over before every interval of polls can see it
 }
@@ -178,14 +178,14 @@ func overAuthRPC(r *recording) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the generated documents anew")
+var update = flag.Bool("update", false, "write the generated documents again")
 
 // The table of recorded incidents in docs/operating.md has the times of the replay;
 // -update writes it.
 func TestRecordedIncidentsDocument(t *testing.T) {
 	const path, begin, end = "../docs/operating.md", "<!-- recorded incidents -->\n", "<!-- /recorded incidents -->"
 	var table strings.Builder
-	table.WriteString("| id | pair | incident | finding | told after | gone after its cause |\n|---|---|---|---|---|---|\n")
+	table.WriteString("| id | pair | incident | finding | reported after | gone after its cause |\n|---|---|---|---|---|---|\n")
 	changes := map[int][]change{3: recordingOf(t, 3).replay(t), 4: recordingOf(t, 4).replay(t)}
 	for _, i := range recordedIncidents {
 		told, gone := stands(changes[i.pair], i)
@@ -194,8 +194,8 @@ func TestRecordedIncidentsDocument(t *testing.T) {
 	section.Require(t, path, begin, end, table.String(), *update)
 }
 
-// However the recorded pairs are polled, each incident is told by its name in time and is
-// gone after it, and nothing else is told.
+// However the recorded pairs are polled, each incident is reported by its name in time and is
+// gone after it, and nothing else is reported.
 func TestVariantsOfTheRecordings(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestVariantsOfTheRecordings(t *testing.T) {
 	}
 }
 
-// stands returns when the finding of an incident was told and when it was gone.
+// stands returns when the finding of an incident was reported and when it was gone.
 func stands(changes []change, i recordedIncident) (told, gone float64) {
 	told, gone = math.Inf(1), math.Inf(1)
 	for _, c := range changes {
@@ -246,6 +246,6 @@ func requireExpected(t *testing.T, pair int, v variant, changes []change) {
 		}) bool {
 			return e.pair == pair && c.at >= e.from && c.at <= e.to+slack && slices.Contains(e.findings, c.what[2:])
 		})
-		require.True(t, found, "%.1f s: %s is told in vain: %v", c.at, c.what, changes)
+		require.True(t, found, "%.1f s: %s is reported without cause: %v", c.at, c.what, changes)
 	}
 }

@@ -55,7 +55,7 @@ func TestOnlyALoadOfTheDAGIsAMove(t *testing.T) {
 	}
 }
 
-// In the stages in which only syncd's push moves gwat, a stand of gwat that was told
+// In the stages in which only syncd's push moves gwat, a standstill of gwat that was reported
 // does not go by the push's moves.
 func TestStalledDoesNotGoByAPush(t *testing.T) {
 	for stage, gone := range map[fsm.Stage]bool{fsm.HeadSyncReady: false, fsm.HeadSync: false, fsm.Switching: false, fsm.Working: true, fsm.DAGSync: true} {

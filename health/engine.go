@@ -147,7 +147,7 @@ func New(poll time.Duration) *Engine {
 	return &Engine{rules: rules, poll: poll, runs: make([]run, len(rules))}
 }
 
-// Resume begins where another engine has left off: what that one has reported stands, is
+// Resume begins where another engine has left off: what that one has reported is kept, is
 // not reported again, and goes as if this one had reported it. It returns those findings
 // that this engine does not know. It is called before the first Observe.
 func (e *Engine) Resume(found []status.Finding) (unknown []status.Finding) {

@@ -101,7 +101,7 @@ func TestCausesComeBeforeConsequences(t *testing.T) {
 		"gwat is of another chain": {foreign, 5, []string{"wrong_network", "wrong_network > gwat_rolled_back"}},
 		"both nodes are down": {func(in *Input, n int) { gwatFails(Down)(in, n); beaconFails(Down)(in, n) }, 5,
 			[]string{"nodes_unreachable", "nodes_unreachable > beacon_unreachable", "nodes_unreachable > gwat_unreachable"}},
-		"the beacon's head stands below gwat": {func(in *Input, n int) {
+		"the beacon's head stays below gwat": {func(in *Input, n int) {
 			frozenHead(in, begun(in, n))
 			in.Gwat.Slot = in.Beacon.Head + 3
 		}, 40, []string{"beacon_stalled_head", "beacon_stalled_head > gwat_ahead_of_beacon"}},
@@ -211,11 +211,11 @@ func TestHistoryIsVoidWhenTheIdentityChanges(t *testing.T) {
 		change  func(*Input)
 	}{
 		"gwat with another genesis": {windowCases["gwat_rolled_back"].fault, 3, "gwat_rolled_back", func(in *Input) { in.Gwat.Identity.Chain = "2" }},
-		"gwat that stands":          {func(in *Input, n int) { frozenGwat(in, begun(in, n)) }, 40, "gwat_stalled", func(in *Input) { in.Gwat.Identity.Chain = "2" }},
+		"gwat that does not move":   {func(in *Input, n int) { frozenGwat(in, begun(in, n)) }, 40, "gwat_stalled", func(in *Input) { in.Gwat.Identity.Chain = "2" }},
 		"beacon node with another peer id": {windowCases["beacon_rolled_back"].fault, 3, "beacon_rolled_back",
 			func(in *Input) { in.Beacon.Identity.Peer = "b" }},
 		"beacon node that lags": {windowCases["beacon_behind"].fault, 60, "beacon_behind", func(in *Input) { in.Beacon.Identity.Peer = "b" }},
-		"beacon node whose head stands": {func(in *Input, n int) { frozenHead(in, begun(in, n)) }, 40, "beacon_stalled_head",
+		"beacon node whose head does not move": {func(in *Input, n int) { frozenHead(in, begun(in, n)) }, 40, "beacon_stalled_head",
 			func(in *Input) { in.Beacon.Identity.Peer = "b" }},
 	} {
 		t.Run(name, func(t *testing.T) {

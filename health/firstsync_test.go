@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// In a first sync gwat stands at the last checkpoint until the push comes, which
+// In a first sync gwat is at the last checkpoint until the push comes, which
 // may take long to collect: nothing is wrong, and the push is given its time.
 func TestFirstSyncAlarmsNobody(t *testing.T) {
 	j := New(time.Second)
@@ -44,7 +44,7 @@ func TestFirstSyncAlarmsNobody(t *testing.T) {
 	require.Empty(t, j.Findings())
 }
 
-// A gwat that takes a push and does nothing with it is told nevertheless.
+// A gwat that takes a push and does nothing with it is reported nevertheless.
 func TestPushThatDoesNotMoveIsTold(t *testing.T) {
 	j, told := New(time.Second), 0
 	at := steady(0)
@@ -63,7 +63,7 @@ func TestPushThatDoesNotMoveIsTold(t *testing.T) {
 }
 
 // A pause in the middle of a sync leaves gwat where it is: nobody drives it. A pair
-// at work is driven by its beacon node, so that a gwat that stands is told.
+// at work is driven by its beacon node, so that a gwat that does not move is reported.
 func TestPauseStallsNobodyButAPairAtWork(t *testing.T) {
 	for before, want := range map[fsm.Stage]bool{fsm.HeadSync: false, fsm.DAGSync: false, fsm.Working: true} {
 		j := New(time.Second)

@@ -24,12 +24,12 @@ func TestLastingErrorBehindTheGateIsCritical(t *testing.T) {
 }
 
 // A gate without calls is no finding while nothing should call: without a gate, while the
-// beacon's head stands or is far behind, while calls are held, and when gwat is away.
+// beacon's head does not move or is far behind, while calls are held, and when gwat is away.
 func TestQuietGateWithACause(t *testing.T) {
 	for name, cause := range map[string]func(*Input, int){
-		"no gate":         func(in *Input, _ int) { in.Gate = nil },
-		"the head stands": func(in *Input, _ int) { frozenHead(in, warmUp) },
-		"the head stands and gwat rises": func(in *Input, n int) {
+		"no gate":                func(in *Input, _ int) { in.Gate = nil },
+		"the head does not move": func(in *Input, _ int) { frozenHead(in, warmUp) },
+		"the head does not move and gwat rises": func(in *Input, n int) {
 			number := in.Gwat.Number
 			frozenHead(in, warmUp)
 			in.Gwat.Number = number
@@ -54,7 +54,7 @@ func TestQuietGateWithACause(t *testing.T) {
 	}
 }
 
-// Each way in which the list differs is told, and only that one.
+// Each way in which the list differs is reported, and only that one.
 func TestEachDifferenceOfTheListIsTold(t *testing.T) {
 	for want, l := range map[string]List{
 		"":                                 {},

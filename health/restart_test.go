@@ -74,7 +74,7 @@ func TestLagOverALostNode(t *testing.T) {
 	}
 }
 
-// Time in which the beacon node did not answer is no time in which its head stood.
+// Time in which the beacon node did not answer is no time in which its head did not move.
 func TestHeadDoesNotStandWhileItsNodeIsAway(t *testing.T) {
 	j := New(time.Second)
 	for n := range warmUp {
@@ -112,7 +112,7 @@ func TestHeadStandsOnAFlappingNode(t *testing.T) {
 	require.Contains(t, names(j.Findings()), "beacon_stalled_head")
 }
 
-// While the beacon's head stands for good there is something to do.
+// While the beacon's head has stopped for good there is something to do.
 func TestGwatAheadOfAStandingHeadIsNoInformationOnly(t *testing.T) {
 	j := New(time.Second)
 	for n := range warmUp {

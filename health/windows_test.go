@@ -67,8 +67,8 @@ func beaconFails(how Reach) func(*Input, int) {
 }
 
 // windowCases hold each finding to its window: a fault that begins with a poll
-// is told with poll number tells from then on, and gone with poll number goes
-// after it has ended; also are other findings that the same fault brings.
+// is reported with poll number tells from then on, and is gone with poll number goes
+// after it has ended. also names other findings that the same fault brings.
 var windowCases = map[string]struct {
 	fault       func(in *Input, n int) // n counts the polls of the fault from 1 on
 	tells, goes int

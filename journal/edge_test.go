@@ -199,7 +199,7 @@ func TestTheFirstLineAndTheNext(t *testing.T) {
 	require.True(t, strings.HasPrefix(lines[2], `{"pause":{`), lines[2])
 }
 
-// The file of the values is written anew when it has grown beyond 64 KiB, never later.
+// The file of the values is rewritten when it has grown beyond 64 KiB, never later.
 func TestTheFileOfTheValuesIsWrittenAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.journal")
 	j := open(t, path)
@@ -301,7 +301,7 @@ func TestWhatIsNoJournal(t *testing.T) {
 	}
 }
 
-// A lock that cannot be had at all is not one that another syncd holds.
+// A lock that cannot be taken at all is not one that another syncd holds.
 func TestALockThatCannotBeMade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pair.journal")
 	require.NoError(t, os.Mkdir(path+".lock", 0o700))

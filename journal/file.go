@@ -27,7 +27,7 @@ const (
 	lockEvery = 50 * time.Millisecond
 	// keyNone is in a line without values: a line is never empty.
 	keyNone = "none"
-	// maxValues is the size at which the file of the values is written anew.
+	// maxValues is the size at which the file of the values is rewritten.
 	maxValues = 64 << 10
 )
 
@@ -36,7 +36,7 @@ const (
 // moved to <file>.corrupt-<n>, what can is kept, and Note says so; a journal of an
 // older syncd is read once and moved to <path>.old. A disk that is full is no
 // error: the journal is then in memory, its writes fail, and each tries the disk
-// anew. Errors are of kind NeedsHuman.
+// again. Errors are of kind NeedsHuman.
 func Open(path string) (*Journal, error) {
 	store, note, err := openFile(path, lockWait)
 	switch {

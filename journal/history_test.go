@@ -62,7 +62,7 @@ func TestAHistoryEntryLongerThanAChunk(t *testing.T) {
 	require.Equal(t, raw, got[1])
 }
 
-// The file holds at most an eighth more than is kept, and is written anew no more
+// The file holds at most an eighth more than is kept, and is rewritten no more
 // often than that eighth asks for.
 func TestHistoryIsRewrittenAnEighthAtATime(t *testing.T) {
 	const keep = 16

@@ -167,7 +167,7 @@ func (j *Journal) SetNetwork(n Network) error {
 	if was != nil && !was.is(n) {
 		values[keyPending], values[keyConfirmed], values[keyPeers], values[keyHeals] = nil, nil, nil, nil
 		j.lock()
-		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d) and starts anew for chain id %d, genesis time %d",
+		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d); it now belongs to that of chain id %d, genesis time %d",
 			was.ChainID, was.GenesisTime, n.ChainID, n.GenesisTime))
 		j.unlock()
 	}

@@ -528,7 +528,7 @@ func TestADiskThatFillsUp(t *testing.T) {
 	store.values.file = real
 	require.NoError(t, full.Close())
 	require.True(t, store.values.stale)
-	require.NoError(t, j.SetConfirmed(confirmed), "the file is written anew")
+	require.NoError(t, j.SetConfirmed(confirmed), "the file is rewritten")
 	p, err := j.Pending()
 	require.NoError(t, err)
 	require.Equal(t, &pending, p)

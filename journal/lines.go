@@ -50,7 +50,7 @@ type lineFile struct {
 	file *os.File // nil after the close
 	size int64    // of the whole lines
 	// stale: the last write failed, or the file was changed by others: what it holds
-	// is not known until it is written anew.
+	// is not known until it is rewritten.
 	stale bool
 }
 

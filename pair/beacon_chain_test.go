@@ -138,7 +138,7 @@ func (b *chainBench) requireChain(d *daemon) {
 	b.t.Helper()
 	time.Sleep(8 * chainSlot) // long enough for a dead chain to show
 	require.Zero(b.t, b.beacon.BadBlocks(), "blocks are marked bad")
-	require.LessOrEqual(b.t, b.world.Spec().SlotAt(time.Now()), b.beacon.State().Head.Slot+2, "the beacon's head stands")
+	require.LessOrEqual(b.t, b.world.Spec().SlotAt(time.Now()), b.beacon.State().Head.Slot+2, "the beacon's head does not move")
 	d.eventually("the pair works", func(s *status.Snapshot) bool { return s.Stage == string(fsm.Working) })
 	require.Zero(b.t, b.gate.Status().Absorbed.Count, "what was absorbed is not proved")
 	b.requireOneDriver()
@@ -187,7 +187,7 @@ func TestTheBeaconLosesItsChainWithoutTheGate(t *testing.T) {
 	}
 }
 
-// requireDead proves that the beacon node's head stands for good.
+// requireDead proves that the beacon node's head has stopped for good.
 func (b *chainBench) requireDead() {
 	b.t.Helper()
 	time.Sleep(chainSlot) // what gwat was asked is answered

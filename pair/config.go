@@ -38,7 +38,7 @@ type Config struct {
 	Gate Gate
 
 	Journal    *journal.Journal      // required
-	Past       *memory.Memory        // what is remembered of the pair; nil begins anew
+	Past       *memory.Memory        // what is remembered of the pair; nil begins with an empty one
 	Log        logrus.FieldLogger    // required
 	Registerer prometheus.Registerer // optional
 	Followers

@@ -112,16 +112,16 @@ func TestGwatAtACheckpoint(t *testing.T) {
 		want      bool
 		why       string
 	}{
-		"nothing is justified yet":               {want: true, why: "genesis"},
-		"genesis, gwat still loads":              {stage: protocol.LoadingChain, why: "finalized-chain sync"},
-		"its spine is final":                     {justified: justified, points: []poll.Entry{pointAt(16, open, final)}, want: true, why: "slot 16"},
-		"its last spine is open":                 {justified: justified, points: []poll.Entry{pointAt(16, final, open)}, why: "epoch 2"},
-		"an older checkpoint is final":           {justified: justified, points: []poll.Entry{pointAt(16, open), pointAt(8, final)}, want: true, why: "slot 8"},
-		"no spines, gwat at its slot":            {justified: justified, points: []poll.Entry{pointAt(16)}, latest: 16, want: true, why: "slot 16"},
-		"no spines, gwat before it":              {justified: justified, points: []poll.Entry{pointAt(16)}, latest: 15, why: "epoch 2"},
-		"an open spine, whatever gwat's slot":    {justified: justified, points: []poll.Entry{pointAt(16, open)}, latest: 99, why: "epoch 2"},
-		"below all and moves no more":            {justified: justified, points: []poll.Entry{pointAt(16, open)}, still: quiet, want: true, why: "below the last checkpoint"},
-		"below all and stood for nearly so long": {justified: justified, points: []poll.Entry{pointAt(16, open)}, still: quiet - 1, why: "epoch 2"},
+		"nothing is justified yet":                 {want: true, why: "genesis"},
+		"genesis, gwat still loads":                {stage: protocol.LoadingChain, why: "finalized-chain sync"},
+		"its spine is final":                       {justified: justified, points: []poll.Entry{pointAt(16, open, final)}, want: true, why: "slot 16"},
+		"its last spine is open":                   {justified: justified, points: []poll.Entry{pointAt(16, final, open)}, why: "epoch 2"},
+		"an older checkpoint is final":             {justified: justified, points: []poll.Entry{pointAt(16, open), pointAt(8, final)}, want: true, why: "slot 8"},
+		"no spines, gwat at its slot":              {justified: justified, points: []poll.Entry{pointAt(16)}, latest: 16, want: true, why: "slot 16"},
+		"no spines, gwat before it":                {justified: justified, points: []poll.Entry{pointAt(16)}, latest: 15, why: "epoch 2"},
+		"an open spine, whatever gwat's slot":      {justified: justified, points: []poll.Entry{pointAt(16, open)}, latest: 99, why: "epoch 2"},
+		"below all and moves no more":              {justified: justified, points: []poll.Entry{pointAt(16, open)}, still: quiet, want: true, why: "below the last checkpoint"},
+		"below all and unmoved for nearly so long": {justified: justified, points: []poll.Entry{pointAt(16, open)}, still: quiet - 1, why: "epoch 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, o := pairIn(t, fsm.CheckpointSync), lookAt(32)

@@ -190,7 +190,7 @@ func (s *failingStore) Append(value []byte, keep int) error {
 	return s.Memory.Append(value, keep)
 }
 
-// answering stands in place of a node and answers everything the same.
+// answering takes the place of a node and answers everything the same.
 func answering(code int, body string) func(http.Handler) http.Handler {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -201,7 +201,7 @@ func answering(code int, body string) func(http.Handler) http.Handler {
 	}
 }
 
-// answeringCall stands before gwat and answers calls of one method in its place.
+// answeringCall is in front of gwat and answers calls of one method in its place.
 func answeringCall(method, answer string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +221,7 @@ func answeringCall(method, answer string) func(http.Handler) http.Handler {
 	}
 }
 
-// deafEvents stands before the beacon node and swallows its events.
+// deafEvents is in front of the beacon node and swallows its events.
 func deafEvents(deaf *atomic.Bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

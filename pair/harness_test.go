@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // soon is how long a test waits for what must come, by the fake clock.
 const soon = 60 * time.Second
 
-// Where the wires of a bench lead, as a client is told.
+// The addresses at which the clients of a bench reach its wires.
 const gwatURL, beaconURL = "http://127.0.0.1:8545", "http://127.0.0.1:3500"
 
 // onBench runs a test on the fake clock: its pace is that of the daemon's own

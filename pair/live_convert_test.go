@@ -26,7 +26,7 @@ type livePoll struct {
 // liveFrom leaves out an earlier network on the same ports.
 const liveFrom = 1795634902
 
-// With -update the recording is condensed anew from the raw answers, if they lie
+// With -update the recording is condensed again from the raw answers, if they lie
 // beside the repository: what did not change is left out, and of a header what
 // nobody reads.
 func TestCondenseLiveRecording(t *testing.T) {

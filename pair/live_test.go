@@ -33,7 +33,7 @@ const (
 	liveChain   = 337733
 )
 
-// live serves the recording as it stood at each moment of a fake clock, to real
+// live serves the recording as it was at each moment of a fake clock, to real
 // clients. Blocks carry no spines: they were not recorded.
 type live struct {
 	rows    map[string][]livePoll // by call
@@ -262,7 +262,7 @@ type liveStream struct {
 
 func (s liveStream) Close() error { s.stop(); return s.PipeReader.Close() }
 
-// toldAt is a finding with when it was told and gone again, seconds after the
+// toldAt is a finding with when it was reported and when it was gone, seconds after the
 // recording's begin.
 type toldAt struct {
 	name       string
@@ -317,10 +317,10 @@ func replayLive(t *testing.T, from, to float64) (out []toldAt) {
 }
 
 // What was done to the two nodes, and what is right to say of it. Times are of the
-// recording's day, UTC; a finding may be told and gone two seconds off.
+// recording's day, UTC; a finding may come and go two seconds off.
 var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"O1 19:29:13 gwat killed, started at 19:29:33", "gwat_unreachable", "critical", "19:29:16", "19:29:36"},
-	{"the block of slot 9 met a gwat that was away: the head stands at 8 for good", "gwat_ahead_of_beacon", "info warning", "19:29:39", "19:34:14"},
+	{"the block of slot 9 met a gwat that was away: the head stays at 8 for good", "gwat_ahead_of_beacon", "info warning", "19:29:39", "19:34:14"},
 	{"", "beacon_stalled_head", "critical", "19:29:45", "19:34:19"},
 	{"T1 19:34:02 beacon node restarted: away for 2 s, starting for 5 s", "beacon_rolled_back", "warning", "19:34:10", "19:34:11"},
 	{"no peer brings it blocks, then it is restarted at 19:35:28", "beacon_stalled_head", "critical", "19:34:46", "19:35:41"},
@@ -336,11 +336,11 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"T4 19:39:24 gwat stopped for 15 s", "gwat_hung", "critical", "19:39:40", "19:39:43"},
 	{"T5 19:40:28 beacon node stopped for 25 s", "beacon_hung", "critical", "19:40:44", "19:40:57"},
 	{"T6 19:41:42 gwat stopped for 25 s", "gwat_hung", "critical", "19:41:58", "19:42:11"},
-	{"the beacon node's head stands for good", "beacon_stalled_head", "critical", "19:42:40", "19:43:24"},
+	{"the beacon node's head has stopped for good", "beacon_stalled_head", "critical", "19:42:40", "19:43:24"},
 	{"T7 19:43:20 beacon node killed and started", "beacon_unreachable", "critical", "19:43:24", "19:43:28"},
 	{"", "beacon_rolled_back", "warning", "19:43:28", "19:43:57"},
 	{"", "gwat_ahead_of_beacon", "info", "19:43:30", "19:43:59"},
-	{"its head stands at 224", "beacon_stalled_head", "critical", "19:44:31", "19:44:40"},
+	{"its head stays at 224", "beacon_stalled_head", "critical", "19:44:31", "19:44:40"},
 	{"T8 19:44:37 restarted with its own driver", "beacon_unreachable", "critical", "19:44:40", "19:44:43"},
 	{"", "beacon_rolled_back", "warning", "19:44:43", "19:44:49"},
 	{"", "gwat_ahead_of_beacon", "info", "19:44:45", "19:44:51"},
@@ -350,10 +350,10 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"", "gwat_rolled_back", "critical", "19:46:10", "19:46:14"},
 	{"T11 19:47:10 again, over a block", "second_driver", "warning", "19:47:11", "19:47:24"},
 	{"", "gwat_rolled_back", "critical", "19:47:11", "19:47:18"},
-	{"the head stands for good", "beacon_stalled_head", "critical", "19:47:48", "19:48:34"},
+	{"the head has stopped for good", "beacon_stalled_head", "critical", "19:47:48", "19:48:34"},
 	{"T12 19:48:22 beacon node restarted, away for 2 s", "beacon_rolled_back", "warning", "19:48:26", "19:48:34"},
 	{"", "gwat_ahead_of_beacon", "info", "19:48:28", "19:48:35"},
-	{"its initial sync stands at 296", "beacon_stalled_head", "critical", "19:49:07", "19:50:27"},
+	{"its initial sync stays at 296", "beacon_stalled_head", "critical", "19:49:07", "19:50:27"},
 	{"", "gwat_ahead_of_beacon", "warning", "19:50:15", "19:50:27"},
 	{"T12b 19:50:23 restarted again, with its driver", "beacon_unreachable", "critical", "19:50:27", "19:50:36"},
 	{"", "beacon_rolled_back", "warning", "19:50:36", "19:50:50"},
@@ -362,7 +362,7 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"", "gwat_rolled_back", "critical", "19:50:53", "19:50:56"},
 	// T13a 19:51:20 gwat killed, its data copied, started at once: nothing to tell.
 	{"T13b 19:52:36 gwat with its data of 19:51:20", "gwat_rolled_back", "critical", "19:52:40", "19:52:44"},
-	{"a block met the gwat that was away: the head stands for good", "beacon_stalled_head", "critical", "19:53:16", "19:53:58"},
+	{"a block met the gwat that was away: the head has stopped for good", "beacon_stalled_head", "critical", "19:53:16", "19:53:58"},
 	{"T14 19:53:55 beacon node restarted with its driver", "beacon_unreachable", "critical", "19:53:58", "19:54:01"},
 	{"", "beacon_rolled_back", "warning", "19:54:01", "19:54:09"},
 	{"", "gwat_ahead_of_beacon", "info", "19:54:03", "19:54:10"},
@@ -391,7 +391,7 @@ func TestLiveRecording(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 	for i, w := range liveTold {
-		require.InDelta(t, seconds(w.told), told[i].from, 2, "%s is told at %s", w.name, w.told)
+		require.InDelta(t, seconds(w.told), told[i].from, 2, "%s is reported at %s", w.name, w.told)
 		require.InDelta(t, seconds(w.gone), told[i].to, 2, "%s, told at %s, is gone", w.name, w.told)
 	}
 }

@@ -28,7 +28,7 @@ const attemptTakes = 6 * fakePoll
 // pushTimeout is how long an attempt waits for gwat's answer in the tests below.
 const pushTimeout = 3 * fakePoll
 
-// slowAttempts stands before the beacon node and makes the header of the last
+// slowAttempts is in front of the beacon node and makes the header of the last
 // checkpoint, which each attempt reads, and a poll once an epoch, take attemptTakes.
 func (f *fake) slowAttempts(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -36,7 +36,7 @@ func TestNothingOldIsPublishedAfterAStop(t *testing.T) {
 	})
 }
 
-// A poll that ended before a stop of syncd is not evaluated after it: the nodes are read anew.
+// A poll that ended before a stop of syncd is not evaluated after it: the nodes are read again.
 func TestAPollFromBeforeAStopIsDropped(t *testing.T) {
 	inFakeTime(t, fakeConfig{}, func(f *fake) {
 		f.reaches(fsm.Working)

@@ -59,7 +59,7 @@ func TestFromNothingToWorking(t *testing.T) {
 		require.Nil(t, b.mustPending())
 		requireCanonicalOrder(t, b)
 
-		// A change is told before it is on the disk.
+		// A change is published before it is on the disk.
 		require.Eventually(t, func() bool {
 			history, err := d.History(context.Background(), 100)
 			return err == nil && len(history) == len(wholeWay) && history[0].To == "working"
@@ -324,7 +324,7 @@ func TestACompetingDriverIsWatchedAndFollowed(t *testing.T) {
 		require.True(t, ok)
 
 		d := b.start(nil)
-		d.eventually("a competing driver is told", func(s *status.Snapshot) bool { return s.CompetingDriver != nil && s.Lock != nil && !s.Lock.Ours })
+		d.eventually("a competing driver is shown", func(s *status.Snapshot) bool { return s.CompetingDriver != nil && s.Lock != nil && !s.Lock.Ours })
 		require.Contains(t, d.Snapshot().CompetingDriver.Sign, "stage head")
 		require.Equal(t, 1, b.calls("dag_headSyncReady"), "only the competing driver's")
 		d.reaches(fsm.HeadSync)
@@ -367,7 +367,7 @@ func TestGwatStoppedEpochsAgo(t *testing.T) {
 	})
 }
 
-// The beacon's head stands still while gwat's DAG grows: the pair goes back to
+// The beacon's head does not move while gwat's DAG grows: the pair goes back to
 // its own sync, says so, and comes back.
 func TestFallback(t *testing.T) {
 	onBench(t, func(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// knowing is a pair in a stage that has a journal, a logger and a clock, which stands at
+// knowing is a pair in a stage that has a journal, a logger and a clock, which stays at
 // the begin of slot 32.
 func knowing(t *testing.T, stage fsm.Stage) *Pair {
 	t.Helper()
@@ -41,7 +41,7 @@ func knowing(t *testing.T, stage fsm.Stage) *Pair {
 	return p
 }
 
-// What the loop knows itself is told to health, each in its own word.
+// What the loop knows itself is passed to health, each in its own word.
 func TestWhatHealthIsTold(t *testing.T) {
 	now := factsSpec.SlotStart(32)
 	for name, tc := range map[string]struct {

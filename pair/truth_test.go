@@ -40,7 +40,7 @@ func TestHealthyPairShowsNoFinding(t *testing.T) {
 	})
 }
 
-// lie is what an operator is told today: the flags of both nodes that say "synced".
+// lie is what an operator sees without syncd: the flags of both nodes that say "synced".
 type lie struct {
 	name  string
 	fault func(*fake)
@@ -58,7 +58,7 @@ func TestTheLiesOfOneFlag(t *testing.T) {
 		{"gwat has no peers", func(b *fake) { b.gwat.SetPeers(0) }, []string{"gwat_no_peers"}, pollsIn(45, 0)},
 		{"gwat is rolled back", rolledBack(20), []string{"gwat_rolled_back"}, pollsIn(1, 0)},
 		{"gwat says synced at 40 slots behind", rolledBack(120), []string{"gwat_rolled_back", "gwat_stalled", "beacon_ahead_of_gwat"}, slotsIn(8)},
-		{"the beacon node says synced on a head that stands", func(b *fake) { b.beacon.SetFrozenHead(true) }, []string{"beacon_stalled_head"}, slotsIn(8)},
+		{"the beacon node says synced on a head that does not move", func(b *fake) { b.beacon.SetFrozenHead(true) }, []string{"beacon_stalled_head"}, slotsIn(8)},
 	} {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,7 +71,7 @@ func TestTheLiesOfOneFlag(t *testing.T) {
 				s := b.pair.Snapshot()
 				require.Equal(t, status.VerdictFailing, s.Verdict)
 				if l.names[0] == "gwat_rolled_back" {
-					require.Greater(t, *s.Gwat.LagSlots, uint64(5), "the lag is told from what gwat has, not from what it says")
+					require.Greater(t, *s.Gwat.LagSlots, uint64(5), "the lag follows from what gwat has, not from what it says")
 				}
 			})
 		})
@@ -87,7 +87,7 @@ func rolledBack(blocks uint64) func(*fake) {
 	}
 }
 
-// What is told never runs backwards without a finding in the same snapshot that
+// What is shown never runs backwards without a finding in the same snapshot that
 // says why.
 func TestProgressRunsBackwardsOnlyWithAFinding(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -219,7 +219,7 @@ func TestSlowDiskIsNoClockSkew(t *testing.T) {
 }
 
 // A beacon node that never calls gwat leaves it to syncd's pushes alone: that is
-// told once and stays, however often a push moves gwat.
+// reported once and stays, however often a push moves gwat.
 func TestBeaconThatNeverCallsIsToldOnce(t *testing.T) {
 	t.Parallel()
 	inFakeTime(t, fakeConfig{beacon: beaconIdle}, func(b *fake) {

@@ -99,7 +99,7 @@ func TestStateOfTheCoordinatedEra(t *testing.T) {
 	}
 }
 
-// What gwat answers to each step is told in the words of this package, with the kind and
+// What gwat answers to each step is returned in the words of this package, with the kind and
 // text that it had.
 func TestDriverOfAHeadSync(t *testing.T) {
 	for name, tc := range map[string]struct {

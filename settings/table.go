@@ -178,7 +178,7 @@ var All = []Setting{
 	{Key: "notify.url", field: func(c *Config) any { return &c.Notify.URL },
 		Usage: "`URL` to which a message is posted when a finding lasts and when it is over; empty for none; one with credentials goes into notify.url-file"},
 	{Key: "notify.url-file", Names: SecretFile, field: func(c *Config) any { return &c.Notify.URLFile },
-		Usage: "`FILE` that holds such a URL, with credentials or a secret in its path; it is read anew when it changes"},
+		Usage: "`FILE` that holds such a URL, with credentials or a secret in its path; it is read again when it changes"},
 	{Key: "notify.template", Names: AnyFile, field: func(c *Config) any { return &c.Notify.Template },
 		Usage: "`FILE` with a Go template of the message; empty: the message as JSON"},
 	{Key: "api.listen", Default: "127.0.0.1:8650", Serving: true, field: func(c *Config) any { return &c.API.Listen }, check: checkListen,

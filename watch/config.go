@@ -39,7 +39,7 @@ type Config struct {
 	Command func(ctx context.Context, command string) (string, error)
 
 	Journal *journal.Journal
-	Past    *memory.Memory // what is remembered of the pair; nil begins anew
+	Past    *memory.Memory // what is remembered of the pair; nil begins with an empty one
 	Log     logrus.FieldLogger
 	Report  Report
 	Now     func() time.Time // time.Now if it is nil
@@ -49,7 +49,7 @@ type Config struct {
 type Report struct {
 	Registerer prometheus.Registerer // may be nil
 	Tally      *tally.Tally          // one of its own if it is nil
-	// Told are the findings that an earlier loop has reported of the pair and that stand.
+	// Told are the findings that an earlier loop has reported of the pair and that are still active.
 	Told []status.Finding
 	// View is called after each poll with what a gate needs to know; nil for no gate.
 	View func(View)

@@ -63,7 +63,7 @@ func (p *simulated) checkpointEpoch(t *testing.T) uint64 {
 }
 
 // gwat executes a validator's operation only if the coordinator told it the same: with one
-// pending nothing is driven, and the reason is told.
+// pending nothing is driven, and the reason is shown.
 func TestNothingIsDrivenOverValidatorOperations(t *testing.T) {
 	besideAPairWith(t, withHeals(Heals{Drive: true}), func(t *testing.T, p *simulated) {
 		p.works(t, 30*time.Second)

@@ -189,7 +189,7 @@ func TestAFailedRestartOfGwatIsNone(t *testing.T) {
 }
 
 // A restart of syncd is no way around the back-off: the next one knows the tries, and
-// needs_human stands. A pair that works has none.
+// needs_human is active. A pair that works has none.
 func TestTriesAreKeptOverARestart(t *testing.T) {
 	besideAPairWith(t, func(_ *simulated, c *Config) {
 		c.Heals = Heals{RestartBeacon: "restart beacon"}
@@ -299,7 +299,7 @@ func TestHealsAreCounted(t *testing.T) {
 	})
 }
 
-// A gwat that was driven under a beacon node whose head stands leaves normal work again. It
+// A gwat that was driven under a beacon node whose head does not move leaves normal work again. It
 // is not driven a second time to where it is; the beacon node is restarted.
 func TestAHeadThatStandsAfterTheDrive(t *testing.T) {
 	besideAPairWith(t, withHeals(Heals{Drive: true, RestartBeacon: "restart beacon"}), func(t *testing.T, p *simulated) {

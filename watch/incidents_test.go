@@ -11,7 +11,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/section"
 )
 
-var update = flag.Bool("update", false, "write the generated documents anew")
+var update = flag.Bool("update", false, "write the generated documents again")
 
 // The table of incidents in docs/operating.md has the times that TestSimulatedIncidents
 // and TestHeals hold; -update writes it.

@@ -90,7 +90,7 @@ func TestHealOfAnObserver(t *testing.T) {
 	})
 }
 
-// A gate is told after each poll whether the pair works, to keep its hands off while it is
+// After each poll the gate learns whether the pair works, to keep its hands off while it is
 // paused, and which slot it is.
 func TestViewOfAGate(t *testing.T) {
 	var told atomic.Pointer[View]
@@ -109,7 +109,7 @@ func TestViewOfAGate(t *testing.T) {
 	})
 }
 
-// What a gate saw of gwat's answers is told.
+// What a gate saw of gwat's answers is reported.
 func TestNullAnswersOfAGate(t *testing.T) {
 	var nulls atomic.Int32
 	besideAPairWith(t, func(_ *simulated, c *Config) { c.Report.NullAnswers = func() int { return int(nulls.Load()) } }, func(t *testing.T, p *simulated) {

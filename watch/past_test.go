@@ -44,9 +44,9 @@ func TestAWatchedPairRemembers(t *testing.T) {
 	})
 }
 
-// A finding that stood when the era was recognized is told once: the loop of this era goes
-// on with it, and tells that it is gone.
-func TestWhatStoodBeforeIsToldOnce(t *testing.T) {
+// A finding that was there when the era was recognized is reported once: the loop of this era goes
+// on with it, and reports that it is gone.
+func TestAFindingOfTheOtherLoopIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakePair()
 		f.gwatDown = true

@@ -18,7 +18,7 @@ import (
 	"github.com/gwatsync/syncd/protocol"
 )
 
-// witness stands between the heals and gwat, and holds each call to the rules of the era.
+// witness is between the heals and gwat, and holds each call to the rules of the era.
 type witness struct {
 	p     *simulated
 	calls func(guard.Permit) Changes

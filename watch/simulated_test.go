@@ -148,7 +148,7 @@ var incidents = map[string]struct {
 		func(p *simulated) { p.beaconWire.Set(wire.Up) }},
 }
 
-// Each incident is told within its time, and gone after the recovery.
+// Each incident is reported within its time, and gone after the recovery.
 func TestSimulatedIncidents(t *testing.T) {
 	for name, tc := range incidents {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestSimulatedIncidents(t *testing.T) {
 	}
 }
 
-// A node that hangs is told after one call timeout and two more seconds, not after three
+// A node that hangs is reported after one call timeout and two more seconds, not after three
 // timeouts, and what the other node said meanwhile stays as it was.
 func TestANodeThatHangsIsToldSoon(t *testing.T) {
 	for finding, tc := range map[string]struct {

@@ -197,7 +197,7 @@ var errWaiting = errors.New("the poll has no answer yet")
 
 // waits has it evaluated that a poll has had no answer for a while of a node that left the
 // one before without any: it counts as another such poll, so that a node that hangs is not
-// told after three times the call timeout.
+// reported only after three times the call timeout.
 func (w *Watcher) waits() {
 	last := w.pair.last
 	if last == nil || reach.Gwat(last.Gwat.Err) != health.Silent && reach.Beacon(last.Beacon.Err) != health.Silent {

@@ -15,7 +15,7 @@ import (
 	"github.com/gwatsync/syncd/settings"
 )
 
-var update = flag.Bool("update", false, "write the generated documents and golden files anew")
+var update = flag.Bool("update", false, "write the generated documents and golden files again")
 
 const configDoc = "../../docs/configuration.md"
 
@@ -70,7 +70,7 @@ environment variable that is set to nothing count as not set. Durations are writ
 		}
 		fmt.Fprintf(&out, "| `--%s` | `%s` | %s | %s | %s |\n", s.Key, settings.EnvName(s.Key), s.Form(), value, plain(s.Usage))
 	}
-	out.WriteString("\nSettings that only work together: `push-timeout` and `ready-interval` are shorter than\n`gwat.lock`; both intervals are at most a slot; with `http://` gwat cuts an answer off after\n30 s, so that a longer `push-timeout` wants `ws://` or IPC. `syncd check` tells.\n")
+	out.WriteString("\nSettings that only work together: `push-timeout` and `ready-interval` are shorter than\n`gwat.lock`; both intervals are at most a slot; with `http://` gwat cuts an answer off after\n30 s, so that a longer `push-timeout` wants `ws://` or IPC. `syncd check` says so.\n")
 	out.WriteString("\n## The same as a file\n\n```yaml\n" + settings.ExampleFile() + "```\n")
 	app := newApp(stdio{environ: func() []string { return nil }})
 	out.WriteString("\n## Flags of the other commands\n")

@@ -66,7 +66,7 @@ equal masks. Read the file with syncd replay.`,
 func replayCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:      "replay",
-		Usage:     "show a recording again and evaluate it anew; the exit code says whether the verdicts are the recorded ones",
+		Usage:     "show a recording again and evaluate it again; the exit code says whether the verdicts are the recorded ones",
 		ArgsUsage: "FILE",
 		Description: `It shows the stages, verdicts and findings of a bundle of syncd record in the view
 of status --watch, lets this syncd evaluate each recorded poll again, and names every

@@ -88,7 +88,7 @@ func ManPage(app *cli.Command, version string) string {
 	r.item("/etc/syncd/syncd.yaml", "the settings of the service that the Debian package brings.")
 	r.item("/var/lib/syncd", "its data directory, which only root and the service may enter.")
 	r.item("/run/syncd/syncd.sock", "its local socket, for pause, resume and resync by root.")
-	r.item("syncd-data/main.journal", "what was sent to gwat and confirmed, and the stage history: --data-dir and --pair name it. It is a hint that is proved again; without it syncd starts anew.")
+	r.item("syncd-data/main.journal", "what was sent to gwat and confirmed, and the stage history: --data-dir and --pair name it. It is a hint that is proved again; without it syncd starts from the beginning.")
 	r.section("EXAMPLES")
 	r.verbatim("syncd demo --until working\nsyncd check --gwat.endpoint ws://127.0.0.1:8546 --beacon.endpoint http://127.0.0.1:3500\nsyncd status --watch\nsyncd doctor\nsyncd record --for 60s --out pair.bundle && syncd replay pair.bundle")
 	r.section("SEE ALSO")

@@ -42,7 +42,7 @@ type Daemon struct {
 // Kept is what outlives a daemon. It stays the caller's.
 type Kept struct {
 	Journal *journal.Journal
-	Past    *memory.Memory // nil begins anew
+	Past    *memory.Memory // nil begins with an empty one
 }
 
 // New builds a daemon from checked settings and listens on the API's address, so that

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestARepeatedTroubleIsToldOnceAMinute(t *testing.T) {
+func TestARepeatedTroubleIsLoggedOnceAMinute(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		synctest.Test(t, func(t *testing.T) {
 			var out bytes.Buffer
@@ -30,7 +30,7 @@ func TestARepeatedTroubleIsToldOnceAMinute(t *testing.T) {
 	}
 }
 
-// What differs in more than numbers, and what tells of a finding, is told at once.
+// What differs in more than numbers, and what names a finding, is logged at once.
 func TestNewsIsNotLeftOut(t *testing.T) {
 	var out bytes.Buffer
 	log, err := New(&out, "warn", "json")

@@ -122,7 +122,7 @@ func TestAFailedHeadSyncSaysWhy(t *testing.T) {
 	require.NotEqual(t, otlp.Status_STATUS_CODE_ERROR, c.spans["collect"].GetStatus().GetCode())
 }
 
-// A collector that is not there, or refuses, is told in the log and is no end of anything.
+// A collector that is not there, or refuses, is named in the log, and everything goes on.
 func TestACollectorThatIsNotThere(t *testing.T) {
 	c := newCollector(t)
 	c.code = http.StatusInternalServerError

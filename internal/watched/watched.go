@@ -10,12 +10,12 @@ import (
 // interval is how often the files are looked at, at most.
 const interval = time.Second
 
-// Value is read from files and read anew when one of them changes. It is safe
+// Value is read from files and read again when one of them changes. It is safe
 // for concurrent use.
 type Value[T any] struct {
 	paths  []string
 	read   func() (T, error)
-	failed func(error) // of reading it anew; not nil
+	failed func(error) // of reading it again; not nil
 
 	mu     sync.Mutex
 	looked time.Time

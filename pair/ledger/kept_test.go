@@ -14,7 +14,7 @@ import (
 	"github.com/gwatsync/syncd/journal"
 )
 
-// What the ledger was told stands in the journal for the next process.
+// What the ledger took in is in the journal for the next process.
 func TestWhatIsToldOutlastsTheProcess(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
 	j := journal.OpenMemory()

@@ -51,7 +51,7 @@ func Open(path string) (m *Memory, note string) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return m, ""
 	}
-	return &Memory{}, fmt.Sprintf("the past of the pair, %s, cannot be read (%v); its charts begin anew", path, err)
+	return &Memory{}, fmt.Sprintf("the past of the pair, %s, cannot be read (%v); its charts begin empty", path, err)
 }
 
 func (m *Memory) load(path string) error {

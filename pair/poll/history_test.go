@@ -159,11 +159,11 @@ func TestASilentBeaconSide(t *testing.T) {
 		then, now     primitives.Slot
 		known, silent bool
 	}{
-		"for the slots allowed":  {12 * time.Second, 20, 21, true, true},
-		"for less than them":     {12*time.Second - 1, 20, 21, true, false},
-		"gwat's DAG stands":      {time.Minute, 20, 20, true, false},
-		"gwat's DAG fell":        {time.Minute, 20, 19, true, false},
-		"the first is not known": {time.Minute, 0, 21, false, false},
+		"for the slots allowed":    {12 * time.Second, 20, 21, true, true},
+		"for less than them":       {12*time.Second - 1, 20, 21, true, false},
+		"gwat's DAG does not move": {time.Minute, 20, 20, true, false},
+		"gwat's DAG fell":          {time.Minute, 20, 19, true, false},
+		"the first is not known":   {time.Minute, 0, 21, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := answeredAt(32)
@@ -175,7 +175,7 @@ func TestASilentBeaconSide(t *testing.T) {
 	}
 }
 
-// Growth of gwat's DAG is measured from what was read under the head that stands.
+// Growth of gwat's DAG is measured from what was read under the head that does not move.
 func TestSilenceNeedsGrowthThatWasSeen(t *testing.T) {
 	var tr History
 	begin := time.Unix(1_700_000_000, 0)
@@ -207,7 +207,7 @@ func TestGrowthIsReadTwice(t *testing.T) {
 		return tr.Silent(o, time.Second, 5)
 	}
 	for range 8 {
-		require.Empty(t, poll(false, 0), "nothing is told of the DAG")
+		require.Empty(t, poll(false, 0), "the DAG's state is not known")
 	}
 	require.Empty(t, poll(true, 90), "one reading shows no growth")
 	require.Empty(t, poll(true, 90))

@@ -40,7 +40,7 @@ type replayed struct {
 	Result json.RawMessage
 }
 
-// replay serves a recording as it stood at a time.
+// replay serves a recording as it was at a time.
 type replay struct {
 	t    *testing.T
 	rows []replayed

@@ -176,7 +176,7 @@ func TestAnotherNetworkVoidsWhatWasKnown(t *testing.T) {
 	require.NotNil(t, s.Beacon.LagSlots)
 }
 
-// Before the first poll nothing is told of a node: no zero that nobody has measured.
+// Before the first poll no metric of a node exists: no zero that nobody has measured.
 func TestNoMetricOfANodeBeforeTheFirstPoll(t *testing.T) {
 	s := stateAt(fsm.Connecting)
 	s.Nodes = Nodes{History: &poll.History{}}

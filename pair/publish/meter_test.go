@@ -14,7 +14,7 @@ func TestMeter(t *testing.T) {
 	require.Zero(t, p.Rate)
 	require.Nil(t, p.ETA, "nothing is known yet")
 	p = m.progress(unitSlot, 105, 200, at.Add(time.Second))
-	require.InDelta(t, 5, p.Rate, 0.01, "a rate is told from the first sample on")
+	require.InDelta(t, 5, p.Rate, 0.01, "there is a rate from the first sample on")
 	require.WithinDuration(t, at.Add(20*time.Second), *p.ETA, time.Second)
 	p = m.progress(unitSlot, 106, 200, at.Add(1010*time.Millisecond))
 	require.InDelta(t, 5, p.Rate, 0.01, "a sample of some milliseconds is none")
@@ -24,7 +24,7 @@ func TestMeter(t *testing.T) {
 	}
 	require.InDelta(t, 1, p.Rate, 0.1)
 	p = m.progress(unitSlot, 90, 200, at.Add(70*time.Second))
-	require.Equal(t, uint64(90), p.From, "a progress that falls begins anew")
+	require.Equal(t, uint64(90), p.From, "a progress that falls begins again")
 	require.Zero(t, p.Rate)
 }
 
@@ -56,7 +56,7 @@ func TestMeterForgets(t *testing.T) {
 	}
 }
 
-// A progress in steps, each after a long stand, is estimated by its whole speed: the
+// A progress in steps, each after a long pause, is estimated by its whole speed: the
 // estimate does not move away while nothing is done, and comes close to the truth.
 func TestMeterEstimateDoesNotRunAway(t *testing.T) {
 	at := time.Unix(1000, 0)

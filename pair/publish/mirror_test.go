@@ -79,7 +79,7 @@ func TestWhatIsTrueOfThePairIsALabel(t *testing.T) {
 	require.EqualValues(t, 33, got["syncd_wall_clock_slot"])
 }
 
-// Every finding of the catalog has a metric; one that stands has its own severity.
+// Every finding of the catalog has a metric; one that is active has its own severity.
 func TestEveryFindingOfTheCatalogIsAMetric(t *testing.T) {
 	catalog := []health.Entry{{Name: "a", Severity: status.SeverityWarning}, {Name: "b", Severity: status.SeverityWarning}, {Name: "c", Severity: status.SeverityWarning}}
 	s := &status.Snapshot{Findings: []status.Finding{{Name: "b", Severity: status.SeverityCritical}, {Name: "c", Severity: status.SeverityWarning, ExplainedBy: "b"}}}

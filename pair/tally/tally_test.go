@@ -69,7 +69,7 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	}
 }
 
-// The times that people think in are bounds, so that "at most a minute" is told exactly; a
+// The times that people think in are bounds, so that "at most a minute" is counted exactly; a
 // call's are finer, and reach beyond its timeout.
 func TestRoundTimesAreToldExactly(t *testing.T) {
 	const day = 24 * time.Hour

@@ -152,7 +152,7 @@ func TestCertificateDates(t *testing.T) {
 	require.Empty(t, (&checker{cfg: loaded(t, map[string]string{})}).certificate(now))
 }
 
-// A directory of another user is the service's, perhaps; one's own is to be mended.
+// A directory of another user is the service's, perhaps; one's own is to be repaired.
 func TestRightsOnTheDirectory(t *testing.T) {
 	own := notOurs(t.TempDir(), os.ErrPermission)
 	require.Equal(t, Fail, own.Level)

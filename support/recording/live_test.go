@@ -15,7 +15,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-var update = flag.Bool("update", false, "condense the live recordings anew, if they lie beside the repository")
+var update = flag.Bool("update", false, "condense the live recordings again, if they lie beside the repository")
 
 // With -update the recordings are condensed: the polls and what was judged of them
 // then stay, calls and snapshots are left out.

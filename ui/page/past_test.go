@@ -148,7 +148,7 @@ func TestLanguages(t *testing.T) {
 	require.Equal(t, "ru", eval[string](b, "document.querySelector('#findings h3').lang"))
 	require.Equal(t, []string{"New.", "en"}, eval[[]string](b, "(e => [e.textContent, e.lang])(document.querySelector('#findings > li:nth-child(2) h3'))"))
 	eval[bool](b, "(window.old = true, document.getElementById('language').click(), true)")
-	require.Eventually(t, func() bool { // the page is loaded anew, so that a question may find none
+	require.Eventually(t, func() bool { // the page is reloaded, so that a question may find none
 		var done bool
 		err := chromedp.Run(b.ctx, chromedp.Evaluate("Boolean(!window.old && document.documentElement?.dataset.seq > 0)", &done))
 		return err == nil && done

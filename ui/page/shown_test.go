@@ -100,7 +100,7 @@ var words = map[string]map[string]string{
 		"finalized": "the finalized chain", "dag": "after the checkpoint", "head": "head sync", "resync": "behind its tips", "none": "none",
 		"checkpoint": "up to the checkpoint", "synced": "done", "syncing": "under way",
 	},
-	"error": {"retry_now": "Tried again at once", "retry_later": "Tried again later", "restart_attempt": "Attempt begun anew", "needs_human": "Needs a human"},
+	"error": {"retry_now": "Tried again at once", "retry_later": "Tried again later", "restart_attempt": "Attempt started again", "needs_human": "Needs a human"},
 }
 
 // counted is a number with the right form of slot.
@@ -111,7 +111,7 @@ func counted(digits string) string {
 	return grouped(digits) + " slots"
 }
 
-// says reports whether the text stands for the value, by rules written anew here.
+// says reports whether the text stands for the value, by rules written a second time here.
 func says(t *testing.T, kind string, value any, text string) bool {
 	t.Helper()
 	if value == nil || value == "" {

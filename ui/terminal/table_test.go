@@ -15,7 +15,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 func TestStatusTable(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)

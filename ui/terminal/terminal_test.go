@@ -180,7 +180,7 @@ func TestFrameFitsEveryWindow(t *testing.T) {
 	narrow := picture(t, f, 46, 60, "NO_COLOR=1")
 	require.Contains(t, narrow, "[xxxx>..] 5 of 7: head_sync")
 	require.Contains(t, picture(t, f, 80, 6, "NO_COLOR=1"), "more lines: make the window higher")
-	// The less room, the less is told of the findings; their names stay the longest.
+	// The less room, the less of the findings is shown; their names stay the longest.
 	require.Contains(t, picture(t, f, 80, 26, "NO_COLOR=1"), "seen: 3 polls failed")
 	short := picture(t, f, 80, 21, "NO_COLOR=1")
 	require.NotContains(t, short, "seen:")

@@ -41,7 +41,7 @@ func (r *Record) Observe(proved bool, why string, at time.Time) {
 	}
 }
 
-// Again has the proof hold anew: a heal changed what it may rest on.
+// Again has the proof begin again: a heal changed what it may rest on.
 func (r *Record) Again() { r.since = time.Time{} }
 
 // Worked forgets the tries: the pair was seen to work.

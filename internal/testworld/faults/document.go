@@ -13,14 +13,14 @@ pair takes back to work, and the test that proves it. Made from ` + "`internal/t
 gone, or when a fault that is injected has no row.
 
 Every run also proves, by the log of the simulated gwat, that no rule of the head sync was
-broken, and by asking syncd_status all the time that nothing told was a lie.
+broken, and by asking syncd_status all the time that no answer was untrue.
 
 Times are seconds from the end of the fault to work that lasts: the median and the worst of
 so many runs, in brackets. "under it" counts from the beginning of a fault that the pair came
 to work under; "held" are runs in which working was said from before the fault to the end.
 Slots of the simulated pair are a second long and gwat's lock six; syncd looks every 250 ms,
 gives a call one second and a push five. Times of the simulation are of its fake clock, of
-faults that stand alone and wait for a stage, with settings and lengths of a slot that differ
+faults that come alone and wait for a stage, with settings and lengths of a slot that differ
 from run to run; what was still to be done when the fault began counts too.
 
 `

@@ -16,7 +16,7 @@ var inputRows = []Row{
 		Tests: []string{"process.TestHostileEventStream"}},
 	{Group: GroupInput, Fault: "hostile clients of the API: 10,000 connections, slow headers and bodies, readers that do not read, bodies of a gibibyte, batch bombs, depth", Instead: "works on throughout",
 		Does:  "Bounds connections, sizes and times; the pair does not notice.",
-		Sees:  "the API answers good clients; refused requests are told why",
+		Sees:  "the API answers good clients; refused requests get the reason",
 		Tests: []string{"process.TestHostileAPIClients"}},
 	{Group: GroupInput, Fault: "hostile validators: far too many", Instead: "nothing is kept",
 		Does:  "Bounds what it keeps of them.",
@@ -36,6 +36,6 @@ var inputRows = []Row{
 		Tests: []string{"ui/page.TestHostileText"}},
 	{Group: GroupInput, Fault: "hostile numbers and times in a status", Instead: "the page stays",
 		Does:  "The page shows them and lives on.",
-		Sees:  "the number as it was told",
+		Sees:  "the number as it was sent",
 		Tests: []string{"ui/page.TestHostileNumbers"}},
 }

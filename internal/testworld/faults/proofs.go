@@ -137,7 +137,7 @@ func (p Proofs) writeSimulation(b *strings.Builder) {
 `+"`make simulate`"+` runs the whole daemon against the simulated pair in fake time; a seed decides
 the network, both nodes, the settings, what happens when, and which faults there are. Each
 run is judged by the nodes' own logs: the rules S1 to S10, the order of what gwat finalized,
-what the API told, and that the pair works in time once all is well.
+what the API answered, and that the pair works in time once all is well.
 
 | what | figure (%s) |
 |---|---|
@@ -190,7 +190,7 @@ func (p Proofs) writeFuzzed(b *strings.Builder) {
 ### Fuzzing
 
 `+"`make fuzz`"+`, %s. What
-crashed was repaired, its input is kept in `+"`testdata/fuzz`"+`, and the target was run anew.
+crashed was repaired, its input is kept in `+"`testdata/fuzz`"+`, and the target was run again.
 
 | target | minutes | executions passed | crashes on the way |
 |---|---|---|---|

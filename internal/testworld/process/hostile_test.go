@@ -194,8 +194,8 @@ func (h *hostileTrio) requireBounded(t *testing.T) {
 		"goroutines stay behind: %d at first", h.goroutines)
 }
 
-// A gwat that answers with anything but answers costs syncd bounded memory, is
-// told of, and is worked with again when it is one.
+// A gwat that answers with anything but answers costs syncd bounded memory and is
+// reported. syncd works with it again as soon as its answers are good.
 func TestHostileGwat(t *testing.T) {
 	t.Parallel()
 	h := newHostileTrio(t)

@@ -146,7 +146,7 @@ func (tr *trio) listens(url string) {
 	}, proof.Within, 10*time.Millisecond, url)
 }
 
-// holdLock takes gwat's head-sync lock as soon as it can be had, as another
+// holdLock takes gwat's head-sync lock as soon as it is free, as another
 // driver would, so that the pair stays in head_sync_ready for a while.
 func (tr *trio) holdLock() {
 	tr.t.Helper()

@@ -101,7 +101,7 @@ func gap(after checkpoint.ConsensusInfo, push gwatsim.Call, chain world.Chain) s
 	return ""
 }
 
-// neverIdle tells whether, by its own log, gwat was not in normal work over the
+// neverIdle reports whether, by its own log, gwat was not in normal work over the
 // whole of a time: it says so at the end of every call.
 func neverIdle(calls []gwatsim.Call, from, to time.Time) bool {
 	at, _ := slices.BinarySearchFunc(calls, from, func(c gwatsim.Call, t time.Time) int { return c.End.Compare(t) })

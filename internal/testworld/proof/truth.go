@@ -18,7 +18,7 @@ import (
 
 const (
 	look = PollInterval + CallTimeout
-	// Noticed is within how long a node that gives no answer is told of: three
+	// Noticed is within how long a node that gives no answer is reported: three
 	// looks, each with its timeout.
 	Noticed = 3 * look
 	// Named is within how long a finding names it, which wants three looks of one

@@ -142,7 +142,7 @@ func (w *Watch) String() string {
 }
 
 // Shown lists, in the order of their first appearance, the stages and findings
-// that the operator was told of in a time.
+// that the operator was shown in a time.
 func (w *Watch) Shown(from, to time.Time) (stages, findings []string) {
 	for _, told := range w.All() {
 		if told.Snapshot == nil || told.At.Before(from) || told.Asked.After(to) {

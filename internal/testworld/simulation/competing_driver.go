@@ -57,7 +57,7 @@ func competitorDrives(r *run, f *fault, d *seededRand) func() {
 	return cancel
 }
 
-// competitorCalls makes one call and tells whether gwat said true.
+// competitorCalls makes one call and reports whether gwat said true.
 func (r *run) competitorCalls(ctx context.Context, method string, param any) bool {
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": []any{param}})
 	if err != nil {

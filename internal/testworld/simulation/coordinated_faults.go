@@ -21,7 +21,7 @@ var incidentKinds = []*faultKind{
 	{name: "B7 beacon silent", weight: 14, low: 20 * second, high: 120 * second, begin: era((*coordinatedRun).beaconSilent), heal: healsSilence},
 	{name: "A2' gwat wedged", weight: 9, low: 20 * second, high: 120 * second, begin: era((*coordinatedRun).gwatWedged), heal: healsWedge},
 	{name: "A3 beacon killed", weight: 7, low: 100 * time.Millisecond, high: 30 * second, begin: era((*coordinatedRun).beaconKilled)},
-	{name: "S beacon's head stands", weight: 5, low: 10 * second, high: 120 * second, begin: era((*coordinatedRun).beaconStands)},
+	{name: "S beacon's head does not move", weight: 5, low: 10 * second, high: 120 * second, begin: era((*coordinatedRun).beaconStands)},
 	{name: "the pair is paused", weight: 9, low: 15 * second, high: 90 * second, begin: operatorPauses},
 	{name: "a validator leaves", weight: 6, low: 10 * second, high: 120 * second, begin: era((*coordinatedRun).validatorLeaves)},
 }
@@ -125,7 +125,7 @@ func (c *coordinatedRun) beaconWiped(*fault, *seededRand) func() {
 	return c.startBeacon
 }
 
-// beaconSilent is a gwat that is restarted while the beacon's head stands. Where the head moves
+// beaconSilent is a gwat that is restarted while the beacon's head does not move. Where it moves
 // under a drive it is emptied as well, most often, so that the drive has many epochs to go over.
 func (c *coordinatedRun) beaconSilent(f *fault, d *seededRand) func() {
 	c.beacon.Freeze(true)

@@ -8,7 +8,7 @@ import (
 	"github.com/gwatsync/syncd/health"
 )
 
-// truth returns whether a finding that is told at a time was true lately; false for a
+// truth returns whether a finding that is reported at a time was true lately; false for a
 // finding that nothing in this world brings about.
 func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	to, from := told.at, told.at-c.slack()
@@ -73,7 +73,7 @@ func (c *coordinatedRecord) onWay(from, to time.Duration) bool {
 	})
 }
 
-// checkFindings: what is told was true lately.
+// checkFindings: what is reported was true lately.
 func (c *coordinatedRecord) checkFindings() {
 	told := map[string]bool{}
 	incarnation := 0
@@ -85,7 +85,7 @@ func (c *coordinatedRecord) checkFindings() {
 		for _, f := range s.findings {
 			now[f.Name] = true
 			if !told[f.Name] && !c.truth(f.Name, s) {
-				c.broken("finding", s.at, "%s is told: %s", f.Name, strings.Join(f.Evidence, "; "))
+				c.broken("finding", s.at, "%s is reported: %s", f.Name, strings.Join(f.Evidence, "; "))
 			}
 		}
 		told = now

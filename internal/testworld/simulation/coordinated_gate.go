@@ -15,10 +15,10 @@ import (
 	"github.com/gwatsync/syncd/watch"
 )
 
-// coordinatedGatedShare is the share of the era's seeds in which syncd stands between the nodes, in percent.
+// coordinatedGatedShare is the share of the era's seeds in which syncd is between the nodes, in percent.
 const coordinatedGatedShare = 35
 
-// planGate reports whether syncd stands between the nodes, and decides what the gate mends.
+// planGate reports whether syncd is between the nodes, and decides what the gate mends.
 func (c *coordinatedPlan) planGate(d *seededRand) bool {
 	share := pick(d, 0, 50, 50, 100)
 	c.mends = gate.Mends{NullAnswers: d.chance(share), WithoutPeers: d.chance(share), Join: d.chance(share), Checkpoints: d.chance(share)}

@@ -23,7 +23,7 @@ type coordinatedPlan struct {
 	heals     watch.Heals
 	fails     bool       // the operator's commands do nothing
 	moves     bool       // the beacon's head moves again while a heal drives gwat
-	mends     gate.Mends // of the gate, if syncd stands between the nodes
+	mends     gate.Mends // of the gate, if syncd is between the nodes
 }
 
 // The operator's commands.

@@ -37,7 +37,7 @@ var faultKinds = []*faultKind{
 	{name: "gwat slow", weight: 4, low: 3 * second, high: 20 * second, begin: gwatSlow},
 	{name: "beacon killed", weight: 7, low: 100 * time.Millisecond, high: 12 * second, begin: beaconKilled},
 	{name: "beacon hangs", weight: 4, low: second, high: 15 * second, begin: beaconHangs},
-	{name: "beacon stands still", weight: 4, low: 4 * second, high: 40 * second, begin: beaconFrozen},
+	{name: "beacon does not move", weight: 4, low: 4 * second, high: 40 * second, begin: beaconFrozen},
 	{name: "beacon idle", weight: 3, low: 4 * second, high: 30 * second, begin: beaconIdle},
 	{name: "beacon of another network", weight: 2, low: 2 * second, high: 12 * second, begin: beaconForeign},
 	{name: "beacon drives", weight: 6, low: 3 * second, high: 15 * second, begin: beaconDrives},
@@ -64,7 +64,7 @@ func (r *run) startGwatAgain() {
 	}
 }
 
-// gwatLost kills gwat, which then stands at its last checkpoint again, or a few
+// gwatLost kills gwat, which then is at its last checkpoint again, or a few
 // blocks beyond it, and lacks what follows. A gwat of another network loses none of
 // this one's data.
 func gwatLost(r *run, _ *fault, d *seededRand) func() {

@@ -11,7 +11,7 @@ import (
 
 // Shares of the seeds, in percent.
 const (
-	gatedShare = 45 // syncd stands between the nodes
+	gatedShare = 45 // syncd is between the nodes
 	badShare   = 30 // of the others: the beacon node marks blocks bad, as a real one does
 )
 
@@ -109,7 +109,7 @@ func (p *Plan) driverOf(asked beaconsim.DriverMode) beaconsim.DriverMode {
 	return asked
 }
 
-// tends has the operator restart a beacon node whose head stands for good, once a slot.
+// tends has the operator restart a beacon node whose head has stopped for good, once a slot.
 func (r *run) tends() {
 	if !r.plan.beacon.BadBlocks {
 		return
@@ -118,7 +118,7 @@ func (r *run) tends() {
 	r.sched.at(r.now()+slot, digest("operator tends"), func() {
 		bad := r.beaconHost.up && !r.beaconHost.paused && r.beacon.BadBlocks() > 0
 		if bad && r.deadSince != never && r.now() >= r.deadSince+3*slot {
-			r.log("restart", "beacon", "its head stands for good", 0)
+			r.log("restart", "beacon", "its head has stopped for good", 0)
 			r.killBeacon()
 			r.startBeaconAgain(true, beaconsim.DriverOff)
 			bad = false

@@ -33,7 +33,7 @@ type Plan struct {
 	asks    time.Duration // between two questions of the operator
 	polite  bool          // the beacon's calls of normal work begin with the switch
 	far     time.Duration // that a hop may take longer than beside each other
-	gated   bool          // syncd stands between the nodes
+	gated   bool          // syncd is between the nodes
 	batches bool          // another client sends batches through it
 
 	coordinated *coordinatedPlan // of a pair of that era; nil for the head-sync era
@@ -129,7 +129,7 @@ func NewPlan(seed uint64) *Plan {
 	return p
 }
 
-// deep reports whether the plan is one of planDeep, whose fault stands alone.
+// deep reports whether the plan is one of planDeep, whose fault comes alone.
 func (p *Plan) deep() bool { return len(p.Faults) > 0 && p.Faults[0].way > 0 }
 
 func (p *Plan) planDaemon(d *seededRand) {

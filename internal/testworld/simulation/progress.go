@@ -95,7 +95,7 @@ func (r *run) watchProgress() bool {
 	if still := now - r.progress.at; still <= r.plan.hold() || still <= r.standstill() {
 		return false
 	}
-	r.stuck = fmt.Sprintf("no progress in %s, which are %d polls, while nothing is wrong; gwat stands at number %d; stage %s: %s",
+	r.stuck = fmt.Sprintf("no progress in %s, which are %d polls, while nothing is wrong; gwat is at number %d; stage %s: %s",
 		(now - r.progress.at).Round(time.Second), (now-r.progress.at)/r.plan.pair.PollInterval, number, snap.Stage, snap.Reason)
 	return true
 }
@@ -112,13 +112,13 @@ func (r *run) somethingWrong() bool {
 		}
 	}
 	if r.plan.beacon.BadBlocks && r.beacon.BadBlocks() > 0 {
-		return true // its head stands until the operator restarts it
+		return true // its head does not move until the operator restarts it
 	}
 	return !r.gwatHost.up || r.gwatHost.paused || !r.beaconHost.up || r.beaconHost.paused
 }
 
 // healthy reports whether nothing but the faults keeps a pair from work: a pair that is
-// only watched need not come to it, and a beacon node that drives or stands idle
+// only watched need not come to it, and a beacon node that drives or is idle
 // from the start is set right only when all faults are over.
 func (p *Plan) healthy() bool {
 	return p.coordinated == nil && !p.pair.Observe && (p.gated || p.driver != beaconsim.DriverOn) && (p.polite || !p.beacon.IdleWork)

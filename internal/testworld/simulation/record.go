@@ -192,7 +192,7 @@ func (c *record) sampleAt(at time.Duration) sample {
 	return c.samples[i-1]
 }
 
-// highest is the highest number of a chain that gwat stood at in a time; 0 if gwat was of
+// highest is the highest number of a chain that gwat was at in a time; 0 if gwat was of
 // another network all of it.
 func (c *record) highest(chain world.Chain, from, to time.Duration) uint64 {
 	home, high := chain == c.plan.chain, uint64(0)
@@ -207,7 +207,7 @@ func (c *record) highest(chain world.Chain, from, to time.Duration) uint64 {
 	return high
 }
 
-// lowest is the lowest number that gwat stood at in a time.
+// lowest is the lowest number that gwat was at in a time.
 func (c *record) lowest(from, to time.Duration) uint64 {
 	low := c.sampleAt(from).number
 	for _, s := range c.samples {

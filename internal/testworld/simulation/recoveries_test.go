@@ -16,7 +16,7 @@ var measureFlag = flag.String("measure", "", "file that TestRecoveries leaves it
 // measuredRuns is how many faults of each kind are measured.
 const measuredRuns = 5
 
-// One fault of a seed stands alone, so that what the recovery takes, in
+// One fault of a seed comes alone, so that what the recovery takes, in
 // fake time, is its doing.
 func TestRecoveries(t *testing.T) {
 	if *measureFlag == "" {

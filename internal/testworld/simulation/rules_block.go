@@ -37,7 +37,7 @@ func (c *record) checkBlocks() {
 }
 
 // headStands reports whether the chain has brought no block for so long that a beacon
-// node counts as one whose head stands.
+// node counts as one whose head does not move.
 func (c *record) headStands(at time.Duration) bool {
 	clock := c.plan.chain.Spec().SlotAt(c.sched.begin.Add(at))
 	return clock > c.plan.chain.HeadAt(clock-1).Slot+headsync.QuietSlots

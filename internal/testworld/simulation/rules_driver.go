@@ -94,7 +94,7 @@ func (c *record) checkAlone(x *exchange, before []*exchange) {
 	}
 }
 
-// effectTold reports whether syncd was told, before it sent x, that gwat has finalized
+// effectTold reports whether syncd had read, before it sent x, that gwat has finalized
 // the last spine of the push y.
 func (c *record) effectTold(y, x *exchange) bool {
 	entries := y.infos()

@@ -119,7 +119,7 @@ func (c *record) checkProved() {
 			}
 			for _, spine := range finalizes(x) {
 				if b, ok := chain.DAGBlock(spine); ok && b.Height > number && c.isOn(spine) {
-					c.broken("S9", s.at, fmt.Sprintf("working, and spine %s of dag_finalize #%d, which was absorbed, has height %d; gwat stands at %d", spine, x.id(), b.Height, number))
+					c.broken("S9", s.at, fmt.Sprintf("working, and spine %s of dag_finalize #%d, which was absorbed, has height %d; gwat is at %d", spine, x.id(), b.Height, number))
 					return
 				}
 			}

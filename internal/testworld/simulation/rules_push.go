@@ -11,8 +11,8 @@ import (
 )
 
 // checkPushes is S1, S2 and S3, from what went over the network: for each push of
-// syncd that went out it looks for the ready it stands on, and compares it with
-// the chain of the last head that syncd was told.
+// syncd that went out it looks for the ready it rests on, and compares it with
+// the chain of the last head that syncd has read.
 func (c *record) checkPushes() {
 	for i, x := range c.ours {
 		if strings.HasSuffix(x.call, "[]") {
@@ -33,9 +33,9 @@ func (c *record) checkPushes() {
 	}
 }
 
-// readyOf finds the ready that a push stands on: the last one of the same incarnation that
+// readyOf finds the ready that a push rests on: the last one of the same incarnation that
 // was answered true before, and that no push has used up; or one whose answer was
-// lost, if it was journalled before it was sent and gwat said that it stands there.
+// lost, if it was journalled before it was sent and gwat said that it is there.
 func (c *record) readyOf(push *exchange, before []*exchange) (*exchange, string) {
 	var ready *exchange
 	for _, y := range slices.Backward(before) {
@@ -71,7 +71,7 @@ func (c *record) readyOf(push *exchange, before []*exchange) (*exchange, string)
 	}
 	latest := c.lastLatest(push)
 	if !strings.Contains(latest, spine.Hex()) {
-		return nil, fmt.Sprintf("a push on ready #%d of unknown end, and gwat did not say that it stands at its spine", ready.id())
+		return nil, fmt.Sprintf("a push on ready #%d of unknown end, and gwat did not say that it is at its spine", ready.id())
 	}
 	return ready, ""
 }

@@ -49,7 +49,7 @@ func (c *record) checkStored(now confirmedCommit) {
 	c.broken("S7", now.at, fmt.Sprintf("slot %d is stored as confirmed, and gwat did not say that %s has number %d", v.Slot, v.Spine, v.Number))
 }
 
-// tells whether an answer says that a block is finalized under a number.
+// reports whether an answer says that a block is finalized under a number.
 func (x *exchange) tells(hash common.Hash, number uint64) bool {
 	return slices.ContainsFunc(x.blocksTold(), func(b toldBlock) bool {
 		return b.Hash == hash && b.Number != nil && uint64(*b.Number) == number
@@ -134,7 +134,7 @@ func (c *record) checkTold(q *asked) {
 		}
 		at = c.samples[next].at
 	}
-	c.broken("S7", q.ended, fmt.Sprintf("slot %d, number %d, is told as confirmed, and gwat has long lost it", q.snap.Confirmed.Slot, q.snap.Confirmed.Number))
+	c.broken("S7", q.ended, fmt.Sprintf("slot %d, number %d, is shown as confirmed, and gwat has long lost it", q.snap.Confirmed.Slot, q.snap.Confirmed.Number))
 }
 
 // calm reports whether syncd's calls went through in a time.

@@ -14,7 +14,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
 
-// checkWorking is S5: what stood behind each "working" when it was said, and how
+// checkWorking is S5: what justified each "working" when it was said, and how
 // long it was said when it no longer held.
 func (c *record) checkWorking() {
 	for i, s := range c.stages {

@@ -54,13 +54,13 @@ type run struct {
 	gwatHost, beaconHost *host
 	gateHost             *host           // the gate in syncd's process
 	gates                sync.WaitGroup  // that have not ended
-	onGateCall           func()          // is told of the next call that the gate sends to gwat, once
+	onGateCall           func()          // is called once, with the next call that the gate sends to gwat
 	endBatches           func()          // nil if no other client sends any
 	batches              [][]part        // that another client sent through the gate
 	beaconsFrom          []time.Duration // when beacon nodes began that were not synced, or began again
 	endsAt               time.Duration   // when all that runs is stopped
 	bypassed             bool            // a beacon node that starts now calls gwat past the gate
-	deadSince            time.Duration   // since when the operator sees a head that stands for good
+	deadSince            time.Duration   // since when the operator sees a head that has stopped for good
 	gwatDisk             *gwatsim.Disk
 	gwat                 *gwatsim.Node
 	beacon               *beaconsim.Node
@@ -161,7 +161,7 @@ func (r *run) play() {
 	r.end()
 }
 
-// over takes in what was said and tells whether the run is over.
+// over takes in what was said and reports whether the run is over.
 func (r *run) over() bool {
 	if l := r.syncd(); l != nil {
 		r.drain(l)

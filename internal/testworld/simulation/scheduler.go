@@ -17,7 +17,7 @@ type step struct {
 }
 
 // waiting is a step that has no time yet. Its key says what it is, never when it
-// came in; of several with one key the first is told from the second by number.
+// came in; several with one key are distinguished by their number.
 type waiting struct {
 	key   uint64
 	delay func(r *seededRand) time.Duration

@@ -72,7 +72,7 @@ func (s snapshot) canonical(block *world.BeaconBlock) bool {
 	return ok && same.Root == block.Root
 }
 
-// requested answers the request itself if its block cannot be had.
+// requested answers the request itself if its block is not available.
 func (s snapshot) requested(w http.ResponseWriter, r *http.Request, method string) (*world.BeaconBlock, bool) {
 	block, err := s.block(r.PathValue("id"))
 	switch {

@@ -17,7 +17,7 @@ type DriverMode int
 const (
 	// DriverReal is the real node: its built-in driver takes gwat through head sync, and
 	// no normal work begins before that; a gossip block whose dag_finalize failed is bad
-	// for good, and the head stands from then on.
+	// for good, and the head does not move from then on.
 	DriverReal DriverMode = iota
 	// DriverOn has the built-in driver with its recorded faults, and no bad blocks.
 	DriverOn

@@ -16,7 +16,7 @@ const (
 )
 
 // drive is the built-in head sync with its recorded faults: the first ready
-// names the last slot of the checkpoint's epoch, the head stands still while
+// names the last slot of the checkpoint's epoch, the head does not move while
 // it waits, all is pushed in one call up to that stale head, and whatever gwat
 // answers to the push counts as success.
 func (n *Node) drive(ctx context.Context) {

@@ -119,7 +119,7 @@ func TestBadBlocks(t *testing.T) {
 				at := n.State().Head.Slot
 				time.Sleep(40 * time.Second)
 				if tc.dies {
-					require.Equal(t, at, n.State().Head.Slot, "its head stands for good")
+					require.Equal(t, at, n.State().Head.Slot, "its head has stopped for good")
 					require.Positive(t, n.BadBlocks())
 				} else {
 					require.LessOrEqual(t, n.spec.SlotAt(time.Now()), n.State().Head.Slot+1)

@@ -37,7 +37,7 @@ type Node struct {
 	mu      sync.Mutex
 	head    *world.BeaconBlock
 	synced  bool // initial sync is done
-	driving bool // the built-in driver is not done: the head stands still
+	driving bool // the built-in driver is not done: the head does not move
 	frozen  bool
 	lag     primitives.Slot // the head follows the clock so many slots late
 	idle    bool

@@ -29,7 +29,7 @@ type Beacon struct {
 	head     uint64
 	peers    int
 	initial  bool // its initial sync runs
-	frozen   bool // its head stands
+	frozen   bool // its head does not move
 	letter   Letter
 	driven   uint64 // head of the last call in N
 	letters  []Letter

@@ -139,7 +139,7 @@ func (p *player) stop() {
 	require.NoError(p.t, <-p.done)
 }
 
-// play asks one question and tells whether the answer is the recorded one.
+// play asks one question and reports whether the answer is the recorded one.
 func (p *player) play(e exchange) bool {
 	answer := httptest.NewRecorder()
 	p.node.Handler().ServeHTTP(answer, p.request(e))

@@ -16,7 +16,7 @@ var errSynchronization = errors.New("synchronization")
 // candidates end, as recorded: dag_sync(N) gives what getCandidates(N-2) does.
 const candidateDelay = 2
 
-// open advances the node and tells whether calls of normal work are answered:
+// open advances the node and reports whether calls of normal work are answered:
 // not in its own sync and not while the head lock is held. n.mu is held.
 func (n *Node) open() bool {
 	now := time.Now()
@@ -25,7 +25,7 @@ func (n *Node) open() bool {
 }
 
 // dagSync is the call that coordinates a slot. It alone sets lastCoordSlot, to
-// whatever slot it names. A spine that is missing is told in the result; what
+// whatever slot it names. A spine that is missing is named in the result; what
 // real nodes do then was not recorded.
 func (n *Node) dagSync(info checkpoint.ConsensusInfo) (syncResult, error) {
 	n.mu.Lock()

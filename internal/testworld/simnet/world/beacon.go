@@ -183,7 +183,7 @@ func (b *beacon) policy(split primitives.Slot, branch uint64) int {
 	return policy % policies
 }
 
-// eth1Hash is voted anew once a voting period and is gwat's genesis in the first.
+// eth1Hash is voted again once a voting period and is gwat's genesis in the first.
 func (b *beacon) eth1Hash(n *node) common.Hash {
 	period := primitives.Slot(votingEpochs * b.cfg.SlotsPerEpoch)
 	switch {

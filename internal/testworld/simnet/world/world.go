@@ -69,7 +69,7 @@ func (w *World) Committees(epoch primitives.Epoch) []Committee {
 	return w.committees[epoch]
 }
 
-// HeadAt implements Chain; past MaxSlot the head stands still.
+// HeadAt implements Chain; past MaxSlot the head does not move.
 func (w *World) HeadAt(slot primitives.Slot) *BeaconBlock {
 	slot = min(slot, MaxSlot)
 	defer w.extended(slot)()

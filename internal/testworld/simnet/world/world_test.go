@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// finalizer finalizes spines by the order rule, written anew from the spec so
+// finalizer finalizes spines by the order rule, written a second time from the spec so
 // that it does not share the generator's mistakes.
 type finalizer struct {
 	chain  Chain

@@ -146,7 +146,7 @@ func (r rig) mutate(m mutant) (map[string]string, error) {
 			text = string(raw)
 		}
 		if n := strings.Count(text, e.Old); n != 1 {
-			return nil, fmt.Errorf("%s has %d places that read %q, want 1: write the bug anew", e.File, n, e.Old)
+			return nil, fmt.Errorf("%s has %d places that read %q, want 1: write the bug again", e.File, n, e.Old)
 		}
 		texts[e.File] = strings.Replace(text, e.Old, e.New, 1)
 	}

@@ -157,7 +157,7 @@ var mutants = []mutant{
 		},
 	},
 	{
-		Name: "stale_confirmed_kept", What: "a confirmed entry from the journal is told though gwat lost it",
+		Name: "stale_confirmed_kept", What: "a confirmed entry from the journal is shown though gwat lost it",
 		Rules: []string{"S7", "S4"},
 		Edits: []edit{{"pair/writes.go", "if b == nil || !b.IsSpine() || *b.Number != c.Number {", "if b != nil && b.IsSpine() && *b.Number != c.Number {"}},
 	},
@@ -341,7 +341,7 @@ var mutants = []mutant{
 		},
 	},
 	{
-		Name: "silence_seen_too_early", What: "beacon_silent is told of a gwat that has just left normal work",
+		Name: "silence_seen_too_early", What: "beacon_silent is reported for a gwat that has just left normal work",
 		Rules: []string{"finding", "proof"}, Coordinated: true,
 		Edits: []edit{{"health/coordinated.go", "if waited < UnmovedSlots*v.mem.slot() {\n\t\treturn healthy\n\t}\n\treturn shows(why", "if waited < 0 {\n\t\treturn healthy\n\t}\n\treturn shows(why"}},
 	},
@@ -351,7 +351,7 @@ var mutants = []mutant{
 		Edits: []edit{{"watch/poll.go", "root != p.asked || p.known == nil || !*p.known {", "p.known == nil {"}},
 	},
 	{
-		Name: "peers_loop_with_peers", What: "no_peers_loop is told of a gwat with peers",
+		Name: "peers_loop_with_peers", What: "no_peers_loop is reported for a gwat with peers",
 		Rules: []string{"finding"}, Coordinated: true,
 		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(c.finalized)", "case peers > 99 || v.uncalled(c.finalized)"}},
 	},

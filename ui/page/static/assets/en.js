@@ -42,7 +42,7 @@ export default {
   phases: { collecting: "collecting", proving: "proving", ready: "asking whether gwat is ready", pushing: "pushing", confirming: "reading back", done: "done", failed: "failed" },
   eras: { "head-sync": "head sync", coordinated: "coordinated" },
   syncs: { checkpoint: "up to the checkpoint", finalized: "the finalized chain", resync: "behind its tips", none: "none", dag: "after the checkpoint", head: "head sync", synced: "done", syncing: "under way", synchronization: "under way" },
-  errors: { retry_now: "Tried again at once", retry_later: "Tried again later", restart_attempt: "Attempt begun anew", abort: "Attempt ended", needs_human: "Needs a human" },
+  errors: { retry_now: "Tried again at once", retry_later: "Tried again later", restart_attempt: "Attempt started again", abort: "Attempt ended", needs_human: "Needs a human" },
   outcomes: { absorbed: "absorbed", answered: "answered without gwat", ok: "passed on", delivered: "notified", error: "refused by gwat", status: "refused over HTTP", down: "gwat not reached", cut: "answer cut off", gone: "caller hung up", unanswered: "not in gwat's answer" },
   marks: { waited: "waited", answered: "answered", absorbed: "absorbed", failed: "failed" },
   units: {

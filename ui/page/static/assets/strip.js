@@ -36,7 +36,7 @@ export class Strips {
     this.#rows = rows.map((row) => ({ ...row, samples: [], end: 0 }));
   }
 
-  // load asks anew; while nothing answers, what was known stands.
+  // load asks again; while nothing answers, what was known stands.
   async load() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.load(), every);

@@ -5,7 +5,7 @@ import { fill, language, manyOf, named, say, told, w } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
-// put changes the page only where something is new: a screen reader is told of
+// put changes the page only where something is new: a screen reader announces
 // every change in a live region.
 export function put(el, text) {
   if (el.textContent !== text) el.textContent = text;
