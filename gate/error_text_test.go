@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// gwat tells an error in two forms: as a text within a result, and as the object of
+// gwat reports an error in two forms: as a text within a result, and as the object of
 // JSON-RPC. What is neither is shown as it came; null is no error.
 func TestTextOfAnError(t *testing.T) {
 	for raw, want := range map[string]string{

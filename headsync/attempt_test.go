@@ -285,7 +285,7 @@ func TestTakeoverNeedsNoSecondReady(t *testing.T) {
 	})
 }
 
-// chainAt answers the head as told.
+// chainAt answers the head that the test sets.
 type chainAt struct {
 	*beaconclient.Client
 	heads []func() (beaconclient.Header, error) // one for each question; the last one stays

@@ -89,7 +89,7 @@ func (r *rig) again(a *headsync.Attempt) *headsync.Attempt {
 	return next
 }
 
-// driver answers as told.
+// driver answers what the test sets.
 type driver struct {
 	headsync.Driver
 	ready func() error

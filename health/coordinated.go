@@ -108,7 +108,7 @@ func (v *view) noPeersLoop() signal {
 // unknownPeers is said where a rule that goes by gwat's peers has to do without.
 const unknownPeers = "gwat's endpoint does not tell its peers: its IPC socket does"
 
-// lacksPeersLikely reports, of a gwat whose peers are not told, whether it shows what
+// lacksPeersLikely reports, of a gwat whose peers are not known, whether it shows what
 // one without peers does: it was restarted, and the calls of a head that moves change
 // nothing. Without a restart that is a wedged gwat.
 func (v *view) lacksPeersLikely() bool {

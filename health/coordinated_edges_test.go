@@ -251,7 +251,7 @@ func TestARestartThatNoPollSaw(t *testing.T) {
 	}
 }
 
-// Fifty quiet minutes of a healthy pair tells nothing.
+// Fifty quiet minutes of a healthy pair bring no finding.
 func TestHealthyCoordinatedPairBringsNoFinding(t *testing.T) {
 	engine := NewCoordinated(time.Second)
 	for n := range 3_000 {
@@ -282,8 +282,8 @@ func TestAdviceOfTheCoordinatedEra(t *testing.T) {
 	}
 }
 
-// What one poll tells is told by a poll that comes early, too; what takes several is not
-// told sooner by many of them.
+// A finding that needs one poll is reported by a poll that comes early, too; one that needs several is not
+// reported sooner by many of them.
 func TestEarlyPolls(t *testing.T) {
 	none := uint64(0)
 	engine := NewCoordinated(time.Second)
@@ -306,7 +306,7 @@ func TestEarlyPolls(t *testing.T) {
 	require.Equal(t, []string{"finalize_silently_failed"}, names(engine.Observe(in).Findings))
 }
 
-// What is reported for a wedged gwat names how many peers it has.
+// The finding of a wedged gwat names how many peers it has.
 func TestAWedgedGwatHasPeers(t *testing.T) {
 	stuck := coordinatedSteady(30).Coordinated.State
 	engine := NewCoordinated(time.Second)

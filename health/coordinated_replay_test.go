@@ -99,7 +99,7 @@ func recordingOf(t *testing.T, pair int) *recording {
 	return r
 }
 
-// replay returns what an engine tells of a recording.
+// replay returns what an engine reports for a recording.
 func (r *recording) replay(t *testing.T) (out []change) {
 	t.Helper()
 	engine := NewCoordinated(r.every)
@@ -127,9 +127,9 @@ func whole(changes []change) (out []change) {
 	return out
 }
 
-// What was done to the recorded pairs, and what an engine must tell of it: nothing
+// What was done to the recorded pairs, and what an engine must report: nothing
 // else, and nothing in the calm time between. Times are seconds after genesis; a slot
-// has 3 s. Pair 1 was left alone. What follows from a finding that is reported is not told:
+// has 3 s. Pair 1 was left alone. What follows from a finding that is reported is not reported itself:
 // most often that is duties_at_risk.
 func TestLivePairsOfTheCoordinatedEra(t *testing.T) {
 	for pair, want := range map[int][]change{

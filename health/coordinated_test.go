@@ -36,7 +36,7 @@ type todaysPoll struct {
 var todaysSpec = checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 2, CreatorsPerSlot: 4, DepositChainID: 1337, GenesisTime: 1795207931 - 205*2}
 
 // input maps today's answers: the slot of gwat's checkpoint stands for its
-// finality, for it moves forth and back with it; spines are not told.
+// finality, for it moves forth and back with it; spines are not part of the answer.
 func (p todaysPoll) input(begin float64) Input {
 	at := time.UnixMicro(int64(p.At * 1e6))
 	in := Input{At: at, Elapsed: time.Duration((p.At - begin) * float64(time.Second)), Stage: fsm.Working, Spec: &todaysSpec}
@@ -92,7 +92,7 @@ func TestTodaysNodesOverARestart(t *testing.T) {
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var p todaysPoll
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &p))
-		require.False(t, p.IsSyncing, "the beacon node's flag never told anything")
+		require.False(t, p.IsSyncing, "the beacon node's flag never showed anything")
 		require.LessOrEqual(t, p.Distance, primitives.Slot(1))
 		if begin == 0 {
 			begin = p.At

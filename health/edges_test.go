@@ -76,7 +76,7 @@ func TestStalledDoesNotGoByAPush(t *testing.T) {
 	}
 }
 
-// Heads of a node that is far behind bring no events: it tells none in its initial sync.
+// Heads of a node that is far behind bring no events: it reports none in its initial sync.
 func TestHeadsOfAnInitialSyncAreNotMissed(t *testing.T) {
 	for behind, want := range map[int]bool{checkpoint.NearHead: true, checkpoint.NearHead + 40: false} {
 		j, told := New(time.Second), false

@@ -192,7 +192,7 @@ func TestEachFindingKeepsItsWindow(t *testing.T) {
 	require.Len(t, windowCases, len(Catalog()), "a case of a finding that is not in the catalog")
 }
 
-// What comes and goes within the window is never told: nothing flickers.
+// What comes and goes within the window is never reported: nothing flickers.
 func TestNothingFlickers(t *testing.T) {
 	for name, tc := range windowCases {
 		if tc.tells == 1 {
@@ -215,7 +215,7 @@ func TestNothingFlickers(t *testing.T) {
 	}
 }
 
-// A told finding does not go and come with every good poll in between.
+// A reported finding does not go and come with every good poll in between.
 func TestFlappingNodeIsToldOnce(t *testing.T) {
 	j, appeared := New(time.Second), 0
 	for n := range 300 {

@@ -28,7 +28,7 @@ import (
 	"github.com/gwatsync/syncd/status"
 )
 
-// findingCase is a fault that a finding must tell within its documented window,
+// findingCase is a fault that a finding must report within its documented window,
 // counted from the fault, and that must be gone within its hysteresis.
 type findingCase struct {
 	fakeConfig
@@ -290,7 +290,7 @@ func TestAForeignGwatIsOneFinding(t *testing.T) {
 	require.Len(t, chains, 3, "none where it was not read, and two networks: %v", chains)
 }
 
-// Each finding is produced by a fault, told within its window with the severity's
+// Each finding is produced by a fault, reported within its window with the severity's
 // verdict, and gone within its hysteresis once the fault has ended.
 func TestEachFindingIsToldOfItsFault(t *testing.T) {
 	for _, entry := range health.Catalog() {

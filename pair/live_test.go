@@ -332,7 +332,7 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"gwat rolls back under the lock and says number 0 from 19:37:19 to 19:37:38", "second_driver", "warning", "19:37:20", "19:37:50"},
 	{"", "lock_held", "warning", "19:37:22", "19:37:40"},
 	{"its head waits for the driver", "beacon_stalled_head", "critical", "19:37:37", "19:38:01"},
-	// T3 19:38:36 gwat killed and started at once: nothing to tell.
+	// T3 19:38:36 gwat killed and started at once: nothing to report.
 	{"T4 19:39:24 gwat stopped for 15 s", "gwat_hung", "critical", "19:39:40", "19:39:43"},
 	{"T5 19:40:28 beacon node stopped for 25 s", "beacon_hung", "critical", "19:40:44", "19:40:57"},
 	{"T6 19:41:42 gwat stopped for 25 s", "gwat_hung", "critical", "19:41:58", "19:42:11"},
@@ -360,7 +360,7 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"", "gwat_ahead_of_beacon", "info", "19:50:38", "19:50:51"},
 	{"", "second_driver", "warning", "19:50:53", "19:51:05"},
 	{"", "gwat_rolled_back", "critical", "19:50:53", "19:50:56"},
-	// T13a 19:51:20 gwat killed, its data copied, started at once: nothing to tell.
+	// T13a 19:51:20 gwat killed, its data copied, started at once: nothing to report.
 	{"T13b 19:52:36 gwat with its data of 19:51:20", "gwat_rolled_back", "critical", "19:52:40", "19:52:44"},
 	{"a block met the gwat that was away: the head has stopped for good", "beacon_stalled_head", "critical", "19:53:16", "19:53:58"},
 	{"T14 19:53:55 beacon node restarted with its driver", "beacon_unreachable", "critical", "19:53:58", "19:54:01"},
@@ -368,11 +368,11 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"", "gwat_ahead_of_beacon", "info", "19:54:03", "19:54:10"},
 	{"", "second_driver", "warning", "19:54:13", "19:54:25"},
 	{"", "gwat_rolled_back", "critical", "19:54:13", "19:54:16"},
-	// From 19:54:25 to the end at 20:01:48 the pair works: nothing to tell.
+	// From 19:54:25 to the end at 20:01:48 the pair works: nothing to report.
 }
 
 // Over 33 minutes of two real nodes, killed, stopped and restarted, a syncd that only
-// watches tells what is right, at the right times, and nothing else. What needs the
+// watches reports what is right, at the right times, and nothing else. What needs the
 // spines of blocks is not looked at, and an attempt to collect them is bound to fail:
 // bodies were not recorded.
 func TestLiveRecording(t *testing.T) {

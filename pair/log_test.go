@@ -41,7 +41,7 @@ func (l *lines) take(t *testing.T) (out []map[string]any) {
 	return out
 }
 
-// The bounds for five minutes of one trouble, which docs/operating.md tells:
+// The bounds for five minutes of one trouble, as in docs/operating.md:
 // what is no change of a stage or finding, and all lines of a pair that stands still.
 const (
 	mostOther = 12

@@ -41,7 +41,7 @@ func TestOneCheckpointsErrorIsNoLostPoll(t *testing.T) {
 	})
 }
 
-// Before genesis syncd names its time, tells no finding, and no ETA before it.
+// Before genesis syncd names its time, reports no finding, and no ETA before it.
 func TestGenesisAhead(t *testing.T) {
 	inFakeTime(t, fakeConfig{world: func(c *world.Config) { c.GenesisTime = uint64(time.Now().Unix()) + 25 }}, func(f *fake) {
 		genesis := f.world.Spec().SlotStart(0)

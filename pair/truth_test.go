@@ -44,7 +44,7 @@ func TestHealthyPairShowsNoFinding(t *testing.T) {
 type lie struct {
 	name  string
 	fault func(*fake)
-	names []string // of the findings that tell the truth
+	names []string // of the findings that show the truth
 	tells time.Duration
 }
 

@@ -62,7 +62,7 @@ func (p *simulated) checkpointEpoch(t *testing.T) uint64 {
 	return slot / p.net.SlotsPerEpoch
 }
 
-// gwat executes a validator's operation only if the coordinator told it the same: with one
+// gwat executes a validator's operation only if the coordinator sent it the same: with one
 // pending nothing is driven, and the reason is shown.
 func TestNothingIsDrivenOverValidatorOperations(t *testing.T) {
 	besideAPairWith(t, withHeals(Heals{Drive: true}), func(t *testing.T, p *simulated) {

@@ -76,7 +76,7 @@ func TestFactsOfAnObservation(t *testing.T) {
 	}
 }
 
-// What a stage waits for names the node, and how far gwat is where it tells it.
+// What a stage waits for names the node, and how far gwat is if it says so.
 func TestWhatAStageWaitsFor(t *testing.T) {
 	o, s := atWork()
 	require.Equal(t, "both nodes answer", facts(o, s).UpWhy)

@@ -100,7 +100,7 @@ func TestSimulatedPairFromNothing(t *testing.T) {
 	})
 }
 
-// incidents are those of real pairs: what the watcher tells of each, within which time.
+// incidents are those of real pairs: what the watcher reports for each, within which time.
 var incidents = map[string]struct {
 	finding     string
 	within      time.Duration
@@ -171,7 +171,7 @@ func TestSimulatedIncidents(t *testing.T) {
 func TestANodeThatHangsIsToldSoon(t *testing.T) {
 	for finding, tc := range map[string]struct {
 		stop func(p *simulated) *wire.Wire
-		is   string // of the other node, and is not told
+		is   string // of the other node, and is not reported
 	}{
 		"gwat_hung":   {func(p *simulated) *wire.Wire { return &p.gwatWire }, "beacon_hung"},
 		"beacon_hung": {func(p *simulated) *wire.Wire { return &p.beaconWire }, "gwat_hung"},
@@ -183,7 +183,7 @@ func TestANodeThatHangsIsToldSoon(t *testing.T) {
 			stopped := tc.stop(p)
 			stopped.Set(wire.Stopped)
 			took := within(t, p.watcher, 9*time.Second, finding, hasFinding(finding))
-			require.GreaterOrEqual(t, took, 6*time.Second, "one poll without an answer tells nothing")
+			require.GreaterOrEqual(t, took, 6*time.Second, "one poll without an answer reports nothing")
 			for range 20 {
 				time.Sleep(time.Second)
 				s := p.watcher.Snapshot()

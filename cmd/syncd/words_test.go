@@ -21,6 +21,9 @@ var odd = map[string]string{
 	`\b(is|was) to be had\b|\bcan be had\b|\bcannot be had\b`: "is available",
 	`\bnothing is told\b`:                                     "nothing is reported",
 	`\btells (whether|in words)\b`:                            "says",
+	`\btells no finding\b|\bmust tell of\b`:                   "reports",
+	`\bis never told\b`:                                       "is never reported",
+	`\banswers as told\b`:                                     "answers what the test sets",
 }
 
 // TestWords: documents, comments, messages and tests do without the phrases that were

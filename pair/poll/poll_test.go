@@ -72,7 +72,7 @@ type toldBeacon struct {
 	finalityErr error
 	peers       uint64
 	head        beaconclient.Header
-	headers     map[common.Hash]error // why a block's header is not told
+	headers     map[common.Hash]error // why a block's header is not answered
 	bodies      map[common.Hash]error // why its body is not
 	spines      map[common.Hash][]common.Hash
 	finality    beaconclient.Finality

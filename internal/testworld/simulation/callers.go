@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// callerOf tells requests of the daemon apart that are the same and made at the
+// callerOf distinguishes requests of the daemon that are the same and made at the
 // same time, by what part of it makes them. Of several parts that share a call the
 // first to come makes it, and which one that is no seed decides.
 func callerOf(l link) uint64 {

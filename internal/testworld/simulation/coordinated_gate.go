@@ -32,7 +32,7 @@ func (c *coordinatedRun) mendsBy(beacon *beaconclient.Client) gate.Mends {
 	return out
 }
 
-// reportToGate has the loop and the gate of a process tell each other what they see, as the daemon does.
+// reportToGate connects the loop and the gate of a process, as the daemon does: each learns what the other sees.
 func (c *coordinatedRun) reportToGate(r *watch.Report, g *gate.Gate) {
 	r.View = func(seen watch.View) { g.SetView(daemon.GateView(seen)) }
 	r.NullAnswers = func() int { return g.Status().NullAnswers }

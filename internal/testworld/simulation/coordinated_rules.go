@@ -164,7 +164,7 @@ func (c *coordinatedRecord) proofs(name heal.Name) func(*worldSample) bool {
 	case heal.Checkpoint:
 		return func(s *worldSample) bool { return s.foreign || c.ahead(s) }
 	case heal.Drive:
-		return func(s *worldSample) bool { return !s.gwat.Synced && (s.gwat.Peers > 0 || c.authRPC) } // which tells no peers
+		return func(s *worldSample) bool { return !s.gwat.Synced && (s.gwat.Peers > 0 || c.authRPC) } // which reports no peers
 	}
 	return func(*worldSample) bool { return true }
 }

@@ -17,7 +17,7 @@ import (
 type disk struct {
 	run       *run
 	content   *journal.Memory
-	note      string // what the next open has to tell
+	note      string // what the next open has to report
 	full      bool
 	low, high time.Duration // what a slow disk adds to a commit
 	mu        sync.Mutex

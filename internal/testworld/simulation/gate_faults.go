@@ -77,7 +77,7 @@ type part struct {
 // everything are the calls of a batch of everything. What only gwat may refuse names
 // nothing that gwat would take.
 func (r *run) everything() []part {
-	// Never null, which shows no era to a gate that was not told one yet.
+	// Never null, which shows no era to a gate that does not know it yet.
 	spines, _ := json.Marshal(append([]common.Hash{}, r.chainHead().Finalization...))
 	parts := []part{{id: "1"}, {id: `"two"`, owned: true}, {}, {id: "3", owned: true}, {id: "4"}, {id: "5", owned: true}, {id: "6.5"}}
 	for i, call := range []string{

@@ -132,7 +132,7 @@ func (c *record) checkEntries(x, ready *exchange) {
 	c.broken("S2", x.sent, why)
 }
 
-// follows tells why entries are not the blocks that follow a checkpoint on the
+// follows returns why entries are not the blocks that follow a checkpoint on the
 // chain of a head; "" if they are.
 func (c *record) follows(chain world.Chain, head *world.BeaconBlock, cp checkpoint.ConsensusInfo, entries []checkpoint.ConsensusInfo) string {
 	blocks, below := ancestors(chain, head, cp.Slot)

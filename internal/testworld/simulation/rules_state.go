@@ -113,7 +113,7 @@ func (c *record) fullOrdered(incarnation int, confirmed, at time.Duration) bool 
 	return false
 }
 
-// checkTold is S7 for the API: an entry is not told as confirmed for long after
+// checkTold is S7 for the API: an entry is not shown as confirmed for long after
 // gwat has lost it.
 func (c *record) checkTold(q *asked) {
 	if q.snap == nil || q.snap.Confirmed == nil {

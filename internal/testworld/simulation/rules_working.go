@@ -62,7 +62,7 @@ func (c *record) checkSaid(incarnation int, switching *stageChange, at time.Dura
 			}
 		}
 	}
-	// eth_syncing false tells of a dag_sync of the last slots, before the switch too.
+	// eth_syncing false shows a dag_sync of the last slots, before the switch too.
 	lately := min(began, at-2*c.plan.chain.Spec().SlotDuration())
 	worked := slices.ContainsFunc(c.net.exchanges, func(x *exchange) bool {
 		return (x.link == beaconGwat || x.link == gateGwat) && x.arrived >= lately && x.arrived <= at && c.calls[x.id()].Err == "" &&
@@ -100,7 +100,7 @@ func (c *record) checkSaid(incarnation int, switching *stageChange, at time.Dura
 }
 
 // headReached is the head answer up to which gwat was said to have finalized all, when a stage
-// change said so. A poll under way may have been told a newer one already, which is new to syncd.
+// change said so. A poll under way may have read a newer one already, which is new to syncd.
 func (c *record) headReached(said *stageChange) *exchange {
 	newest := last(c.heads, said.incarnation, said.at)
 	_, text, _ := strings.Cut(said.Reason, "up to the head at slot ")

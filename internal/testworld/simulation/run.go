@@ -22,7 +22,7 @@ type Options struct {
 	NoCrash    bool               // leave out the faults that end syncd
 	CrashAt    int                // kill syncd at this await point, where it waits for the world; 0 never
 	CrashAfter bool               // right after the step it waits for and not right before
-	Log        func(line string)  // told each event; nil for none
+	Log        func(line string)  // called with each event; nil for none
 	Daemon     logrus.FieldLogger // the daemon's own log; nil for none
 }
 
@@ -226,7 +226,7 @@ func (r *run) end() {
 
 func (r *run) now() time.Duration { return r.sched.now() }
 
-// log adds an event to the log's hash and tells it to whoever reads along.
+// log adds an event to the log's hash and passes it to the reader of the log, if there is one.
 func (r *run) log(kind, who, what string, number uint64) {
 	r.events++
 	now := r.now()

@@ -119,7 +119,7 @@ func (s *scheduler) admit() {
 	}
 }
 
-// run goes on until over tells the end; it is asked after each step, when all waits.
+// run goes on until over reports the end; it is asked after each step, when all waits.
 func (s *scheduler) run(over func() bool) {
 	for {
 		synctest.Wait()

@@ -28,7 +28,7 @@ func scramble(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// digest hashes texts, each told from the next.
+// digest hashes texts, with a separator between them.
 func digest(texts ...string) uint64 {
 	h := uint64(14695981039346656037)
 	for _, text := range texts {

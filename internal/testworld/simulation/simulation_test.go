@@ -32,7 +32,7 @@ var (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tell prints what was broken, the fewest faults that break it, and how to see it again.
+// tell prints which rule was broken, the fewest faults that break it, and how to see it again.
 func tell(t *testing.T, failed Result, o Options) {
 	for _, v := range failed.Violations {
 		fmt.Printf("VIOLATION %s seed %d at %.3fs: %s\n", v.Rule, failed.Seed, v.At.Seconds(), v.What)
