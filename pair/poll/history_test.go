@@ -213,3 +213,16 @@ func TestGrowthIsReadTwice(t *testing.T) {
 	require.Empty(t, poll(true, 90))
 	require.Contains(t, poll(true, 91), "grew to slot 91")
 }
+
+// A poll without an answer of the beacon node says nothing about its head.
+func TestTrackHoldsTheHeadOverALostPoll(t *testing.T) {
+	var tr History
+	o := answeredAt(10)
+	o.Beacon.Head.Header = beaconclient.Header{Slot: 9, Root: common.Hash{9}}
+	tr.Observe(o)
+	require.EqualValues(t, 9, tr.HighHead)
+	lost := answeredAt(11)
+	lost.Beacon.Err = syscall.ECONNREFUSED
+	tr.Observe(lost)
+	require.EqualValues(t, 9, tr.HighHead)
+}
