@@ -184,3 +184,12 @@ func TestEachAttemptIsMeasuredByItself(t *testing.T) {
 	report(2, 11*time.Second)
 	require.InDelta(t, 2, p.Status(at).Progress.Rate, 0.001)
 }
+
+// The last entry of a push counts with gwat's answer, not before; those before it do.
+func TestTheLastEntryCountsWithTheAnswer(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var p Push
+	p.Report(headsync.Report{Phase: headsync.PhasePushing, Total: 3, Accepted: true, Push: entries(1, 2, 3)}, at, at)
+	p.Observe(pollOf(at.Add(time.Second), 3))
+	require.EqualValues(t, 2, p.Status(at).Progress.Current)
+}
