@@ -85,7 +85,7 @@ func TestMendWithoutPeers(t *testing.T) {
 		for name, other := range map[string]func(string) string{
 			"a peer": gwat(`"0x1"`, `{}`), "a block is missing": gwat(`"0x0"`, "null"),
 			"peers are not reported": always(`[{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"no"}},{"jsonrpc":"2.0","id":1,"result":{}}]`),
-			"no batch":           always(`{"jsonrpc":"2.0","id":1,` + done + `}`),
+			"no batch":               always(`{"jsonrpc":"2.0","id":1,` + done + `}`),
 		} {
 			_, sent := mended(t, on, drive("1", mode), other)
 			require.Equal(t, drive("1", mode), sent[len(sent)-1], name)
