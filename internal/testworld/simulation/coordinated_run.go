@@ -58,6 +58,7 @@ var enodes = coordinated.Enodes(2)
 func newCoordinatedRun(r *run) *coordinatedRun {
 	c := &coordinatedRun{run: r, coordinatedPlan: r.plan.coordinated}
 	r.coordinated = c
+	r.gateHost.links = append(r.gateHost.links, syncdBeacon) // the era's gate asks the beacon node what is canonical
 	c.net = &coordinated.Network{
 		ChainID: 1337, SecondsPerSlot: c.slot, SlotsPerEpoch: c.epoch, GenesisTime: uint64(r.sched.begin.Unix()) - c.wall*c.slot,
 	}

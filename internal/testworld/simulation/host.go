@@ -98,7 +98,9 @@ func (h *host) kill(stop func()) {
 		h.net.finish(x, errReset)
 	}
 	h.net.reap(h.done, h.links...)
-	h.serving.Wait()
+	served := make(chan struct{})
+	go func() { h.serving.Wait(); close(served) }()
+	h.net.reap(served, h.links...)
 }
 
 // resume lets a paused process go on, with all that has come in meanwhile.

@@ -31,3 +31,25 @@ func TestARequestGivenUpAtOnceLeavesNoTrace(t *testing.T) {
 		require.Empty(t, r.net.inFlight)
 	})
 }
+
+// A gate that is killed while it asks the beacon node for a caller that is gone ends at once.
+func TestAKilledGateWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRun(NewPlan(coordinatedEvery), Options{})
+		newCoordinatedRun(r)
+		r.gateHost.start(http.NotFoundHandler(), func(context.Context) error { return nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, beaconURL+pathHead, nil)
+		require.NoError(t, err)
+		var asked error
+		r.gateHost.serving.Go(func() {
+			_, asked = (&wire{r.net, syncdBeacon, 1, func() bool { return true }}).RoundTrip(req)
+		})
+		synctest.Wait()
+		r.sched.admit()
+		cancel()
+		synctest.Wait()
+		r.gateHost.kill(func() {})
+		require.Error(t, asked)
+	})
+}
