@@ -24,7 +24,9 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	}
 	switch name {
 	case "no_peers_loop":
-		return world(func(s *worldSample) bool { return s.gwat.Peers == 0 })
+		// authrpc reports no peers: a head that moves without a call, as under a drive, looks alike.
+		return world(func(s *worldSample) bool { return s.gwat.Peers == 0 }) ||
+			c.authRPC && c.moves && c.unmoved(from, to, health.WedgedSlots*slot-c.slack())
 	case "foreign_checkpoint":
 		return world(func(s *worldSample) bool { return s.foreign || c.ahead(s) })
 	case "beacon_without_peers":
