@@ -69,7 +69,6 @@ docs: ## write the generated documents again
 	$(GO) test ./watch -run TestIncidentsDocument -update
 	$(GO) test ./health -run TestRecordedIncidentsDocument -update
 	$(GO) test ./gate -run TestGateDocument -update
-	$(GO) test ./health -run TestRecordedIncidentsDocument -update
 	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
 	$(GO) run ./cmd/syncd graph > docs/fsm.mmd
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot

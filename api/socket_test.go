@@ -10,6 +10,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// dialSocket returns the client's end of a WebSocket whose other end serve has until it returns.
+func dialSocket(t *testing.T, serve func(*socket)) *websocket.Conn {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			t.Errorf("take the connection over: %v", err)
+			return
+		}
+		c := &socket{conn: conn, ctx: r.Context(), stop: func() {}}
+		defer c.Close()
+		serve(c)
+	}))
+	t.Cleanup(server.Close)
+	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { ws.Close() })
+	return ws
+}
+
 // A message that is no JSON is answered, and the read goes on with the next one: it does
 // not return without bytes, as io.Reader asks.
 func TestSocketReadGoesOnAfterABadMessage(t *testing.T) {
@@ -18,25 +38,14 @@ func TestSocketReadGoesOnAfterABadMessage(t *testing.T) {
 		err  error
 	}
 	reads := make(chan read, 4)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	ws := dialSocket(t, func(c *socket) {
 		defer close(reads)
-		conn, err := upgrader.Upgrade(w, r, nil)
-		if err != nil {
-			reads <- read{err: err}
-			return
-		}
-		c := &socket{conn: conn, ctx: r.Context(), stop: func() {}}
-		defer c.Close()
 		for range 3 {
 			buf := make([]byte, 8)
 			n, err := c.Read(buf)
 			reads <- read{string(buf[:n]), err}
 		}
-	}))
-	defer server.Close()
-	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
-	require.NoError(t, err)
-	defer ws.Close()
+	})
 	for _, message := range []string{`{"broken`, ``, ` {"id":123} `, `[]`} {
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(message)))
 	}
@@ -60,23 +69,14 @@ func TestSocketWriteTellsWhatWasSent(t *testing.T) {
 		ok bool
 	}
 	writes := make(chan written, 2)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dialSocket(t, func(c *socket) {
 		defer close(writes)
-		conn, err := upgrader.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		c := &socket{conn: conn, ctx: r.Context(), stop: func() {}}
 		for range 2 {
 			n, err := c.Write([]byte("{}"))
 			writes <- written{n, err == nil}
 			_ = c.Close()
 		}
-	}))
-	defer server.Close()
-	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
-	require.NoError(t, err)
-	defer ws.Close()
+	})
 	require.Equal(t, written{2, true}, <-writes)
 	require.Equal(t, written{0, false}, <-writes, "the connection is closed")
 }

@@ -104,6 +104,17 @@ func dialRaw(t *testing.T, g *Gate) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
+// answered reads an answer to blockNumber as gwat gave it.
+func answered(t *testing.T, r *bufio.Reader) *http.Response {
+	t.Helper()
+	resp, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, trim(result(blockNumber, `"0x1"`)), trim(string(body)))
+	return resp
+}
+
 // A call that gwat takes its time for changes hands with its connection, and is not repeated.
 func TestSlowPlainCall(t *testing.T) {
 	gwat, leave, calls, ended := slowGwat(t)
@@ -117,11 +128,7 @@ func TestSlowPlainCall(t *testing.T) {
 			<-time.After(2 * quickWait) // there is no sign of the change
 		}
 		leave <- struct{}{}
-		resp, err := http.ReadResponse(r, nil)
-		require.NoError(t, err)
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		require.Equal(t, trim(result(blockNumber, `"0x1"`)), trim(string(body)))
+		answered(t, r)
 	}
 	require.EqualValues(t, 3, g.Status().Calls)
 	require.Equal(t, OutcomeOK, g.Calls(0)[0].Outcome)
@@ -150,11 +157,7 @@ func TestPlainCallsAtAStop(t *testing.T) {
 	_, err = idle.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 	leave <- struct{}{}
-	resp, err := http.ReadResponse(r, nil)
-	require.NoError(t, err)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Equal(t, trim(result(blockNumber, `"0x1"`)), trim(string(body)))
+	resp := answered(t, r)
 	require.True(t, resp.Close)
 	<-stopped
 }

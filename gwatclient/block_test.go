@@ -185,7 +185,7 @@ func TestDecodeBlock(t *testing.T) {
 	}
 }
 
-// A node that answers no read is told by each of them.
+// Each read returns the error of a node that answers none.
 func TestEveryReadTellsItsError(t *testing.T) {
 	c := serveHTTP(t, Config{}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	for name, read := range map[string]func() (any, error){

@@ -137,8 +137,8 @@ func TestVerifierCountsSpinesBeyondTheStart(t *testing.T) {
 	}
 }
 
-// Of what was pushed, gwat has applied the spines that it finalized with rising numbers;
-// the one it stands at may be named again, another one with that number may not.
+// Of what was pushed, gwat has applied the spines that it finalized with rising numbers.
+// The spine that gwat is at may be repeated; another spine with the same number may not.
 func TestApplied(t *testing.T) {
 	block := func(n int, at, height uint64) *gwatclient.Block {
 		return &gwatclient.Block{Hash: spine(n), Number: &at, Height: height}

@@ -90,8 +90,8 @@ func TestHealOfAnObserver(t *testing.T) {
 	})
 }
 
-// After each poll the gate learns whether the pair works, to keep its hands off while it is
-// paused, and which slot it is.
+// After each poll the gate gets the slot and whether the pair works. While the pair is paused
+// the gate forwards everything.
 func TestViewOfAGate(t *testing.T) {
 	var told atomic.Pointer[View]
 	besideAPairWith(t, func(_ *simulated, c *Config) {

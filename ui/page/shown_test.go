@@ -111,7 +111,8 @@ func counted(digits string) string {
 	return grouped(digits) + " slots"
 }
 
-// says reports whether the text stands for the value, by rules written a second time here.
+// says reports whether the text is how the page writes the value. The rules are a second copy of
+// the page's, so that a change of one of them is seen.
 func says(t *testing.T, kind string, value any, text string) bool {
 	t.Helper()
 	if value == nil || value == "" {
