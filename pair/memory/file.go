@@ -44,14 +44,17 @@ type header struct {
 var errDamaged = errors.New("it is damaged, or of another version of syncd")
 
 // Open returns the past that is kept at path. Without a file, and with one that cannot be
-// read, the past is empty; note says why if there is one.
+// read, the past has no points; note says why if there is a file.
 func Open(path string) (m *Memory, note string) {
 	m = &Memory{}
 	err := m.load(path)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		m.loadLatest(path)
 		return m, ""
 	}
-	return &Memory{}, fmt.Sprintf("the past of the pair, %s, cannot be read (%v); its charts begin empty", path, err)
+	m = &Memory{}
+	m.loadLatest(path)
+	return m, fmt.Sprintf("the past of the pair, %s, cannot be read (%v); its charts begin empty", path, err)
 }
 
 func (m *Memory) load(path string) error {
@@ -101,7 +104,7 @@ func (m *Memory) decode(raw []byte) error {
 			}
 		}
 	}
-	m.record.resumes = true
+	m.record.resume()
 	m.verdict = status.VerdictUnknown // until the first snapshot
 	if finest := &m.tiers[0]; len(finest.points) > 0 {
 		m.last = finest.at(len(finest.points) - 1).time()
@@ -148,22 +151,31 @@ func (m *Memory) Save(path string) error {
 	if err != nil {
 		return err
 	}
+	return write(path, raw)
+}
+
+func write(path string, raw []byte) error {
 	return renameio.WriteFile(path, raw, 0o600, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
 }
 
-// Keep writes the past to path every SaveEvery, and once more when ctx ends. It logs the first
-// of several failures in a row.
+// Keep writes the past to path every SaveEvery, and once more when ctx ends. Every
+// LatestEvery it writes the few values that change with each poll, so that a syncd that is
+// killed does not begin with old ones. It logs the first of several failures in a row.
 func (m *Memory) Keep(ctx context.Context, path string, log logrus.FieldLogger) {
-	tick := time.NewTicker(SaveEvery)
+	tick := time.NewTicker(LatestEvery)
 	defer tick.Stop()
-	logged := false
+	logged, written := false, time.Now()
 	for ended := false; !ended; {
+		save := m.saveLatest
 		select {
 		case <-ctx.Done():
-			ended = true
+			ended, save = true, m.Save
 		case <-tick.C:
+			if time.Since(written) >= SaveEvery {
+				save, written = m.Save, time.Now()
+			}
 		}
-		err := m.Save(path)
+		err := save(path)
 		if err != nil && !logged {
 			log.WithError(err).Warn("The past of the pair cannot be written; after a restart its charts begin at the last one that was; see whether the disk of --data-dir has room")
 		}

@@ -19,7 +19,13 @@ type record struct {
 	Trouble      *status.Trouble `json:"trouble,omitempty"`
 	Nodes        nodes           `json:"nodes,omitzero"`
 
-	resumes bool // syncd was started again and has not seen yet how the pair is
+	resumes bool // syncd was started again, and since then nothing has ended a time of work
+}
+
+// resume notes that syncd was started again. A pair in trouble before did not work all along.
+func (r *record) resume() {
+	inTrouble := r.Trouble != nil && r.Trouble.Until == nil
+	r.resumes = !inTrouble && r.Verdict != status.VerdictPaused
 }
 
 // add takes the verdict of a snapshot in.
