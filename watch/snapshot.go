@@ -169,7 +169,7 @@ func (w *Watcher) show(n *status.Node, known *node, err error, at time.Time) boo
 	if last == nil {
 		return err == nil
 	}
-	n.LagSlots = w.lag(*last.Slot)
+	n.LagSlots = w.lag(last.Slot)
 	if err != nil {
 		n.LastKnown = last
 		return false
@@ -178,12 +178,14 @@ func (w *Watcher) show(n *status.Node, known *node, err error, at time.Time) boo
 	return true
 }
 
-func (w *Watcher) lag(slot primitives.Slot) *uint64 {
+// lag returns how many slots a node is behind the clock; nil if that is not known, as of a
+// node whose slot a syncd of the other era did not keep.
+func (w *Watcher) lag(slot *primitives.Slot) *uint64 {
 	spec := w.pair.nodes.spec
-	if spec == nil {
+	if spec == nil || slot == nil {
 		return nil
 	}
-	lag := checkpoint.Lag(slot, spec.SlotAt(w.cfg.Now()))
+	lag := checkpoint.Lag(*slot, spec.SlotAt(w.cfg.Now()))
 	return &lag
 }
 

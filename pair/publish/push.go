@@ -72,7 +72,8 @@ func (p *Push) Skip() { p.shown = p.last }
 // Done ends a push of so many entries that went well.
 func (p *Push) Done(entries int) {
 	p.shown.Phase = string(headsync.PhaseDone)
-	p.shown.Progress.Current, p.shown.Progress.Target, p.shown.Progress.ETA = uint64(entries), uint64(entries), nil
+	p.shown.Progress.Current, p.shown.Progress.Target = uint64(entries), uint64(entries)
+	p.ends()
 	p.last = p.shown
 }
 
@@ -80,8 +81,12 @@ func (p *Push) Done(entries int) {
 func (p *Push) Fail() {
 	if p.shown != nil {
 		p.shown.Phase = string(headsync.PhaseFailed)
+		p.ends()
 	}
 }
+
+// ends leaves out what is true of a running push alone.
+func (p *Push) ends() { p.shown.Progress.Rate, p.shown.Progress.ETA = 0, nil }
 
 // Collecting reports whether the attempt still reads the beacon's blocks.
 func (p *Push) Collecting() bool {

@@ -102,13 +102,13 @@ func TestDemo(t *testing.T) {
 func TestMemoryWithThePageOpen(t *testing.T) {
 	chromium(t)
 	dir := t.TempDir()
-	gwat, beacon, addr := freeAddress(t), freeAddress(t), freeAddress(t)
+	gwat, beacon, addr, gate := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
 	network := []string{"--seed=3", fmt.Sprintf("--genesis=%d", time.Now().Unix()-330), "--seconds-per-slot=1", "--slots-per-epoch=16", "--miss-rate=0.05"}
 	simnet := program(t, "simnet")
 	launch(t, simnet, append([]string{"gwat", "--listen=" + gwat, "--data-dir=" + filepath.Join(dir, "gwat"), "--sync-speed=200", "--dag-speed=20", "--entry-cost=20ms"}, network...)...)
-	launch(t, simnet, append([]string{"beacon", "--listen=" + beacon, "--data-dir=" + filepath.Join(dir, "beacon"), "--sync-speed=100", "--gwat=http://" + gwat}, network...)...)
+	launch(t, simnet, append([]string{"beacon", "--listen=" + beacon, "--data-dir=" + filepath.Join(dir, "beacon"), "--sync-speed=100", "--gwat=http://" + gate}, network...)...)
 	process, _ := launch(t, program(t, "syncd"), "run", "--gwat.endpoint=ws://"+gwat, "--beacon.endpoint=http://"+beacon,
-		"--data-dir="+filepath.Join(dir, "syncd"), "--api.listen="+addr)
+		"--gate.listen="+gate, "--data-dir="+filepath.Join(dir, "syncd"), "--api.listen="+addr)
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {

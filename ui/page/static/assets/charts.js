@@ -100,13 +100,15 @@ export class Chart {
 
   draw(samples, from, to) {
     const seen = samples.filter((s) => s.t >= from && s.t <= to);
-    const lines = this.#spec.series.map((series) => ({ ...series, points: seen.map((s) => [s.t, series.value(s)]).filter(([, v]) => v !== undefined) }));
+    // The legend has the newest sample's value: a line of a node that is gone ends before now.
+    const newest = seen.at(-1);
+    const lines = this.#spec.series.map((series) => ({ ...series, now: newest && series.value(newest), points: seen.map((s) => [s.t, series.value(s)]).filter(([, v]) => v !== undefined) }));
     const values = lines.flatMap((l) => l.points.map(([, v]) => v));
-    this.#root.hidden = this.#spec.id === "pushed" && !values.length; // of most pairs there is none
+    this.#root.hidden = !values.length;
     const width = Math.max(240, this.#root.clientWidth);
     let low = this.#spec.zero ? 0 : Math.min(...values);
     let high = Math.max(...values);
-    if (!values.length) [low, high] = [0, 1];
+    if (!values.length) [low, high] = [0, 1]; // nothing is seen of it
     if (high - low < 4) high = low + Math.max(4, Math.abs(low) * 1e-9); // a node may name any number
     const box = { left: margin.left + digit * number(high).length, right: width - margin.right, top: margin.top, bottom: height - margin.bottom };
     const x = (t) => box.left + ((t - from) / Math.max(1, to - from)) * (box.right - box.left);
@@ -128,16 +130,15 @@ export class Chart {
     const middle = (box.top + box.bottom) / 2;
     out.push(svg("text", { class: "label", x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }, this.#spec.unit));
     out.push(...marks(seen, x, box));
-    if (!values.length) out.push(svg("text", { class: "label", x: (box.left + box.right) / 2, y: middle, "text-anchor": "middle" }, w.charts.none));
     const gap = gapOf(seen);
     for (const line of lines) {
       out.push(svg("path", { class: `series ${line.id}`, d: path(line.points, x, y, gap) }));
       const last = line.points.at(-1);
       if (last) out.push(svg("circle", { class: `end ${line.id}`, cx: x(last[0]), cy: y(last[1]), r: 3 }));
-      this.#values[line.id].textContent = last ? number(last[1]) : none;
+      this.#values[line.id].textContent = line.now === undefined ? none : number(line.now);
     }
     this.#plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const said = lines.map((l) => `${l.name} ${l.points.length ? number(l.points.at(-1)[1]) : w.charts.notKnown}`).join(", ");
+    const said = lines.map((l) => `${l.name} ${l.now === undefined ? w.charts.notKnown : number(l.now)}`).join(", ");
     this.#plot.setAttribute("aria-label", say(w.charts.label, { title: this.#spec.title, unit: this.#spec.unit, time: duration(to - from), values: said }));
     this.#plot.replaceChildren(...out);
     this.#root.dataset.points = values.length;

@@ -9,7 +9,7 @@ export default {
     nodes: "Nodes", value: "Value", clockSlot: "Clock slot", execution: "execution", consensus: "consensus", beaconNode: "beacon node", state: "State", progress: "Own progress",
     newestSlot: "Newest slot", behindClock: "Behind the clock", finalized: "Finalized", ownSync: "Own sync", peers: "Peers", answersIn: "Answers in", ms: "ms", since: "Since",
     endpoint: "Endpoint", version: "Version", push: "Push", headSync: "head sync", from: "From slot", to: "To slot", started: "Started", attempts: "Attempts",
-    lock: "gwat's head-sync lock", notHeld: "not held", until: "until", atLatest: "at the latest", competingDriver: "Competing driver", noneSeen: "none seen", seen: "seen", lastProgress: "last progress",
+    lock: "gwat's head-sync lock", until: "until", atLatest: "at the latest", chartsNone: "No value is known in this time.", competingDriver: "Competing driver", noneSeen: "none seen", seen: "seen", lastProgress: "last progress",
     lastError: "Last error", strips: "Verdict over time", legend: "Each cell has the worst verdict of its time. Empty: syncd did not run.", charts: "Progress and lag",
     shown: "Time shown", all: "all", marks: "Upright lines: the pair changed its stage; numbers as in the diagram, P paused, H halted.", newest: "The newest values as a table",
     time: "Time", gwatSlot: "gwat slot", beaconSlot: "beacon slot", gwatBlock: "gwat finalized block", calls: "Calls through the gate",
@@ -56,7 +56,7 @@ export default {
     trouble: "{verdict} for {time} from {at}", lasting: "{verdict} since {at}", none: "none known",
   },
   view: {
-    reachable: "✓ reachable", unreachable: "✗ not reachable", notAsked: "not asked yet", ours: "ours", theirs: "a competing driver's", of: "{n} of {target}", from: "from {n}", doneAt: "done at {at}", noProgress: "no progress known",
+    reachable: "✓ reachable", unreachable: "✗ not reachable", notAsked: "not asked yet", notHeld: "not held", ours: "ours", theirs: "a competing driver's", of: "{n} of {target}", from: "from {n}", doneAt: "done at {at}", noProgress: "no progress known",
     gwat: "gwat", beacon: "the beacon node", push: "the push", progressOf: "Progress of {what}", now: "now", lastKnown: "last known", done: "done", tookStage: "took {time}", underSecond: "under 1 s", wasHere: "was here", toCome: "to come",
     noFindings: "none: nothing is wrong", notObserved: "nothing was observed yet", sinceNode: "{node}, since {at}", pair: "pair", syncd: "syncd", copied: "Copied", notCopied: "The browser refused it", noHistory: "No stage change is known.", noneOfThese: "No such change is known.",
     lasted: "lasted {time}", lasts: "lasts {time}", fewer: "Show fewer", showAll: "Show all {n}", noPush: "none yet", explained: "Explained by it", lastAnswer: "last known: answered at {at}", lastKnownSlot: "last known: slot {slot} at {at}", lastFinalized: ", finalized {n}",
@@ -64,7 +64,7 @@ export default {
   strip: { day: "24 hours", week: "7 days", share: "worked {share} % of {time} known", nothing: "nothing known", label: "{name}: {share}" },
   charts: {
     lag: "Lag behind the wall clock", slots: "Progress in slots", blocks: "Blocks finalized by gwat", pushed: "Push", slotsUnit: "slots", slotUnit: "slot", blockUnit: "block", entriesUnit: "entries",
-    gwat: "gwat", beacon: "beacon node", wall: "wall clock", pushedSeries: "pushed", ofSeries: "of", time: "time", none: "no value known in this time", label: "{title}, {unit} over the last {time}: {values}", notKnown: "not known",
+    gwat: "gwat", beacon: "beacon node", wall: "wall clock", pushedSeries: "pushed", ofSeries: "of", time: "time", label: "{title}, {unit} over the last {time}: {values}", notKnown: "not known",
   },
   calls: {
     unknown: "Not known yet.", noGate: "This syncd has no gate: the beacon node calls gwat itself.", none: "No call in this time.", now: "{held} waiting now, {absorbed} answered in gwat's place and not proved",

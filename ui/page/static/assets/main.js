@@ -47,7 +47,7 @@ const feed = new Feed({
   },
 });
 
-const strips = new Strips((...params) => feed.call(...params), $("strips"));
+const strips = new Strips((...params) => feed.call(...params), $("strips"), $("strip-legend"));
 const calls = new Calls((...params) => feed.call(...params), $);
 
 function reload() {
@@ -144,6 +144,7 @@ function drawCharts(to) {
   const first = state.samples[0]?.t ?? to - 60000;
   const from = state.range ? to - state.range * 1000 : Math.min(Math.max(first, to - kept * 1000), to - 30000);
   for (const chart of drawn) chart.draw(samples, from, to);
+  show($("charts-none"), drawn.every((chart) => chart.element.hidden));
   view.table(state.samples);
 }
 

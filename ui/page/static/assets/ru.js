@@ -11,7 +11,7 @@ export default {
     nodes: "Узлы", value: "Значение", clockSlot: "Слот по часам", execution: "исполнение", consensus: "консенсус", beaconNode: "узел beacon", state: "Состояние", progress: "Собственный прогресс",
     newestSlot: "Новейший слот", behindClock: "Отставание от часов", finalized: "Финализировано", ownSync: "Своя синхронизация", peers: "Пиры", answersIn: "Отвечает за", ms: "мс", since: "С",
     endpoint: "Адрес", version: "Версия", push: "Передача", headSync: "синхронизация головы", from: "Со слота", to: "До слота", started: "Начата", attempts: "Попытки",
-    lock: "Блокировка head sync в gwat", notHeld: "не удерживается", until: "до", atLatest: "самое позднее", competingDriver: "Другой управляющий", noneSeen: "не замечен", seen: "замечен", lastProgress: "последнее продвижение",
+    lock: "Блокировка head sync в gwat", until: "до", atLatest: "самое позднее", chartsNone: "За это время нет ни одного значения.", competingDriver: "Другой управляющий", noneSeen: "не замечен", seen: "замечен", lastProgress: "последнее продвижение",
     lastError: "Последняя ошибка", strips: "Оценка во времени", legend: "Каждая ячейка показывает худшую оценку за своё время. Пусто: syncd не работал.", charts: "Прогресс и отставание",
     shown: "Показанное время", all: "всё", marks: "Вертикальные линии: смена этапа; цифры как на схеме, P — пауза, H — остановка.", newest: "Новейшие значения таблицей",
     time: "Время", gwatSlot: "слот gwat", beaconSlot: "слот beacon", gwatBlock: "финализированный блок gwat", calls: "Вызовы через шлюз",
@@ -58,7 +58,7 @@ export default {
     trouble: "{verdict}, {time}, с {at}", lasting: "{verdict} с {at}", none: "неизвестно ни одного",
   },
   view: {
-    reachable: "✓ доступен", unreachable: "✗ недоступен", notAsked: "ещё не опрошен", ours: "наша", theirs: "другого управляющего", of: "{n} из {target}", from: "с {n}", doneAt: "готово в {at}", noProgress: "прогресс неизвестен",
+    reachable: "✓ доступен", unreachable: "✗ недоступен", notAsked: "ещё не опрошен", notHeld: "не удерживается", ours: "наша", theirs: "другого управляющего", of: "{n} из {target}", from: "с {n}", doneAt: "готово в {at}", noProgress: "прогресс неизвестен",
     gwat: "gwat", beacon: "узла beacon", push: "передачи", progressOf: "Прогресс {what}", now: "сейчас", lastKnown: "последнее известное", done: "готово", tookStage: "заняло {time}", underSecond: "меньше 1 с", wasHere: "был здесь", toCome: "впереди",
     noFindings: "нет: всё в порядке", notObserved: "ещё ничего не наблюдалось", sinceNode: "{node}, с {at}", pair: "пара", syncd: "syncd", copied: "Скопировано", notCopied: "Браузер отказал", noHistory: "Переходы неизвестны.", noneOfThese: "Таких переходов не известно.",
     lasted: "длился {time}", lasts: "длится {time}", fewer: "Показать меньше", showAll: "Показать все {n}", noPush: "ещё не было", explained: "Следствия", lastAnswer: "последнее известное: ответ {at}", lastKnownSlot: "последнее известное: слот {slot}, {at}", lastFinalized: ", финализировано {n}",
@@ -66,7 +66,7 @@ export default {
   strip: { day: "24 часа", week: "7 дней", share: "работала {share} % из известных {time}", nothing: "ничего не известно", label: "{name}: {share}" },
   charts: {
     lag: "Отставание от часов", slots: "Прогресс в слотах", blocks: "Блоки, финализированные gwat", pushed: "Передача", slotsUnit: "слоты", slotUnit: "слот", blockUnit: "блок", entriesUnit: "записи",
-    gwat: "gwat", beacon: "узел beacon", wall: "часы", pushedSeries: "передано", ofSeries: "из", time: "время", none: "за это время значений нет", label: "{title}, {unit} за последние {time}: {values}", notKnown: "неизвестно",
+    gwat: "gwat", beacon: "узел beacon", wall: "часы", pushedSeries: "передано", ofSeries: "из", time: "время", label: "{title}, {unit} за последние {time}: {values}", notKnown: "неизвестно",
   },
   calls: {
     unknown: "Пока неизвестно.", noGate: "У этого syncd нет шлюза: узел beacon вызывает gwat сам.", none: "За это время вызовов нет.", now: "сейчас ждут: {held}, отвечено вместо gwat и не доказано: {absorbed}",

@@ -27,12 +27,14 @@ export function shareOf(samples) {
 export class Strips {
   #call;
   #root;
+  #legend;
   #rows;
   #timer = 0;
 
-  constructor(call, root) {
+  constructor(call, root, legend) {
     this.#call = call;
     this.#root = root;
+    this.#legend = legend;
     this.#rows = rows.map((row) => ({ ...row, samples: [], end: 0 }));
   }
 
@@ -52,6 +54,7 @@ export class Strips {
   }
 
   #draw() {
+    this.#legend.hidden = this.#rows.every((row) => !row.samples.length);
     this.#root.replaceChildren(...this.#rows.map((row) => {
       const div = document.createElement("div");
       div.className = "strip";

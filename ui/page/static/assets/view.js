@@ -38,6 +38,7 @@ export function fields(snapshot) {
   show($("phase"), pushes && snapshot.push);
   put($("push-none"), pushes ? "" : w.view.noPush);
   show($("no-lock"), !snapshot.lock);
+  put($("no-lock"), snapshot.gwat.reachable ? w.view.notHeld : w.charts.notKnown); // only gwat says it
   show($("held"), snapshot.lock);
   show($("no-competing-driver"), !snapshot.competingDriver);
   show($("competing-driver"), snapshot.competingDriver);
@@ -95,7 +96,13 @@ function progress(el, value) {
   if (value.rate > 0) words.push(rate(value.rate, value.unit));
   if (value.eta) words.push(say(w.view.doneAt, { at: time(new Date(value.eta)) }));
   bar.setAttribute("aria-valuetext", words.join(", "));
-  put(line, words.join(" · "));
+  parts(line, words);
+}
+
+// parts puts texts side by side; one that fits into a line is not broken.
+function parts(el, words) {
+  if (el.textContent === words.join(" · ")) return;
+  el.replaceChildren(...words.flatMap((word, i) => [i ? " · " : "", Object.assign(document.createElement("span"), { textContent: word })]));
 }
 
 // hero gives the answer: how it is, since when, until when, and what is to be done.
@@ -161,7 +168,7 @@ function overall(snapshot, now, verdict) {
   const left = new Date(snapshot.eta ?? NaN) - now;
   words.push(Number.isNaN(left) ? w.hero.noEstimate : say(left > 0 ? w.hero.soon : w.hero.expected, { time: duration(left), at: time(new Date(snapshot.eta)) }));
   bar.setAttribute("aria-valuetext", words.join(", "));
-  put(line, words.join(" · "));
+  parts(line, words);
 }
 
 export function diagram() {
