@@ -42,7 +42,6 @@ type wholeConn struct {
 	room  int64 // how much of a head may still be read; a body has no bound
 	body  bool
 	peek  *peeker
-	head  int // length of the head of a plain answer
 	since time.Time
 }
 

@@ -72,7 +72,14 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "gate: the request's body ended early: "+boundedText(err.Error()), http.StatusBadRequest)
 		return
 	}
-	defer q.release()
+	spent := false // nothing reads q any more
+	defer func() {
+		if spent {
+			q.recycle()
+		} else {
+			q.release()
+		}
+	}()
 	switch {
 	case q.full != nil:
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
@@ -88,9 +95,8 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 	case q.ended:
 		body := bytes.NewReader(q.head)
 		g.forwardHTTP(w, r, q.rec, body, int64(len(q.head)), true)
-		if b, ok := g.backend.(*httpBackend); ok && b.wholly(&exchange{method: r.Method, body: body, length: int64(len(q.head))}) {
-			q.recycle() // it was read before gwat answered
-		}
+		b, ok := g.backend.(*httpBackend)
+		spent = ok && b.wholly(&exchange{method: r.Method, body: body, length: int64(len(q.head))}) // before gwat answered
 	default:
 		g.forwardHTTP(w, r, q.rec, io.MultiReader(bytes.NewReader(q.head), q.rest(r.Body)), r.ContentLength, false)
 	}

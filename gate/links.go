@@ -31,20 +31,28 @@ func (s *links) add(l *link) (remove func()) {
 
 // drain ends the connections as they have no call in flight, all when ctx ends.
 func (s *links) drain(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	untilNone(ctx, func(all bool) (left int) {
 		s.mu.Lock()
-		left := 0
+		defer s.mu.Unlock()
 		for l := range s.open {
-			if ctx.Err() != nil || l.idle() {
+			if all || l.idle() {
 				l.cancel()
 			} else {
 				left++
 			}
 		}
-		s.mu.Unlock()
-		if left == 0 || ctx.Err() != nil {
+		return left
+	})
+}
+
+// untilNone calls end again and again until it reports that nothing is left; when ctx ends,
+// once more, for all.
+func untilNone(ctx context.Context, end func(all bool) (left int)) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		all := ctx.Err() != nil
+		if end(all) == 0 || all {
 			return
 		}
 		select {

@@ -135,9 +135,9 @@ func (s *quick) call(ctx context.Context, c *quickConn, raw []byte) bool {
 	if err == nil {
 		_, err = to.Conn.Write(head.without(raw))
 	}
-	var answer []byte
+	var answer, body []byte
 	if err == nil {
-		answer, ok = to.plainAnswer()
+		answer, body, ok = to.plainAnswer()
 	}
 	if err != nil || !ok || s.g.draining.Load() {
 		h := &handedConn{Conn: c.Conn, head: raw}
@@ -145,13 +145,13 @@ func (s *quick) call(ctx context.Context, c *quickConn, raw []byte) bool {
 		s.hand(h)
 		return false
 	}
+	q.rec.feed(body)
 	return s.pass(c, q, to, answer)
 }
 
 // pass writes an answer to the caller as it came.
 func (s *quick) pass(c *quickConn, q *request, to *wholeConn, answer []byte) bool {
 	defer q.recycle()
-	q.rec.feed(answer[to.head:])
 	_, err := c.Conn.Write(answer)
 	_, _ = to.r.Discard(len(answer))
 	s.pool.put(to)
@@ -183,40 +183,31 @@ func (s *quick) serve(ctx context.Context) error {
 // drain ends the connections as they have no call in flight, all when ctx ends; then Accept.
 func (s *quick) drain(ctx context.Context) {
 	defer s.Close()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	untilNone(ctx, func(all bool) (left int) {
 		s.mu.Lock()
-		left := len(s.open)
+		defer s.mu.Unlock()
 		for c := range s.open {
-			if ctx.Err() != nil || !c.busy.Load() {
+			if all || !c.busy.Load() {
 				_ = c.Close()
 			}
 		}
-		s.mu.Unlock()
-		if left == 0 || ctx.Err() != nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
+		return len(s.open)
+	})
 }
 
-// plainAnswer waits for an answer that is plain and whole, and leaves it in c.r.
-func (c *wholeConn) plainAnswer() ([]byte, bool) {
+// plainAnswer waits for an answer that is plain and whole, and leaves it in c.r. It returns
+// the answer and, of it, the body.
+func (c *wholeConn) plainAnswer() (answer, body []byte, ok bool) {
 	c.room, c.body = maxHeaderBytes, false
 	_ = c.SetReadDeadline(time.Now().Add(quickWait))
 	_, err := c.r.Peek(1)
 	_ = c.SetReadDeadline(time.Time{})
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, false // reading again says the same
+		return nil, nil, false // reading again says the same
 	}
 	raw, _ := c.r.Peek(c.r.Buffered())
 	head, ok := readPlain(raw, "HTTP/1.1 200 OK\r\n")
-	c.head = head.size
-	return raw, ok && head.size+head.length == len(raw)
+	return raw, raw[head.size:], ok && head.size+head.length == len(raw)
 }
 
 // handedConn is a connection that net/http has got, with what was read of it.
