@@ -13,7 +13,8 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*held       // in order of arrival; the first has its turn
 	trying  bool          // the first one is at gwat
-	passed  bool          // the first one was at gwat since the last release, in vain
+	passed  bool          // one was at gwat since the last release, in vain, and none since
+	lockers int           // that wait for the lock; they go first once passed
 	lock    *lease        // nil while nobody has it
 	changed chan struct{} // closed and replaced whenever one of the above changes
 }
@@ -46,7 +47,8 @@ type times struct{ absorb, retry time.Duration }
 func (q *queue) wait(ctx context.Context, arrived time.Time, t times, stop <-chan struct{}, try attempt) (v verdict, tries int, err error) {
 	h := &held{arrived: arrived}
 	q.join(h)
-	defer q.leave(h)
+	inVain := false
+	defer func() { q.leave(h, inVain) }()
 	over := time.NewTimer(t.absorb - time.Since(arrived))
 	defer over.Stop()
 	limited, cancel := context.WithDeadline(ctx, arrived.Add(t.absorb))
@@ -75,18 +77,22 @@ func (q *queue) wait(ctx context.Context, arrived time.Time, t times, stop <-cha
 			continue
 		}
 		if limited.Err() != nil {
-			q.tried(true)
 			return ended(ctx), tries, err
 		}
 		tries++
 		again, tryErr := try(limited, tries)
-		q.tried(again)
 		if !again {
 			return taken, tries, tryErr
 		}
-		if limited.Err() == nil || err == nil {
+		cut := limited.Err() != nil
+		if !cut || err == nil {
 			err = tryErr // and not that the last attempt was cut short
 		}
+		if cut {
+			inVain = true
+			return ended(ctx), tries, err
+		}
+		q.triedInVain()
 		select {
 		case <-limited.Done():
 			return ended(ctx), tries, err
@@ -119,36 +125,42 @@ func onClose(ctx context.Context, ch <-chan struct{}, fn func()) (end func()) {
 func (q *queue) join(h *held) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.passed = false
+	}
 	q.waiting = append(q.waiting, h)
 	q.wake()
 }
 
-func (q *queue) leave(h *held) {
+// leave ends the wait of h, and its try if it is at gwat, in vain or not: in one step,
+// so that nobody acts in between.
+func (q *queue) leave(h *held, inVain bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.waiting[0] == h {
-		q.passed = false // the next one has its first try before a lock
+		q.trying, q.passed = false, inVain
 	}
 	q.waiting = slices.DeleteFunc(q.waiting, func(other *held) bool { return other == h })
 	q.wake()
 }
 
-// turn reports whether h is the first and may be tried; if both, its try has begun.
+// turn reports whether h is the first and may be tried; if both, its try has begun,
+// and ends with triedInVain or leave.
 func (q *queue) turn(h *held) (first, free bool, changed <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first, free = q.waiting[0] == h, q.lock == nil
+	first, free = q.waiting[0] == h, q.lock == nil && (q.lockers == 0 || !q.passed)
 	if first && free {
 		q.trying = true
 	}
 	return first, free, q.watch()
 }
 
-// tried ends a try.
-func (q *queue) tried(again bool) {
+// triedInVain ends a try of a call that stays.
+func (q *queue) triedInVain() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.trying, q.passed = false, again
+	q.trying, q.passed = false, true
 	q.wake()
 }
 
@@ -185,27 +197,34 @@ func (q *queue) status() (n int, since time.Time, locked bool) {
 // lock that is not released ends after Config.Lease.
 func (g *Gate) Lock(ctx context.Context) (release func(), err error) {
 	q := &g.hold
-	for {
-		q.mu.Lock()
-		if q.lock == nil && !q.trying && (len(q.waiting) == 0 || q.passed) {
-			l := &lease{}
-			l.timer = time.AfterFunc(g.cfg.Lease, func() {
-				if q.release(l) {
-					g.cfg.Log.WithField("after", g.cfg.Lease).Error("the gate's lock was not released: calls pass again")
-				}
-			})
-			q.lock = l
-			q.mu.Unlock()
-			return func() { q.release(l) }, nil
-		}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lockers++
+	defer func() {
+		q.lockers--
+		q.wake()
+	}()
+	for q.lock != nil || q.trying || (len(q.waiting) > 0 && !q.passed) {
 		changed := q.watch()
 		q.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			err = ctx.Err()
+		}
+		q.mu.Lock()
+		if err != nil {
+			return nil, err
 		}
 	}
+	l := &lease{}
+	l.timer = time.AfterFunc(g.cfg.Lease, func() {
+		if q.release(l) {
+			g.cfg.Log.WithField("after", g.cfg.Lease).Error("the gate's lock was not released: calls pass again")
+		}
+	})
+	q.lock = l
+	return func() { q.release(l) }, nil
 }
 
 // release ends l and reports whether it was in force.

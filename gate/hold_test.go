@@ -383,6 +383,36 @@ func TestLockIsNotStarved(t *testing.T) {
 	})
 }
 
+// Nor must calls that end at a gwat which hangs: the first of them lets the lock pass, whoever
+// of the next call and the lock is woken first.
+func TestLockFollowsTheFirstCallThatHangs(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			b := &fakeBackend{do_: func(ctx context.Context, _ string) (int, string, error) {
+				<-ctx.Done()
+				return 0, "", &cutError{err: ctx.Err()}
+			}}
+			g := fakeGate(t, headSync, b)
+			ctx, cancel := context.WithCancel(t.Context())
+			began := time.Now()
+			var wg sync.WaitGroup
+			for i := range 3 {
+				wg.Go(func() { post(ctx, g, finalize(i)) })
+				time.Sleep(4 * time.Second)
+			}
+			release, err := g.Lock(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 20*time.Second, time.Since(began), "when the first one is absorbed")
+			require.Equal(t, 1, b.calls())
+			release()
+			synctest.Wait()
+			require.Equal(t, 2, b.calls(), "and then the next one has its try")
+			cancel()
+			wg.Wait()
+		})
+	}
+}
+
 func TestLockEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBackend{do_: answering(finalized)}
