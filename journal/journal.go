@@ -164,7 +164,7 @@ func (j *Journal) SetNetwork(n Network) error {
 		return err
 	}
 	values := map[string][]byte{keyNetwork: data}
-	if was != nil && !was.is(n) {
+	if was != nil && !was.Is(n) {
 		values[keyPending], values[keyConfirmed], values[keyPeers], values[keyHeals] = nil, nil, nil, nil
 		j.lock()
 		j.addNote(fmt.Sprintf("the journal was of another network (chain id %d, genesis time %d); it now belongs to that of chain id %d, genesis time %d",

@@ -44,8 +44,8 @@ func (n Network) Spec() *checkpoint.Spec {
 	return s
 }
 
-// is reports whether both are the same network.
-func (n Network) is(other Network) bool {
+// Is reports whether both are the same network.
+func (n Network) Is(other Network) bool {
 	return n.ChainID == other.ChainID && n.GenesisTime == other.GenesisTime
 }
 

@@ -95,7 +95,13 @@ func (p *Pair) identityConflict(o *poll.Observation) (bool, string) {
 	return true, p.polls.identity.Conflict()
 }
 
+// up reports whether the stages can be decided by the newest poll. Nodes that were moved to
+// another network begin again as nodes that were lost do.
 func (p *Pair) up(o *poll.Observation) (bool, string) {
+	if p.polls.moved && p.machine.Stage() != fsm.Connecting {
+		spec := p.polls.spec
+		return false, fmt.Sprintf("both nodes are of another network now: chain id %d, genesis time %d", spec.DepositChainID, spec.GenesisTime)
+	}
 	if o.Up() {
 		return true, ""
 	}

@@ -25,6 +25,7 @@ type polls struct {
 	identity   *checkpoint.Identity // nil until both nodes have said who they are
 	identityAt time.Time
 	spec       *checkpoint.Spec // of the identity last known
+	moved      bool             // the newest poll saw another network than the one before
 }
 
 // poll starts a poll of both nodes, or has one follow the one that runs.
@@ -77,8 +78,14 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 	previous := p.polls.last
 	p.polls.last = o
 	p.polls.history.Observe(o)
+	p.polls.moved = false
 	if o.Identity != nil {
 		p.identified(o)
+		if p.polls.moved && p.machine.Stage() != fsm.Connecting {
+			p.settle(ctx) // what is known of the old network says nothing about this poll
+			p.poll(ctx)
+			return
+		}
 		p.ledger.Retry(journal.NetworkOf(p.polls.identity.Spec))
 	}
 	if p.job.human != nil && o.At.After(p.job.human.until) {
@@ -114,6 +121,7 @@ func (p *Pair) identified(o *poll.Observation) {
 	fresh := p.polls.identity == nil
 	if p.polls.spec != nil && *p.polls.spec != o.Identity.Spec {
 		p.job.collector = nil // it collected on another network
+		p.polls.moved = !journal.NetworkOf(*p.polls.spec).Is(journal.NetworkOf(o.Identity.Spec))
 	}
 	p.polls.identity, p.polls.identityAt = o.Identity, o.At
 	p.polls.spec = &o.Identity.Spec

@@ -256,6 +256,41 @@ func TestWhatAPollIsAsked(t *testing.T) {
 	require.True(t, p.question().Identity, "a halted pair may have become one")
 }
 
+// Nodes that are of another network from one poll to the next begin again, from every stage, and
+// what was known of the old network is gone. A setting of the beacon node is no other network.
+func TestNodesOfAnotherNetworkBeginAgain(t *testing.T) {
+	for stage := range toStage {
+		p := knowing(t, stage)
+		now := p.cfg.Now()
+		p.ledger.SetNetwork(journal.NetworkOf(factsSpec))
+		p.ledger.SetConfirmed(checkpoint.Confirmed{Spine: common.Hash{3}, Number: 3, At: now})
+		o := lookAt(32)
+		o.Identity = &checkpoint.Identity{Spec: factsSpec, SlotInfo: true}
+		o.Identity.Spec.ConfigName = "renamed"
+		p.identified(o)
+		up, _ := p.up(o)
+		require.True(t, up, "%s: a name is no network", stage)
+
+		o.Identity = &checkpoint.Identity{Spec: factsSpec, SlotInfo: true}
+		o.Identity.Spec.GenesisTime += 4
+		p.identified(o)
+		up, why := p.up(o)
+		require.Equal(t, stage == fsm.Connecting, up, stage)
+		if stage == fsm.Connecting {
+			continue
+		}
+		require.Contains(t, why, "of another network now")
+		event, _, ok := fsm.Decide(stage, fsm.Facts{Judged: true, Up: up, UpWhy: why})
+		require.True(t, ok, stage)
+		require.NotEqual(t, fsm.Verified, event, stage)
+
+		p.polls.identity, p.polls.moved = nil, false // as at Connecting, and as the next poll sees it
+		p.identified(o)
+		require.False(t, p.polls.moved)
+		require.Nil(t, p.ledger.Confirmed(), stage)
+	}
+}
+
 // Why nothing is sent: an observer, a competing driver of a known network, an open call.
 func TestWhyNothingIsSent(t *testing.T) {
 	p := knowing(t, fsm.HeadSyncReady)
