@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,9 +208,12 @@ func (c *record) highest(chain world.Chain, from, to time.Duration) uint64 {
 	return high
 }
 
-// lowest is the lowest number that gwat was at in a time.
+// lowest is the lowest number that gwat was at in a time, on the plan's network.
 func (c *record) lowest(from, to time.Duration) uint64 {
-	low := c.sampleAt(from).number
+	low := uint64(math.MaxUint64)
+	if s := c.sampleAt(from); s.home {
+		low = s.number
+	}
 	for _, s := range c.samples {
 		if s.at > from && s.at <= to && s.home {
 			low = min(low, s.number)

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -94,8 +95,17 @@ type run struct {
 	print  func(string)
 }
 
-// Run makes the run of a seed in a bubble of its own.
+// realLimit is the real time that a run may take: the longest ones take seconds, tens under the race detector.
+const realLimit = 10 * time.Minute
+
+// Run makes the run of a seed in a bubble of its own. A run that never ends, which no clock
+// of the bubble can show, ends the process with the seed's name.
 func Run(t *testing.T, seed uint64, o Options) Result {
+	watchdog := time.AfterFunc(realLimit, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("the run of seed %d has not ended after %s of real time", seed, realLimit))
+	})
+	defer watchdog.Stop()
 	plan := NewPlan(seed)
 	switch {
 	case o.NoFaults:
