@@ -116,6 +116,7 @@ var advice = map[string]Advice{
 	"private_fork":         urgent("blocks that validators make on a chain of their own are lost", askFinality, askBcnPeers, restartBeacon).risking("no stored data; blocks and duties on this fork are lost"),
 	"gwat_wedged":          urgent("gwat refuses every block until it is restarted", restartGwat, restartBeacon),
 	"beacon_silent":        urgent("it may wait for a head for ever", askBeacon, restartBeacon),
+	"network_stalled":      urgent("nothing is final while it lasts, and a beacon node that is alone with it must be restarted", askBeacon, askBcnPeers, logBeacon),
 	"beacon_without_peers": urgent(noBlock, askBcnPeers, "sudo ss -lntup | grep -e 13000 -e 12000", logBeacon),
 	"sawtooth":             canWait("it catches up now and then, but misses blocks meanwhile", askBcnPeers, machine, "timedatectl"),
 	"finalize_silently_failed": urgent("the beacon node goes on over a hole in gwat", logGwat, restartGwat, restartBeacon).

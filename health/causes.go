@@ -51,12 +51,15 @@ var explanations = explain(
 	row("gwat_wedged", "gwat refuses the blocks of that fork.", "private_fork"),
 	row("beacon_silent", "The beacon node asks for this checkpoint again and again and makes no other call.", "foreign_checkpoint"),
 	row("beacon_silent", "Every call fails at a gwat without peers.", "no_peers_loop"),
+	row("network_stalled", "A beacon node that cannot call gwat processes no blocks.", "gwat_unreachable", "gwat_hung", "gwat_wedged", "beacon_silent"),
+	row("network_stalled", "It gets no blocks of the network.", "beacon_without_peers"),
+	row("sawtooth", "Nobody makes a block that it could miss.", "network_stalled"),
 	row("sawtooth", "A beacon node that cannot call gwat processes no blocks.", "gwat_unreachable", "gwat_hung", "gwat_wedged", "beacon_silent"),
 	row("sawtooth", "It gets no blocks of the network.", "beacon_without_peers"),
 	row("sawtooth", "Its head is on a chain of its own.", "private_fork"),
 	row("duties_at_risk", "gwat is not in normal work because of it.", "wrong_network", "nodes_unreachable", "gwat_unreachable", "gwat_hung", "gwat_auth",
 		"gwat_bad_answers", "gwat_rate_limited", "foreign_checkpoint", "no_peers_loop", "beacon_without_peers", "private_fork", "gwat_wedged", "beacon_silent",
-		"finalize_silently_failed", "beacon_unreachable", "beacon_hung", "beacon_bad_answers", "beacon_starting", "sawtooth"),
+		"finalize_silently_failed", "beacon_unreachable", "beacon_hung", "beacon_bad_answers", "beacon_starting", "network_stalled", "sawtooth"),
 )
 
 // lastingError reports whether gwat answered the gate with an error that is a finding of its own.

@@ -43,7 +43,8 @@ const (
 	// resync of its own the beacon node needs up to 5 slots for its first call.
 	WedgedSlots = 6
 	// SilentEpochs is for how many epochs the head of a beacon node with peers may stand,
-	// and gwat wait for a call, if gwat was not restarted.
+	// and gwat wait for a call, if gwat was not restarted. A beacon node resyncs by then if
+	// a peer is ahead of it: recorded ones did at up to 66 slots of 32 an epoch.
 	SilentEpochs = 2
 	// LagSlots is how far a beacon node that says it is synced may be behind the clock.
 	LagSlots = 8
@@ -154,7 +155,10 @@ func (v *view) beaconSilent() signal {
 	}
 	waited, why := v.uncalled(max(c.moved, v.mem.headSince)), "gwat was restarted and waits for a call"
 	if !c.restarted { // gwat leaves normal work by itself when no call comes
-		if peers, known := c.peers[nodeBeacon]; v.mem.spec == nil || !known || peers == 0 || waited < SilentEpochs*time.Duration(v.mem.spec.SlotsPerEpoch)*v.mem.slot() {
+		if final := v.Coordinated.HeadFinal; final == nil || *final {
+			return healthy // gwat may have all that the head asks for: network_stalled
+		}
+		if peers, known := c.peers[nodeBeacon]; v.mem.spec == nil || !known || peers == 0 || waited < v.silence() {
 			return healthy
 		}
 		why = "gwat left normal work and waits for a call"
@@ -164,6 +168,32 @@ func (v *view) beaconSilent() signal {
 	}
 	return shows(why, v.unmoved(),
 		fmt.Sprintf("the beacon's head has been slot %d for %s, is_syncing is false", v.Beacon.Head, (v.Elapsed-v.mem.headSince).Round(time.Second)))
+}
+
+// silence is how long SilentEpochs are. The network's constants must be known.
+func (v *view) silence() time.Duration {
+	return SilentEpochs * time.Duration(v.mem.spec.SlotsPerEpoch) * v.mem.slot()
+}
+
+// networkStalled goes by what a beacon node does whose peers are ahead: it resyncs within
+// SilentEpochs. How old the head is counts for a syncd that has just started.
+func (v *view) networkStalled() signal {
+	peers, known := v.mem.coord.peers[nodeBeacon]
+	switch {
+	case !v.Beacon.Known || v.mem.spec == nil || !known:
+		return unmeasured
+	case peers == 0:
+		return healthy
+	}
+	slot, stood := v.mem.slot(), v.headStillFor()
+	if old := time.Duration(v.lag()) * slot; !v.Coordinated.BeaconSyncing && stood >= UnmovedSlots*slot {
+		stood = max(stood, old)
+	}
+	if stood < v.silence()+LagSlots*slot {
+		return healthy
+	}
+	return shows(fmt.Sprintf("the head is slot %d, %d slots behind the clock, and has not moved for %s", v.Beacon.Head, v.lag(), v.headStillFor().Round(time.Second)),
+		fmt.Sprintf("the beacon node has %d peers, and found none within %d epochs that is ahead of it", peers, SilentEpochs))
 }
 
 func (v *view) wedged() signal {
@@ -188,9 +218,9 @@ func (v *view) privateFork() signal {
 	if !v.Beacon.Known || v.mem.spec == nil {
 		return unmeasured
 	}
-	clock := v.mem.spec.Epoch(v.Beacon.Clock)
-	if v.lag() <= 2 && !v.Coordinated.BeaconSyncing && clock >= v.Beacon.Justified+3 {
-		return shows(fmt.Sprintf("the head is %d slots behind the clock, but current_justified is epoch %d in epoch %d", v.lag(), v.Beacon.Justified, clock))
+	// The head's epoch, not the clock's: what the head justifies changes with the first block of an epoch.
+	if epoch := v.mem.spec.Epoch(v.Beacon.Head); v.lag() <= 2 && !v.Coordinated.BeaconSyncing && epoch >= v.Beacon.Justified+3 {
+		return shows(fmt.Sprintf("the head is %d slots behind the clock, but current_justified is epoch %d in epoch %d", v.lag(), v.Beacon.Justified, epoch))
 	}
 	if j := v.mem.coord.jump; j != nil {
 		return shows(fmt.Sprintf("the head jumped from slot %d to %d within one poll, and current_justified stayed at epoch %d: a block on a stale head", j.from, j.to, v.Beacon.Justified))

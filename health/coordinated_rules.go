@@ -41,8 +41,15 @@ var coordinatedRules = []rule{
 		Entry: Entry{Name: "beacon_silent", Severity: status.SeverityCritical, Node: nodePair,
 			Meaning: "gwat waits for the beacon node, whose head does not move: it makes its next call only for a new head, and reports that it is synced.",
 			Remedy:  "Wait for the next head; if none comes within two slots, restart the beacon node."},
-		window: polls(2), windowNote: fmt.Sprintf("after %d slots since a restart of gwat, %d epochs without one, in which neither the head nor gwat's state moved", UnmovedSlots, SilentEpochs), clear: polls(1), clearNote: "with a new head or a change of the state",
+		window: polls(2), windowNote: fmt.Sprintf("after %d slots since a restart of gwat, %d epochs without one if gwat lacks what the head finalizes, in which neither the head nor gwat's state moved", UnmovedSlots, SilentEpochs), clear: polls(1), clearNote: "with a new head or a change of the state",
 		needs: both, look: (*view).beaconSilent,
+	},
+	{
+		Entry: Entry{Name: "network_stalled", Severity: status.SeverityCritical, Node: nodeBeacon,
+			Meaning: fmt.Sprintf("The beacon's head has not moved for more than %d epochs, although the beacon node has peers. It would have synced again if one of them were ahead: most likely the whole network makes no blocks.", SilentEpochs),
+			Remedy:  "Compare the head with another node of the network or with an explorer. If it has not moved there either, nothing is to be repaired here: the pair goes on by itself with the next block. If it moves there, restart the beacon node and look at its peers."},
+		window: polls(2), windowNote: fmt.Sprintf("after %d epochs and %d slots with the same head, of a beacon node with peers", SilentEpochs, LagSlots), clear: polls(1), clearNote: "with a new head",
+		needs: beacon, look: (*view).networkStalled,
 	},
 	{
 		Entry: Entry{Name: "beacon_without_peers", Severity: status.SeverityCritical, Node: nodeBeacon,
@@ -54,7 +61,7 @@ var coordinatedRules = []rule{
 	{
 		Entry: Entry{Name: "sawtooth", Severity: status.SeverityWarning, Node: nodeBeacon,
 			Meaning: fmt.Sprintf("The beacon node reports that it is synced, but its head is more than %d slots behind the clock: it misses blocks, and catches up by a resync now and then.", LagSlots),
-			Remedy:  "Look at the number and the quality of the beacon node's peers, at its CPU and disk, and at the clock of the host. If the head does not move for more than two epochs, restart the beacon node."},
+			Remedy:  "Look at the number and the quality of the beacon node's peers, at its CPU and disk, and at the clock of the host. If the head does not move for more than two epochs, see network_stalled."},
 		window: slots(2), windowNote: "with such a lag", clear: polls(2), clearNote: "without it",
 		needs: beacon, look: (*view).sawtooth,
 	},

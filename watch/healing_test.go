@@ -305,7 +305,7 @@ func TestAHeadThatStandsAfterTheDrive(t *testing.T) {
 	besideAPairWith(t, withHeals(Heals{Drive: true, RestartBeacon: "restart beacon"}), func(t *testing.T, p *simulated) {
 		incident(p, t, lasting["B7 beacon silent"].incident)
 		within(t, p.watcher, time.Minute, "the drive", func(s *status.Snapshot) bool { return s.Gwat.SyncStage == "synced" })
-		within(t, p.watcher, 3*time.Minute, "beacon_silent", hasFinding("beacon_silent"))
+		within(t, p.watcher, 3*time.Minute, "network_stalled", hasFinding("network_stalled"))
 		p.works(t, time.Minute)
 		var done []string
 		for _, c := range heals(t, p) {

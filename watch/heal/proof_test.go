@@ -67,6 +67,9 @@ func TestProve(t *testing.T) {
 		"restart the beacon node: silent": {RestartBeacon, Facts{BothUp: true, Findings: map[string]bool{"beacon_silent": true}}, map[string]func(*Facts){
 			"beacon_silent is not active": func(f *Facts) { f.Findings = none() },
 		}},
+		"restart the beacon node: its head does not move": {RestartBeacon, Facts{BothUp: true, Findings: map[string]bool{"network_stalled": true}}, map[string]func(*Facts){
+			"beacon_silent is not active": func(f *Facts) { f.Findings = none() },
+		}},
 		"restart the beacon node: still wedged": {RestartBeacon, Facts{BothUp: true, GwatRestarted: true, Findings: map[string]bool{"gwat_wedged": true}}, map[string]func(*Facts){
 			"gwat_wedged is active, but gwat was not restarted": func(f *Facts) { f.GwatRestarted = false },
 			"beacon_silent is not active":                       func(f *Facts) { f.Findings = none() },

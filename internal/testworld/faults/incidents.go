@@ -23,7 +23,7 @@ var incidentRows = []Row{
 	incident("B7 beacon silent", healed, "`heal.drive` makes the beacon node's calls, once; `heal.restart-beacon` has it restarted.", "`beacon_silent`"),
 	incident("A2' gwat wedged", healed, "`heal.restart-gwat` has it restarted.", "`gwat_wedged`"),
 	incident("A3 beacon killed", byItself, "Connects again.", "`beacon_unreachable`"),
-	incident("S beacon's head does not move", byItself, "Heals nothing while gwat is in normal work.", "`sawtooth`, `beacon_silent` after two epochs once gwat waits for a call"),
+	incident("S beacon's head does not move", byItself, "Heals nothing while gwat is in normal work.", "`sawtooth`, `network_stalled` after two epochs and eight slots"),
 	incident("the pair is paused", "works again once resumed", "Heals nothing until resumed.", "`paused`, verdict paused"),
 	incident("a validator leaves", "the pair works on", "Drives over no epoch in which an operation is pending.", "nothing, or why `heal.drive` was refused"),
 }

@@ -33,6 +33,8 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 		return world(func(s *worldSample) bool { return s.peers == 0 })
 	case "beacon_silent":
 		return world(func(s *worldSample) bool { return !s.gwat.Synced }) && c.unmoved(from, to, health.UnmovedSlots*slot-c.slack())
+	case "network_stalled":
+		return c.headStood(from, to, time.Duration(health.SilentEpochs*c.epoch+health.LagSlots)*slot-c.slack())
 	case "gwat_wedged":
 		return c.unmoved(from, to, health.UnmovedSlots*slot-c.slack())
 	case "sawtooth":
@@ -66,6 +68,14 @@ func (c *coordinatedRecord) unmoved(from, to, forLong time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// headStood reports whether the beacon's head had not moved for so long, or was so old, at a
+// time between two.
+func (c *coordinatedRecord) headStood(from, to, forLong time.Duration) bool {
+	return c.was(from, to, func(s *worldSample) bool {
+		return c.clockAt(to) >= s.head+uint64(forLong/c.slotTime()) || c.stood(from, to, max(forLong, 0), func(o *worldSample) bool { return o.head == s.head })
+	})
 }
 
 // onWay reports whether a fault of syncd's links, its machine or its clock held between two times.
