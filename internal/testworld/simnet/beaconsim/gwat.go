@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
-	gethnode "github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/gwatsync/syncd/internal/testworld/simnet/nodehttp"
 )
 
 // UserAgent is what the node calls itself in its calls to gwat, so that gwat's log tells
@@ -29,7 +30,7 @@ type gwat struct {
 func newGwat(endpoint string, secret []byte, transport http.RoundTripper, log *callLog) *gwat {
 	g := &gwat{endpoint: endpoint, log: log, options: []rpc.ClientOption{rpc.WithHeader("User-Agent", UserAgent)}}
 	if len(secret) > 0 {
-		g.options = append(g.options, rpc.WithHTTPAuth(gethnode.NewJWTAuth([32]byte(secret))))
+		g.options = append(g.options, rpc.WithHTTPAuth(nodehttp.Sign(secret)))
 	}
 	if transport != nil {
 		g.options = append(g.options, rpc.WithHTTPClient(&http.Client{Transport: transport}))

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	gethnode "github.com/ethereum/go-ethereum/node"
+
+	"github.com/gwatsync/syncd/internal/testworld/simnet/nodehttp"
 )
 
 var zeroHash common.Hash
@@ -75,7 +76,7 @@ func (c Caller) overHTTP(ctx context.Context, body []byte) (raw json.RawMessage,
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if c.JWTSecret != nil {
-		if err := gethnode.NewJWTAuth([32]byte(c.JWTSecret))(request.Header); err != nil {
+		if err := nodehttp.Sign(c.JWTSecret)(request.Header); err != nil {
 			return nil, err
 		}
 	}

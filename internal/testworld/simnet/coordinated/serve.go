@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	gethnode "github.com/ethereum/go-ethereum/node"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/nodehttp"
 )
 
 // ServedByAuthRPC reports whether a gwat serves a method over HTTP: dag and eth alone.
@@ -26,7 +26,7 @@ func (g *Gwat) AuthRPC(secret []byte) http.Handler {
 		return g
 	}
 	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.serveHTTP(w, r, ServedByAuthRPC) })
-	return gethnode.NewHTTPHandlerStack(limited, nil, []string{"*"}, secret, false)
+	return nodehttp.Handler(limited, []string{"*"}, secret)
 }
 
 // maxQueued is how many requests of one connection may wait for their answers; with one

@@ -5,7 +5,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 )
@@ -26,7 +25,7 @@ type block struct {
 	ExtraData        hexutil.Bytes   `json:"extraData"`
 	GasLimit         hexutil.Uint64  `json:"gasLimit"`
 	GasUsed          hexutil.Uint64  `json:"gasUsed"`
-	LogsBloom        types.Bloom     `json:"logsBloom"`
+	LogsBloom        hexutil.Bytes   `json:"logsBloom"`
 	ReceiptsRoot     common.Hash     `json:"receiptsRoot"`
 	Size             hexutil.Uint64  `json:"size"`
 	StateRoot        common.Hash     `json:"stateRoot"`
@@ -39,6 +38,12 @@ const (
 	gasLimit = 8_000_000
 	emptyLen = 0x167 // bytes of an empty block
 	lfDelay  = 5     // slots between a block and the last final one its creator knew
+)
+
+var (
+	// emptyList is the root of no transactions, and of no receipts.
+	emptyList = common.HexToHash("0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421")
+	noLogs    = make(hexutil.Bytes, 256)
 )
 
 // blockByHash finds a block that the node has; nil if it has not.
@@ -77,10 +82,11 @@ func (n *Node) describe(b *world.DAGBlock) *block {
 		Timestamp:        hexutil.Uint64(n.spec.GenesisTime + uint64(b.Slot)*n.spec.SecondsPerSlot),
 		BaseFeePerGas:    baseFee,
 		GasLimit:         gasLimit,
+		LogsBloom:        noLogs,
 		Size:             emptyLen,
-		ReceiptsRoot:     types.EmptyReceiptsHash,
+		ReceiptsRoot:     emptyList,
 		Transactions:     []common.Hash{},
-		TransactionsRoot: types.EmptyTxsHash,
+		TransactionsRoot: emptyList,
 	}
 	if out.ParentHashes == nil {
 		out.ParentHashes = []common.Hash{}

@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
-	gethnode "github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/gwatsync/syncd/internal/testworld/simnet/nodehttp"
 )
 
 // newServer registers every namespace that the node answers.
@@ -36,8 +37,8 @@ func (n *Node) newServer() (*rpc.Server, error) {
 // timeout itself: an http.Server with one of its own would make the library
 // answer "request timed out", where gwat cuts the connection.
 func (n *Node) Handler() http.Handler {
-	overHTTP := gethnode.NewHTTPHandlerStack(lenient(n.rpc), nil, n.cfg.VirtualHosts, n.cfg.JWTSecret, false)
-	overWS := gethnode.NewWSHandlerStack(n.rpc.WebsocketHandler(nil), n.cfg.JWTSecret)
+	overHTTP := nodehttp.Handler(lenient(n.rpc), n.cfg.VirtualHosts, n.cfg.JWTSecret)
+	overWS := nodehttp.Tokens(n.rpc.WebsocketHandler(nil), n.cfg.JWTSecret)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			hijacker := &trackedHijacker{ResponseWriter: w, conns: &n.conns}

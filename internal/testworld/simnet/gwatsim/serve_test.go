@@ -1,8 +1,10 @@
 package gwatsim
 
 import (
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,10 +15,11 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	gethnode "github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/golang-jwt/jwt/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/internal/testworld/simnet/nodehttp"
 )
 
 // served runs a node behind a real HTTP listener.
@@ -174,21 +177,24 @@ func TestHTTPLimits(t *testing.T) {
 func TestTokens(t *testing.T) {
 	secret := [32]byte{7}
 	_, server := served(t, func(c *Config) { c.JWTSecret = secret[:] })
-	auth := rpc.WithHTTPAuth(gethnode.NewJWTAuth(secret))
+	auth := rpc.WithHTTPAuth(nodehttp.Sign(secret[:]))
 	var version string
 	require.NoError(t, dial(t, server.URL, auth).Call(&version, "web3_clientVersion"))
 	require.NoError(t, dial(t, asWS(server.URL), auth).Call(&version, "web3_clientVersion"))
 	require.Equal(t, DefaultVersion, version)
 
-	signed := func(key []byte, issued time.Time) string {
-		token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iat": issued.Unix()})
-		text, err := token.SignedString(key)
+	claims := func(key []byte, claims jwt.MapClaims) string {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
 		require.NoError(t, err)
-		return "Bearer " + text
+		return "bearer " + text
 	}
+	signed := func(key []byte, issued time.Time) string { return claims(key, jwt.MapClaims{"iat": issued.Unix()}) }
 	now := time.Now()
 	for _, tt := range []struct{ token, want string }{
 		{"", "missing token"},
+		{"Basic abc", "missing token"},
+		{claims(secret[:], jwt.MapClaims{}), "missing issued-at"},
+		{claims(secret[:], jwt.MapClaims{"iat": now.Unix(), "exp": now.Unix() - 1}), "token is expired"},
 		{signed(secret[:], now.Add(-70*time.Second)), "stale token"},
 		{signed(secret[:], now.Add(70*time.Second)), "future token"},
 		{signed([]byte("other"), now), "signature is invalid"},
@@ -199,6 +205,32 @@ func TestTokens(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
 		require.Equal(t, tt.want, strings.TrimSpace(string(refused.Body)))
 	}
+}
+
+func TestCompression(t *testing.T) {
+	_, server := served(t, nil)
+	post := func(encoding string) *http.Response {
+		request, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"web3_clientVersion"}`))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Accept-Encoding", encoding) // said by the caller, it is the caller that unpacks
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		t.Cleanup(func() { response.Body.Close() })
+		return response
+	}
+	plain, zipped := post("identity"), post("deflate, gzip")
+	require.Empty(t, plain.Header.Get("Content-Encoding"))
+	require.Equal(t, "gzip", zipped.Header.Get("Content-Encoding"))
+	want, err := io.ReadAll(plain.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(want), DefaultVersion)
+	unzipped, err := gzip.NewReader(zipped.Body)
+	require.NoError(t, err)
+	got, err := io.ReadAll(unzipped)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestHostNames(t *testing.T) {

@@ -1,10 +1,10 @@
 package gwatsim
 
 import (
+	"crypto/sha256"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"go.uber.org/goleak"
 
@@ -59,7 +59,7 @@ func (c *testChain) block(hash common.Hash, slot primitives.Slot, parents ...com
 func (c *testChain) body(slot primitives.Slot, finalizing ...common.Hash) {
 	last := c.beacon[len(c.beacon)-1]
 	c.beacon = append(c.beacon, &world.BeaconBlock{
-		Slot: slot, Root: crypto.Keccak256Hash(last.Root[:]), ParentRoot: last.Root, Finalization: finalizing,
+		Slot: slot, Root: sha256.Sum256(last.Root[:]), ParentRoot: last.Root, Finalization: finalizing,
 	})
 }
 
