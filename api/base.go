@@ -15,7 +15,7 @@ func checkBase(base string) error {
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Path != base || !strings.HasPrefix(base, "/") || base == "/" || path.Clean(base) != base || strings.ContainsAny(base, "\\{} \t") {
-		return fmt.Errorf("api base path is %.100q, want a path without a slash at its end, such as /syncd", base)
+		return fmt.Errorf("--api.base-path is %.100q: want a path that begins with a slash and ends without one, such as /syncd", base)
 	}
 	return nil
 }

@@ -200,11 +200,21 @@ func (c *Client) order(ctx context.Context, out any, method string, params ...an
 	var answer rpc.HTTPError
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%w: syncd at %s refuses the token: %s", ErrToken, c.name, failure.Text(string(answer.Body)))
+		return fmt.Errorf("%w: syncd at %s refuses the token: %s", ErrToken, c.name, failure.Text(refusal(answer.Body)))
 	case errors.As(err, &refused):
 		return fmt.Errorf("%w: %s", ErrRefused, failure.Text(refused.Error()))
 	}
 	return c.explain(err)
+}
+
+// refusal returns the message of an answer with an HTTP status of an error, which may be
+// JSON-RPC's; else its text.
+func refusal(body []byte) string {
+	var answer struct{ Error struct{ Message string } }
+	if json.Unmarshal(body, &answer) == nil && answer.Error.Message != "" {
+		return answer.Error.Message
+	}
+	return string(body)
 }
 
 // maxReadyz bounds what is read of an answer of /readyz, in bytes.
@@ -259,6 +269,9 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("%w: %s says %s; is it syncd, and as new as this one?", ErrMethod, c.name, failure.Text(answered.Error()))
 	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: %s sends no JSON-RPC; is something else listening there?", ErrNoSyncd, c.name)
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return fmt.Errorf("%w at %s: it speaks no TLS there; write http:// in place of https://", ErrNoSyncd, c.name)
 	}
 	if Untrusted(err) {
 		return fmt.Errorf("%w at %s: %w: %s; give --ca-file the file of its certificate or of its issuer", ErrNoSyncd, c.name, ErrCertificate, failure.Text(err.Error()))

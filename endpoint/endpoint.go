@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,11 +66,18 @@ func (k Kind) Parse(raw string) (Endpoint, error) {
 	return Endpoint{raw: raw, url: u}, nil
 }
 
+// almostScheme is how a URL begins of whose :// something is missing. Without this, ws:/host
+// would be taken for the path of a socket that is never there.
+var almostScheme = regexp.MustCompile(`^(?i)(https?|wss?)(:/?|//)`)
+
 // parsePath takes what has no scheme for the path of a socket, where one is accepted.
 func (k Kind) parsePath(raw string) (Endpoint, error) {
 	host, port, err := net.SplitHostPort(raw)
 	if err == nil && !strings.ContainsAny(raw, "/@") && len(raw) < 256 {
 		return Endpoint{}, fmt.Errorf("%s %q has no scheme, want %s: write %s://%s", k.name, raw, k.want, k.schemes[0], net.JoinHostPort(host, port))
+	}
+	if scheme := almostScheme.FindString(raw); scheme != "" {
+		return Endpoint{}, fmt.Errorf("%s has %q where a URL has \"://\": want %s", k.name, scheme, k.want)
 	}
 	if !k.socket {
 		return Endpoint{}, fmt.Errorf("%s has no scheme: want %s", k.name, k.want)

@@ -125,3 +125,20 @@ func TestLocal(t *testing.T) {
 		require.Equal(t, c.want, Local(c.listen, c.tls), c.listen)
 	}
 }
+
+// A URL of which a colon or a slash is missing is no path of a socket.
+func TestAlmostAURLIsRefused(t *testing.T) {
+	for raw, begins := range map[string]string{
+		"ws:/127.0.0.1:8546": "ws:/", "ws//127.0.0.1:8546": "ws//", "http:127.0.0.1/x": "http:", "WSS:/gwat": "WSS:/", "https//me:hunter2@gwat/x": "https//",
+	} {
+		_, err := Gwat.Parse(raw)
+		require.ErrorContains(t, err, `gwat endpoint has "`+begins+`" where a URL has "://": want http(s)://`, raw)
+		require.NotContains(t, err.Error(), "hunter2")
+		_, err = Beacon.Parse(raw)
+		require.Error(t, err, raw)
+	}
+	for _, path := range []string{"ws/gwat.ipc", "wss", "/http:/gwat.ipc", "./http:/gwat.ipc", "httpd//gwat.ipc"} {
+		_, err := Gwat.Parse(path)
+		require.NoError(t, err, path)
+	}
+}

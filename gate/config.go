@@ -150,8 +150,8 @@ func (c Config) checkAddress(listen string) error {
 		return badConfig("listen address %q is not host:port, such as 127.0.0.1:8550", listen)
 	}
 	if !isLoopback(host) && c.TLSCert == "" && !c.Insecure {
-		return badConfig("listen address %q is reached by other machines, and there is no TLS: give a certificate and its key, "+
-			"listen on 127.0.0.1, or allow it explicitly", listen)
+		return badConfig("listen address %q is reached by other machines, and there is no TLS: give --gate.tls-cert and --gate.tls-key, "+
+			"listen on 127.0.0.1, or set --gate.insecure if everybody on that network may call gwat", listen)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -65,7 +66,7 @@ func (g *Gate) Listen() error {
 			var err error
 			if listener, err = l.listen(l.address); err != nil {
 				g.closeListeners()
-				return failure.Newf(failure.NeedsHuman, "gate: %w", err)
+				return failure.Newf(failure.NeedsHuman, "--gate.%s: %w; %s", settingOf(l.name), err, remedyOfListen(err))
 			}
 		}
 		listener = &boundedListener{Listener: listener, slots: make(chan struct{}, g.cfg.MaxConnections), closed: make(chan struct{}), open: map[*boundedConn]struct{}{}}
@@ -95,6 +96,27 @@ func (g *Gate) closeListeners() {
 	for _, l := range g.listeners {
 		_ = l.Close()
 	}
+}
+
+// settingOf is the setting that names the address of a listener.
+func settingOf(name string) string {
+	if name == NameSocket {
+		return "socket"
+	}
+	return "listen"
+}
+
+// remedyOfListen says what to do about an address that cannot be listened on.
+func remedyOfListen(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there or give another address"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "give an address of this machine"
+	case errors.Is(err, fs.ErrNotExist):
+		return "make the directory of the socket, or give another path"
+	}
+	return "give an address that this user may listen on"
 }
 
 func listenTCP(address string) (net.Listener, error) { return net.Listen("tcp", address) }

@@ -3,8 +3,10 @@ package operator
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ func Alive(ctx context.Context, environ []string) error {
 		return exit.With(exit.Usage, err)
 	}
 	if err := alive(ctx, address); err != nil {
-		return exit.Errorf(exit.Unreachable, "syncd at %s: %w", address, err)
+		return exit.Errorf(exit.Unreachable, "syncd gives no answer at %s: %w; see its log, and whether SYNCD_API or SYNCD_API_LISTEN is the address that it listens on", address, err)
 	}
 	return nil
 }
@@ -65,7 +67,11 @@ func alive(ctx context.Context, address endpoint.Endpoint) error {
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s", failure.Text(err.Error()))
+		var asked *url.Error // its text repeats the address
+		if errors.As(err, &asked) {
+			err = asked.Err
+		}
+		return errors.New(failure.Text(err.Error()))
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {

@@ -354,6 +354,7 @@ func TestOrderCodes(t *testing.T) {
 		{200, `{"jsonrpc":"2.0","id":1,"result":true}`, exit.OK, ""},
 		{200, `{"jsonrpc":"2.0","id":2,"error":{"code":-32012,"message":"it is paused"}}`, exit.Internal, "syncd refuses: it is paused"},
 		{401, "the token is too old", exit.Usage, "refuses the token: the token is too old"},
+		{401, `{"jsonrpc":"2.0","id":null,"error":{"code":-32014,"message":"syncd has no secret"}}`, exit.Usage, "refuses the token: syncd has no secret"},
 		{404, "nothing", exit.Unreachable, "404"},
 		{200, "nothing", exit.Unreachable, "sends no JSON-RPC"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +76,8 @@ func (w *waiting) last() string {
 func (w *waiting) ask(ctx context.Context) (ready bool, why string, err error) {
 	code, body, err := w.client.Readyz(ctx)
 	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return false, "", exit.Errorf(exit.Unreachable, "ask %s: it speaks no TLS there; write http:// in place of https://", w.client.Address())
 	case apiclient.Untrusted(err):
 		return false, "", exit.Errorf(exit.Unreachable, "ask %s: %w; waiting does not heal that: correct --api, or give --ca-file the file of its certificate", w.client.Address(), err)
 	case err != nil && code != 0:

@@ -38,7 +38,7 @@ func TestHealthcheckAsksWhetherSyncdLives(t *testing.T) {
 	stop()
 	out := syncd(t, []string{"SYNCD_API_LISTEN=" + listen}, "healthcheck")
 	require.Equal(t, exit.Unreachable, out.code)
-	oneLine(t, out.stderr, listen)
+	oneLine(t, out.stderr, "syncd gives no answer at http://"+listen+": dial tcp", "connection refused", "SYNCD_API_LISTEN")
 
 	tls := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/livez" {

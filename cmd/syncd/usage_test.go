@@ -2,6 +2,8 @@ package main
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +32,9 @@ func TestUsageErrors(t *testing.T) {
 		"gwat scheme":          {splitArgs("run --gwat.endpoint ftp://a:1"), nil, []string{"--gwat.endpoint", `"ftp"`, "want http"}},
 		"gwat without scheme":  {splitArgs("run --gwat.endpoint 127.0.0.1:8545"), nil, []string{"--gwat.endpoint", "127.0.0.1:8545", "write http://"}},
 		"gwat word":            {splitArgs("run --gwat.endpoint nonsense"), nil, []string{"--gwat.endpoint", `"nonsense"`, "gwat.ipc"}},
+		"gwat almost a URL":    {splitArgs("run --gwat.endpoint ws:/127.0.0.1:8546"), nil, []string{"--gwat.endpoint", `has "ws:/"`, "want http"}},
+		"base path":            {splitArgs("run --api.base-path syncd"), nil, []string{`--api.base-path is "syncd"`, "begins with a slash and ends without one"}},
+		"gate for others":      {splitArgs("run --gate.listen 10.0.0.1:8645"), nil, []string{`"10.0.0.1:8645"`, "--gate.tls-cert", "127.0.0.1", "--gate.insecure"}},
 		"gwat empty":           {[]string{"run", "--gwat.endpoint", ""}, nil, []string{"--gwat.endpoint", "empty", "want http"}},
 		"gwat no host":         {splitArgs("run --gwat.endpoint http://"), nil, []string{"--gwat.endpoint", "names no host"}},
 		"beacon scheme":        {splitArgs("run --beacon.endpoint localhost:3500"), nil, []string{"--beacon.endpoint", "localhost", "want http"}},
@@ -110,6 +115,33 @@ func TestBusyJournalAndAddress(t *testing.T) {
 	out = syncd(t, nil, "run", "--data-dir", dir, "--gwat.endpoint", "ws://127.0.0.1:1", "--api.listen", l.Addr().String())
 	require.Equal(t, exit.Busy, out.code)
 	oneLine(t, out.stderr, "--api.listen", l.Addr().String(), "address already in use", "give another address")
+	for setting, address := range map[string]string{"--gate.listen": l.Addr().String(), "--gate.socket": filepath.Join(dir, "gate.sock")} {
+		if setting == "--gate.socket" {
+			held, err := net.Listen("unix", address)
+			require.NoError(t, err)
+			defer held.Close()
+		}
+		out = syncd(t, nil, "run", "--data-dir", dir, "--gwat.endpoint", "ws://127.0.0.1:1", "--api.listen", "127.0.0.1:0", setting, address)
+		require.Equal(t, exit.Busy, out.code)
+		oneLine(t, out.stderr, setting+": ", address, "address already in use", "stop what listens there or give another address")
+	}
+	missing := filepath.Join(dir, "missing", "gate.sock")
+	out = syncd(t, nil, "run", "--data-dir", dir, "--gwat.endpoint", "ws://127.0.0.1:1", "--api.listen", "127.0.0.1:0", "--gate.socket", missing)
+	require.Equal(t, exit.NotYet, out.code)
+	oneLine(t, out.stderr, "--gate.socket: ", missing, "make the directory of the socket")
+}
+
+// What serves no TLS needs another scheme, not a certificate.
+func TestAnAddressWithoutTLS(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	address := strings.Replace(s.URL, "http:", "https:", 1)
+	for _, args := range []string{"status", "history", "wait --timeout 5s"} {
+		out := syncd(t, nil, append(splitArgs(args), "--api", address)...)
+		require.Equal(t, exit.Unreachable, out.code)
+		oneLine(t, out.stderr, address, "speaks no TLS there; write http:// in place of https://")
+		require.NotContains(t, out.stderr, "certificate")
+	}
 }
 
 func TestUnusableDataDir(t *testing.T) {

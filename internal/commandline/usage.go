@@ -84,15 +84,14 @@ func UsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 			return exit.Errorf(exit.Usage, "--%s is %s: want %s", m[2], m[1], want)
 		}
 	}
-	hint := ""
 	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
 		var names []string
 		for _, f := range cmd.Flags {
 			names = append(names, "--"+f.Names()[0])
 		}
-		hint = settings.DidYouMean("--"+m[1], names)
+		return exit.Errorf(exit.Usage, "unknown flag %q%s; `%s --help` lists the flags", "--"+endpoint.MaskWord(m[1]), settings.DidYouMean("--"+m[1], names), cmd.FullName())
 	}
-	return exit.Errorf(exit.Usage, "%w%s; `%s --help` lists the flags", err, hint, cmd.FullName())
+	return exit.Errorf(exit.Usage, "%w; `%s --help` lists the flags", err, cmd.FullName())
 }
 
 // wanted says what form the value of a flag has, "" for one that takes any text.

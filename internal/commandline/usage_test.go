@@ -86,7 +86,7 @@ func TestOneCommandLine(t *testing.T) {
 		"--version":        {exit.OK, ""},
 		"wait":             {exit.Paused, ""},
 		"wiat":             {exit.Usage, "syncd: unknown command \"wiat\", the nearest known one is \"wait\"; `syncd help` lists the commands\n"},
-		"wait --tiemout 3": {exit.Usage, "syncd: flag provided but not defined: -tiemout, the nearest known one is \"--timeout\"; `syncd wait --help` lists the flags\n"},
+		"wait --tiemout 3": {exit.Usage, "syncd: unknown flag \"--tiemout\", the nearest known one is \"--timeout\"; `syncd wait --help` lists the flags\n"},
 		"version 1":        {exit.Usage, "syncd: unexpected argument \"1\"; `syncd version --help` lists the flags\n"},
 	} {
 		var stderr bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,7 +54,7 @@ func TestAKillLeavesValuesOfTheLastMinute(t *testing.T) {
 		require.Equal(t, 2, large, "in 25 minutes")
 		small, err := os.Stat(latestPath(path))
 		require.NoError(t, err)
-		require.Less(t, small.Size(), int64(1000))
+		require.EqualValues(t, latestBytes, small.Size())
 		require.Equal(t, os.FileMode(0o600), small.Mode())
 		cancel()
 		<-done
@@ -82,8 +83,13 @@ func TestTheNewerFileCounts(t *testing.T) {
 	past := again.Add(snapshot(start.Add(2*time.Minute), status.VerdictWorking))
 	require.Equal(t, start.Add(2*time.Minute), *past.WorkingSince, "the trouble was seen")
 
-	for n := range good[:len(good)-2] {
-		require.NoError(t, os.WriteFile(latestPath(path), good[:n], 0o600))
+	for n := 0; n < len(good); n += 5 {
+		bad := append([]byte(nil), good...)
+		bad[n] ^= 0x10
+		if n%2 == 0 {
+			bad = good[:n]
+		}
+		require.NoError(t, os.WriteFile(latestPath(path), bad, 0o600))
 		torn, note := Open(path)
 		require.Empty(t, note)
 		require.Equal(t, status.VerdictWorking, torn.record.Verdict)
@@ -95,6 +101,9 @@ func TestTheNewerFileCounts(t *testing.T) {
 	require.Equal(t, status.VerdictFailing, alone.record.Verdict)
 	require.Empty(t, alone.Newest(10))
 
+	m.record.Trouble = &status.Trouble{Summary: strings.Repeat("long ", 1000)}
+	require.ErrorContains(t, m.saveLatest(path), "at most 4086 fit")
+	m.record.Trouble = nil
 	m.Add(snapshot(start.Add(3*time.Minute), status.VerdictPaused))
 	require.NoError(t, m.Save(path))
 	newer, _ := Open(path)

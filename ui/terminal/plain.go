@@ -71,7 +71,12 @@ func (v *plain) verdict(s *status.Snapshot) {
 	}
 }
 
+// moving prints progress, as long as the pair syncs: in normal work it would be a line for
+// each slot that says nothing new.
 func (v *plain) moving(s *status.Snapshot) {
+	if !barred(s) {
+		return
+	}
 	if !v.at.IsZero() && s.At.Sub(v.at) < progressEvery {
 		return
 	}
