@@ -276,6 +276,10 @@ func (c *Client) explain(err error) error {
 	if Untrusted(err) {
 		return fmt.Errorf("%w at %s: %w: %s; give --ca-file the file of its certificate or of its issuer", ErrNoSyncd, c.name, ErrCertificate, failure.Text(err.Error()))
 	}
+	var asked *url.Error // its text repeats the address
+	if errors.As(err, &asked) {
+		err = asked.Err
+	}
 	return fmt.Errorf("%w at %s: %s; %s", ErrNoSyncd, c.name, failure.Text(err.Error()), c.remedy)
 }
 

@@ -20,7 +20,7 @@ import (
 func Doctor(ctx context.Context, client *apiclient.Client, out io.Writer, load func() (*settings.Config, error)) error {
 	snap, err := client.Status(ctx)
 	if err == nil {
-		if _, err := fmt.Fprint(out, doctor.Diagnosis(snap, time.Now())); err != nil {
+		if _, err := fmt.Fprint(out, doctor.Diagnosis(snap, time.Now(), doctor.Width(out))); err != nil {
 			return err
 		}
 		return exit.Reported(exit.OfVerdict(terminal.Verdict(snap)))
@@ -28,7 +28,7 @@ func Doctor(ctx context.Context, client *apiclient.Client, out io.Writer, load f
 	if errors.Is(err, apiclient.ErrNothing) || ctx.Err() != nil {
 		return apiError(err)
 	}
-	fmt.Fprintf(out, "%s\n\nSo this is what is seen from here:\n\n", doctor.Wrap("No verdict of a running syncd: "+terminal.Clean(err.Error()), 0))
+	fmt.Fprintf(out, "%s\n\nSo this is what is seen from here:\n\n", doctor.Wrap("No verdict of a running syncd: "+terminal.Clean(err.Error()), 0, doctor.Width(out)))
 	cfg, err := load()
 	if err != nil {
 		return err
@@ -39,6 +39,6 @@ func Doctor(ctx context.Context, client *apiclient.Client, out io.Writer, load f
 	if err := preflight.Print(ctx, cfg, out); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s\n", doctor.Wrap("All that can be seen from here is well, but nobody drives the pair: start `syncd run`, or give --api the address of the one that runs.", 0))
+	fmt.Fprintf(out, "\n%s\n", doctor.Wrap("All that can be seen from here is well, but nobody drives the pair: start `syncd run`, or give --api the address of the one that runs.", 0, doctor.Width(out)))
 	return exit.Errorf(exit.Unreachable, "no syncd answers at %s; start it, or correct --api", client.Address())
 }

@@ -52,14 +52,14 @@ func Explain(out io.Writer, names ...string) error {
 	}
 	for _, e := range catalog() {
 		if e.Name == name {
-			_, err := io.WriteString(out, explanation(e))
+			_, err := io.WriteString(out, explanation(e, doctor.Width(out)))
 			return err
 		}
 	}
 	return exit.Errorf(exit.Usage, "no finding is called %.100q%s; `syncd explain` lists them", endpoint.MaskWord(name), settings.DidYouMean(name, Findings()))
 }
 
-func explanation(e health.Entry) string {
+func explanation(e health.Entry, width int) string {
 	var causes []string
 	for _, x := range slices.Concat(health.Explanations(health.Catalog()), health.Explanations(health.CoordinatedCatalog())) {
 		if x.Finding == e.Name && !slices.Contains(causes, x.By) {
@@ -73,7 +73,7 @@ func explanation(e health.Entry) string {
 		{"Reported after", e.Window}, {"Gone after", e.Clears}, {"Look first at", strings.Join(causes, ", ")}, {"Do", e.Remedy},
 	} {
 		if part.text != "" {
-			fmt.Fprintf(&text, "   %s\n", doctor.Wrap(part.title+": "+part.text, 3))
+			fmt.Fprintf(&text, "   %s\n", doctor.Wrap(part.title+": "+part.text, 3, width))
 		}
 	}
 	for _, command := range e.Commands {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -12,12 +13,24 @@ import (
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
-// textWidth is that of every line.
-const textWidth = 78
+// The width of a line: the most, and the least that a text is broken to.
+const (
+	textWidth  = 78
+	leastWidth = 20
+)
 
-// Wrap breaks a text into lines, each after the first with an indent.
-func Wrap(text string, indent int) string {
-	lines := strings.Split(ansi.Wrap(text, textWidth-indent, " "), "\n")
+// Width returns how wide lines are for out: as wide as its terminal, if that is narrow.
+func Width(out io.Writer) int {
+	width := terminal.Width(out)
+	if width == 0 || width > textWidth {
+		return textWidth
+	}
+	return max(width, leastWidth)
+}
+
+// Wrap breaks a text into lines of a width, each after the first with an indent.
+func Wrap(text string, indent, width int) string {
+	lines := strings.Split(ansi.Wrap(text, width-indent, " "), "\n")
 	return strings.Join(lines, "\n"+strings.Repeat(" ", indent))
 }
 
@@ -31,13 +44,13 @@ var meanings = map[string]string{
 	status.VerdictUnknown: "syncd has not polled both nodes yet; ask again in a moment",
 }
 
-// Diagnosis is a snapshot in words, at most textWidth a line. Control characters in it
-// are dropped.
-func Diagnosis(s *status.Snapshot, now time.Time) string {
+// Diagnosis is a snapshot in words, in lines of a width. Control characters in it are
+// dropped.
+func Diagnosis(s *status.Snapshot, now time.Time, width int) string {
 	s = terminal.CleanSnapshot(s)
 	var out strings.Builder
 	paragraph := func(indent int, format string, args ...any) {
-		out.WriteString(strings.Repeat(" ", indent) + Wrap(fmt.Sprintf(format, args...), indent) + "\n")
+		out.WriteString(strings.Repeat(" ", indent) + Wrap(fmt.Sprintf(format, args...), indent, width) + "\n")
 	}
 	verdict := terminal.Verdict(s)
 	paragraph(0, "The pair %s is %s: %s.", s.Pair, strings.ToUpper(verdict), meanings[verdict])
@@ -46,7 +59,7 @@ func Diagnosis(s *status.Snapshot, now time.Time) string {
 		paragraph(0, "Its nodes are of the coordinated era: the beacon node drives gwat, syncd watches.")
 	}
 	if s.Waiting != "" {
-		paragraph(0, "It waits: %s.", strings.TrimSuffix(s.Waiting, "."))
+		paragraph(0, "It waits for: %s.", strings.TrimSuffix(s.Waiting, "."))
 	}
 	if s.ETA != nil && verdict != status.VerdictWorking {
 		paragraph(0, "It may work %s.", terminal.Until(*s.ETA, now))
@@ -66,7 +79,7 @@ func Diagnosis(s *status.Snapshot, now time.Time) string {
 			continue
 		}
 		number++
-		fmt.Fprintf(&out, "\n%d. %s (%s, %s, for %s)\n", number, f.Name, f.Severity, f.Node, since)
+		out.WriteString("\n" + Wrap(fmt.Sprintf("%d. %s (%s, %s, for %s)", number, f.Name, f.Severity, f.Node, since), 3, width) + "\n")
 		paragraph(3, "%s", f.Summary)
 		for _, e := range f.Evidence {
 			paragraph(3, "Seen: %s", e)

@@ -13,12 +13,12 @@ import (
 
 func TestDiagnosis(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	good := Diagnosis(&status.Snapshot{At: now, Pair: "main", Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-time.Hour)}, now)
+	good := Diagnosis(&status.Snapshot{At: now, Pair: "main", Verdict: status.VerdictWorking, Stage: "working", Since: now.Add(-time.Hour)}, now, textWidth)
 	require.Equal(t, "The pair main is WORKING: both nodes were seen to do their normal work.\nIts stage is working, for 1h0m0s.\n\nNothing is found to be wrong.\n", good)
-	today := Diagnosis(&status.Snapshot{At: now, Era: "coordinated", Stage: "working"}, now)
+	today := Diagnosis(&status.Snapshot{At: now, Era: "coordinated", Stage: "working"}, now, textWidth)
 	require.Contains(t, today, "Its nodes are of the coordinated era: the beacon node drives gwat")
 	require.NotContains(t, good, "era")
-	old := Diagnosis(&status.Snapshot{At: now.Add(-time.Minute), Stage: "working"}, now)
+	old := Diagnosis(&status.Snapshot{At: now.Add(-time.Minute), Stage: "working"}, now, textWidth)
 	require.Contains(t, old, "syncd hangs, or the clocks of the two")
 	for _, v := range []string{status.VerdictUnknown, status.VerdictSyncing, status.VerdictWorking, status.VerdictFailing, status.VerdictPaused, status.VerdictHalted} {
 		require.NotEmpty(t, meanings[terminal.Verdict(&status.Snapshot{Verdict: v})], v)
@@ -35,9 +35,9 @@ func TestFindingsInWords(t *testing.T) {
 		}, {
 			Name: "head_sync_failing", Severity: status.SeverityCritical, Since: now, Summary: "Attempts fail.", Remedy: "not shown", ExplainedBy: "gwat_unreachable",
 		}, {Name: "clock_skew", Severity: status.SeverityWarning, Node: "syncd", Since: now}},
-	}, now)
+	}, now, textWidth)
 	require.Contains(t, text, "The pair main is FAILING")
-	require.Contains(t, text, "It waits: gwat.\n")
+	require.Contains(t, text, "It waits for: gwat.\n")
 	require.Contains(t, text, "\n1. gwat_unreachable (critical, gwat, for 1m0s)\n")
 	require.Contains(t, text, "   Seen: connection refused\n")
 	require.Contains(t, text, "   Do: start it\n")
@@ -48,4 +48,15 @@ func TestFindingsInWords(t *testing.T) {
 	for line := range strings.Lines(text) {
 		require.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), textWidth)
 	}
+}
+
+// On a narrow terminal no line is broken by the terminal, in the middle of a word.
+func TestANarrowTerminal(t *testing.T) {
+	s := &status.Snapshot{At: time.Unix(1_700_000_000, 0), Pair: "main", Stage: "connecting", Waiting: "gwat at ws://127.0.0.1:8546 to answer", Findings: []status.Finding{
+		{Name: "gwat_unreachable", Severity: status.SeverityCritical, Node: "gwat", Summary: strings.Repeat("it does not answer ", 10), Remedy: "start it"},
+	}}
+	for line := range strings.Lines(Diagnosis(s, s.At, 40)) {
+		require.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), 40, line)
+	}
+	require.Equal(t, textWidth, Width(&strings.Builder{}), "into a pipe")
 }
