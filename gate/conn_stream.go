@@ -175,14 +175,14 @@ func (l *link) task(q *request, fn func()) error {
 
 // answer writes an answer that is held whole; nil means that the client is gone.
 func (l *link) answer(a *plain, q *request) {
-	if a == nil || len(a.body) == 0 && a.status == 0 {
+	id := q.scan.msg.key()
+	if q.scan.batch() {
+		id = "null"
+	}
+	if a == nil || len(a.body) == 0 && (a.status == 0 || id == "") {
 		return
 	}
-	id := "null"
-	if !q.scan.batch() && q.scan.msg.key() != "" {
-		id = q.scan.msg.key()
-	}
-	l.send(jsonOf(a, id))
+	l.send(jsonOf(a, cmp.Or(id, "null")))
 }
 
 // send writes one message. A client that cannot be written to is gone.

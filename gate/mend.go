@@ -93,7 +93,7 @@ func (g *Gate) mendCall(ctx context.Context, rec *records, i int, m *message, x 
 	s.scan(answer.body)
 	outcome, text := OutcomeOK, ""
 	switch {
-	case answer.status < 200 || answer.status > 299:
+	case !answer.ok():
 		outcome = OutcomeStatus
 	case !s.done || s.batch(): // no answer of a gwat
 	case nullState(s.msg.result):

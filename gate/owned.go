@@ -36,6 +36,9 @@ type plain struct {
 	body   []byte
 }
 
+// ok reports whether the HTTP status of an answer of gwat's is one of success.
+func (p *plain) ok() bool { return p.status >= 200 && p.status <= 299 }
+
 // answerOwned answers a call that the policy owns. q has all of it; x is how it
 // came, without its body. The result is nil if the caller is gone.
 func (g *Gate) answerOwned(ctx context.Context, q *request, x exchange) *plain {
@@ -74,8 +77,11 @@ func (g *Gate) answerTrue(m *message, raw []byte, at time.Time) []byte {
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":true}`+"\n", m.key())
 }
 
-// absorbedAnswer is what gwat answers to a dag_finalize that succeeded.
+// absorbedAnswer is what gwat answers to a dag_finalize that succeeded; nothing to a notification.
 func absorbedAnswer(id string) []byte {
+	if id == "" {
+		return nil
+	}
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{"error":null}}`+"\n", id)
 }
 
@@ -88,7 +94,8 @@ func errorAnswer(id string, code int, text string) []byte {
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`+"\n", id, code, quoted)
 }
 
-// holdCall holds a dag_finalize, the call i of rec, until gwat takes it or it is absorbed.
+// holdCall holds a dag_finalize, the call i of rec, until gwat takes it or it is absorbed. A
+// notification, whose id is "", is over once gwat has it: gwat says nothing about it.
 func (g *Gate) holdCall(ctx context.Context, rec *records, i int, id string, x exchange, body []byte) *plain {
 	var last *plain
 	var why string
@@ -100,6 +107,9 @@ func (g *Gate) holdCall(ctx context.Context, rec *records, i int, id string, x e
 			return true, err
 		}
 		last = answer
+		if id == "" && answer.ok() {
+			return false, nil
+		}
 		again, failed := classify(answer, tries)
 		lasting = failed != nil && !again && answer.status == http.StatusOK
 		return again, failed
@@ -117,10 +127,13 @@ func (g *Gate) holdCall(ctx context.Context, rec *records, i int, id string, x e
 		return nil
 	case (v == taken && !lasting) || lasting && g.cfg.PassLastingErrors && last != nil:
 		outcome := OutcomeOK
-		if last.status < 200 || last.status > 299 {
+		switch {
+		case !last.ok():
 			outcome = OutcomeStatus
-		} else if why != "" {
+		case why != "":
 			outcome = OutcomeError
+		case id == "":
+			outcome = OutcomeDelivered
 		}
 		rec.end(i, outcome, why)
 		return last
@@ -151,7 +164,7 @@ var errEmptyAnswer = errors.New("an answer that is no JSON object")
 // classify reports whether a held call must be made again after answer, and what
 // gwat says went wrong.
 func classify(answer *plain, tries int) (again bool, failed error) {
-	if answer.status < 200 || answer.status > 299 {
+	if !answer.ok() {
 		failed = fmt.Errorf("HTTP %d: %s", answer.status, bytes.TrimSpace(answer.body))
 		refused := answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden
 		// A token that grew old while the call was held is no fault of the caller.
@@ -224,7 +237,7 @@ func (g *Gate) answerBatch(ctx context.Context, q *request, x exchange) *plain {
 
 // jsonOf returns an answer in the form of a batch element: an HTTP error as a JSON-RPC error.
 func jsonOf(a *plain, id string) []byte {
-	if a.status == 0 || a.status >= 200 && a.status <= 299 {
+	if a.status == 0 || a.ok() {
 		return a.body
 	}
 	return errorAnswer(id, codeServer, boundedText(fmt.Sprintf("HTTP %d: %s", a.status, bytes.TrimSpace(a.body))))

@@ -12,16 +12,28 @@ import (
 // The bounds of what is read of a request before its fate is known.
 const (
 	firstRead = 4 << 10
-	// maxPeek bounds the part of a single call in which its method must be named; one
-	// whose method comes later is forwarded, unless it is one that the gate answers.
+	// maxPeek bounds what is read of a call before its method, for the record, while the
+	// policy owns no call.
 	maxPeek = 64 << 10
-	// maxBatch bounds a batch that is searched for owned calls, and an owned call.
-	// It is gwat's own limit over HTTP: what is longer is forwarded, for gwat to refuse. What
-	// the gate answers is not: over other transports gwat takes any length.
-	maxBatch = 5 << 20
-	// maxList bounds a dag_headSync: a list of 65,536 slots fits.
+	// maxHTTP and maxWS are gwat's own limits: it refuses a message that is longer.
+	maxHTTP = 5 << 20
+	maxWS   = 15 << 20
+	// maxList bounds a dag_headSync, of which a list of 65,536 slots fits, and every owned
+	// call over a Unix socket, where gwat has no limit.
 	maxList = 32 << 20
 )
+
+// longest returns how much of a message is read to find an owned call in it and to hold it.
+// What is longer is forwarded as it comes, except for what the gate answers.
+func (g *Gate) longest() int {
+	switch {
+	case g.at.HTTP():
+		return maxHTTP
+	case g.at.WebSocket():
+		return maxWS
+	}
+	return maxList
+}
 
 // request is the beginning of a message from the beacon node's side.
 type request struct {
@@ -64,11 +76,14 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	q := spare.Get().(*request)
 	q.begin(g, listener)
 	v := q.view
-	searched := owns(v.Era, v.State, q.mends)
-	for !q.ended && !q.decided(searched) {
+	searched, longest := owns(v.Era, v.State, q.mends), g.longest()
+	for !q.ended && !q.decided(searched, longest) {
 		if len(q.head) == cap(q.head) {
-			if q.full = q.grow(); q.full != nil {
-				break
+			if err := q.grow(); err != nil {
+				if q.names() {
+					q.full = err
+				}
+				break // what is not owned needs no memory
 			}
 		}
 		n, err := r.Read(q.head[len(q.head):cap(q.head)])
@@ -85,7 +100,8 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 			return nil, err
 		}
 	}
-	q.mixed = q.owned && q.scan.done
+	short := q.scan.pos <= int64(longest)
+	q.mixed = q.owned && q.scan.done && (short || q.barred)
 	if q.scan.batch() {
 		q.rec.batch()
 		if q.mixed {
@@ -95,7 +111,7 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	}
 	q.subscribes = q.scan.msg.subscribes()
 	q.action, q.era = judge(v, &q.scan.msg, q.mends)
-	if !q.scan.done && q.action != ActionForward {
+	if !q.scan.done || !short && q.action != ActionAnswer {
 		q.action = ActionForward // not a whole call, or too long: gwat says so
 	}
 	if !q.scan.foreign {
@@ -220,25 +236,34 @@ func (q *request) refuse() []byte {
 }
 
 // decided reports whether enough was read.
-func (q *request) decided(searched bool) bool {
+func (q *request) decided(searched bool, longest int) bool {
 	s := &q.scan
+	bound := maxPeek
+	if searched {
+		bound = longest
+	}
 	switch {
 	case s.done, s.foreign:
 		return true
-	case s.level == 0:
-		return len(q.head) >= maxPeek
 	case s.batch():
-		return !searched && len(q.head) > 0 || len(q.head) >= maxBatch
+		if !searched {
+			return true
+		}
 	case len(s.msg.method) > 0 && s.member.target != &s.msg.method:
 		switch name := s.msg.name(); {
 		case !searched, name != methodReady && name != methodHeadSync && name != methodFinalize:
 			return true
 		case name == methodHeadSync:
-			return len(q.head) >= maxList
+			bound = maxList
 		}
-		return len(q.head) >= maxBatch
 	}
-	return len(q.head) >= maxPeek
+	return len(q.head) >= bound
+}
+
+// names reports whether a call that the policy owns was met, or has begun.
+func (q *request) names() bool {
+	action, _ := judge(q.view, &q.scan.msg, q.mends)
+	return q.owned || action != ActionForward
 }
 
 // judge returns what the policy does with the whole call m, and the era of the call.
@@ -248,7 +273,7 @@ func judge(v View, m *message, mends bool) (Action, checkpoint.Era) {
 		era = eraOf(method, m.params)
 	}
 	action := decide(era, v.State, method)
-	if (action == ActionHold || action == ActionMend || action == ActionVouch) && m.key() == "" || action == ActionMend && !mends {
+	if (action == ActionMend || action == ActionVouch) && m.key() == "" || action == ActionMend && !mends {
 		action = ActionForward // a notification, which nobody waits for; no mend that is on
 	}
 	return action, era
