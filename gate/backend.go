@@ -57,7 +57,7 @@ type cutError struct {
 }
 
 func (e *cutError) Error() string {
-	return fmt.Sprintf("gate: gwat at %s closed the connection before its answer was whole: %s", failure.Text(e.at.String()), failure.Text(e.err.Error()))
+	return fmt.Sprintf("gate: gwat at %s closed the connection before its answer was complete: %s", failure.Text(e.at.String()), failure.Text(e.err.Error()))
 }
 func (e *cutError) Unwrap() []error { return []error{failure.RetryNow, e.err} }
 

@@ -72,8 +72,8 @@ var advice = map[string]Advice{
 
 	"gwat_slow":     canWait(healsIt, machine, logGwat, askGwat),
 	"gwat_no_peers": urgent(noBlock, askPeers, "sudo ss -lntup | grep 30303", logGwat),
-	"gwat_rolled_back": urgent("look once why it happened; syncd already brings gwat up again", lookGwat, logGwat, syncdCalls).
-		risking("gwat may have lost blocks that it had stored: they are synced again; look for disk errors before they become more"),
+	"gwat_rolled_back": urgent("find out why it happened; syncd already brings gwat back up", lookGwat, logGwat, syncdCalls).
+		risking("gwat may have lost blocks that it had stored: they are synced again; look for disk errors now"),
 	"head_sync_rollback": canWait("it is part of every head sync", syncdStatus),
 	"gwat_stalled":       urgent(noWork, askGwat, logBeacon, logGwat, syncdCalls, restartGwat),
 	"lock_held":          canWait("gwat lets the lock go within two minutes", syncdStatus, syncdCalls),
@@ -87,36 +87,36 @@ var advice = map[string]Advice{
 	"beacon_rolled_back": canWait("it syncs again by itself", askBeacon, logBeacon).
 		risking("the beacon node may have lost blocks that it had stored: they are synced again"),
 	"finality_stalled": canWait("only the network's validators can end it", askFinality, askBcnPeers).
-		risking("while nothing is justified, blocks that are final for nobody may still be replaced"),
+		risking("while nothing is justified, new blocks are not final and may still be replaced"),
 	"sse_silent": canWait("syncd polls instead", "curl -sS -N -m 20 http://127.0.0.1:3500/eth/v1/events?topics=head"),
 
 	"beacon_ahead_of_gwat": canWait("before switching it is the way of every sync; at work it is followed by gwat_stalled if it does not end", syncdStatus, askGwat),
 	"gwat_ahead_of_beacon": canWait("the beacon node catches up while its head moves", askBeacon),
-	"spines_differ": urgent("both nodes can be on different chains, of which one is wrong", askFinality, syncdRecord, logGwat, logBeacon).
+	"spines_differ": urgent("the two nodes follow different chains, and one of them is wrong", askFinality, syncdRecord, logGwat, logBeacon).
 		risking("gwat's finalized blocks may be of another fork: do not delete anything before you know which node is right"),
 	"second_driver": canWait("syncd makes no call that changes gwat until the competing driver stops", syncdCalls, "ps aux | grep -e beacon -e syncd", syncdStatus).
 		risking("two drivers roll gwat back again and again; no data is lost by it, but the pair never works"),
 	"wrong_network":     urgent(noWork, askChain, askSpec, syncdCheck),
 	"needs_human":       urgent("no retry heals it", syncdDoctor, syncdCheck, logGwat),
 	"head_sync_failing": urgent(noWork, syncdDoctor, logGwat, restartGwat).risking("gwat's database may be damaged if its log says so: a resync from its peers restores it"),
-	"clock_skew":        canWait("what is said in slots is off; the pair itself may work", "timedatectl", "chronyc tracking"),
+	"clock_skew":        canWait("values that are counted in slots are wrong; the pair itself may work", "timedatectl", "chronyc tracking"),
 	"journal_failing": canWait("the pair works without it", machine, "ls -l /var/lib/syncd", logSyncd).
 		risking("syncd's history and its memory of what was sent last; the nodes' data is not"),
 
-	"gwat_behind_gate": canWait("syncd proves and pushes what gwat lacks; critical with an error that no wait heals", "syncd calls --since 1h --outcome absorbed", syncdStatus, logGwat).
+	"gwat_behind_gate": canWait("syncd proves and pushes what gwat lacks; it is critical if gwat answered an error that waiting does not cure", "syncd calls --since 1h --outcome absorbed", syncdStatus, logGwat).
 		risking("none while it is a warning; when it is critical gwat may lack blocks below the beacon's checkpoint"),
 	"beacon_list_differs": canWait("syncd pushes what it proved itself, not this list", syncdRecord, syncdStatus).
 		risking("gwat may lack blocks below the beacon's checkpoint"),
 	"gate_unused":   urgent("gwat does not follow until the beacon node calls it", syncdCalls, logBeacon, restartBeacon),
 	"gate_bypassed": canWait("the pair works, but nothing protects the beacon's chain while gwat is away", syncdCalls, logBeacon, restartBeacon),
 
-	"foreign_checkpoint": urgent("both nodes report that all is well, and neither comes on", logBeacon, "sudo systemctl stop gwat", "sudo ls -l /var/lib/gwat", startGwat).
+	"foreign_checkpoint": urgent("both nodes report that all is well, and neither makes progress", logBeacon, "sudo systemctl stop gwat", "sudo ls -l /var/lib/gwat", startGwat).
 		risking("gwat's chain data must be removed; keep its node key and its keystore"),
 	"no_peers_loop":        urgent("it does not heal by itself", askPeers, "sudo ss -lntup | grep 30303", logGwat),
 	"private_fork":         urgent("blocks that validators make on a chain of their own are lost", askFinality, askBcnPeers, restartBeacon).risking("no stored data; blocks and duties on this fork are lost"),
 	"gwat_wedged":          urgent("gwat refuses every block until it is restarted", restartGwat, restartBeacon),
 	"beacon_silent":        urgent("it may wait for a head for ever", askBeacon, restartBeacon),
-	"network_stalled":      urgent("nothing is final while it lasts, and a beacon node that is alone with it must be restarted", askBeacon, askBcnPeers, logBeacon),
+	"network_stalled":      urgent("nothing becomes final while it lasts; if only this beacon node is affected, it must be restarted", askBeacon, askBcnPeers, logBeacon),
 	"beacon_without_peers": urgent(noBlock, askBcnPeers, "sudo ss -lntup | grep -e 13000 -e 12000", logBeacon),
 	"sawtooth":             canWait("it catches up now and then, but misses blocks meanwhile", askBcnPeers, machine, "timedatectl"),
 	"finalize_silently_failed": urgent("the beacon node goes on over a hole in gwat", logGwat, restartGwat, restartBeacon).

@@ -35,8 +35,8 @@ var beaconRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "beacon_no_peers", Severity: status.SeverityCritical, Node: nodeBeacon,
-			Meaning: "The beacon node has no peers: it gets no blocks, and its own reach nobody.",
-			Remedy:  "Check the beacon node's p2p ports (usually 13000/TCP and 12000/UDP) in the firewall, its boot nodes, and that it is on the network that it should be on. A node that was cut off finds peers again by itself within minutes. In a network of one node set peers-optional."},
+			Meaning: "The beacon node has no peers: it gets no blocks from the network, and no other node gets its blocks.",
+			Remedy:  "Check the beacon node's p2p ports (usually 13000/TCP and 12000/UDP) in the firewall, its boot nodes, and that it was started for the right network. A node that was cut off finds peers again by itself within minutes. In a network with a single beacon node, set peers-optional."},
 		window: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
 		needs: beacon, look: func(v *view) signal { return v.noPeers(&v.Beacon.Node) },
 	},

@@ -100,7 +100,7 @@ var reachRules = []rule{
 		Entry: Entry{Name: "gwat_hung", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat takes connections, and perhaps answers cheap calls, but real calls get no answer in time.",
 			Remedy:  "Look at gwat's CPU, disk and memory (top, iostat, dmesg for out-of-memory): a full disk or a stopped process looks like this. If it is busy with a long rollback it comes back by itself. Otherwise restart gwat."},
-		window: polls(3), windowNote: "without an answer in time, which is call-timeout (5 s); in the coordinated era of the first poll alone, then each second without an answer counts", clear: polls(3), clearNote: "that were answered",
+		window: polls(3), windowNote: "without an answer within call-timeout (5 s); in the coordinated era only the first poll takes so long, then each further second without an answer counts as a poll", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Silent) },
 	},
 	{
@@ -119,7 +119,7 @@ var reachRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_rate_limited", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "Something in front of gwat refuses syncd's calls because of their number: HTTP 429. syncd makes no calls for as long as the answer asks, at most a minute at a time.",
+			Meaning: "Something in front of gwat refuses syncd's calls because of their number: HTTP 429. syncd then waits for as long as the answer asks, at most a minute at a time.",
 			Remedy:  "Point syncd at gwat itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes five to ten calls a poll, and many more during a sync."},
 		window: polls(3), windowNote: "that were refused", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Limited) },
@@ -135,7 +135,7 @@ var reachRules = []rule{
 		Entry: Entry{Name: "beacon_hung", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node takes connections, but calls get no answer in time.",
 			Remedy:  "Look at the beacon node's CPU, disk and memory. Right after a start it may be reading its database: give it some minutes. Otherwise restart it."},
-		window: polls(3), windowNote: "without an answer in time, which is call-timeout (5 s); in the coordinated era of the first poll alone, then each second without an answer counts", clear: polls(3), clearNote: "that were answered",
+		window: polls(3), windowNote: "without an answer within call-timeout (5 s); in the coordinated era only the first poll takes so long, then each further second without an answer counts as a poll", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Silent) },
 	},
 	{
@@ -152,7 +152,7 @@ var reachRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "beacon_rate_limited", Severity: status.SeverityCritical, Node: nodeBeacon,
-			Meaning: "Something in front of the beacon node refuses syncd's calls because of their number: HTTP 429. syncd makes no calls for as long as the answer asks, at most a minute at a time.",
+			Meaning: "Something in front of the beacon node refuses syncd's calls because of their number: HTTP 429. syncd then waits for as long as the answer asks, at most a minute at a time.",
 			Remedy:  "Point syncd at the beacon node itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes five to ten calls a poll, and many more during a sync."},
 		window: polls(3), windowNote: "that were refused", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Limited) },

@@ -52,7 +52,7 @@ var gateRules = []rule{
 	{
 		Entry: Entry{Name: "beacon_list_differs", Severity: status.SeverityWarning, Node: nodePair,
 			Meaning: "The list that the beacon node sent in its own dag_headSync, which the gate answered without gwat, differs from what the beacon node says over REST, or names blocks that gwat has not finalized though the pair has caught up.",
-			Remedy:  "See first that beacon.endpoint is the REST API of the very node whose --http-web3provider is the gate: two beacon nodes may differ. If it is, the evidence names the slots: write a recording (`syncd record --out pair.bundle`) for support. What gwat lacks below the beacon's checkpoint is pushed again by `syncd resync --full --force`."},
+			Remedy:  "First make sure that beacon.endpoint is the REST API of the beacon node whose --http-web3provider is the gate: another beacon node may have another list. If it is, the evidence names the slots: write a recording (`syncd record --out pair.bundle`) for support. What gwat lacks below the beacon's checkpoint is pushed again by `syncd resync --full --force`."},
 		window: slots(ListSlots), windowNote: "of such a difference", clear: polls(1), clearNote: "after gwat has all of it, or after the beacon node's next list",
 		needs: nobody, look: (*view).listDiffers,
 	},

@@ -80,8 +80,8 @@ var gwatRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_no_peers", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "gwat has no peers: it gets no blocks from the network, and nobody gets its own.",
-			Remedy:  "Check gwat's p2p port (usually 30303, TCP and UDP) in the firewall, its boot nodes and its network id. A gwat that was cut off finds peers again by itself within minutes. In a network of one gwat set peers-optional."},
+			Meaning: "gwat has no peers: it gets no blocks from the network, and no other node gets its blocks.",
+			Remedy:  "Check gwat's p2p port (usually 30303, TCP and UDP) in the firewall, its boot nodes and its network id. A gwat that was cut off finds peers again by itself within minutes. In a network with a single gwat, set peers-optional."},
 		window: polls(NoPeersPolls), windowNote: "without peers; peers are read every 30th poll, and in each once there are none", clear: polls(3), clearNote: "with a peer",
 		needs: gwat, look: func(v *view) signal { return v.noPeers(&v.Gwat.Node) },
 	},

@@ -163,7 +163,7 @@ func openOrMove(path string, each func([]byte)) (*lineFile, string, error) {
 	if err != nil {
 		return nil, "", errors.Join(fmt.Errorf("move the unreadable journal aside: %w", err), l.close())
 	}
-	note := fmt.Sprintf("the journal %s could not be read in whole (%d bad lines); it was moved to %s and what could be read is kept", path, max(found.bad, 1), aside)
+	note := fmt.Sprintf("part of the journal %s could not be read (%d bad lines); it was moved to %s and what could be read is kept", path, max(found.bad, 1), aside)
 	if err := l.replace(good); err != nil {
 		return nil, "", errors.Join(err, l.close())
 	}
@@ -306,7 +306,7 @@ func Examine(path string) (note string, err error) {
 		return "", err
 	}
 	if found.bad > 0 || found.torn && good == 0 {
-		return fmt.Sprintf("the journal %s cannot be read in whole; the start moves it aside and keeps what can be read", path), nil
+		return fmt.Sprintf("part of the journal %s cannot be read; the start moves it aside and keeps what can be read", path), nil
 	}
 	return "", nil
 }

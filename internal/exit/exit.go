@@ -40,7 +40,7 @@ var Codes = []struct {
 	{Unreachable, "a node (`check`, `doctor`, `conformance`) or syncd (`status`, `calls`, `history`, `doctor`, `pause`, `resume`, `resync`) cannot be reached, or the endpoint is not the expected program (`wait`, too) or has a certificate that is not trusted"},
 	{Halted, "the two nodes are of different networks (`check`, `doctor`), or the pair is halted and a human is needed (`status`, `doctor`)"},
 	{Timeout, "`demo`: the stage of `--until` was not reached, `--timeout` ran out or it was stopped; `wait`: the pair did not work within `--timeout`, or no syncd was there"},
-	{Busy, "another syncd has the journal open, or the API address or socket is in use"},
+	{Busy, "another syncd has the journal open, or an address or socket of the API or of the gate is in use"},
 	{NotWorking, "`status`, `doctor`: the pair is syncing, not working yet"},
 	{Paused, "`status`, `doctor`: the pair is paused"},
 	{Failing, "`status`, `doctor`: the pair is failing: a critical finding is active"},

@@ -72,7 +72,7 @@ func fileError(path string, err error) error {
 	case errors.Is(err, ErrFormat):
 		remedy = "name a file that syncd record wrote"
 	case errors.Is(err, ErrTruncated):
-		remedy = "what was shown is whole; copy the file again or record it again"
+		remedy = "what was shown is complete; copy the file again or record it again"
 	}
 	return exit.Errorf(exit.Usage, "%s: %s", path, strings.TrimSuffix(err.Error()+"; "+remedy, "; "))
 }
