@@ -54,6 +54,27 @@ func TestHostileValidatorsAreNotKeptWithoutEnd(t *testing.T) {
 	}
 }
 
+// The creators of a long chain are not kept without end, whichever way it is read, and those of
+// the epochs that were read last are.
+func TestCreatorsOfALongChainAreBounded(t *testing.T) {
+	spec := checkpoint.Spec{SlotsPerEpoch: 512, SecondsPerSlot: 4, CreatorsPerSlot: 2}
+	c := NewCollector(inventing{slots: 512, perSlot: 1}, spec)
+	kept := c.keptEpochs()
+	read := func(epoch primitives.Epoch) {
+		_, err := c.creatorsAt(t.Context(), spec.StartSlot(epoch))
+		require.NoError(t, err)
+		require.Contains(t, c.creators, epoch)
+		require.LessOrEqual(t, len(c.creators), int(2*kept))
+	}
+	for epoch := range 3 * kept {
+		read(epoch)
+		require.Contains(t, c.creators, max(epoch, kept-1)-(kept-1), "epoch %d", epoch)
+		require.LessOrEqual(t, len(c.creators), int(kept))
+	}
+	read(0)
+	require.Len(t, c.creators, 1, "the others are too far ahead")
+}
+
 func TestHostileCommitteesAreRefused(t *testing.T) {
 	spec := checkpoint.Spec{SlotsPerEpoch: 32, SecondsPerSlot: 4, CreatorsPerSlot: 2}
 	for name, hostile := range map[string]inventing{

@@ -121,6 +121,7 @@ func TestLimitsTakeDefaults(t *testing.T) {
 	require.Equal(t, Limits{Bytes: 1 << 20, Soft: 8 * time.Second, Capacity: 3}, Limits{}.complete())
 	given := Limits{Bytes: 5, Soft: time.Second, Capacity: 4}
 	require.Equal(t, given, given.complete())
+	require.Equal(t, time.Duration(1), Limits{Soft: 1}.complete().Soft, "however short")
 	given.Hard = 10 * time.Second
 	require.Equal(t, given, given.complete())
 	given.Hard = time.Second

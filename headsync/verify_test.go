@@ -46,3 +46,35 @@ func TestWhatWasFinalAtTheStartIsNoEvidence(t *testing.T) {
 	require.False(t, v.Observe(lookAt(start.Add(4*slot), 104, checkpoint.SpineFinal, spine(104))).Working)
 	require.True(t, v.Observe(lookAt(start.Add(5*slot), 105, checkpoint.SpineFinal, spine(105))).Working)
 }
+
+// After our completing call only heads that bring a spine count, and a spine that waits takes
+// back none of them: it takes back quiet heads alone.
+func TestASpineThatWaitsTakesBackQuietHeadsOnly(t *testing.T) {
+	const slot = 4 * time.Second
+	start := time.Unix(1000, 0)
+	at := func(i int, state checkpoint.SpineState, spines ...common.Hash) Evidence {
+		return lookAt(start.Add(time.Duration(i-100)*slot), i, state, spines...)
+	}
+	for name, tc := range map[string]struct {
+		completed bool
+		first     []common.Hash // of the first new head
+		want      bool          // whether the second head that brings a spine is enough
+	}{
+		"brought a spine": {first: []common.Hash{spine(102)}, want: true},
+		"brought a spine after our completing call": {completed: true, first: []common.Hash{spine(102)}, want: true},
+		"was quiet": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := NewVerifier(start, slot, 100, 50, nil)
+			require.False(t, v.Observe(at(101, checkpoint.SpineFinal)).Working)
+			if tc.completed {
+				v.Completed(101, []common.Hash{spine(101)})
+			} else {
+				v = NewVerifier(start, slot, 101, 50, nil)
+			}
+			require.False(t, v.Observe(at(102, checkpoint.SpineFinal, tc.first...)).Working)
+			require.False(t, v.Observe(at(103, checkpoint.SpineOpen, spine(103))).Working)
+			require.Equal(t, tc.want, v.Observe(at(103, checkpoint.SpineFinal, spine(103))).Working)
+		})
+	}
+}

@@ -24,7 +24,7 @@ func lookOf(t *testing.T, name string) func(*view) signal {
 
 // Each rule at the bound of one of its conditions, on one poll.
 func TestRulesAtTheirBounds(t *testing.T) {
-	no := false
+	yes, no := true, false
 	lagsBy := func(by primitives.Slot) func(*Input, *memory) {
 		return func(in *Input, _ *memory) {
 			in.Gwat.Slot, in.Gwat.Spines = in.Beacon.Head-by, []checkpoint.SpineState{checkpoint.SpineUnknown}
@@ -48,6 +48,12 @@ func TestRulesAtTheirBounds(t *testing.T) {
 			in.Coordinated.HeadFinal = &no
 			m.coord.peers = map[string]uint64{nodeGwat: 0}
 			m.coord.finalHead = in.Beacon.Head - by
+		}
+	}
+	uncounted := func(checkpoint *bool) func(*Input, *memory) {
+		return func(in *Input, m *memory) {
+			in.Gwat.Syncing, in.Coordinated.CheckpointKnown = true, checkpoint
+			m.coord.waiting, m.coord.finalHead = true, in.Beacon.Head-UnmovedSlots
 		}
 	}
 	for name, tc := range map[string]struct {
@@ -84,6 +90,9 @@ func TestRulesAtTheirBounds(t *testing.T) {
 
 		"gwat without peers, and the head goes on": {"no_peers_loop", left(UnmovedSlots), present, "for 40s"},
 		"the head has not gone on as far":          {"no_peers_loop", left(UnmovedSlots - 1), absent, ""},
+		"its peers and the checkpoint are unknown": {"no_peers_loop", uncounted(nil), present, unknownPeers},
+		"only its peers are unknown":               {"no_peers_loop", uncounted(&yes), present, unknownPeers},
+		"its checkpoint is nobody's":               {"no_peers_loop", uncounted(&no), absent, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := steady(40)

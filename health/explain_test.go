@@ -285,3 +285,18 @@ func TestEveryFindingHasAdvice(t *testing.T) {
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(advice)))
 }
+
+// What was only ever shown behind its cause was never announced: when its node goes away it is
+// not announced as gone, and its cause is.
+func TestAnExplainedFindingGoesInSilence(t *testing.T) {
+	e := New(time.Second)
+	require.Empty(t, e.Resume([]status.Finding{{Name: "gwat_no_peers"}, {Name: "gwat_stalled", ExplainedBy: "gwat_no_peers"}}))
+	var gone []string
+	for n := range 4 {
+		in := steady(n)
+		in.Gwat = Gwat{Node: failing(Down)}
+		gone = append(gone, names(e.Observe(in).Gone)...)
+	}
+	require.Equal(t, []string{"gwat_no_peers"}, gone)
+	require.Equal(t, []string{"gwat_unreachable"}, names(e.Findings()))
+}

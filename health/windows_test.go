@@ -256,6 +256,35 @@ func TestWokenPollsDoNotClear(t *testing.T) {
 	}
 }
 
+// A poll that an event woke neither adds to a window of several polls nor interrupts it, and is
+// as good as any where one poll is enough.
+func TestWokenPollsAndWindows(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		for _, woken := range []signal{shows("wrong"), healthy} {
+			said := healthy
+			e := &Engine{poll: time.Second, runs: make([]run, 1), rules: []rule{{
+				Entry: Entry{Name: "custom", Severity: status.SeverityInfo}, window: polls(n), clear: polls(1), look: func(*view) signal { return said },
+			}}}
+			reported := func(after time.Duration, s signal) bool {
+				said = s
+				in := steady(0)
+				in.Elapsed, in.At = after, in.At.Add(after)
+				return len(e.Observe(in).Findings) > 0
+			}
+			require.False(t, reported(0, healthy))
+			if n == 1 {
+				require.Equal(t, woken.state == present, reported(300*time.Millisecond, woken))
+				continue
+			}
+			for i := 1; i <= n; i++ { // polls that count take two intervals each
+				counted := time.Duration(i) * 2 * time.Second
+				require.Equal(t, i == n, reported(counted, shows("wrong")), "poll %d of %d", i, n)
+				require.Equal(t, i == n, reported(counted+300*time.Millisecond, woken) && i == n, "woken after poll %d of %d", i, n)
+			}
+		}
+	}
+}
+
 func TestCatalogIsComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, e := range Catalog() {

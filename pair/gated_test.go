@@ -158,8 +158,9 @@ func TestAbsorbedCallsAreProvedByBlockReads(t *testing.T) {
 	final := &gwatclient.Block{Hash: one, Number: &number, Height: 7}
 	open := &gwatclient.Block{Hash: two, Height: 8}
 	g := &fakeGate{status: gate.Status{Absorbed: gate.Absorbed{Count: 2, LastSeq: 9, Spines: []common.Hash{one, two}}}}
-	p := &Pair{cfg: Config{Gate: g}}
-	require.Equal(t, []common.Hash{one, two}, p.absorbedSpines())
+	p := knowing(t, fsm.Switching)
+	p.cfg.Gate, p.cfg.Now = g, time.Now
+	require.Equal(t, []common.Hash{one, two}, p.question().Spines, "each poll reads what was absorbed")
 	require.Contains(t, p.unprovedCalls(), "2 calls")
 	p.proveAbsorbed(&poll.Observation{Blocks: map[common.Hash]*gwatclient.Block{one: final, two: open}})
 	require.Zero(t, g.proved)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -150,6 +151,52 @@ func TestWhatIsReadSeldom(t *testing.T) {
 	require.Empty(t, GwatHealth(polled(t, p, Question{Identity: true})).Identity.Chain, "its genesis was not read")
 	g.chainErr = errGone
 	require.ErrorIs(t, polled(t, p, Question{Identity: true}).Gwat.Err, errGone)
+}
+
+// lateGwat and lateBeacon take a time of their own for each call.
+type lateGwat struct {
+	*told
+	state, latest time.Duration
+}
+
+func (g lateGwat) State(ctx context.Context) (protocol.State, error) {
+	time.Sleep(g.state)
+	return g.told.State(ctx)
+}
+
+func (g lateGwat) Latest(ctx context.Context) (*gwatclient.Block, error) {
+	time.Sleep(g.latest)
+	return g.told.Latest(ctx)
+}
+
+type lateBeacon struct {
+	*toldBeacon
+	syncing, header time.Duration
+}
+
+func (b lateBeacon) Syncing(ctx context.Context) (beaconclient.Syncing, error) {
+	time.Sleep(b.syncing)
+	return b.toldBeacon.Syncing(ctx)
+}
+
+func (b lateBeacon) Header(ctx context.Context, id beaconclient.BlockID) (beaconclient.Header, error) {
+	time.Sleep(b.header)
+	return b.toldBeacon.Header(ctx, id)
+}
+
+// A node's latency is that of its first call, which is a cheap one; its health goes by the
+// slowest call. The beacon node's clock is as of the answer that told it.
+func TestWhenANodeAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, b, _ := toldPair()
+		p := New(lateGwat{g, 20 * time.Millisecond, 300 * time.Millisecond}, lateBeacon{b, 30 * time.Millisecond, 200 * time.Millisecond}, time.Now)
+		o := polled(t, p, Question{})
+		require.Equal(t, 20*time.Millisecond, o.Gwat.Latency)
+		require.Equal(t, 30*time.Millisecond, o.Beacon.Latency)
+		require.Equal(t, 300*time.Millisecond, GwatHealth(o).Latency)
+		require.Equal(t, 200*time.Millisecond, BeaconHealth(o).Latency)
+		require.Equal(t, o.Start.Add(30*time.Millisecond), BeaconHealth(o).ClockAt)
+	})
 }
 
 // The network's constants are read with each poll until they are known.
