@@ -37,9 +37,8 @@ func newHTTPBackend(e endpoint.Endpoint, carrier http.RoundTripper) *httpBackend
 		return &httpBackend{at: e, url: e.URL(), transport: carrier}
 	}
 	// No proxy of the environment and no redirects (a transport follows none). Here also
-	// no HTTP/2, no decoding, and no timeout for an answer.
+	// no HTTP/2, and no timeout for an answer.
 	t := jsonrpc.NewTransport(dialTimeout, true)
-	t.DisableCompression = true
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = idleBackends, idleBackends
 	t.IdleConnTimeout = idleBackend
 	t.MaxResponseHeaderBytes = maxHeaderBytes

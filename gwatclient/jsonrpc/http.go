@@ -20,12 +20,14 @@ const (
 
 // NewTransport returns a transport without the environment's proxy and with bounds
 // on dial, TLS handshake and header. Without keep each request has a connection of
-// its own.
+// its own. It asks for no compression: gwat runs on this machine or near it, and packing and
+// unpacking an answer costs both sides more than its bytes.
 func NewTransport(timeout time.Duration, keep bool) *http.Transport {
 	return &http.Transport{
 		DialContext:            dialer(timeout).DialContext,
 		TLSHandshakeTimeout:    timeout,
 		DisableKeepAlives:      !keep,
+		DisableCompression:     true,
 		MaxIdleConnsPerHost:    idleConns,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,

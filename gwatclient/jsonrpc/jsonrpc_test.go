@@ -472,7 +472,7 @@ func TestCredentials(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
 		mu.Lock()
-		seen = append(seen, user+":"+password+" "+r.URL.String()+" "+r.Header.Get("Content-Type")+r.Header.Get("Upgrade"))
+		seen = append(seen, user+":"+password+" "+r.URL.String()+" "+r.Header.Get("Content-Type")+r.Header.Get("Upgrade")+r.Header.Get("Accept-Encoding"))
 		mu.Unlock()
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusTooManyRequests)
