@@ -28,7 +28,7 @@ const (
 
 // silent returns why the pair must go back to gwat's own sync; "" if it need not.
 func (p *Pair) silent(o *poll.Observation) string {
-	if p.polls.spec == nil {
+	if p.polls.spec == nil || p.headStands(o) {
 		return ""
 	}
 	return p.polls.history.Silent(o, p.polls.spec.SlotDuration(), p.cfg.FallbackSlots)
@@ -133,7 +133,7 @@ func (p *Pair) oneBadAnswer(o *poll.Observation) bool {
 // checkpointReached reports whether both nodes are at or past the last checkpoint.
 func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
 	ok, why := o.Beacon.Progress(now).AtCheckpoint(spec)
-	if !ok {
+	if !ok && !p.headStands(o) {
 		return false, why
 	}
 	ok, gwatWhy := p.gwatAtCheckpoint(o, spec)
@@ -167,8 +167,29 @@ func (p *Pair) gwatAtCheckpoint(o *poll.Observation, spec checkpoint.Spec) (bool
 	return false, fmt.Sprintf("gwat to finalize the last checkpoint (epoch %d); it is at block %d", o.Beacon.Justified.Epoch, p.polls.history.Number)
 }
 
+// standSlots is for how many slots a head has not moved that counts as one that stands: more
+// than the parts of a beacon node's own sync take.
+const standSlots = 8
+
+// headStands reports whether the beacon's head stands and gwat, which loads nothing, does not have
+// what it finalizes. A beacon node whose own driver waits for gwat moves no head until gwat has
+// its checkpoint, so waiting for that head would never end: what gwat lacks is pushed.
+func (p *Pair) headStands(o *poll.Observation) bool {
+	since, head := p.polls.history.HeadFrom, o.Beacon.Head
+	if !o.Up() || p.polls.spec == nil || since.IsZero() || o.Gwat.Sync.Activity.Loads() {
+		return false
+	}
+	if o.At.Sub(since) < standSlots*p.polls.spec.SlotDuration() {
+		return false
+	}
+	if spine, has := head.LastSpine(); has {
+		return o.State(spine) != checkpoint.SpineFinal
+	}
+	return p.polls.history.Covered < head.Header.Slot
+}
+
 func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string) {
-	if b := o.Beacon.Progress(now); !b.NearHead() {
+	if b := o.Beacon.Progress(now); !b.NearHead() && !p.headStands(o) {
 		return false, fmt.Sprintf("the beacon's head at slot %d to come near slot %d", b.Head, now)
 	}
 	if o.Gwat.Sync.Activity.Loads() {

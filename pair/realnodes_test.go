@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
@@ -64,6 +65,22 @@ func TestGenesisAhead(t *testing.T) {
 
 // headSlots is what the switch takes at best after genesis.
 const headSlots = publish.SwitchSlots * fakeSlot
+
+// A beacon node whose own driver waits for a gwat that lacks its checkpoint does not move its
+// head; without a gate nobody answers it. The head that stands is no reason to wait: what gwat lacks
+// of it is pushed, and the driver goes on.
+func TestABeaconWhoseDriverWaits(t *testing.T) {
+	cfg := fakeConfig{
+		beacon:  func(c *beaconsim.Config) { c.Driver = beaconsim.DriverReal },
+		started: func(*fake) { time.Sleep(40 * fakeSlot) },
+	}
+	inFakeTime(t, cfg, func(f *fake) {
+		head := f.beacon.State().Head.Slot
+		require.Less(t, head+30, f.world.Spec().SlotAt(time.Now()), "the head stands")
+		f.reaches(fsm.Working)
+		require.Greater(t, f.beacon.State().Head.Slot, head+40)
+	})
+}
 
 // With the setting, a pair without peers works without a finding.
 func TestPeersOptional(t *testing.T) {

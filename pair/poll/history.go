@@ -23,9 +23,9 @@ type History struct {
 	Covered    primitives.Slot
 
 	head     common.Hash     // the beacon's
-	headFrom time.Time       // since when it is that
+	HeadFrom time.Time       // since when it is that
 	dag      primitives.Slot // newest slot in gwat's tips, as last read
-	dagThen  primitives.Slot // the first one read since headFrom
+	dagThen  primitives.Slot // the first one read since HeadFrom
 	dagKnown bool            // whether dagThen was read
 	HighHead primitives.Slot // the beacon's, reorgs of some slots left out
 
@@ -48,7 +48,7 @@ func (t *History) Observe(o *Observation) {
 		t.GwatDown = o.Start
 	}
 	if o.Beacon.Err == nil && o.Beacon.Head.Header.Root != t.head {
-		t.head, t.headFrom, t.dagKnown = o.Beacon.Head.Header.Root, o.At, false
+		t.head, t.HeadFrom, t.dagKnown = o.Beacon.Head.Header.Root, o.At, false
 	}
 	// gwat names its newest slot only while it syncs: growth is measured from the
 	// first one read under this head, not from one that may be hours old.
@@ -100,10 +100,10 @@ func (t *History) holdHead(head primitives.Slot) {
 // Silent returns why gwat goes back to its own sync: the beacon side has brought no head
 // for so many slots while gwat's DAG went on growing; "" if that is not so.
 func (t *History) Silent(o *Observation, slot time.Duration, slots int) string {
-	if t.headFrom.IsZero() || !t.dagKnown || t.dag <= t.dagThen {
+	if t.HeadFrom.IsZero() || !t.dagKnown || t.dag <= t.dagThen {
 		return ""
 	}
-	n := int(o.At.Sub(t.headFrom) / slot)
+	n := int(o.At.Sub(t.HeadFrom) / slot)
 	if n < slots {
 		return ""
 	}

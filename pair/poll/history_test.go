@@ -62,10 +62,10 @@ func TestTrackMeasuresGrowthUnderOneHead(t *testing.T) {
 	observe(11, 1, true, 20)
 	observe(12, 1, true, 22)
 	require.Equal(t, []primitives.Slot{20, 22}, []primitives.Slot{tr.dagThen, tr.dag})
-	require.Equal(t, testSpec.SlotStart(10), tr.headFrom)
+	require.Equal(t, testSpec.SlotStart(10), tr.HeadFrom)
 	observe(13, 2, true, 23)
 	require.Equal(t, []primitives.Slot{23, 23}, []primitives.Slot{tr.dagThen, tr.dag})
-	require.Equal(t, testSpec.SlotStart(13), tr.headFrom)
+	require.Equal(t, testSpec.SlotStart(13), tr.HeadFrom)
 }
 
 func TestTrackKeepsWhenTheNumberMoved(t *testing.T) {
@@ -167,9 +167,9 @@ func TestASilentBeaconSide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := answeredAt(32)
-			tr := History{headFrom: o.At.Add(-tc.since), dagThen: tc.then, dag: tc.now, dagKnown: tc.known}
+			tr := History{HeadFrom: o.At.Add(-tc.since), dagThen: tc.then, dag: tc.now, dagKnown: tc.known}
 			require.Equal(t, tc.silent, tr.Silent(o, 4*time.Second, 3) != "")
-			tr.headFrom = time.Time{}
+			tr.HeadFrom = time.Time{}
 			require.Empty(t, tr.Silent(o, 4*time.Second, 3))
 		})
 	}
