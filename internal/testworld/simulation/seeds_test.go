@@ -16,7 +16,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 )
 
-// TestSeeds runs -seeds seeds from -seed on. A bubble of fake time gains nothing from
+// TestSeeds runs -seeds seeds from -seed on, and the first -repeats of them twice. A bubble of fake time gains nothing from
 // a second thread, so that several jobs are processes of one thread each.
 func TestSeeds(t *testing.T) {
 	var s seedSummary
@@ -91,6 +91,8 @@ func runSeeds(t *testing.T, first, every uint64) seedSummary {
 			if !*allFlag {
 				break
 			}
+		} else if n < uint64(*repeatsFlag) {
+			repeat(t, result)
 		}
 	}
 	if *everyFlag > 1 {
@@ -109,8 +111,9 @@ func runProcesses(t *testing.T, jobs int, first, every uint64) seedSummary {
 	)
 	var running []*exec.Cmd
 	for job := range jobs {
+		share := func(all int) string { return strconv.Itoa((all - job + jobs - 1) / jobs) }
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestSeeds$", "-test.timeout", "0", "-every", strconv.FormatUint(uint64(jobs)*every, 10),
-			"-seed", strconv.FormatUint(first+uint64(job)*every, 10), "-seeds", strconv.Itoa((*seedsFlag-job+jobs-1)/jobs),
+			"-seed", strconv.FormatUint(first+uint64(job)*every, 10), "-seeds", share(*seedsFlag), "-repeats", share(*repeatsFlag),
 			"-all="+strconv.FormatBool(*allFlag), "-shrink="+strconv.FormatBool(*shrinkFlag))
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 		out := &lineWriter{each: func(text []byte) {

@@ -23,7 +23,7 @@ var (
 	jobsFlag    = flag.Int("jobs", 1, "how many processes TestSeeds runs its seeds in")
 	everyFlag   = flag.Uint64("every", 1, "the distance between two seeds of TestSeeds")
 	shrinkFlag  = flag.Bool("shrink", true, "look for the fewest faults that break a rule")
-	repeatsFlag = flag.Int("repeats", 5, "how many seeds TestRepeat runs twice")
+	repeatsFlag = flag.Int("repeats", 5, "how many of its seeds TestSeeds runs twice")
 	strideFlag  = flag.Int("stride", 997, "TestCrashEverywhere kills syncd at every so many await points")
 	keepFlag    = flag.String("keep", "", "numbers of the faults that TestReplay keeps, with commas between, or none; empty for all")
 	crashFlag   = flag.Int("crash", 0, "the await point at which TestReplay kills syncd")
@@ -45,14 +45,11 @@ func tell(t *testing.T, failed Result, o Options) {
 	t.Errorf("seed %d breaks %s", failed.Seed, failed.Violations[0].Rule)
 }
 
-// Two runs of a seed are the same in every event.
-func TestRepeat(t *testing.T) {
-	t.Parallel()
-	for seed := *seedFlag; seed < *seedFlag+uint64(*repeatsFlag); seed++ {
-		first, second := Run(t, seed, Options{}), Run(t, seed, Options{})
-		if first.Hash != second.Hash {
-			t.Errorf("seed %d has two logs: %016x of %d events, %016x of %d", seed, first.Hash, first.Events, second.Hash, second.Events)
-		}
+// repeat runs a seed again: two runs are the same in every event.
+func repeat(t *testing.T, first Result) {
+	second := Run(t, first.Seed, Options{})
+	if first.Hash != second.Hash {
+		t.Errorf("seed %d has two logs: %016x of %d events, %016x of %d", first.Seed, first.Hash, first.Events, second.Hash, second.Events)
 	}
 }
 

@@ -58,7 +58,7 @@ func (r rig) try(ctx context.Context, m mutant) outcome {
 		every = coordinatedEvery
 	}
 	cmd := exec.CommandContext(ctx, binary, "-test.run", "^TestSeeds$", "-test.timeout", "60m", "-shrink=false",
-		"-seed", fmt.Sprint(every), "-every", fmt.Sprint(every), "-seeds", fmt.Sprint(r.seeds/every))
+		"-seed", fmt.Sprint(every), "-every", fmt.Sprint(every), "-seeds", fmt.Sprint(r.seeds/every), "-repeats", "0")
 	cmd.Dir = filepath.Join(r.root, "internal/testworld/simulation")
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400") // a bubble of fake time gains nothing from more threads
 	out, err := cmd.CombinedOutput()
