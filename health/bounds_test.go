@@ -144,9 +144,10 @@ func TestTheEndOfARestart(t *testing.T) {
 	}
 	for back, lower := range map[uint64]bool{99: true, 100: false, 101: false} {
 		c := coordinatedMemory{numbered: true, number: 100}
-		c.observeNumber(&Input{Gwat: Gwat{Number: ptr(90)}}, true)
+		c.startAgain(0)
+		c.observeNumber(&Input{Gwat: Gwat{Number: ptr(90)}})
 		require.EqualValues(t, 100, c.highest)
-		c.observeNumber(&Input{Gwat: Gwat{Number: &back}}, false)
+		c.observeNumber(&Input{Gwat: Gwat{Number: &back}})
 		require.Equal(t, lower, c.highest != 0, back)
 	}
 }

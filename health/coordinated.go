@@ -141,8 +141,17 @@ func (v *view) foreignCheckpoint() signal {
 		return unmeasured
 	case *known:
 		return healthy
+	case v.gwatAheadOfHead():
+		return unmeasured
 	}
 	return shows(fmt.Sprintf("the beacon node has no header %s, the root of gwat's checkpoint", v.Coordinated.State.Checkpoint), v.unmoved())
+}
+
+// gwatAheadOfHead reports whether gwat was driven further than a head that is behind the clock:
+// that of a beacon node which begins again, and has not loaded the block of gwat's checkpoint yet.
+func (v *view) gwatAheadOfHead() bool {
+	spec := v.mem.spec
+	return spec != nil && v.Beacon.Known && v.lag() > LagSlots && v.Coordinated.State.Epoch > spec.Epoch(v.Beacon.Head)
 }
 
 func (v *view) beaconSilent() signal {
@@ -180,9 +189,9 @@ func (v *view) silence() time.Duration {
 func (v *view) networkStalled() signal {
 	peers, known := v.mem.coord.peers[nodeBeacon]
 	switch {
-	case !v.Beacon.Known || v.mem.spec == nil || !known:
+	case !v.Beacon.Known || v.mem.spec == nil:
 		return unmeasured
-	case peers == 0:
+	case known && peers == 0:
 		return healthy
 	}
 	slot, stood := v.mem.slot(), v.headStillFor()
@@ -193,7 +202,15 @@ func (v *view) networkStalled() signal {
 		return healthy
 	}
 	return shows(fmt.Sprintf("the head is slot %d, %d slots behind the clock, and has not moved for %s", v.Beacon.Head, v.lag(), v.headStillFor().Round(time.Second)),
-		fmt.Sprintf("the beacon node has %d peers, and found none within %d epochs that is ahead of it", peers, SilentEpochs))
+		fmt.Sprintf("within %d epochs the beacon node found no peer that is ahead of it%s", SilentEpochs, peersIfKnown(peers, known)))
+}
+
+// peersIfKnown is the end of a text that names how many peers the beacon node has.
+func peersIfKnown(peers uint64, known bool) string {
+	if !known {
+		return ""
+	}
+	return fmt.Sprintf(", %d peers", peers)
 }
 
 func (v *view) wedged() signal {
@@ -232,16 +249,16 @@ func (v *view) sawtooth() signal {
 	c := &v.mem.coord
 	peers, known := c.peers[nodeBeacon]
 	switch {
-	case !v.Beacon.Known || !known:
+	case !v.Beacon.Known:
 		return unmeasured
-	case v.lag() <= LagSlots || v.Coordinated.BeaconSyncing || peers == 0:
+	case v.lag() <= LagSlots || v.Coordinated.BeaconSyncing || known && peers == 0:
 		return healthy
 	case v.mem.spec != nil && v.mem.spec.Epoch(v.Beacon.Clock) == 0:
 		return healthy // a new network: its first blocks are late, and no node resyncs in epoch 0
 	case c.restarted && v.Gwat.Syncing:
 		return healthy // the beacon waits for nothing and gwat for it: beacon_silent
 	}
-	return shows(fmt.Sprintf("the head is slot %d, %d slots behind the clock, is_syncing is false, %d peers", v.Beacon.Head, v.lag(), peers))
+	return shows(fmt.Sprintf("the head is slot %d, %d slots behind the clock, is_syncing is false%s", v.Beacon.Head, v.lag(), peersIfKnown(peers, known)))
 }
 
 func (v *view) beaconWithoutPeers() signal {

@@ -4,11 +4,14 @@ import (
 	"time"
 
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/checkpoint"
 )
 
 // coordinatedMemory is what the engine keeps of earlier polls of a coordinated pair.
 type coordinatedMemory struct {
 	known     bool
+	placed    bool // whether gwat was restarted before the first poll is decided
 	state     CoordinatedState
 	moved     time.Duration   // when a call of the beacon node last changed the state
 	finalized time.Duration   // when it last changed what is final
@@ -28,7 +31,8 @@ type coordinatedMemory struct {
 // runMemory is what is known of gwat's process: whether it was restarted, and whether
 // it works.
 type runMemory struct {
-	gone      bool          // gwat did not answer the poll before
+	outage
+	stale     bool          // the state is that of before a restart
 	restarted bool          // gwat was restarted, and no call has changed its state since
 	waiting   bool          // gwat was restarted, and has not worked for UnmovedSlots since
 	workFrom  time.Duration // when gwat was first seen in normal work without a break
@@ -63,20 +67,66 @@ func (c *coordinatedMemory) observe(in *Input, m *memory) {
 	if in.Gwat.Reach == NotAsked {
 		return
 	}
-	back := c.gone || c.startedUnseen(in)
-	c.gone = in.Gwat.Reach != Answers
-	if c.gone {
+	if in.Gwat.Reach != Answers {
+		c.leave(in.Elapsed)
 		return
 	}
+	back := c.startedAgain(in)
+	if c.gone {
+		c.gone = false
+		c.passOver(in.Elapsed)
+	}
+	if back {
+		c.startAgain(in.Elapsed)
+	}
 	c.observeWork(in, back, m.slot())
-	c.observeNumber(in, back)
-	c.observeState(in, back)
+	c.observeNumber(in)
+	c.observeState(in, m)
 }
 
-// startedUnseen reports whether gwat was restarted between two polls that it answered:
-// only a start takes it out of normal work with less finalized than it had.
-func (c *coordinatedMemory) startedUnseen(in *Input) bool {
-	return in.Gwat.Syncing && c.numbered && in.Gwat.Number != nil && *in.Gwat.Number < c.number
+// outage is a time in which gwat did not answer.
+type outage struct {
+	gone bool            // the poll before
+	open bool            // its end was not compared with gwat's state
+	from time.Duration   // the first poll of it
+	head primitives.Slot // the beacon's head then
+}
+
+func (c *coordinatedMemory) leave(at time.Duration) {
+	if !c.gone {
+		c.outage = outage{gone: true, open: true, from: at, head: c.head.slot}
+	}
+}
+
+// passOver leaves an outage out of what is measured: what was not seen did not stand still.
+func (c *coordinatedMemory) passOver(at time.Duration) {
+	c.moved += at - c.outage.from
+	c.finalized += at - c.outage.from
+	c.finalHead += c.head.slot - min(c.head.slot, c.outage.head)
+}
+
+// startedAgain reports whether gwat was restarted since the last poll that it answered. A start
+// takes it out of normal work and back to its last checkpoint; a poll without an answer alone
+// shows no restart. A number that fell in normal work is a reorg unless gwat was away.
+func (c *coordinatedMemory) startedAgain(in *Input) bool {
+	s := in.Coordinated.State
+	switch {
+	case c.numbered && in.Gwat.Number != nil && *in.Gwat.Number < c.number:
+		return in.Gwat.Syncing || c.open
+	case !in.Gwat.Syncing || !c.open: // a beacon node that drives past epochs takes the epoch back, too
+		return false
+	}
+	return s != nil && c.known && !c.stale && s.Epoch < c.state.Epoch || c.working && c.numbered && c.number == 0
+}
+
+// startAgain begins again what is measured of gwat's process.
+func (c *coordinatedMemory) startAgain(at time.Duration) {
+	if c.numbered {
+		c.highest = max(c.highest, c.number)
+	}
+	c.numbered, c.stale, c.open = false, true, false
+	c.restarted, c.placed = true, true
+	c.moved, c.finalized, c.finalHead = at, at, c.head.slot
 }
 
 func (c *coordinatedMemory) observeWork(in *Input, back bool, slot time.Duration) {
@@ -96,37 +146,57 @@ func (c *coordinatedMemory) observeWork(in *Input, back bool, slot time.Duration
 
 // observeState dates the last change of gwat's state that a call made. The change
 // that a restart makes is none, and an outage does not count as standing still.
-func (c *coordinatedMemory) observeState(in *Input, back bool) {
+func (c *coordinatedMemory) observeState(in *Input, m *memory) {
 	s := in.Coordinated.State
 	if s == nil {
 		return
 	}
-	changed := *s != c.state
-	switch {
+	switch changed := *s != c.state; {
 	case !c.known:
 		c.restarted = in.Gwat.Syncing
-	case back:
-		c.restarted = true
+		c.moved, c.finalized, c.finalHead = in.Elapsed, in.Elapsed, c.head.slot
+	case c.stale: // a start has changed it, no call
 	case changed:
-		c.restarted = false
-	}
-	if !c.known || back || changed {
+		c.restarted, c.placed = false, true
 		c.moved = in.Elapsed
+		if s.LastFinalized != c.state.LastFinalized {
+			c.finalized, c.finalHead = in.Elapsed, c.head.slot
+		}
 	}
-	if !c.known || back || s.LastFinalized != c.state.LastFinalized {
-		c.finalized, c.finalHead = in.Elapsed, c.head.slot
+	c.known, c.stale, c.open, c.state = true, false, false, *s
+	if !c.placed && c.head.known && m.spec != nil && in.Gwat.Number != nil {
+		c.place(in, m.spec)
 	}
-	c.known, c.state = true, *s
 }
 
-func (c *coordinatedMemory) observeNumber(in *Input, back bool) {
+// followSlots is how far a block that gwat has finalized may be behind the head that finalizes
+// it: five slots on recorded pairs.
+const followSlots = 6
+
+// place decides of a gwat that does not work whether it was restarted before the first poll. A
+// start takes it to its last checkpoint, which is two epochs or more behind the head. One whose
+// last call was for the head's epoch left normal work by itself: no head comes, or what the
+// head asks for is refused.
+func (c *coordinatedMemory) place(in *Input, spec *checkpoint.Spec) {
+	head := c.head.slot
+	c.placed, c.finalHead = true, head
+	late := c.state.Epoch == 0 || c.state.Epoch < spec.Epoch(head)
+	switch {
+	case !in.Gwat.Syncing:
+	case late:
+		c.restarted = c.state.Epoch == 0 || in.Gwat.Slot+2*primitives.Slot(spec.SlotsPerEpoch) <= head
+		c.waiting = c.restarted
+	default:
+		c.restarted, c.waiting = false, false
+		c.finalHead = min(head, in.Gwat.Slot+followSlots)
+	}
+}
+
+func (c *coordinatedMemory) observeNumber(in *Input) {
 	if in.Gwat.Number == nil {
 		return
 	}
 	n := *in.Gwat.Number
-	if back && c.numbered && n < c.number {
-		c.highest = max(c.highest, c.number)
-	}
 	if n >= c.highest {
 		c.highest = 0
 	}

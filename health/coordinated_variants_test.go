@@ -166,7 +166,7 @@ func epochsOf(slots primitives.Slot, seconds uint64) func(*recording) {
 		for i := range r.polls {
 			p := &r.polls[i]
 			clock := (p.Head + p.Distance) * slots / was
-			p.Head = p.Head * slots / was
+			p.Head, p.Slot = p.Head*slots/was, p.Slot*slots/was
 			p.Distance = clock - p.Head
 		}
 	}

@@ -28,7 +28,7 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 		return world(func(s *worldSample) bool { return s.gwat.Peers == 0 }) ||
 			c.authRPC && c.moves && c.unmoved(from, to, health.WedgedSlots*slot-c.slack())
 	case "foreign_checkpoint":
-		return world(func(s *worldSample) bool { return s.foreign || c.ahead(s) })
+		return world(func(s *worldSample) bool { return s.foreign })
 	case "beacon_without_peers":
 		return world(func(s *worldSample) bool { return s.peers == 0 })
 	case "beacon_silent":
