@@ -144,7 +144,9 @@ function drawCharts(to) {
   const first = state.samples[0]?.t ?? to - 60000;
   const from = state.range ? to - state.range * 1000 : Math.min(Math.max(first, to - kept * 1000), to - 30000);
   for (const chart of drawn) chart.draw(samples, from, to);
-  show($("charts-none"), drawn.every((chart) => chart.element.hidden));
+  const none = drawn.every((chart) => chart.element.hidden);
+  show($("charts-none"), none);
+  show($("charts-marks"), !none);
   view.table(state.samples);
 }
 
