@@ -38,7 +38,7 @@ answer), answered and absorbed (without gwat), gone (the caller hung up), delive
   syncd calls --since 10m --outcome absorbed --outcome error
   syncd calls --min-duration 500ms --output json`,
 		Flags: commandline.ClientFlags(
-			&cli.BoolFlag{Name: "follow", Usage: "go on with each call that comes"},
+			&cli.BoolFlag{Name: "follow", Usage: "keep running and show each call that comes"},
 			&cli.StringFlag{Name: "output", Value: operator.FormTable, Usage: "table, or json: an object a line for each call"},
 			&cli.StringSliceFlag{Name: "method", Usage: "only calls of this `METHOD`; may be given more than once", HideDefault: true},
 			&cli.StringSliceFlag{Name: "outcome", Usage: "only calls with this `OUTCOME`; may be given more than once", HideDefault: true},

@@ -18,7 +18,7 @@ import (
 func statusCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "status",
-		Usage: "ask a running syncd how its pair is; the exit code says the verdict, too",
+		Usage: "ask a running syncd how its pair is; the exit code is the verdict",
 		Description: `It prints a table on a terminal, and elsewhere one line for scripts: name=value in
 this order, - for what is not known, quotes around a value with blanks. New fields
 are added behind the last.
@@ -28,7 +28,7 @@ With --watch it goes on until q or Ctrl-C: a live view on a terminal, a line for
 each change elsewhere, and with --output line, table or json that form for each
 new snapshot. NO_COLOR is obeyed.`,
 		Flags: commandline.ClientFlags(
-			&cli.BoolFlag{Name: "watch", Usage: "go on and show each change"},
+			&cli.BoolFlag{Name: "watch", Usage: "keep running and show each change"},
 			&cli.StringFlag{Name: "output", Value: operator.FormLine, Usage: "line, table or json; without it a table on a terminal"}),
 		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			form, err := commandline.OneOf(cmd, "output", "line, table or json", operator.FormLine, operator.FormTable, operator.FormJSON)
@@ -51,7 +51,7 @@ new snapshot. NO_COLOR is obeyed.`,
 func waitCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "wait",
-		Usage: "wait until /readyz of a running syncd says that the pair works, for what must not start before",
+		Usage: "wait until /readyz of a running syncd says that the pair works, to start something only then",
 		Flags: commandline.ClientFlags(&cli.DurationFlag{Name: "timeout", Usage: "how long to wait at most; 0 for as long as it takes"}),
 		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
 			return operator.Wait(ctx, client, std.stdout, cmd.Duration("timeout"))
@@ -62,7 +62,7 @@ func waitCommand(std stdio) *cli.Command {
 func doctorCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "say in words what is wrong with the pair and what to do; the exit code says the verdict",
+		Usage: "say in words what is wrong with the pair and what to do; the exit code is the verdict",
 		Description: `It asks the running syncd for its findings. If none answers, it looks itself, as
 check does: settings, JWT secret, journal, disk, port, both nodes, network, clock;
 it changes nothing on a node, and ends with 3 even if all is well, since nobody
@@ -151,7 +151,7 @@ the running syncd. Such a file is made by syncd token --new api.hex`,
 func healthcheckCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "healthcheck",
-		Usage: "ask whether the syncd of this container lives, whatever the pair does; at SYNCD_API, or where SYNCD_API_LISTEN and SYNCD_API_TLS_CERT say that it serves",
+		Usage: "ask whether the syncd of this container is alive, whatever its pair does; at SYNCD_API, or at the address that SYNCD_API_LISTEN and SYNCD_API_TLS_CERT set",
 		Action: commandline.NoArguments(func(ctx context.Context, _ *cli.Command) error {
 			return operator.Alive(ctx, std.environ())
 		}),

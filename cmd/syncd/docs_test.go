@@ -52,8 +52,8 @@ func configurationDocument() string {
 
 <!-- Generated from the settings and the commands by ` + "`make docs`" + `; a test holds it to the code. -->
 
-` + "`syncd run` and `syncd check`" + ` take every setting below; the other commands theirs, further down.
-A flag wins over the environment, that over the file, that over the default. The
+` + "`syncd run` and `syncd check`" + ` take every setting below; the flags of the other commands are further down.
+A flag overrides an environment variable, which overrides the file, which overrides the default. The
 file is YAML and is named by ` + "`--config`" + ` or ` + "`SYNCD_CONFIG`" + `; the dots of a key are its
 sections. An unknown key in it is an error, and so is a setting that is there twice and an
 unknown environment variable that begins with ` + "`SYNCD_`" + ` (except those that Kubernetes and Docker
@@ -70,7 +70,7 @@ environment variable that is set to nothing count as not set. Durations are writ
 		}
 		fmt.Fprintf(&out, "| `--%s` | `%s` | %s | %s | %s |\n", s.Key, settings.EnvName(s.Key), s.Form(), value, plain(s.Usage))
 	}
-	out.WriteString("\nSettings that only work together: `push-timeout` and `ready-interval` are shorter than\n`gwat.lock`; both intervals are at most a slot; with `http://` gwat cuts an answer off after\n30 s, so that a longer `push-timeout` wants `ws://` or IPC. `syncd check` says so.\n")
+	out.WriteString("\nSettings that only work together: `push-timeout` and `ready-interval` are shorter than\n`gwat.lock`; both intervals are at most a slot; with `http://` gwat cuts an answer off after\n30 s, so that a longer `push-timeout` needs `ws://` or IPC. `syncd check` says so.\n")
 	out.WriteString("\n## The same as a file\n\n```yaml\n" + settings.ExampleFile() + "```\n")
 	app := newApp(stdio{environ: func() []string { return nil }})
 	out.WriteString("\n## Flags of the other commands\n")

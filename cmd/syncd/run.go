@@ -37,10 +37,10 @@ func demoCommand(std stdio) *cli.Command {
 		Name:  "demo",
 		Usage: "run a simulated pair and syncd in one process",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "until", Usage: "end with 0 as soon as this `STAGE` is reached; without it the demo stays up", HideDefault: true},
+			&cli.StringFlag{Name: "until", Usage: "exit with 0 as soon as this `STAGE` is reached; without it the demo stays up", HideDefault: true},
 			&cli.DurationFlag{Name: "timeout", Value: demo.DefaultTimeout, Usage: "how long to wait for the stage of --until"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the simulated network is made from"},
-			&cli.StringFlag{Name: "era", Value: string(checkpoint.EraHeadSync), Usage: "of the simulated nodes: head-sync or coordinated, that of today's network"},
+			&cli.StringFlag{Name: "era", Value: string(checkpoint.EraHeadSync), Usage: "era of the simulated nodes: head-sync, or coordinated (today's network)"},
 			&cli.StringFlag{Name: "output", Value: "text", Usage: "text or json"},
 		}, commandline.SettingFlags(demo.Defaults, settings.ServingKeys()...)...),
 		Action: commandline.NoArguments(func(ctx context.Context, cmd *cli.Command) error {

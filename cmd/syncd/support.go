@@ -98,7 +98,7 @@ difference from the verdict that was recorded. Flags come before FILE.`,
 func conformanceCommand(std stdio) *cli.Command {
 	return &cli.Command{
 		Name:  "conformance",
-		Usage: "ask both nodes what syncd is built on and name every answer of another form; changes nothing on a node",
+		Usage: "compare the answers of both nodes with the forms that syncd relies on, and name each that differs; changes nothing on a node",
 		Description: `Each line is one call of the API tables: ok, DIFF with what was wanted and what
 came, or skip with the reason. Only calls that change nothing are made.`,
 		Flags: append([]cli.Flag{

@@ -72,7 +72,7 @@ func ManPage(app *cli.Command, version string) string {
 		}
 	}
 	r.section("SETTINGS")
-	r.paragraph("Each is a flag of run and check, an environment variable and a key of the YAML file that --config or SYNCD_CONFIG names. A flag wins over the environment, that over the file, that over the default.")
+	r.paragraph("Each is a flag of run and check, an environment variable and a key of the YAML file that --config or SYNCD_CONFIG names. A flag overrides an environment variable, which overrides the file, which overrides the default.")
 	for _, s := range settings.All {
 		text := s.Usage
 		if d := s.DefaultText(); d != "" {
