@@ -101,8 +101,8 @@ function progress(el, value) {
 
 // parts puts texts side by side; one that fits into a line is not broken.
 function parts(el, words) {
-  if (el.textContent === words.join(" · ")) return;
-  el.replaceChildren(...words.flatMap((word, i) => [i ? " " : "", Object.assign(document.createElement("span"), { textContent: i < words.length - 1 ? `${word} ·` : word })]));
+  if (el.textContent === words.join(" ")) return;
+  el.replaceChildren(...words.flatMap((word, i) => [i ? " " : "", Object.assign(document.createElement("span"), { textContent: word })]));
 }
 
 // hero gives the answer: how it is, since when, until when, and what is to be done.
