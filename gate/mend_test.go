@@ -66,6 +66,34 @@ func TestMendNullAnswers(t *testing.T) {
 	require.Equal(t, null, answer, "without any mend the call is forwarded")
 }
 
+// The record of a mended call is that of gwat's answer, as without mends.
+func TestWhatIsRecordedOfAMendedCall(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		answer string
+		want   Outcome
+		says   string
+	}{
+		"it worked":       {http.StatusOK, `{"jsonrpc":"2.0","id":7,` + done + `}`, OutcomeOK, ""},
+		"all null":        {http.StatusOK, `{"jsonrpc":"2.0","id":7,` + nullFields + `}`, OutcomeError, nullAnswer},
+		"an error inside": {http.StatusOK, `{"jsonrpc":"2.0","id":7,"result":{"error":"synchronization"}}`, OutcomeError, "synchronization"},
+		"an error":        {http.StatusOK, `{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"crashed"}}`, OutcomeError, "crashed"},
+		"an HTTP error":   {http.StatusServiceUnavailable, `{"jsonrpc":"2.0","id":7,` + done + `}`, OutcomeStatus, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &fakeBackend{do_: func(context.Context, string) (int, string, error) { return tc.status, tc.answer, nil }}
+			g := fakeGate(t, coordinated, b, func(c *Config) { c.Mends = Mends{NullAnswers: true} })
+			post(t.Context(), g, drive("7", "0x0"))
+			calls := g.Calls(0)
+			require.Len(t, calls, 1)
+			require.Equal(t, ActionMend, calls[0].Action)
+			require.Equal(t, tc.want, calls[0].Outcome)
+			require.Contains(t, calls[0].Error, tc.says)
+			require.Equal(t, tc.says == "", calls[0].Error == "")
+		})
+	}
+}
+
 // Without peers, with every block local, a call goes on in mode NoSync; everything else of
 // it is as it came.
 func TestMendWithoutPeers(t *testing.T) {
