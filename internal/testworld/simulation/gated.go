@@ -103,7 +103,7 @@ func (r *run) beaconsWay() (link, string) {
 
 // driverOf is how a beacon node drives that would otherwise do it as asked for.
 func (p *Plan) driverOf(asked beaconsim.DriverMode) beaconsim.DriverMode {
-	if p.gated {
+	if p.gated || p.drives {
 		return beaconsim.DriverOn
 	}
 	return asked

@@ -88,6 +88,8 @@ func (r *run) startBeaconOn(chain world.Chain, slot primitives.Slot, driver beac
 	if slot == 0 {
 		cfg.SyncSpeed = 0
 	}
+	// A real driver goes over to normal work; no answer of gwat shows that one does not.
+	cfg.IdleWork = cfg.IdleWork && (cfg.Driver != beaconsim.DriverOn || r.plan.polite)
 	h := r.beaconHost
 	way, url := r.beaconsWay()
 	cfg.Gwat, cfg.Transport = url, &wire{r.net, way, h.incarnation + 1, r.beaconAlive(h.incarnation + 1)}

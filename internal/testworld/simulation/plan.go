@@ -29,6 +29,7 @@ type Plan struct {
 	beacon  beaconsim.Config
 	from    primitives.Slot // where the beacon begins its initial sync; 0: synced
 	driver  beaconsim.DriverMode
+	drives  bool          // the beacon node drives at each start, though no gate answers it
 	quiet   time.Duration // when all faults are over
 	asks    time.Duration // between two questions of the operator
 	polite  bool          // the beacon's calls of normal work begin with the switch
@@ -122,6 +123,7 @@ func NewPlan(seed uint64) *Plan {
 	}
 	p.planGate(newSeededRand(digest("gate"), seed))
 	p.planOrders(newSeededRand(digest("orders"), seed))
+	p.drives = p.driver == beaconsim.DriverOn && newSeededRand(digest("drives"), seed).chance(50)
 	p.beacon.IdleWork = p.beacon.IdleWork || p.polite
 	for i, f := range p.Faults {
 		f.number = i + 1

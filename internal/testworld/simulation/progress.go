@@ -121,5 +121,5 @@ func (r *run) somethingWrong() bool {
 // only watched need not come to it, and a beacon node that drives or is idle
 // from the start is set right only when all faults are over.
 func (p *Plan) healthy() bool {
-	return p.coordinated == nil && !p.pair.Observe && (p.gated || p.driver != beaconsim.DriverOn) && (p.polite || !p.beacon.IdleWork)
+	return p.coordinated == nil && !p.pair.Observe && (p.gated || p.drives || p.driver != beaconsim.DriverOn) && (p.polite || !p.beacon.IdleWork)
 }
