@@ -80,6 +80,7 @@ const (
 	namesOnly      = iota // of the findings; each subject on one line
 	brief                 // the summaries, and the first step against the worst one, cut off
 	firstSteps            // the first step against each finding; all else on one line each
+	summaries             // the same, and what each finding means
 	firstSentences        // what only completes the picture is gone
 	withRemedies
 	everything
@@ -96,7 +97,7 @@ type painter struct {
 func (p *painter) line(text string) { p.lines = append(p.lines, text) }
 
 // entry writes a label and a text behind it, over several lines if need be.
-func (p *painter) entry(label, text string) { p.hanging(label, 0, text, p.detail <= firstSteps) }
+func (p *painter) entry(label, text string) { p.hanging(label, 0, text, p.detail <= summaries) }
 
 // hanging is entry with the lines after the first set in, or cut off.
 func (p *painter) hanging(label string, indent int, text string, cut bool) {
@@ -164,7 +165,7 @@ func (f frame) head(p *painter) {
 // waits says what the pair waits for, or why it is in its stage.
 func (f frame) waits(p *painter) {
 	s := f.snap
-	if p.detail <= firstSteps && len(s.Findings) > 0 { // they say more
+	if p.detail <= summaries && len(s.Findings) > 0 { // they say more
 		return
 	}
 	if why := withoutErrors(s.Waiting, s); why != "" {

@@ -216,6 +216,10 @@ func TestSmallWindowsShowWhatIsWrong(t *testing.T) {
 		require.LessOrEqual(t, strings.Count(strings.Join(strings.Fields(got), " "), "eth_syncing: node not"), 1, "one error once:\n%s", got)
 	}
 	require.LessOrEqual(t, strings.Count(Table(s, noon, 0), lost), 1)
+	s.Findings = s.Findings[1:]
+	one := strings.Join(strings.Fields(picture(t, frame{snap: CleanSnapshot(s), fresh: noon, now: noon, how: "live", hint: "q quits"}, 40, 24, "NO_COLOR=1")), " ")
+	require.Contains(t, one, long, "where there is room for it, a finding says what it means")
+	require.Contains(t, one, "do: Look whether it runs and start it; read its log.")
 }
 
 // In normal work the nodes' progress is complete and incomplete again in each slot: no line
