@@ -26,7 +26,7 @@ func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
 	if slow || p.beaconPeers > 0 {
 		b.peers = p.beaconPeers.read(func() (uint64, error) { return p.beacon.PeerCount(ctx) })
 		p.mu.Lock()
-		p.extras.Beacon.note(false, "", b.peers)
+		p.extras.Beacon.Peers = b.peers
 		p.mu.Unlock()
 	}
 	head, err := timed(&b.slowest, func() (beaconclient.Header, error) { return p.beacon.Header(ctx, beaconclient.Head) })

@@ -29,10 +29,12 @@ type told struct {
 	genesis  *gwatclient.Block
 	peers    uint64
 	chainErr error
+	stateErr error
+	peersErr error
 	info     gwatclient.SlotInfo
 }
 
-func (g *told) State(context.Context) (protocol.State, error) { return protocol.State{}, nil }
+func (g *told) State(context.Context) (protocol.State, error) { return protocol.State{}, g.stateErr }
 func (g *told) Latest(context.Context) (*gwatclient.Block, error) {
 	return g.latest, nil
 }
@@ -53,7 +55,7 @@ func (g *told) Candidates(context.Context, primitives.Slot) ([]common.Hash, erro
 }
 func (g *told) PeerCount(context.Context) (uint64, error) {
 	g.asked["peers"]++
-	return g.peers, nil
+	return g.peers, g.peersErr
 }
 func (g *told) ClientVersion(context.Context) (string, error) {
 	g.asked["version"]++
@@ -71,6 +73,7 @@ type toldBeacon struct {
 	asked       map[string]int
 	specErr     error
 	finalityErr error
+	peersErr    error
 	peers       uint64
 	head        beaconclient.Header
 	headers     map[common.Hash]error // why a block's header is not answered
@@ -90,7 +93,7 @@ func (b *toldBeacon) Version(context.Context) (string, error) { return "Coordina
 func (b *toldBeacon) PeerID(context.Context) (string, error)  { return "16U", nil }
 func (b *toldBeacon) PeerCount(context.Context) (uint64, error) {
 	b.asked["peers"]++
-	return b.peers, nil
+	return b.peers, b.peersErr
 }
 func (b *toldBeacon) Header(_ context.Context, id beaconclient.BlockID) (beaconclient.Header, error) {
 	if id == beaconclient.Head {
@@ -227,6 +230,27 @@ func TestPeersOfANodeThatHadNone(t *testing.T) {
 	require.EqualValues(t, 2, *p.Extras().Gwat.Peers)
 	require.EqualValues(t, 3, *p.Extras().Beacon.Peers)
 	require.Equal(t, "Gwat/v1", p.Extras().Gwat.Version)
+}
+
+// The number of peers is dropped when a node does not answer, or does not say it any more.
+func TestPeersOfANodeThatWasAway(t *testing.T) {
+	g, b, p := toldPair()
+	polled(t, p, Question{})
+	require.NotNil(t, p.Extras().Gwat.Peers)
+	require.NotNil(t, p.Extras().Beacon.Peers)
+	g.stateErr = errGone
+	polled(t, p, Question{})
+	require.Nil(t, p.Extras().Gwat.Peers)
+	require.NotNil(t, p.Extras().Beacon.Peers)
+	g.stateErr = nil
+	polled(t, p, Question{})
+	require.Nil(t, p.Extras().Gwat.Peers, "not read yet")
+	polled(t, p, Question{Identity: true})
+	require.NotNil(t, p.Extras().Gwat.Peers)
+	b.peersErr, g.peersErr = errGone, errGone
+	polled(t, p, Question{Identity: true})
+	require.Nil(t, p.Extras().Gwat.Peers)
+	require.Nil(t, p.Extras().Beacon.Peers)
 }
 
 // Spines are read again only when something may have changed, and the calls of normal

@@ -35,15 +35,6 @@ type Extra struct {
 	Peers   *uint64
 }
 
-// note takes in what a poll has read.
-func (e *Extra) note(versioned bool, version string, peers *uint64) {
-	if versioned {
-		e.Version, e.Peers = version, peers
-	} else if peers != nil {
-		e.Peers = peers
-	}
-}
-
 // Poller polls both nodes. One poll runs at a time; only Extras may be called beside it.
 type Poller struct {
 	gwat   GwatNode
@@ -81,6 +72,7 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	wg.Go(func() { obs.Gwat = p.pollGwat(ctx, slow) })
 	wg.Go(func() { obs.Beacon = p.pollBeacon(ctx, slow || p.spec == nil) })
 	wg.Wait()
+	p.forgetPeers(obs)
 	if obs.Up() {
 		p.readAcross(ctx, q, obs)
 	}
@@ -89,6 +81,19 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	}
 	obs.At, obs.Done = p.now(), time.Now()
 	return obs
+}
+
+// forgetPeers drops the number of peers of a node that did not answer: it may have others by
+// the time it answers again.
+func (p *Poller) forgetPeers(o *Observation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o.Gwat.Err != nil {
+		p.extras.Gwat.Peers = nil
+	}
+	if o.Beacon.Err != nil {
+		p.extras.Beacon.Peers = nil
+	}
 }
 
 func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
@@ -100,7 +105,8 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 	if g.Latest, g.Err = timed(&g.slowest, func() (*gwatclient.Block, error) { return p.gwat.Latest(ctx) }); g.Err != nil {
 		return g
 	}
-	if slow || p.gwatPeers > 0 {
+	counts := slow || p.gwatPeers > 0
+	if counts {
 		g.peers = p.gwatPeers.read(func() (uint64, error) { return p.gwat.PeerCount(ctx) })
 	}
 	version := ""
@@ -113,7 +119,12 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.extras.Gwat.note(slow, version, g.peers)
+	if slow {
+		p.extras.Gwat.Version = version
+	}
+	if counts {
+		p.extras.Gwat.Peers = g.peers // nil if it did not say it: an older number is none of now
+	}
 	return g
 }
 

@@ -42,7 +42,7 @@ var (
 	descETA       = desc("syncd_eta_timestamp_seconds", "When the pair may work, in seconds since 1970; absent if that is not known.")
 	descUp        = desc("syncd_node_up", "1 if the node answered the last poll, 0 if not; absent before the first.", "node")
 	descLatency   = desc("syncd_node_latency_seconds", "How long the node took for its first answer of the last poll; absent while it does not answer.", "node")
-	descPeers     = desc("syncd_node_peers", "Peers that the node is connected to; absent while it does not answer.", "node")
+	descPeers     = desc("syncd_node_peers", "Peers that the node is connected to, read at most 30 polls ago; absent while it does not answer.", "node")
 	descSlot      = desc("syncd_node_slot", "The newest slot that the node has: the beacon's head, gwat's newest coordinated slot; absent while it does not answer.", "node")
 	descLag       = desc("syncd_node_lag_slots", "Slots that the node is behind the wall clock; while it does not answer, the wall clock minus the slot that it had when it last did.", "node")
 	descKnown     = desc("syncd_node_last_answer_timestamp_seconds", "When the node last answered, in seconds since 1970; only while it does not answer.", "node")
