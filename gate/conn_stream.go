@@ -66,9 +66,11 @@ func (l *link) read() (err error) {
 		if err != nil {
 			return err
 		}
+		l.bound.used(true)
 		if err := l.message(r); err != nil {
 			return err
 		}
+		l.bound.used(false)
 	}
 }
 
@@ -99,7 +101,6 @@ func (l *link) message(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	l.bound.used(false)
 	if q.subscribes || !q.ended && !q.scan.done {
 		l.subscribed.Store(true)
 	}

@@ -178,8 +178,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	c := &boundedConn{Conn: conn}
-	c.used(false)
+	c := newBoundedConn(conn)
 	c.release = sync.OnceFunc(func() {
 		l.mu.Lock()
 		delete(l.open, c)
