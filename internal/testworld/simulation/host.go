@@ -129,6 +129,9 @@ func (h *host) takeIn() {
 func (h *host) serve(n *network, x *exchange, method, url string, header http.Header) {
 	ctx, cancel := context.WithCancel(context.Background())
 	x.hangUp = cancel
+	if x.stream != nil && x.closed {
+		cancel() // its caller has gone meanwhile: nobody else ends it
+	}
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(x.body))
 	if err != nil {
 		n.finish(x, err)

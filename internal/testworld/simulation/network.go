@@ -276,6 +276,9 @@ func (n *network) finish(x *exchange, err error) {
 	if x.stream == nil || err != nil {
 		n.over(x)
 	}
+	if x.stream != nil && err != nil && x.hangUp != nil {
+		x.hangUp() // a stream has no other end at the node
+	}
 	close(x.reply)
 }
 

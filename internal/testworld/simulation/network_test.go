@@ -53,3 +53,26 @@ func TestAKilledGateWaitsForNobody(t *testing.T) {
 		require.Error(t, asked)
 	})
 }
+
+// An event stream whose caller has gone before it was served, or whose answer is reset, ends at
+// the node: a node that is killed waits for every request that it serves (seed 20370).
+func TestAKilledNodeWaitsForNoStream(t *testing.T) {
+	for name, reset := range map[string]bool{"gone before": false, "reset": true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRun(NewPlan(coordinatedEvery), Options{})
+			newCoordinatedRun(r)
+			r.beaconHost.start(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }), func(context.Context) error { return nil })
+			x := &exchange{link: syncdBeacon, call: pathEvents, reply: make(chan struct{}), host: r.beaconHost}
+			x.stream = newStream(x)
+			if !reset {
+				r.net.finish(x, errReset)
+			}
+			r.beaconHost.serve(r.net, x, http.MethodGet, beaconURL+pathEvents, http.Header{})
+			if reset {
+				r.net.finish(x, errReset)
+			}
+			r.beaconHost.kill(func() {})
+			require.False(t, r.beaconHost.up, name) // else it waits for ever, and the bubble panics
+		})
+	}
+}
