@@ -146,7 +146,7 @@ func TestSyncdStartsAtAnyTime(t *testing.T) {
 func without(from, to float64) func(*recording) {
 	return func(r *recording) {
 		genesis, slots := float64(r.spec.GenesisTime), uint64((to-from)/float64(r.spec.SecondsPerSlot))
-		gone, epochs := primitives.Slot(slots), primitives.Epoch(slots/r.spec.SlotsPerEpoch)
+		gone, epochs := primitives.Slot(slots), primitives.Epoch((slots+r.spec.SlotsPerEpoch-1)/r.spec.SlotsPerEpoch)
 		var out []livePoll
 		for _, p := range r.polls {
 			at, by := p.At-genesis, float64(slots*r.spec.SecondsPerSlot)

@@ -214,6 +214,30 @@ func TestAHeadThatStandsInTheFirstEpochIsNoSawtooth(t *testing.T) {
 	}
 }
 
+// A poll may read the head before it jumps and the justified epoch after it: the next poll then
+// shows a head that jumped and finality that stayed, and neither is so.
+func TestAHeadThatJumpsWithinAPollIsNoFork(t *testing.T) {
+	for mixed, fork := range map[bool]bool{true: false, false: true} {
+		engine := NewCoordinated(time.Second)
+		var told []string
+		for n := range 200 {
+			in := coordinatedSteady(n)
+			if n >= 30 && n <= 150 {
+				in.Beacon.Head, in.Beacon.Justified = coordinatedSteady(30).Beacon.Head, coordinatedSteady(30).Beacon.Justified
+			}
+			after := coordinatedSteady(151).Beacon
+			if mixed && n == 150 || n > 150 {
+				in.Beacon.Justified = liveSpec.Epoch(after.Head) - 1
+			}
+			if !mixed && n > 150 {
+				in.Beacon.Justified = coordinatedSteady(30).Beacon.Justified
+			}
+			told = append(told, names(engine.Observe(in).Findings)...)
+		}
+		require.Equal(t, fork, slices.Contains(told, "private_fork"), "mixed: %t", mixed)
+	}
+}
+
 // A head that moved over an epoch while nobody polled is no block on a stale head.
 func TestAGapInThePollsIsNoFork(t *testing.T) {
 	engine := NewCoordinated(time.Second)

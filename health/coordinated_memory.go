@@ -49,6 +49,12 @@ type headSeen struct {
 	syncing   bool
 }
 
+// mixed reports whether the head was read before it jumped and what is justified after it: no
+// head justifies an epoch that is not over at its slot.
+func (h headSeen) mixed(spec *checkpoint.Spec) bool {
+	return h.justified > 0 && h.justified >= spec.Epoch(h.slot)
+}
+
 // headJump is a head that moved by more than an epoch between two polls while finality
 // stayed and no sync was on: a block built on a stale head.
 type headJump struct {
@@ -210,7 +216,7 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 	}
 	last := c.head
 	passed := primitives.Slot((in.Elapsed - last.at) / m.slot()) // without a poll: the head may move as far
-	if m.spec != nil && last.known && !last.syncing && !in.Coordinated.BeaconSyncing && b.Justified == last.justified &&
+	if m.spec != nil && last.known && !last.syncing && !last.mixed(m.spec) && !in.Coordinated.BeaconSyncing && b.Justified == last.justified &&
 		b.Head > last.slot+passed+primitives.Slot(m.spec.SlotsPerEpoch) && b.Clock <= b.Head+LagSlots {
 		c.jump = &headJump{from: last.slot, to: b.Head, at: in.Elapsed}
 	}
