@@ -22,6 +22,8 @@ import (
 const (
 	exportTimeout = 5 * time.Second
 	closeTimeout  = 2 * time.Second
+	// patience is how long after an attempt that waits the next one still belongs to its trace.
+	patience = time.Minute
 )
 
 // Config says where traces go and whose they are.
@@ -38,6 +40,7 @@ type Tracer struct {
 	mu       sync.Mutex
 	provider *sdktrace.TracerProvider // nil before the first head sync and after Close
 	closed   bool
+	waiting  *headSync // whose attempt pushed nothing and is followed by another; nil for none
 }
 
 // New returns a tracer.
@@ -45,7 +48,8 @@ func New(cfg Config) *Tracer {
 	return &Tracer{cfg: cfg, client: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}, Timeout: exportTimeout}}
 }
 
-// HeadSync begins the trace of a head-sync attempt; nil if it cannot be traced.
+// HeadSync begins the trace of a head-sync attempt, or goes on with that of the attempts before
+// it that wait; nil if it cannot be traced.
 func (t *Tracer) HeadSync(attempt uint64) pair.Trace {
 	tracer, err := t.tracer()
 	if err != nil {
@@ -55,8 +59,33 @@ func (t *Tracer) HeadSync(attempt uint64) pair.Trace {
 	if tracer == nil {
 		return nil
 	}
+	if h := t.take(); h != nil && time.Since(h.ended) < patience {
+		return h
+	} else if h != nil {
+		h.over()
+	}
 	ctx, span := tracer.Start(context.Background(), "head_sync", trace.WithAttributes(attribute.Int64("syncd.attempt", int64(attempt))))
-	return &headSync{tracer: tracer, ctx: ctx, whole: span}
+	return &headSync{keep: t.keep, tracer: tracer, ctx: ctx, whole: span}
+}
+
+// keep keeps the trace of an attempt that waits for the next one.
+func (t *Tracer) keep(h *headSync) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.waiting = h
+	return true
+}
+
+// take returns the trace that waits for an attempt.
+func (t *Tracer) take() *headSync {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.waiting
+	t.waiting = nil
+	return h
 }
 
 // tracer returns what makes spans, and begins to export them; nil after Close.
@@ -97,6 +126,9 @@ func (t *Tracer) Close() {
 	provider := t.provider
 	t.provider, t.closed = nil, true
 	t.mu.Unlock()
+	if h := t.take(); h != nil {
+		h.over()
+	}
 	if provider == nil {
 		return
 	}

@@ -97,6 +97,35 @@ func TestAHeadSyncIsOneTrace(t *testing.T) {
 	require.Equal(t, map[string]string{"service.name": "syncd", "service.version": "v1", "syncd.pair": "main"}, c.about)
 }
 
+// Attempts that wait for gwat, one each second, are one trace: what was collected, the whole wait
+// for the ready, then the push.
+func TestAttemptsThatWaitAreOneTrace(t *testing.T) {
+	c := newCollector(t)
+	tracer := New(Config{Endpoint: c.URL, Log: logrus.New()})
+	busy := failure.WithKind(failure.RetryLater, errors.New("gwat is busy"))
+	for attempt := range uint64(30) {
+		h := tracer.HeadSync(attempt)
+		h.Report(headsync.Report{Phase: headsync.PhaseCollecting})
+		h.Report(headsync.Report{Phase: headsync.PhaseReady})
+		h.End(headsync.Result{}, busy)
+	}
+	h := tracer.HeadSync(30)
+	for _, phase := range []headsync.Phase{headsync.PhaseCollecting, headsync.PhaseReady, headsync.PhasePushing, headsync.PhaseConfirming} {
+		h.Report(headsync.Report{Phase: phase})
+	}
+	h.End(headsync.Result{Pushed: 4}, nil)
+	h = tracer.HeadSync(31) // the next head sync, whose push fails
+	h.Report(headsync.Report{Phase: headsync.PhasePushing})
+	h.End(headsync.Result{}, busy)
+	h = tracer.HeadSync(32) // and one that nothing follows
+	h.Report(headsync.Report{Phase: headsync.PhaseReady})
+	h.End(headsync.Result{}, busy)
+	tracer.Close()
+	require.Equal(t, []string{"collect", "ready", "batch", "confirm", "head_sync", "batch", "head_sync", "ready", "head_sync"}, c.names)
+	require.EqualValues(t, 1, attr(c.spans["head_sync"], "syncd.attempts"), "the newest")
+	require.Contains(t, c.spans["head_sync"].GetStatus().GetMessage(), "gwat is busy")
+}
+
 func attr(s *otlp.Span, key string) int64 {
 	for _, a := range s.Attributes {
 		if a.Key == key {
