@@ -25,6 +25,7 @@ type gwat struct {
 
 	mu     sync.Mutex
 	client *rpc.Client // nil until the first successful dial
+	closed bool        // client is, until the next greeting
 }
 
 func newGwat(endpoint string, secret []byte, transport http.RoundTripper, log *callLog) *gwat {
@@ -54,6 +55,27 @@ func (g *gwat) call(ctx context.Context, timeout time.Duration, result any, meth
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	return json.Unmarshal(entry.Answer, result)
+}
+
+// greet calls eth_chainId. If it fails, the connection is closed, as a real node does, and is
+// the one of all calls until the next greeting: over a socket each of them fails.
+func (g *gwat) greet(ctx context.Context, timeout time.Duration) error {
+	g.mu.Lock()
+	if g.closed {
+		g.client, g.closed = nil, false
+	}
+	g.mu.Unlock()
+	var answer json.RawMessage
+	err := g.call(ctx, timeout, &answer, "eth_chainId")
+	if err != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.client != nil {
+			g.client.Close()
+			g.closed = true
+		}
+	}
+	return err
 }
 
 func (g *gwat) dial(ctx context.Context) (*rpc.Client, error) {

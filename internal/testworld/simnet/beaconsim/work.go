@@ -28,7 +28,7 @@ func (n *Node) greet(ctx context.Context) {
 	}{n.spec.GenesisTime, n.spec.SecondsPerSlot, n.spec.SlotsPerEpoch}
 	for {
 		var answer json.RawMessage
-		if n.gwat.call(ctx, greetEvery, &answer, "eth_chainId") == nil &&
+		if n.gwat.greet(ctx, greetEvery) == nil &&
 			n.gwat.call(ctx, greetEvery, &answer, "dag_syncSlotInfo", info) == nil {
 			return
 		}
