@@ -201,6 +201,24 @@ func TestANodeThatHangsIsToldSoon(t *testing.T) {
 	}
 }
 
+// A poll of a node that hangs takes one call timeout, not one for each of its calls.
+func TestAPollOfANodeThatHangsTakesOneTimeout(t *testing.T) {
+	for name, stop := range map[string]func(p *simulated) *wire.Wire{
+		"gwat": func(p *simulated) *wire.Wire { return &p.gwatWire }, "beacon": func(p *simulated) *wire.Wire { return &p.beaconWire },
+	} {
+		besideAPair(t, func(t *testing.T, p *simulated) {
+			p.works(t, 30*time.Second)
+			cfg := p.watcher.cfg
+			one := poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: time.Now, timeout: 5 * time.Second}
+			stop(p).Set(wire.Stopped)
+			began := time.Now()
+			require.False(t, one.poll(t.Context()).Up(), name)
+			require.Equal(t, 5*time.Second, time.Since(began), name)
+			stop(p).Set(wire.Up)
+		})
+	}
+}
+
 // A quarter of an hour of a healthy pair brings no finding.
 func TestSimulatedCalmPair(t *testing.T) {
 	besideAPair(t, func(t *testing.T, p *simulated) {
