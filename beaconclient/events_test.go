@@ -338,6 +338,7 @@ func TestFrameReaderKeepsLinesApart(t *testing.T) {
 		"data that just fits":      {"data:" + long[:maxLine/2] + "\ndata:" + long[:maxLine/2-1] + "\n\n", []string{"message " + long[:maxLine/2] + "\n" + long[:maxLine/2-1]}},
 		"data that is too long":    {"data:" + long[:maxLine/2] + "\ndata:" + long[:maxLine/2] + "\n\ndata: 2\n\n", []string{"over", "message 2"}},
 		"cut off":                  {"data: 1\n\ndata: 2\n", []string{"message 1"}},
+		"a long line in an event":  {"event: a\n" + long + "\ndata: 1\n\ndata: 2\n\n", []string{"over", "message 2"}},
 		"a long line without name": {long + "\n\ndata: 2\n\n", []string{"over", "message 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
