@@ -45,7 +45,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) run $(STATICCHECK) -checks $(CHECKS) ./...
 
 integration: ## whole processes: kill -9, SIGSTOP and every toxic in every stage; LINKS=turns cuts one link in each stage, by turns
-	$(GO) test -count=1 -timeout 25m -parallel 14 -tags integration ./internal/testworld/process $(if $(filter turns,$(LINKS)),-all-links=false)
+	$(GO) test -count=1 -timeout 25m -parallel 10 -tags integration ./internal/testworld/process $(if $(filter turns,$(LINKS)),-all-links=false)
 	$(GO) test -count=1 -timeout 5m ./pair -run TestALongPushUnderABeaconAtWork -far=20000
 
 page-test: ## the page in Chromium; pictures in bin/screenshots
