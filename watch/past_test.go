@@ -94,7 +94,7 @@ func TestARestartOfTheWatchKnowsTheNetwork(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- w.Run(ctx) }()
-			time.Sleep(d)
+			time.Sleep(d + time.Second/2) // between two polls: one of that instant may be of before it or of after it
 			s := w.Snapshot()
 			cancel()
 			require.NoError(t, <-done)
