@@ -356,6 +356,16 @@ var mutants = []mutant{
 		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(c.finalized)", "case peers > 99 || v.uncalled(c.finalized)"}},
 	},
 	{
+		Name: "standing_head_waited_for", What: "a beacon node's head that stands while its driver waits for gwat is waited for",
+		Rules: []string{"test"}, Test: "pair.TestABeaconWhoseDriverWaits",
+		Edits: []edit{{"pair/facts.go", "since.IsZero() || o.Gwat.Sync.Activity.Loads()", "!since.IsZero() || o.Gwat.Sync.Activity.Loads()"}},
+	},
+	{
+		Name: "lock_waits_for_every_call", What: "the gate's lock waits until no held call is left, however long gwat takes none",
+		Rules: []string{"test"}, Test: "gate.TestLockFollowsTheFirstCallThatHangs",
+		Edits: []edit{{"gate/hold.go", "q.trying, q.passed = false, inVain", "q.trying, q.passed = false, false"}},
+	},
+	{
 		Name: "silent_work", What: "the pair is said to work although gwat does not follow the head",
 		Rules: []string{"test"}, Test: "watch.TestWorkingIsTakenBack",
 		Edits: []edit{{"watch/watcher.go", "p.follows = !o.Gwat.Syncing && now <= p.at+followSlots", "p.follows = !o.Gwat.Syncing || now <= p.at+followSlots"}},
