@@ -74,8 +74,7 @@ docs: ## write the generated documents again
 	$(GO) run ./cmd/syncd graph --format dot > docs/fsm.dot
 
 monitoring: ## alert rules, their tests, a live scrape and the dashboard; needs promtool
-	promtool check rules monitoring/alerts.yml
-	promtool test rules monitoring/alerts_test.yml
+	@command -v promtool >/dev/null || { echo "there is no promtool: the tests would skip"; exit 1; }
 	$(GO) test -count=1 ./monitoring
 	$(GO) test -count=1 ./pair -run TestMetricsDocument
 
