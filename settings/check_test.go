@@ -218,3 +218,25 @@ func TestRemedyOfDataDir(t *testing.T) {
 		require.Contains(t, RemedyOfDataDir(&fs.PathError{Op: "open", Path: "d", Err: err}), want)
 	}
 }
+
+func TestTraceEndpointIsAURL(t *testing.T) {
+	for at, good := range map[string]bool{"": true, "http://127.0.0.1:4318": true, "https://collector.example/v1/traces": true, "collector": false, "ftp://127.0.0.1:4318": false} {
+		c := Config{}
+		c.Trace.Endpoint = at
+		if err := checkTraceEndpoint(&c); good {
+			require.NoError(t, err, at)
+		} else {
+			require.ErrorContains(t, err, "--trace.endpoint", at)
+		}
+	}
+}
+
+// Endpoints that the demo has put in place are named by no source any more.
+func TestReplacedEndpointsHaveNoSource(t *testing.T) {
+	c := Config{sources: map[string]Source{"gwat.endpoint": "file", "beacon.endpoint": "file", "pair": "file"}}
+	c.SetEndpoints("http://a", "http://b")
+	require.Equal(t, []string{"http://a", "http://b"}, []string{c.Gwat.Endpoint, c.Beacon.Endpoint})
+	require.Empty(t, c.Source("gwat.endpoint"))
+	require.Empty(t, c.Source("beacon.endpoint"))
+	require.EqualValues(t, "file", c.Source("pair"))
+}
