@@ -32,7 +32,8 @@ type Evidence struct {
 	CallsErr error // of dag_getCandidates: a call of normal work
 	Head     Entry // the beacon's head; Creators are not needed
 	States   []checkpoint.SpineState
-	Heights  []uint64 // of the same spines; 0 for one that gwat does not have
+	Heights  []uint64              // of the same spines; 0 for one that gwat does not have
+	Waiting  checkpoint.SpineState // of the spine that Verifier.Waiting names
 }
 
 // Verifier decides whether a pair is working (S5): eth_syncing is false, no answer has a
@@ -45,16 +46,22 @@ type Verifier struct {
 	base     uint64 // gwat's last finalized number at the start
 	started  time.Time
 	progress time.Time
-	synced   bool            // our completing dag_sync was made
-	doubt    bool            // our call made eth_syncing false, so quiet heads do not count
-	seen     primitives.Slot // of the newest head that was checked
-	last     []common.Hash   // its spines
-	before   []common.Hash   // those of the head before it
+	synced   bool // our completing dag_sync was made
+	doubt    bool // our call made eth_syncing false, so quiet heads do not count
+	checked  checkedHeads
 	good     int             // new heads that were good
 	idle     int             // those of them that carried no spine of their own
 	newest   primitives.Slot // of the newest head that was good
 	lateFrom time.Time       // since when the head is not good; zero if it is
+	waiting  *common.Hash    // a spine of an earlier head that gwat had not finalized, last seen
 	working  bool            // the pair was verified, and has not lost its work since
+}
+
+// checkedHeads are the two newest heads that were checked.
+type checkedHeads struct {
+	slot   primitives.Slot // of the newest one
+	last   []common.Hash   // its spines
+	before []common.Hash   // those of the head before it
 }
 
 // NewVerifier starts at a head and at gwat's last finalized number; ours are the
@@ -70,6 +77,15 @@ func NewVerifier(at time.Time, slot time.Duration, head primitives.Slot, number 
 
 // Covered is the slot of the newest head whose spines were seen finalized.
 func (v *Verifier) Covered() primitives.Slot { return v.newest }
+
+// Waiting is the spine of an earlier head that gwat has still to finalize; the next poll reads it.
+// While it waits a head without spines is no quiet one.
+func (v *Verifier) Waiting() (common.Hash, bool) {
+	if v.waiting == nil {
+		return common.Hash{}, false
+	}
+	return *v.waiting, true
+}
 
 // Verdict is what a Verifier says.
 type Verdict struct {
@@ -136,23 +152,25 @@ func (v *Verifier) head(e Evidence) string {
 		return ""
 	}
 	for i, s := range e.States {
-		if s == checkpoint.SpineFinal {
-			continue
+		if s != checkpoint.SpineFinal {
+			waits, _ := e.Head.Info.LastSpine()
+			v.waiting = &waits
+			v.late(e)
+			return fmt.Sprintf("spine %s of the head at slot %d is %s", e.Head.Info.Finalizing[i], e.Head.Slot(), s)
 		}
-		if v.lateFrom.IsZero() {
-			v.lateFrom = e.At
-		}
-		// A spine that waits shows that the network is not quiet, so what was taken for it proves nothing.
-		if v.good < NewHeads {
-			v.good, v.idle = v.good-v.idle, 0
-		}
-		return fmt.Sprintf("spine %s of the head at slot %d is %s", e.Head.Info.Finalizing[i], e.Head.Slot(), s)
+	}
+	if len(e.States) > 0 || e.Waiting == checkpoint.SpineFinal {
+		v.waiting = nil // a spine is final with all before it
+	}
+	if v.waiting != nil {
+		v.late(e)
+		return fmt.Sprintf("spine %s of a head before slot %d is %s", *v.waiting, e.Head.Slot(), e.Waiting)
 	}
 	v.lateFrom = time.Time{}
 	// A head without a spine of its own counts only while normal calls are answered, and
 	// one whose spines syncd pushed never counts.
-	if e.Head.Slot() != v.seen {
-		v.seen, v.before, v.last = e.Head.Slot(), v.last, e.Head.Info.Finalizing
+	if c := &v.checked; e.Head.Slot() != c.slot {
+		c.slot, c.before, c.last = e.Head.Slot(), c.last, e.Head.Info.Finalizing
 	}
 	if !v.brings(e) {
 		if !v.quiet(e.Head) || e.Sync.Syncing || e.CallsErr != nil || v.doubt {
@@ -166,13 +184,25 @@ func (v *Verifier) head(e Evidence) string {
 	return ""
 }
 
+// late notes a head that is not good: a spine waits. It shows that the network is not quiet, so
+// what was taken for quiet proves nothing.
+func (v *Verifier) late(e Evidence) {
+	if v.lateFrom.IsZero() {
+		v.lateFrom = e.At
+	}
+	if v.good < NewHeads {
+		v.good, v.idle = v.good-v.idle, 0
+	}
+}
+
 // quiet reports whether a head carries nothing, or what the head before it carried last.
 func (v *Verifier) quiet(head Entry) bool {
 	spine, has := head.Info.LastSpine()
 	if !has {
 		return true
 	}
-	return len(head.Info.Finalizing) == 1 && len(v.before) > 0 && v.before[len(v.before)-1] == spine
+	before := v.checked.before
+	return len(head.Info.Finalizing) == 1 && len(before) > 0 && before[len(before)-1] == spine
 }
 
 // brings reports whether a head carries a spine that was not final at the start and

@@ -47,6 +47,40 @@ func TestWhatWasFinalAtTheStartIsNoEvidence(t *testing.T) {
 	require.True(t, v.Observe(lookAt(start.Add(5*slot), 105, checkpoint.SpineFinal, spine(105))).Working)
 }
 
+// Heads without spines are no quiet ones while gwat has not finalized a spine of a head before
+// them: nobody may have called it since. Once it is final they count, and so they do after a head
+// whose spines are final.
+func TestHeadsWithoutSpinesBehindOneThatWaits(t *testing.T) {
+	const slot = 4 * time.Second
+	start := time.Unix(1000, 0)
+	at := func(i int, state checkpoint.SpineState, spines ...common.Hash) Evidence {
+		return lookAt(start.Add(time.Duration(i-100)*slot), i, state, spines...)
+	}
+	v := NewVerifier(start, slot, 100, 50, nil)
+	require.False(t, v.Observe(at(101, checkpoint.SpineOpen, spine(101), spine(102))).Working)
+	waiting, ok := v.Waiting()
+	require.True(t, ok)
+	require.Equal(t, spine(102), waiting)
+	for i := 102; i <= 105; i++ {
+		verdict := v.Observe(at(i, checkpoint.SpineFinal))
+		require.False(t, verdict.Working, "slot %d", i)
+		require.Contains(t, verdict.Why, "of a head before slot")
+	}
+	for i := 106; i <= 107; i++ {
+		e := at(i, checkpoint.SpineFinal)
+		e.Waiting = checkpoint.SpineFinal
+		require.Equal(t, i == 107, v.Observe(e).Working, "slot %d", i)
+	}
+	_, ok = v.Waiting()
+	require.False(t, ok)
+
+	// A pair that worked does not any more, two slots after gwat finalizes nothing.
+	require.True(t, v.Observe(at(108, checkpoint.SpineOpen, spine(108))).Working)
+	require.True(t, v.Observe(at(110, checkpoint.SpineFinal)).Working)
+	require.False(t, v.Observe(at(111, checkpoint.SpineFinal)).Working)
+	require.True(t, v.Observe(at(112, checkpoint.SpineFinal, spine(112))).Working)
+}
+
 // After our completing call only heads that bring a spine count, and a spine that waits takes
 // back none of them: it takes back quiet heads alone.
 func TestASpineThatWaitsTakesBackQuietHeadsOnly(t *testing.T) {

@@ -66,6 +66,11 @@ func (p *Pair) question() poll.Question {
 	if confirmed := p.ledger.Confirmed(); confirmed != nil {
 		q.Spines = append(q.Spines, confirmed.Spine)
 	}
+	if q.Calls && p.proof.verifier != nil {
+		if spine, waits := p.proof.verifier.Waiting(); waits {
+			q.Spines = append(q.Spines, spine)
+		}
+	}
 	q.Spines = append(q.Spines, p.absorbedSpines()...)
 	q.Spines = append(q.Spines, p.listedSpines()...)
 	return q

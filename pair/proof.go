@@ -63,6 +63,9 @@ func (p *Pair) verify(o *poll.Observation) {
 		shown.States = append(shown.States, o.State(s))
 		shown.Heights = append(shown.Heights, o.Height(s))
 	}
+	if spine, waits := p.proof.verifier.Waiting(); waits {
+		shown.Waiting = o.State(spine)
+	}
 	p.proof.verdict = p.proof.verifier.Observe(shown)
 	p.polls.history.Covered = max(p.polls.history.Covered, p.proof.verifier.Covered())
 }
