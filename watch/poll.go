@@ -114,6 +114,8 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	both.Wait()
 	if o.Up() {
 		p.compare(ctx, o)
+	}
+	if o.Up() {
 		p.renew(ctx, &o.Gwat, began)
 	} else {
 		p.polls = 0 // the identity of the nodes is read again when both answer
@@ -195,37 +197,50 @@ func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
 }
 
 // compare asks each node about what the other one said. A call that fails leaves its field
-// nil: it says nothing about the pair.
+// nil: it says nothing about the pair. One that takes the poll's time is its node's error, and
+// not one of the node that would be asked next.
 func (p *poller) compare(ctx context.Context, o *Observation) {
-	if data, err := p.beacon.SpineData(ctx, beaconclient.StateHead); err == nil {
-		if spine, ok := data.LastFinal(); ok {
-			o.HeadSpine = &spine
-			if block, err := p.gwat.BlockByHash(ctx, spine); err == nil {
-				final := block != nil && block.Final()
-				o.HeadFinal = &final
-			}
+	data, err := p.beacon.SpineData(ctx, beaconclient.StateHead)
+	if err != nil && ctx.Err() != nil {
+		o.Beacon.Err = err
+		return
+	}
+	if spine, ok := data.LastFinal(); ok && err == nil {
+		o.HeadSpine = &spine
+		block, err := p.gwat.BlockByHash(ctx, spine)
+		if err != nil && ctx.Err() != nil {
+			o.Gwat.Err = err
+			return
+		}
+		if err == nil {
+			final := block != nil && block.Final()
+			o.HeadFinal = &final
 		}
 	}
 	if o.Gwat.Mark == nil {
 		return
 	}
 	if root := o.Gwat.Mark.Root; root != p.asked || p.known == nil || !*p.known {
-		p.asked, p.known = root, p.hasHeader(ctx, root)
+		p.asked = root
+		if p.known, err = p.hasHeader(ctx, root); err != nil && ctx.Err() != nil {
+			o.Beacon.Err = err
+		}
 	}
 	o.CheckpointKnown = p.known
 }
 
-func (p *poller) hasHeader(ctx context.Context, root common.Hash) *bool {
+// hasHeader reports whether the beacon node has a block; nil and an error if it does not say so.
+func (p *poller) hasHeader(ctx context.Context, root common.Hash) (*bool, error) {
 	known := true
 	if root == (common.Hash{}) {
-		return &known // genesis
+		return &known, nil // genesis
 	}
 	_, err := p.beacon.Header(ctx, beaconclient.AtRoot(root))
 	switch {
 	case errors.Is(err, beaconclient.ErrNotFound):
 		known = false
 	case err != nil:
-		return nil
+		return nil, err
 	}
-	return &known
+	return &known, nil
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,6 +218,29 @@ func TestAPollOfANodeThatHangsTakesOneTimeout(t *testing.T) {
 			stop(p).Set(wire.Up)
 		})
 	}
+}
+
+// A beacon node that hangs in the middle of a poll takes the poll's time: gwat, which is asked
+// after it, does not hang.
+func TestABeaconThatHangsInTheMiddleOfAPoll(t *testing.T) {
+	besideAPair(t, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		p.beaconWire.Put(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/spine_data") {
+					<-r.Context().Done()
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+		cfg := p.watcher.cfg
+		one := poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: time.Now, timeout: 5 * time.Second}
+		o := one.poll(t.Context())
+		require.NoError(t, o.Gwat.Err)
+		require.ErrorIs(t, o.Beacon.Err, context.DeadlineExceeded)
+		p.beaconWire.Put(nil)
+	})
 }
 
 // A quarter of an hour of a healthy pair brings no finding.

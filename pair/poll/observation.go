@@ -1,7 +1,9 @@
 package poll
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -11,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/pair/reach"
 	"github.com/gwatsync/syncd/protocol"
 )
 
@@ -122,6 +125,16 @@ func (o *Observation) Height(spine common.Hash) uint64 {
 		return b.Height
 	}
 	return 0
+}
+
+// blameBeacon makes a call that gwat had no time for the beacon node's error, whose answers had
+// taken the poll's time.
+func (o *Observation) blameBeacon(took, within time.Duration) {
+	if o.Beacon.Err != nil || !reach.TimedOut(o.Gwat.Err) && !reach.TimedOut(o.CallsErr) {
+		return
+	}
+	o.Beacon.Err = fmt.Errorf("its answers took %s of the %s that a poll has: %w", took.Round(time.Millisecond), within, context.DeadlineExceeded)
+	o.Gwat.Err, o.Calls, o.CallsErr = nil, false, nil
 }
 
 // Progress returns the beacon's sync in the words of the checkpoint package.

@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,9 +33,13 @@ type told struct {
 	stateErr error
 	peersErr error
 	info     gwatclient.SlotInfo
+	late     time.Duration // of the answer to State
 }
 
-func (g *told) State(context.Context) (protocol.State, error) { return protocol.State{}, g.stateErr }
+func (g *told) State(context.Context) (protocol.State, error) {
+	time.Sleep(g.late)
+	return protocol.State{}, g.stateErr
+}
 func (g *told) Latest(context.Context) (*gwatclient.Block, error) {
 	return g.latest, nil
 }
@@ -200,6 +205,40 @@ func TestWhenANodeAnswered(t *testing.T) {
 		require.Equal(t, 200*time.Millisecond, BeaconHealth(o).Latency)
 		require.Equal(t, o.Start.Add(30*time.Millisecond), BeaconHealth(o).ClockAt)
 	})
+}
+
+// patientGwat reads blocks in a second.
+type patientGwat struct{ *told }
+
+func (g patientGwat) BlocksByHash(ctx context.Context, spines []common.Hash) ([]*gwatclient.Block, error) {
+	select {
+	case <-time.After(time.Second):
+		return g.told.BlocksByHash(ctx, spines)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("not sent: %w", ctx.Err())
+	}
+}
+
+// gwat is not called hung for what it had no time for: the beacon node had taken the poll's time.
+func TestWhoTookTheTimeOfAPoll(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gwat, beacon time.Duration // that their own calls take
+		blamed       string
+	}{
+		"nobody":                           {0, 3500 * time.Millisecond, ""},
+		"the beacon node":                  {0, 4500 * time.Millisecond, "beacon"},
+		"gwat, which is no faster":         {4500 * time.Millisecond, 4500 * time.Millisecond, "gwat"},
+		"gwat, beside a quick beacon node": {4500 * time.Millisecond, 0, "gwat"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g, b, _ := toldPair()
+			p := New(patientGwat{g}, lateBeacon{b, tc.beacon, 0}, time.Now)
+			g.late = tc.gwat
+			o := polled(t, p, Question{Within: 5 * time.Second})
+			require.Equal(t, tc.blamed == "gwat", o.Gwat.Err != nil, "%s: %v", name, o.Gwat.Err)
+			require.Equal(t, tc.blamed == "beacon", o.Beacon.Err != nil, "%s: %v", name, o.Beacon.Err)
+		})
+	}
 }
 
 // The network's constants are read with each poll until they are known.

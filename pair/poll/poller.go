@@ -69,8 +69,9 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	slow := p.polls%SlowEvery == 0 || q.Identity
 	p.polls++
 	var wg sync.WaitGroup
-	wg.Go(func() { obs.Gwat = p.pollGwat(ctx, slow) })
-	wg.Go(func() { obs.Beacon = p.pollBeacon(ctx, slow || p.spec == nil) })
+	var gwatTook, beaconTook time.Duration
+	wg.Go(func() { obs.Gwat = p.pollGwat(ctx, slow); gwatTook = time.Since(obs.Began) })
+	wg.Go(func() { obs.Beacon = p.pollBeacon(ctx, slow || p.spec == nil); beaconTook = time.Since(obs.Began) })
 	wg.Wait()
 	p.forgetPeers(obs)
 	if obs.Up() {
@@ -78,6 +79,9 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	}
 	if obs.Up() {
 		obs.Gwat.Err = p.renew(ctx, &obs.Gwat)
+	}
+	if beaconTook > max(gwatTook, q.Within/2) {
+		obs.blameBeacon(beaconTook, q.Within)
 	}
 	obs.At, obs.Done = p.now(), time.Now()
 	return obs
