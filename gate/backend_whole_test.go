@@ -114,6 +114,34 @@ func TestWholeCallLeavesNoBrokenConnection(t *testing.T) {
 	require.EqualValues(t, 6, opened.Load()-before)
 }
 
+// A connection whose answer is none, or is not read to its end, is closed and not kept.
+func TestWholeCallClosesAConnectionThatIsNotKept(t *testing.T) {
+	for name, answer := range map[string]string{"nonsense": "nonsense\r\n\r\n", "not read": "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan error, 1)
+			p := &wholePool{at: mustParse("http://gwat"), dial: func(context.Context, string, string) (net.Conn, error) {
+				near, far := net.Pipe()
+				go func() {
+					defer far.Close()
+					if _, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+						_, _ = io.WriteString(far, answer)
+					}
+					_ = far.SetReadDeadline(time.Now().Add(5 * time.Second))
+					_, err := far.Read(make([]byte, 1))
+					closed <- err
+				}()
+				return near, nil
+			}}
+			r, err := p.do(t.Context(), func(b *bytes.Buffer) { b.WriteString("POST / HTTP/1.1\r\nHost: gwat\r\nContent-Length: 0\r\n\r\n") })
+			require.Equal(t, name == "nonsense", err != nil)
+			if err == nil {
+				require.NoError(t, r.body.Close())
+			}
+			require.ErrorIs(t, <-closed, io.EOF)
+		})
+	}
+}
+
 // answersRaw is a pool whose every connection is answered with raw bytes and then closed.
 func answersRaw(t *testing.T, raw string) *wholePool {
 	t.Helper()

@@ -43,6 +43,9 @@ func TestRulesAtTheirBounds(t *testing.T) {
 			in.Beacon.Justified = testSpec.Epoch(in.Beacon.Clock) - 3
 		}
 	}
+	final := func(behind primitives.Epoch) func(*Input, *memory) {
+		return func(in *Input, _ *memory) { in.Beacon.Justified = testSpec.Epoch(in.Beacon.Head) - behind }
+	}
 	left := func(by primitives.Slot) func(*Input, *memory) {
 		return func(in *Input, m *memory) {
 			in.Coordinated.HeadFinal = &no
@@ -84,6 +87,13 @@ func TestRulesAtTheirBounds(t *testing.T) {
 
 		"a lock until a time": {"lock_held", func(in *Input, _ *memory) { in.Lock = &Lock{Until: time.Unix(1_800_000_000, 0)} }, present, "free at the latest at 2027-01-15T08:00:00Z"},
 		"our running call":    {"lock_held", func(in *Input, _ *memory) { in.Lock = &Lock{Running: true} }, absent, ""},
+
+		"a checkpoint as old as it may be":   {"finality_stalled", final(YoungEpochs), absent, ""},
+		"a checkpoint that is neither":       {"finality_stalled", final(YoungEpochs + 1), unknown, ""},
+		"a checkpoint nearly too old":        {"finality_stalled", final(OldEpochs - 1), unknown, ""},
+		"a checkpoint that is too old":       {"finality_stalled", final(OldEpochs), present, ""},
+		"a head that is unknown":             {"finality_stalled", func(in *Input, m *memory) { final(OldEpochs)(in, m); in.Beacon.Known = false }, unknown, ""},
+		"a head before the network is known": {"finality_stalled", func(in *Input, m *memory) { final(OldEpochs)(in, m); m.spec = nil }, unknown, ""},
 
 		"a head near the clock without finality":   {"private_fork", justified(2), present, "2 slots behind the clock"},
 		"a head behind the clock without finality": {"private_fork", justified(3), absent, ""},

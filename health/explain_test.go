@@ -48,6 +48,27 @@ func TestTheTableOfCausesIsSound(t *testing.T) {
 	}
 }
 
+// An era's causes are about findings of that era only.
+func TestCausesOfAnEra(t *testing.T) {
+	for _, catalog := range [][]Entry{Catalog(), CoordinatedCatalog(), Catalog()[:1], nil} {
+		names := map[string]bool{}
+		for _, e := range catalog {
+			names[e.Name] = true
+		}
+		var want []Explanation
+		for _, x := range explanations {
+			if names[x.Finding] && names[x.By] {
+				want = append(want, x)
+			}
+		}
+		got := Explanations(catalog)
+		require.Len(t, got, len(want))
+		for i, x := range got {
+			require.Equal(t, [2]string{want[i].Finding, want[i].By}, [2]string{x.Finding, x.By})
+		}
+	}
+}
+
 // Each row of the table folds its finding under its cause, in the engine of each era that has both.
 func TestEachCauseExplains(t *testing.T) {
 	for era, build := range map[string]func(time.Duration) *Engine{"head-sync": New, "coordinated": NewCoordinated} {

@@ -101,6 +101,21 @@ func TestHistoryIsRewrittenAnEighthAtATime(t *testing.T) {
 	}
 }
 
+// A history of one change keeps the newest one only.
+func TestHistoryOfOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.journal")
+	j := open(t, path)
+	for i := range 5 {
+		data, err := encode(Change{To: fmt.Sprint(i)})
+		require.NoError(t, err)
+		require.NoError(t, j.store.Append(data, 1))
+		raw, err := os.ReadFile(path + ".history")
+		require.NoError(t, err)
+		require.Equal(t, 1, bytes.Count(raw, []byte("\n")))
+		require.Contains(t, string(raw), fmt.Sprintf("%d", i))
+	}
+}
+
 // Examine says of each file what Open does with it.
 func TestExamineAgreesWithOpen(t *testing.T) {
 	line := string(seal([]byte(`{"none":null}`)))
