@@ -13,7 +13,7 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*held       // in order of arrival; the first has its turn
 	trying  bool          // the first one is at gwat
-	passed  bool          // one was at gwat since the last release, in vain, and none since
+	passed  bool          // the last try since the release was in vain
 	lockers int           // that wait for the lock; they go first once passed
 	lock    *lease        // nil while nobody has it
 	changed chan struct{} // closed and replaced whenever one of the above changes

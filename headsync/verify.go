@@ -184,8 +184,8 @@ func (v *Verifier) head(e Evidence) string {
 	return ""
 }
 
-// late notes a head that is not good: a spine waits. It shows that the network is not quiet, so
-// what was taken for quiet proves nothing.
+// late notes a head that is not good: a spine waits. The network is not quiet then, so
+// the heads that counted as quiet before prove nothing.
 func (v *Verifier) late(e Evidence) {
 	if v.lateFrom.IsZero() {
 		v.lateFrom = e.At

@@ -185,18 +185,20 @@ func (v *view) silence() time.Duration {
 }
 
 // networkStalled goes by what a beacon node does whose peers are ahead: it resyncs within
-// SilentEpochs. How old the head is counts for a syncd that has just started.
+// SilentEpochs. While it cannot call gwat it processes no block, so the time counts from gwat's
+// last outage on. How old the head is counts for a syncd that has seen no other one.
 func (v *view) networkStalled() signal {
 	peers, known := v.mem.coord.peers[nodeBeacon]
 	switch {
-	case !v.Beacon.Known || v.mem.spec == nil:
+	case !v.Beacon.Known || v.mem.spec == nil || v.mem.coord.gone:
 		return unmeasured
 	case known && peers == 0:
 		return healthy
 	}
-	slot, stood := v.mem.slot(), v.headStillFor()
-	if old := time.Duration(v.lag()) * slot; !v.Coordinated.BeaconSyncing && stood >= UnmovedSlots*slot {
-		stood = max(stood, old)
+	slot, over := v.mem.slot(), v.mem.coord.over
+	stood := min(v.headStillFor(), v.Elapsed-over)
+	if first := over == 0 && v.mem.headSince < slot; first && !v.Coordinated.BeaconSyncing && stood >= UnmovedSlots*slot {
+		stood = max(stood, time.Duration(v.lag())*slot)
 	}
 	if stood < v.silence()+LagSlots*slot {
 		return healthy

@@ -96,6 +96,7 @@ type outage struct {
 	open bool            // its end was not compared with gwat's state
 	from time.Duration   // the first poll of it
 	head primitives.Slot // the beacon's head then
+	over time.Duration   // the first poll after it
 }
 
 func (c *coordinatedMemory) leave(at time.Duration) {
@@ -108,7 +109,9 @@ func (c *coordinatedMemory) leave(at time.Duration) {
 func (c *coordinatedMemory) passOver(at time.Duration) {
 	c.moved += at - c.outage.from
 	c.finalized += at - c.outage.from
-	c.finalHead += c.head.slot - min(c.head.slot, c.outage.head)
+	// A beacon node that syncs in the outage takes finalHead along: it never passes the head.
+	c.finalHead = min(c.finalHead+c.head.slot-min(c.head.slot, c.outage.head), max(c.finalHead, c.head.slot))
+	c.over = at
 }
 
 // startedAgain reports whether gwat was restarted since the last poll that it answered. A start

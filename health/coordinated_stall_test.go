@@ -94,7 +94,7 @@ func TestAStandingHeadAndItsCauses(t *testing.T) {
 			if n > 60 {
 				in.Gwat = Gwat{Node: Node{Reach: Down, Error: "refused"}}
 			}
-		}, map[string]string{"gwat_unreachable": "", "network_stalled": "gwat_unreachable", "sawtooth": "gwat_unreachable", "duties_at_risk": "gwat_unreachable"}},
+		}, map[string]string{"gwat_unreachable": "", "sawtooth": "gwat_unreachable", "duties_at_risk": "gwat_unreachable"}},
 	} {
 		engine := NewCoordinated(time.Second)
 		for n := range 60 + 80*3 {
@@ -107,6 +107,26 @@ func TestAStandingHeadAndItsCauses(t *testing.T) {
 			got[f.Name] = f.ExplainedBy
 		}
 		require.Equal(t, tc.want, got, name)
+	}
+}
+
+// A beacon node that cannot call gwat processes no blocks: its head has the time of a resync
+// after gwat's outage before the network counts as stalled.
+func TestAHeadThatStandsAfterAnOutageOfGwat(t *testing.T) {
+	const outage, back = 60, 60 + 80*3
+	engine := NewCoordinated(time.Second)
+	for n := range back + 80*3 {
+		in := stalled(n)
+		if n > outage && n <= back {
+			in.Gwat = Gwat{Node: Node{Reach: Down, Error: "refused"}}
+		}
+		told := slices.Contains(names(engine.Observe(in).Findings), "network_stalled")
+		if n < back+72*3 {
+			require.False(t, told, "poll %d", n)
+		}
+		if n > back+74*3 {
+			require.True(t, told, "poll %d", n)
+		}
 	}
 }
 

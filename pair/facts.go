@@ -133,8 +133,11 @@ func (p *Pair) oneBadAnswer(o *poll.Observation) bool {
 // checkpointReached reports whether both nodes are at or past the last checkpoint.
 func (p *Pair) checkpointReached(o *poll.Observation, spec checkpoint.Spec, now primitives.Slot) (bool, string) {
 	ok, why := o.Beacon.Progress(now).AtCheckpoint(spec)
-	if !ok && !p.headStands(o) {
-		return false, why
+	if !ok {
+		if !p.headStands(o) {
+			return false, why
+		}
+		why = p.standsWhy(o)
 	}
 	ok, gwatWhy := p.gwatAtCheckpoint(o, spec)
 	if !ok {
@@ -188,9 +191,18 @@ func (p *Pair) headStands(o *poll.Observation) bool {
 	return p.polls.history.Covered < head.Header.Slot
 }
 
+func (p *Pair) standsWhy(o *poll.Observation) string {
+	return fmt.Sprintf("the beacon's head has stood at slot %d for %s, and gwat lacks what it finalizes",
+		o.Beacon.Head.Header.Slot, o.At.Sub(p.polls.history.HeadFrom).Round(time.Second))
+}
+
 func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string) {
-	if b := o.Beacon.Progress(now); !b.NearHead() && !p.headStands(o) {
-		return false, fmt.Sprintf("the beacon's head at slot %d to come near slot %d", b.Head, now)
+	why := "both nodes have what follows the checkpoint"
+	if b := o.Beacon.Progress(now); !b.NearHead() {
+		if !p.headStands(o) {
+			return false, fmt.Sprintf("the beacon's head at slot %d to come near slot %d", b.Head, now)
+		}
+		why = p.standsWhy(o)
 	}
 	if o.Gwat.Sync.Activity.Loads() {
 		return false, fmt.Sprintf("gwat to finish its DAG sync (stage %s, newest slot %d)", o.Gwat.Sync.Word, o.Gwat.Sync.TipSlot)
@@ -198,7 +210,7 @@ func (p *Pair) dagSynced(o *poll.Observation, now primitives.Slot) (bool, string
 	if m := p.job.missing; m != nil && o.State(m.spine) == checkpoint.SpineUnknown && o.At.Before(m.until) {
 		return false, fmt.Sprintf("gwat to load the block of spine %s", m.spine)
 	}
-	return true, "both nodes have what follows the checkpoint"
+	return true, why
 }
 
 // fellBehind applies the resync rule to the beacon's head and to the newest head whose spines

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -109,9 +110,11 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	p.polls++
 	o, began := &Observation{Begin: p.now()}, time.Now()
 	var both sync.WaitGroup
-	both.Go(func() { o.Gwat = p.pollGwat(ctx, slow) })
-	both.Go(func() { o.Beacon = p.pollBeacon(ctx, slow) })
+	var gwatTook, beaconTook time.Duration
+	both.Go(func() { o.Gwat = p.pollGwat(ctx, slow); gwatTook = time.Since(began) })
+	both.Go(func() { o.Beacon = p.pollBeacon(ctx, slow); beaconTook = time.Since(began) })
 	both.Wait()
+	up := o.Up()
 	if o.Up() {
 		p.compare(ctx, o)
 	}
@@ -120,8 +123,20 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	} else {
 		p.polls = 0 // the identity of the nodes is read again when both answer
 	}
+	if late := p.timeout * 4 / 5; up && !o.Up() && ctx.Err() != nil && max(gwatTook, beaconTook) > late {
+		o.blame(gwatTook > beaconTook, max(gwatTook, beaconTook), p.timeout)
+	}
 	o.At, o.ended = p.now(), time.Now()
 	return o
+}
+
+// blame makes a call that had no time left the error of the node whose answers had taken it.
+func (o *Observation) blame(gwat bool, took, within time.Duration) {
+	err := fmt.Errorf("its answers took %s of the %s that a poll has: %w", took.Round(time.Millisecond), within, context.DeadlineExceeded)
+	o.Gwat.Err, o.Beacon.Err = nil, err
+	if gwat {
+		o.Gwat.Err, o.Beacon.Err = err, nil
+	}
 }
 
 // renew asks again whether gwat syncs if it said no a while ago: a gwat that was stopped
@@ -197,8 +212,8 @@ func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
 }
 
 // compare asks each node about what the other one said. A call that fails leaves its field
-// nil: it says nothing about the pair. One that takes the poll's time is its node's error, and
-// not one of the node that would be asked next.
+// nil: it says nothing about the pair. One that takes the rest of the poll's time is its node's
+// error, and not one of the node that would be asked next.
 func (p *poller) compare(ctx context.Context, o *Observation) {
 	data, err := p.beacon.SpineData(ctx, beaconclient.StateHead)
 	if err != nil && ctx.Err() != nil {

@@ -243,6 +243,65 @@ func TestABeaconThatHangsInTheMiddleOfAPoll(t *testing.T) {
 	})
 }
 
+// lateGwat answers its first call late, or has no answer to what it is asked across.
+type lateGwat struct {
+	Gwat
+	late   time.Duration
+	across bool
+}
+
+func (g lateGwat) Latest(ctx context.Context) (*gwatclient.Block, error) {
+	time.Sleep(g.late)
+	return g.Gwat.Latest(ctx)
+}
+
+func (g lateGwat) BlockByHash(ctx context.Context, hash common.Hash) (*gwatclient.Block, error) {
+	if g.across {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return g.Gwat.BlockByHash(ctx, hash)
+}
+
+// lateBeacon is a beacon node that does the same.
+type lateBeacon struct {
+	Beacon
+	late   time.Duration
+	across bool
+}
+
+func (b lateBeacon) Syncing(ctx context.Context) (beaconclient.Syncing, error) {
+	time.Sleep(b.late)
+	return b.Beacon.Syncing(ctx)
+}
+
+func (b lateBeacon) SpineData(ctx context.Context, state beaconclient.StateID) (beaconclient.SpineData, error) {
+	if b.across {
+		<-ctx.Done()
+		return beaconclient.SpineData{}, ctx.Err()
+	}
+	return b.Beacon.SpineData(ctx, state)
+}
+
+// A node whose slow answers took a poll's time is blamed for the call that had none left, and
+// not the node that was asked last.
+func TestASlowNodeTakesTheTimeOfTheOther(t *testing.T) {
+	const nearly = 4950 * time.Millisecond
+	besideAPair(t, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		poll := func(gwat, beacon time.Duration) *Observation {
+			one := poller{gwat: lateGwat{p.watcher.cfg.Gwat, gwat, beacon > 0}, beacon: lateBeacon{p.watcher.cfg.Beacon, beacon, gwat > 0}, now: time.Now, timeout: 5 * time.Second, polls: 1}
+			return one.poll(t.Context())
+		}
+		o := poll(nearly, 0)
+		require.ErrorContains(t, o.Gwat.Err, "its answers took 4.95")
+		require.NoError(t, o.Beacon.Err)
+		o = poll(0, nearly)
+		require.ErrorContains(t, o.Beacon.Err, "its answers took 4.95")
+		require.NoError(t, o.Gwat.Err)
+	})
+}
+
 // A quarter of an hour of a healthy pair brings no finding.
 func TestSimulatedCalmPair(t *testing.T) {
 	besideAPair(t, func(t *testing.T, p *simulated) {

@@ -15,7 +15,7 @@ const (
 	// LatestEvery is how often Keep writes what changes with each poll.
 	LatestEvery = time.Minute
 	// latestBytes is the size of that file, one page: it is written in place and without a
-	// sync: a new file each minute, made durable, writes more to the disk and waits for it.
+	// sync. A new file each minute, made durable, writes more to the disk and waits for it.
 	latestBytes = 4096
 	sumBytes    = 9 // of a checksum in hex and a space
 )

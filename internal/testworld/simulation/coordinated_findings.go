@@ -24,10 +24,10 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	}
 	switch name {
 	case "no_peers_loop":
-		// authrpc reports no peers: a gwat that is wedged, or whose head moves without a call, as
-		// under a drive, looks alike.
+		// authrpc reports no peers: a gwat that is wedged, that nobody calls or whose head moves
+		// without a call, as under a drive, looks alike.
 		return world(func(s *worldSample) bool { return s.gwat.Peers == 0 }) ||
-			c.authRPC && (c.moves || c.wedged(to)) && c.unmoved(from, to, health.WedgedSlots*slot-c.slack())
+			c.authRPC && c.unmoved(from, to, health.WedgedSlots*slot-c.slack())
 	case "foreign_checkpoint":
 		return world(func(s *worldSample) bool { return s.foreign })
 	case "beacon_without_peers":
@@ -59,11 +59,6 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 
 // clockAt is the slot of the clock at a time of the run.
 func (c *coordinatedRun) clockAt(at time.Duration) uint64 { return c.wall + uint64(at/c.slotTime()) }
-
-// wedged reports whether gwat had been wedged by a time.
-func (c *coordinatedRecord) wedged(to time.Duration) bool {
-	return slices.ContainsFunc(c.plan.Faults, func(f *fault) bool { return f.begun && f.kind.name == "A2' gwat wedged" && f.began <= to })
-}
 
 // unmoved reports whether gwat was where it had been for so long, at a time between two.
 func (c *coordinatedRecord) unmoved(from, to, forLong time.Duration) bool {
