@@ -29,11 +29,30 @@ func (c *record) checkDrivers() {
 		}
 		for _, y := range c.ours[:i] {
 			if y.call == callPush && y.from == x.from && y.ended != never && y.ended < x.sent && y.ended > x.sent-3*slot &&
-				strings.Contains(string(y.answer), `"not ready"`) && y.whole {
+				strings.Contains(string(y.answer), `"not ready"`) && y.whole && !c.ranOut(y) {
 				c.broken("S6", x.sent, fmt.Sprintf("a ready %s after gwat answered not ready", (x.sent-y.ended).Round(time.Millisecond)))
 			}
 		}
 	}
+}
+
+// ranOut reports whether a push was sent when the lock of the ready before it had run out, as the
+// empty one that frees a lock may be: "not ready" is no sign of another driver then.
+func (c *record) ranOut(y *exchange) bool {
+	ready := never
+	for _, z := range c.ours {
+		if z.call == callReady && z.sent < y.sent {
+			ready = z.sent
+		}
+	}
+	return ready != never && y.sent > ready+c.plan.pair.LockTime
+}
+
+// diedWith reports whether the process that made a call died before it could write the answer
+// down: the next one does not know it.
+func (c *record) diedWith(z *exchange) bool {
+	end := c.incarnations[z.from-1].end
+	return end != never && z.ended != never && end <= z.ended+100*time.Millisecond
 }
 
 // heldByAnother reports whether the head lock, when gwat answered, was taken by a
@@ -62,7 +81,7 @@ func (c *record) ownCallNear(y *exchange) bool {
 		if z.call == callSync || z.sent > y.ended {
 			continue
 		}
-		if _, answered := z.result(); !answered && y.ended-z.sent < outlived+window {
+		if _, answered := z.result(); (!answered || c.diedWith(z)) && y.ended-z.sent < outlived+window {
 			return true
 		}
 		if z.ended == never || z.ended > y.sent-window {
