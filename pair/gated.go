@@ -232,7 +232,7 @@ func (p *Pair) showToGate(s *status.Snapshot) {
 		v.Era, v.Spec = checkpoint.EraHeadSync, *p.polls.spec
 	}
 	switch {
-	case s.Observe, s.Stage == string(fsm.Paused), s.Stage == string(fsm.Halted):
+	case s.Observe, p.ledger.Pause() != nil, s.Stage == string(fsm.Paused), s.Stage == string(fsm.Halted):
 		v.State = gate.StateHandsOff
 	case s.Stage == string(fsm.Working):
 		v.State = gate.StateWorking

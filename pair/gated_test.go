@@ -19,6 +19,7 @@ import (
 	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/protocol"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -188,7 +189,8 @@ func TestAnAttemptSettlesWhatWasAbsorbedBefore(t *testing.T) {
 // The view follows the snapshot: a pause and an observer leave everything to the gate.
 func TestTheGateSeesWhatTheLoopKnows(t *testing.T) {
 	g := &fakeGate{}
-	p := &Pair{cfg: Config{Gate: g}, polls: polls{spec: &checkpoint.Spec{SecondsPerSlot: 4, SlotsPerEpoch: 32, CreatorsPerSlot: 4}}}
+	p := knowing(t, fsm.Connecting)
+	p.cfg.Gate, p.polls.spec = g, &checkpoint.Spec{SecondsPerSlot: 4, SlotsPerEpoch: 32, CreatorsPerSlot: 4}
 	for _, tc := range []struct {
 		snapshot status.Snapshot
 		want     gate.State
@@ -204,6 +206,9 @@ func TestTheGateSeesWhatTheLoopKnows(t *testing.T) {
 		require.Equal(t, tc.want, g.view.State, tc.snapshot.Stage)
 		require.EqualValues(t, 4, g.view.Spec.SecondsPerSlot)
 	}
+	p.ledger.SetPause(&journal.Pause{})
+	p.showToGate(&status.Snapshot{Stage: "connecting"})
+	require.Equal(t, gate.StateHandsOff, g.view.State, "of before the restart; the stage follows")
 }
 
 // The gate's evidence: calls of normal work since the switch, and nothing that is absorbed.

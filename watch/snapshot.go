@@ -102,7 +102,8 @@ func (w *Watcher) publish() {
 	}
 	w.board.Publish(s)
 	if w.cfg.Report.View != nil {
-		v := View{Working: stage == fsm.Working, HandsOff: w.cfg.Observe || stage == fsm.Paused || stage == fsm.Halted}
+		paused := stage == fsm.Paused || w.pair.pause != nil // from the start on, if the pair was paused before it
+		v := View{Working: stage == fsm.Working, HandsOff: w.cfg.Observe || paused || stage == fsm.Halted}
 		if spec := w.pair.who.spec; spec != nil {
 			v.Spec = *spec
 		}

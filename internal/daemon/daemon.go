@@ -55,7 +55,7 @@ func New(cfg *settings.Config, version string, kept Kept, log *logrus.Logger) (*
 		return nil, startError(err)
 	}
 	var p *loops
-	between, err := newGate(cfg, log, registry, func(ctx context.Context, root common.Hash) (bool, error) { return p.canonical(ctx, root) })
+	between, err := newGate(cfg, kept.Journal, log, registry, func(ctx context.Context, root common.Hash) (bool, error) { return p.canonical(ctx, root) })
 	if err != nil {
 		return nil, startError(err)
 	}
@@ -106,7 +106,7 @@ func newTracer(cfg *settings.Config, version string, log *logrus.Logger) *tracin
 
 // newGate returns the gate that the settings, or sockets of the service manager, ask
 // for; nil if neither does. canonical says whether the beacon node has a block.
-func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer, canonical func(context.Context, common.Hash) (bool, error)) (*gate.Gate, error) {
+func newGate(cfg *settings.Config, j *journal.Journal, log *logrus.Logger, r prometheus.Registerer, canonical func(context.Context, common.Hash) (bool, error)) (*gate.Gate, error) {
 	gateCfg, on := cfg.GateConfig()
 	var err error
 	if gateCfg.Inherited, err = gate.Inherited(); err != nil {
@@ -115,10 +115,7 @@ func newGate(cfg *settings.Config, log *logrus.Logger, r prometheus.Registerer, 
 	if !on && len(gateCfg.Inherited) == 0 {
 		return nil, nil
 	}
-	gateCfg.Log, gateCfg.Mends.Canonical = log, canonical
-	if cfg.Observe {
-		gateCfg.View.State = gate.StateHandsOff
-	}
+	gateCfg.Log, gateCfg.Mends.Canonical, gateCfg.View = log, canonical, FirstView(cfg.Observe, j)
 	metrics, err := gate.NewMetrics(prometheus.WrapRegistererWith(prometheus.Labels{"pair": cfg.Pair}, r))
 	if err != nil {
 		return nil, err

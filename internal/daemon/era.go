@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/tracing"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/pair/tally"
@@ -102,6 +103,16 @@ func GateView(seen watch.View) gate.View {
 		v.State = gate.StateWorking
 	}
 	return v
+}
+
+// FirstView is what a gate goes by before the first turn of the loop: an observer, and a pair
+// that was paused before the restart, leave every call alone from the first one on.
+func FirstView(observe bool, j *journal.Journal) gate.View {
+	pause, err := j.Pause()
+	if observe || err == nil && pause != nil {
+		return gate.View{State: gate.StateHandsOff}
+	}
+	return gate.View{}
 }
 
 // nullAnswers returns what a gate, if there is one, saw of gwat's answers.

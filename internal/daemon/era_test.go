@@ -19,6 +19,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/protocol"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch"
 )
@@ -189,4 +190,13 @@ func TestTheGateOfACoordinatedPair(t *testing.T) {
 	served.Close()
 	_, err = l.canonical(t.Context(), common.Hash{1})
 	require.Error(t, err)
+}
+
+// A pause of before a restart, and an observer, keep the gate's hands off from the first call on.
+func TestTheFirstViewOfAGate(t *testing.T) {
+	j := journal.OpenMemory()
+	require.Equal(t, gate.StateSyncing, FirstView(false, j).State)
+	require.Equal(t, gate.StateHandsOff, FirstView(true, j).State)
+	require.NoError(t, j.SetPause(journal.Pause{Reason: "a test"}))
+	require.Equal(t, gate.StateHandsOff, FirstView(false, j).State)
 }

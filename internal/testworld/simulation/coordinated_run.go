@@ -137,14 +137,15 @@ func (c *coordinatedRun) startSyncd(l *incarnation) {
 	log.AddHook(healHook{c, l})
 	l.metrics = prometheus.NewRegistry()
 	report := watch.Report{Registerer: l.metrics}
+	kept := journal.OpenStore(store{c.disk, l}, c.disk.note)
 	if c.plan.gated {
-		c.reportToGate(&report, c.startGate(l, c.mendsBy(beacon)))
+		c.reportToGate(&report, c.startGate(l, kept, c.mendsBy(beacon)))
 	}
 	w, err := watch.New(watch.Config{
 		Name: "simulated", Version: "simulated", Gwat: gwat, Beacon: beacon,
 		PollInterval: cfg.PollInterval, CallTimeout: cfg.CallTimeout, Observe: cfg.Observe, Heals: c.heals,
 		Changes: watch.ChangesOf(gwat), Command: c.command,
-		Journal: journal.OpenStore(store{c.disk, l}, c.disk.note), Log: log, Now: c.clock.now,
+		Journal: kept, Log: log, Now: c.clock.now,
 		Report: report,
 	})
 	if err != nil {

@@ -83,7 +83,7 @@ func (r *run) startSyncd() {
 	cfg.Journal = journal.OpenStore(store{r.disk, l}, r.disk.note)
 	r.disk.note = ""
 	if r.plan.gated {
-		cfg.Gate = r.startGate(l, gate.Mends{})
+		cfg.Gate = r.startGate(l, cfg.Journal, gate.Mends{})
 	}
 	p, err := pair.New(cfg)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/gate"
+	"github.com/gwatsync/syncd/internal/daemon"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/beaconsim"
+	"github.com/gwatsync/syncd/journal"
 )
 
 // Shares of the seeds, in percent.
@@ -41,13 +43,9 @@ func (p *Plan) planGate(d *seededRand) {
 
 // startGate puts the gate into a process of syncd. Its sockets are the service
 // manager's: callers wait in them while syncd is away.
-func (r *run) startGate(l *incarnation, mends gate.Mends) *gate.Gate {
-	view := gate.View{}
-	if r.plan.pair.Observe {
-		view.State = gate.StateHandsOff
-	}
+func (r *run) startGate(l *incarnation, j *journal.Journal, mends gate.Mends) *gate.Gate {
 	g, err := gate.New(gate.Config{
-		HTTP: "127.0.0.1:0", Backend: gwatURL, View: view, Mends: mends, Log: r.daemonLog,
+		HTTP: "127.0.0.1:0", Backend: gwatURL, View: daemon.FirstView(r.plan.pair.Observe, j), Mends: mends, Log: r.daemonLog,
 		Transport: &wire{r.net, gateGwat, l.number, func() bool { return !l.dead.Load() }},
 	})
 	if err != nil {
