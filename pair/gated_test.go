@@ -17,9 +17,9 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/protocol"
-	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 )
 

@@ -18,8 +18,8 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
-	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch"
 )
