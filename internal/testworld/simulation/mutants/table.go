@@ -265,7 +265,7 @@ var mutants = []mutant{
 	{
 		Name: "gate_pause_ignored", What: "the gate holds and answers calls though syncd is paused",
 		Rules: []string{"S8", "S10"},
-		Edits: []edit{{"pair/gated.go", "case s.Observe, s.Stage == string(fsm.Paused),", "case s.Observe,"}},
+		Edits: []edit{{"pair/gated.go", "case s.Observe, p.ledger.Pause() != nil, s.Stage == string(fsm.Paused),", "case s.Observe,"}},
 	},
 	{
 		Name: "gate_holds_sync", What: "the gate holds a call that its policy did not name",
