@@ -14,7 +14,7 @@ import (
 func TestACallThatEndedBetweenTwoPollsExplainsARollback(t *testing.T) {
 	for ended, sign := range map[string]bool{"before both": true, "between": false} {
 		t.Run(ended, func(t *testing.T) {
-			p := knowing(t, fsm.Working) // its clock stands at slot 32
+			p := knowing(t, fsm.Working) // its clock is at slot 32
 			p.ledger.SetPending(checkpoint.Pending{Call: checkpoint.CallReady}, 1)
 			p.ledger.ClearPending()
 			p.polls.history.Number = 20

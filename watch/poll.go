@@ -115,7 +115,7 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	both.Go(func() { o.Beacon = p.pollBeacon(ctx, slow); beaconTook = time.Since(began) })
 	both.Wait()
 	up := o.Up()
-	if o.Up() {
+	if up {
 		p.compare(ctx, o)
 	}
 	if o.Up() {
@@ -123,8 +123,8 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	} else {
 		p.polls = 0 // the identity of the nodes is read again when both answer
 	}
-	if late := p.timeout * 4 / 5; up && !o.Up() && ctx.Err() != nil && max(gwatTook, beaconTook) > late {
-		o.blame(gwatTook > beaconTook, max(gwatTook, beaconTook), p.timeout)
+	if took := max(gwatTook, beaconTook); up && !o.Up() && ctx.Err() != nil && took > p.timeout*4/5 {
+		o.blame(gwatTook > beaconTook, took, p.timeout)
 	}
 	o.At, o.ended = p.now(), time.Now()
 	return o

@@ -179,8 +179,8 @@ func (w *Watcher) show(n *status.Node, known *node, err error, at time.Time) boo
 	return true
 }
 
-// lag returns how many slots a node is behind the clock; nil if that is not known, as of a
-// node whose slot a syncd of the other era did not keep.
+// lag returns how many slots a node is behind the clock; nil if that is not known. A syncd
+// of the other era may not have kept the node's slot.
 func (w *Watcher) lag(slot *primitives.Slot) *uint64 {
 	spec := w.pair.nodes.spec
 	if spec == nil || slot == nil {

@@ -192,7 +192,7 @@ func TestTheGateOfACoordinatedPair(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A pause of before a restart, and an observer, keep the gate's hands off from the first call on.
+// After a restart with a pause, and for an observer, the gate forwards everything from the first call on.
 func TestTheFirstViewOfAGate(t *testing.T) {
 	j := journal.OpenMemory()
 	require.Equal(t, gate.StateSyncing, FirstView(false, j).State)

@@ -22,9 +22,8 @@ const (
 	Drive Name = "drive"
 	// RestartGwat runs the operator's command for a gwat that carries out no call (A2').
 	RestartGwat Name = "restart-gwat"
-	// RestartBeacon runs the operator's command for a beacon node that makes no call (B7) or
-	// whose head does not move for epochs,
-	// or whose calls a restart of gwat did not help (A2').
+	// RestartBeacon runs the operator's command for a beacon node that makes no call (B7),
+	// whose head does not move for epochs, or whose calls a restart of gwat did not help (A2').
 	RestartBeacon Name = "restart-beacon"
 )
 
@@ -114,9 +113,9 @@ func activity(f *Facts, finding string) string {
 }
 
 func proveRestartBeacon(f *Facts) (bool, string) {
-	for _, silent := range []string{"beacon_silent", "network_stalled"} {
-		if f.Findings[silent] {
-			return true, activity(f, silent)
+	for _, unmoved := range []string{"beacon_silent", "network_stalled"} {
+		if f.Findings[unmoved] {
+			return true, activity(f, unmoved)
 		}
 	}
 	for _, lasting := range []string{"gwat_wedged", "sawtooth"} {
