@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/pair/reach"
 	"github.com/gwatsync/syncd/protocol"
 )
 
@@ -123,19 +123,18 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	} else {
 		p.polls = 0 // the identity of the nodes is read again when both answer
 	}
-	if took := max(gwatTook, beaconTook); up && !o.Up() && ctx.Err() != nil && took > p.timeout*4/5 {
-		o.blame(gwatTook > beaconTook, took, p.timeout)
+	if up && !o.Up() && ctx.Err() != nil {
+		o.blame(reach.Slow(gwatTook, beaconTook, p.timeout), reach.Slow(beaconTook, gwatTook, p.timeout))
 	}
 	o.At, o.ended = p.now(), time.Now()
 	return o
 }
 
-// blame makes a call that had no time left the error of the node whose answers had taken it.
-func (o *Observation) blame(gwat bool, took, within time.Duration) {
-	err := fmt.Errorf("its answers took %s of the %s that a poll has: %w", took.Round(time.Millisecond), within, context.DeadlineExceeded)
-	o.Gwat.Err, o.Beacon.Err = nil, err
-	if gwat {
-		o.Gwat.Err, o.Beacon.Err = err, nil
+// blame makes a call that had no time left the error of the node whose answers had taken it; both
+// are nil if neither node's had.
+func (o *Observation) blame(gwat, beacon error) {
+	if gwat != nil || beacon != nil {
+		o.Gwat.Err, o.Beacon.Err = gwat, beacon
 	}
 }
 

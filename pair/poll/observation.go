@@ -1,9 +1,7 @@
 package poll
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -127,14 +125,13 @@ func (o *Observation) Height(spine common.Hash) uint64 {
 	return 0
 }
 
-// blameBeacon makes a call that gwat had no time for the beacon node's error, whose answers had
-// taken the poll's time.
-func (o *Observation) blameBeacon(took, within time.Duration) {
-	if o.Beacon.Err != nil || !reach.TimedOut(o.Gwat.Err) && !reach.TimedOut(o.CallsErr) {
+// blameBeacon makes a call that gwat had no time for the error of a beacon node whose answers
+// had taken the poll's time; slow is nil if they had not.
+func (o *Observation) blameBeacon(slow error) {
+	if slow == nil || o.Beacon.Err != nil || !reach.TimedOut(o.Gwat.Err) && !reach.TimedOut(o.CallsErr) {
 		return
 	}
-	o.Beacon.Err = fmt.Errorf("its answers took %s of the %s that a poll has: %w", took.Round(time.Millisecond), within, context.DeadlineExceeded)
-	o.Gwat.Err, o.Calls, o.CallsErr = nil, false, nil
+	o.Beacon.Err, o.Gwat.Err, o.Calls, o.CallsErr = slow, nil, false, nil
 }
 
 // Progress returns the beacon's sync in the words of the checkpoint package.

@@ -80,9 +80,7 @@ func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
 	if obs.Up() {
 		obs.Gwat.Err = p.renew(ctx, &obs.Gwat)
 	}
-	if beaconTook > max(gwatTook, q.Within*4/5) {
-		obs.blameBeacon(beaconTook, q.Within)
-	}
+	obs.blameBeacon(reach.Slow(beaconTook, gwatTook, q.Within))
 	obs.At, obs.Done = p.now(), time.Now()
 	return obs
 }

@@ -3,7 +3,9 @@ package reach
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
@@ -52,4 +54,14 @@ func Beacon(err error) health.Reach {
 // TimedOut reports whether a call had no answer in time.
 func TimedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// Slow returns the error of a node that is to blame for a call which had no time left in a poll:
+// its own answers took more than four fifths of the poll's time, and longer than those of the
+// other node. It returns nil for any other node.
+func Slow(took, other, within time.Duration) error {
+	if took <= max(other, within*4/5) {
+		return nil
+	}
+	return fmt.Errorf("its answers took %s of the %s that a poll has: %w", took.Round(time.Millisecond), within, context.DeadlineExceeded)
 }

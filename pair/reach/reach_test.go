@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,4 +52,24 @@ func TestBeacon(t *testing.T) {
 	} {
 		require.Equal(t, tc.want, Beacon(tc.err), name)
 	}
+}
+
+func TestSlow(t *testing.T) {
+	const within = time.Second
+	for name, tc := range map[string]struct {
+		took, other time.Duration
+		want        bool
+	}{
+		"it took nearly all of it":  {801 * time.Millisecond, 10 * time.Millisecond, true},
+		"a fifth was left":          {800 * time.Millisecond, 10 * time.Millisecond, false},
+		"the other one took longer": {900 * time.Millisecond, 901 * time.Millisecond, false},
+		"both took the same":        {900 * time.Millisecond, 900 * time.Millisecond, false},
+		"both were quick":           {10 * time.Millisecond, 5 * time.Millisecond, false},
+	} {
+		err := Slow(tc.took, tc.other, within)
+		require.Equal(t, tc.want, err != nil, name)
+		require.Equal(t, tc.want, TimedOut(err), name)
+	}
+	require.EqualError(t, Slow(812345*time.Microsecond, 0, within),
+		"its answers took 812ms of the 1s that a poll has: context deadline exceeded")
 }
