@@ -123,7 +123,7 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	} else {
 		p.polls = 0 // the identity of the nodes is read again when both answer
 	}
-	if up && !o.Up() && ctx.Err() != nil {
+	if up && (reach.TimedOut(o.Gwat.Err) || reach.TimedOut(o.Beacon.Err)) {
 		o.blame(reach.Slow(gwatTook, beaconTook, p.timeout), reach.Slow(beaconTook, gwatTook, p.timeout))
 	}
 	o.At, o.ended = p.now(), time.Now()
@@ -215,14 +215,14 @@ func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
 // error, and not one of the node that would be asked next.
 func (p *poller) compare(ctx context.Context, o *Observation) {
 	data, err := p.beacon.SpineData(ctx, beaconclient.StateHead)
-	if err != nil && ctx.Err() != nil {
+	if noTime(ctx, err) {
 		o.Beacon.Err = err
 		return
 	}
 	if spine, ok := data.LastFinal(); ok && err == nil {
 		o.HeadSpine = &spine
 		block, err := p.gwat.BlockByHash(ctx, spine)
-		if err != nil && ctx.Err() != nil {
+		if noTime(ctx, err) {
 			o.Gwat.Err = err
 			return
 		}
@@ -236,11 +236,17 @@ func (p *poller) compare(ctx context.Context, o *Observation) {
 	}
 	if root := o.Gwat.Mark.Root; root != p.asked || p.known == nil || !*p.known {
 		p.asked = root
-		if p.known, err = p.hasHeader(ctx, root); err != nil && ctx.Err() != nil {
+		if p.known, err = p.hasHeader(ctx, root); noTime(ctx, err) {
 			o.Beacon.Err = err
 		}
 	}
 	o.CheckpointKnown = p.known
+}
+
+// noTime reports whether a call failed because its time or the poll's was over. The two may end
+// at one moment, and the call be the first to see it.
+func noTime(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || reach.TimedOut(err))
 }
 
 // hasHeader reports whether the beacon node has a block; nil and an error if it does not say so.
