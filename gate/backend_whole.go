@@ -163,7 +163,7 @@ func (p *wholePool) take(ctx context.Context) (*wholeConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &wholeConn{Conn: conn, peek: newPeeker(conn)}
+	c := &wholeConn{Conn: newDirect(conn), peek: newPeeker(conn)}
 	c.r = bufio.NewReader(c)
 	return c, nil
 }

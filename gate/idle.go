@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -85,11 +84,9 @@ type boundedConn struct {
 }
 
 func newBoundedConn(conn net.Conn) *boundedConn {
-	c := &boundedConn{Conn: conn, since: time.Now()}
-	if sc, ok := conn.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw, c.look = raw, c.readNow
-		}
+	c := &boundedConn{Conn: newDirect(conn), since: time.Now()}
+	if d, ok := c.Conn.(*direct); ok {
+		c.raw, c.look = d.raw, c.readNow
 	}
 	return c
 }
@@ -109,7 +106,7 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	}
 	switch {
 	case c.err != nil:
-		return 0, &net.OpError{Op: "read", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError("read", c.err)}
+		return 0, failedCall(c, "read", c.err)
 	case c.n == 0:
 		return 0, io.EOF
 	}
@@ -120,11 +117,8 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 func (c *boundedConn) readNow(fd uintptr) (done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.n, c.err = 0, nil; !c.evicted; {
-		c.n, c.err = syscall.Read(int(fd), c.into)
-		if !errors.Is(c.err, syscall.EINTR) {
-			break
-		}
+	if c.n, c.err = 0, nil; !c.evicted {
+		c.n, c.err = readNow(fd, c.into)
 	}
 	if c.waiting = errors.Is(c.err, syscall.EAGAIN); c.waiting {
 		return false

@@ -10,12 +10,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 )
-
-// quickWait is how long the answer to a call may take before net/http waits for it, which
-// sees that the caller hangs up.
-const quickWait = 250 * time.Millisecond
 
 // quick serves the plain calls of an HTTP listener that are forwarded to gwat over HTTP. With
 // net/http most of their time is spent there. At the first request, call or answer that is not
@@ -28,16 +23,19 @@ type quick struct {
 	closed       chan struct{}
 	once         sync.Once
 
-	mu   sync.Mutex
-	open map[*quickConn]struct{}
+	mu      sync.Mutex
+	open    map[*quickConn]struct{}
+	watched atomic.Bool // look will be called
 }
 
 // quickConn is a connection that net/http has not got.
 type quickConn struct {
 	net.Conn
-	busy atomic.Bool
-	buf  []byte
-	body []byte // that is not read yet
+	below   net.Conn // without its bound
+	busy    atomic.Bool
+	buf     []byte
+	body    []byte // that is not read yet
+	waiting waitingCall
 }
 
 // Read reads the body of the call: its end comes with its last byte.
@@ -79,7 +77,8 @@ func (s *quick) Close() error {
 
 // take serves the connection c as far as its requests are plain.
 func (s *quick) take(ctx context.Context, c net.Conn) {
-	q := &quickConn{Conn: c, buf: make([]byte, firstRead)}
+	bound := boundOf(c)
+	q := &quickConn{Conn: c, below: bound.Conn, buf: make([]byte, firstRead)}
 	s.mu.Lock()
 	s.open[q] = struct{}{}
 	s.mu.Unlock()
@@ -89,7 +88,6 @@ func (s *quick) take(ctx context.Context, c net.Conn) {
 		delete(s.open, q)
 	}()
 	defer s.caught(c)
-	bound := boundOf(c)
 	for {
 		q.busy.Store(false)
 		n, err := c.Read(q.buf)
@@ -137,7 +135,15 @@ func (s *quick) call(ctx context.Context, c *quickConn, raw []byte) bool {
 	}
 	var answer, body []byte
 	if err == nil {
+		c.waiting.begin(to, q.rec.arrived)
+		s.watch()
 		answer, body, ok = to.plainAnswer()
+		if c.waiting.end() {
+			q.rec.finish(0, &callerError{io.ErrClosedPipe})
+			q.release()
+			_ = c.Close()
+			return false
+		}
 	}
 	if err != nil || !ok || s.g.draining.Load() {
 		h := &handedConn{Conn: c.Conn, head: raw}
@@ -199,9 +205,7 @@ func (s *quick) drain(ctx context.Context) {
 // the answer and, of it, the body.
 func (c *wholeConn) plainAnswer() (answer, body []byte, ok bool) {
 	c.room, c.body = maxHeaderBytes, false
-	_ = c.SetReadDeadline(time.Now().Add(quickWait))
 	_, err := c.r.Peek(1)
-	_ = c.SetReadDeadline(time.Time{})
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, nil, false // reading again says the same
 	}

@@ -183,11 +183,11 @@ func dialStream(ctx context.Context, e endpoint.Endpoint, header http.Header) (s
 // alive reports whether an idle connection is still open and has nothing to read.
 func alive(c net.Conn) bool { p := newPeeker(c); return p.alive() }
 
-// hungUp reports whether the peer has closed the connection and all that it sent is read.
+// hungUp reports whether the peer has closed or reset the connection and all that it sent is read.
 func hungUp(c net.Conn) bool {
 	p := newPeeker(c)
 	n, err := p.byte()
-	return n == 0 && err == nil || errors.Is(err, net.ErrClosed)
+	return n == 0 && err == nil || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // peeker looks into a connection without reading from it.
@@ -209,7 +209,7 @@ func newPeeker(c net.Conn) *peeker {
 		p.raw = nil
 	}
 	p.look = func(fd uintptr) {
-		p.n, _, p.err = syscall.Recvfrom(int(fd), p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		p.n, p.err = now(syscall.SYS_RECVFROM, fd, p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	}
 	return p
 }
