@@ -94,3 +94,7 @@ func (c *Config) check() error {
 	}
 	return nil
 }
+
+// longestTurn is the longest time from the end of a poll to that of the next one, unless syncd
+// is stopped.
+func (c *Config) longestTurn() time.Duration { return c.CallTimeout + 2*c.PollInterval }

@@ -66,6 +66,7 @@ type healing struct {
 	done    chan healed
 	logged  map[heal.Name]bool // that a heal would help and is off
 	looking chan struct{}      // has an element while an operator's order is looked at
+	seen    time.Time          // the end of the last poll, by the clock that never jumps
 }
 
 // healed is how a try ended.
@@ -105,6 +106,13 @@ func (h *healing) tries() map[string]journal.Tries {
 		}
 	}
 	return out
+}
+
+// again has every proof begin again.
+func (h *healing) again() {
+	for _, r := range h.records {
+		r.Again()
+	}
 }
 
 // wait waits for the end of the try that runs.
@@ -160,6 +168,10 @@ func (w *Watcher) heal(ctx context.Context, o *Observation) {
 	w.remember(o.Gwat.Enodes)
 	h, f := &w.healing, w.healFacts(o)
 	h.guard.Set(f.Why)
+	if o.ended.Sub(h.seen) > w.cfg.longestTurn() { // syncd was stopped: nobody saw a proof hold
+		h.again()
+	}
+	h.seen = o.ended
 	if f.Loading {
 		return // a call runs: the poll shows neither a proof nor its end
 	}
@@ -258,9 +270,7 @@ func (w *Watcher) healed(r healed) {
 	if failure.Canceled(r.err) {
 		return // we are stopping
 	}
-	for _, record := range w.healing.records {
-		record.Again() // else the next heal begins before a finding of the healed trouble is gone
-	}
+	w.healing.again() // else the next heal begins before a finding of the healed trouble is gone
 	w.cfg.Report.Tally.Healed(r.name, r.err)
 	log, reason := w.log.WithField("heal", r.name), fmt.Sprintf("heal %s: %s", r.name, r.what)
 	if r.err != nil {

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -326,5 +327,30 @@ func TestPeersLostInNormalWork(t *testing.T) {
 		p.works(t, time.Minute)
 		require.NotEmpty(t, heals(t, p))
 		require.NotEmpty(t, p.gwat.Peers())
+	})
+}
+
+// A proof holds for as long as polls show it: one before syncd was stopped for a while and one
+// after it are none of that time.
+func TestAProofHoldsOnlyWhileItIsSeen(t *testing.T) {
+	var stop atomic.Bool
+	var resumed time.Time
+	config := func(p *simulated, c *Config) {
+		withHeals(Heals{Checkpoint: true})(p, c)
+		c.Report.View = func(View) {
+			if stop.CompareAndSwap(true, false) {
+				time.Sleep(30 * time.Second)
+				resumed = time.Now()
+			}
+		}
+	}
+	besideAPairWith(t, config, func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		p.forge()
+		p.beacon.Restart()
+		time.Sleep(3 * time.Second)
+		stop.Store(true)
+		within(t, p.watcher, time.Minute, "heal", func(*status.Snapshot) bool { return len(heals(t, p)) > 0 })
+		require.GreaterOrEqual(t, heals(t, p)[0].At.Sub(resumed), heal.HoldSlots*2*time.Second)
 	})
 }

@@ -172,8 +172,7 @@ func (w *Watcher) republish() {
 // then; the poll that runs or follows decides.
 func (w *Watcher) overslept() bool {
 	o := w.pair.last
-	return o != nil && w.machine.Stage() == fsm.Working &&
-		time.Since(o.ended) > w.cfg.CallTimeout+2*w.cfg.PollInterval
+	return o != nil && w.machine.Stage() == fsm.Working && time.Since(o.ended) > w.cfg.longestTurn()
 }
 
 // observed evaluates a poll: the nodes, the proof of work, the stage and the pair's health, in
