@@ -21,6 +21,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/gwatsim"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/arrivals"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
@@ -185,11 +186,16 @@ func (d *Demo) watch(ctx context.Context, served *daemon.Daemon, changes <-chan 
 		late = timer.C
 	}
 	first := served.Pair.Snapshot()
-	show := func(changes ...status.Change) {
-		d.View.Show(terminal.Update{Snapshot: served.Pair.Snapshot(), Changes: changes, How: "simulated"})
+	// show returns whether the changes end the demo. All that came before the snapshot are shown with it.
+	show := func(shown ...status.Change) bool {
+		s := served.Pair.Snapshot()
+		for c, open, ok := arrivals.NextOrEnd(changes); ok && open; c, open, ok = arrivals.NextOrEnd(changes) {
+			shown = append(shown, c)
+		}
+		d.View.Show(terminal.Update{Snapshot: s, Changes: shown, How: "simulated"})
+		return slices.ContainsFunc(shown, func(c status.Change) bool { return fsm.Stage(c.To) == d.Until })
 	}
-	show(status.Change{At: first.Since, To: first.Stage, Reason: first.Reason})
-	if d.Until == fsm.Stage(first.Stage) {
+	if show(status.Change{At: first.Since, To: first.Stage, Reason: first.Reason}) {
 		return nil
 	}
 	for {
@@ -200,12 +206,13 @@ func (d *Demo) watch(ctx context.Context, served *daemon.Daemon, changes <-chan 
 			if !ok {
 				return d.unreached(served, "the demo was stopped")
 			}
-			show(c)
-			if fsm.Stage(c.To) == d.Until {
+			if show(c) {
 				return nil
 			}
 		case <-tick.C:
-			show()
+			if show() {
+				return nil
+			}
 		case <-d.View.Done():
 			return d.unreached(served, "the demo was stopped")
 		case <-late:

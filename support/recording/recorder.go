@@ -22,6 +22,7 @@ import (
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
+	"github.com/gwatsync/syncd/pair/arrivals"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
 )
@@ -288,6 +289,10 @@ func (r *Recorder) own(ctx context.Context, p *pair.Pair) {
 		case s, ok := <-snapshots:
 			if !ok {
 				return
+			}
+			// The snapshot of a later stage does not overtake the changes before it.
+			for c, open, got := arrivals.NextOrEnd(changes); got && open; c, open, got = arrivals.NextOrEnd(changes) {
+				r.add(Entry{At: c.At, Change: &c})
 			}
 			if s != nil {
 				r.add(Entry{At: s.At, Snapshot: s})

@@ -318,6 +318,26 @@ func TestPlainWritesALineForEachChange(t *testing.T) {
 	}
 }
 
+// Stages that a pair goes through at once are all shown, each once, also when the snapshot of the
+// last one comes before their changes.
+func TestASnapshotHidesNoEarlierChange(t *testing.T) {
+	var c changes
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	first, second, third := status.Change{At: at(0), To: "checkpoint_sync"}, status.Change{At: at(1), To: "dag_sync"}, status.Change{At: at(2), To: "switching"}
+	last := &status.Snapshot{Stage: "switching", Since: at(2)}
+	var shown []string
+	for _, u := range []Update{
+		{Changes: []status.Change{first}, Snapshot: last}, {Changes: []status.Change{second}, Snapshot: last},
+		{Changes: []status.Change{third}, Snapshot: last}, {Changes: []status.Change{first, second, third}}, // again, as after a reconnect
+		{Changes: []status.Change{{At: at(3), To: "working"}}},
+	} {
+		for _, one := range c.of(u) {
+			shown = append(shown, one.To)
+		}
+	}
+	require.Equal(t, []string{"checkpoint_sync", "switching", "dag_sync", "working"}, shown)
+}
+
 func TestLiveLeavesTheLinesAndTheLastPicture(t *testing.T) {
 	var out safeBuilder
 	view := Open(Options{Out: &out, Environ: []string{"TERM=xterm", "NO_COLOR=1"}, Terminal: true})
