@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gwatsync/syncd/failure"
 )
@@ -18,6 +20,34 @@ const elementCost = 64
 type budget struct {
 	limit int64
 	used  atomic.Int64
+
+	mu    sync.Mutex
+	freed chan struct{} // closed when something is given back; nil while nobody waits
+}
+
+// searched is the part of the limit for messages that may have an owned call: the rest is for
+// those that have one.
+func (b *budget) searched() int64 { return b.limit - b.limit/4 }
+
+// watch returns a channel that is closed when something is given back.
+func (b *budget) watch() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.freed == nil {
+		b.freed = make(chan struct{})
+	}
+	return b.freed
+}
+
+// give gives n bytes back.
+func (b *budget) give(n int64) {
+	b.used.Add(-n)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.freed != nil {
+		close(b.freed)
+		b.freed = nil
+	}
 }
 
 // errFull is the answer to a call that does not fit any more.
@@ -42,18 +72,50 @@ func (h *grant) take(n int64) error {
 	if h.of == nil {
 		return nil
 	}
-	if h.of.used.Add(n) > h.of.limit {
-		h.of.used.Add(-n)
-		return &fullError{h.of.limit}
+	return h.takeOf(n, h.of.limit)
+}
+
+// takeOf is take with a limit below the budget's.
+func (h *grant) takeOf(n, limit int64) error {
+	for {
+		used := h.of.used.Load()
+		if used+n > limit {
+			return &fullError{h.of.limit}
+		}
+		if h.of.used.CompareAndSwap(used, used+n) {
+			h.n += n
+			return nil
+		}
 	}
-	h.n += n
-	return nil
+}
+
+// await is take that waits until a time, or until stop is closed.
+func (h *grant) await(n int64, until time.Time, stop <-chan struct{}) error {
+	err := h.take(n)
+	if err == nil || h.n+n > h.of.limit {
+		return err
+	}
+	over := time.NewTimer(time.Until(until))
+	defer over.Stop()
+	for {
+		freed := h.of.watch()
+		if err = h.take(n); err == nil {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-over.C:
+			return err
+		case <-stop:
+			return err
+		}
+	}
 }
 
 // release frees everything. It may be called twice.
 func (h *grant) release() {
 	if h.n > 0 {
-		h.of.used.Add(-h.n)
+		h.of.give(h.n)
 		h.n = 0
 	}
 }

@@ -39,7 +39,7 @@ func longFinalize(id string, n int) string {
 }
 
 // All calls that are held whole share one budget, over all connections: what does not fit
-// is answered with an error, and all else passes.
+// waits, and all else passes.
 func TestHeldCallsShareABudget(t *testing.T) {
 	for _, listener := range kinds {
 		t.Run(listener, func(t *testing.T) {
@@ -61,35 +61,110 @@ func TestHeldCallsShareABudget(t *testing.T) {
 			}()
 			waitFor(t, "the call is held", func() bool { return g.Status().Held == 1 })
 
-			_, answer, err := second.call(longFinalize(`"b"`, 60<<10))
-			require.NoError(t, err)
-			id, code, text := errorOf(t, answer)
-			require.Equal(t, codeLimit, code)
-			require.Contains(t, text, "holds as much of other calls as it may")
-			require.Equal(t, `"b"`, id)
-			_, answer, err = second.call("[" + longFinalize("2", 60<<10) + `,{"id":3,"method":"eth_a"}]`)
-			require.NoError(t, err)
-			id, code, _ = errorOf(t, answer)
-			require.Equal(t, codeLimit, code)
-			require.Equal(t, "null", id, "of a batch that was not read")
-			_, answer, err = second.call(`{"jsonrpc":"2.0","id":4,"method":"eth_a","params":["` + strings.Repeat("x", 1<<20) + `"]}`)
+			waits := dialGate(t, g, listener)
+			waited := make(chan string, 1)
+			go func() {
+				_, answer, _ := waits.call(longFinalize(`"b"`, 60<<10))
+				waited <- answer
+			}()
+			_, answer, err := second.call(`{"jsonrpc":"2.0","id":4,"method":"eth_a","params":["` + strings.Repeat("x", 1<<20) + `"]}`)
 			require.NoError(t, err)
 			require.Equal(t, trim(result(`{"id":4}`, finalized)), trim(answer), "what streams through needs none of it")
-			calls := g.Calls(0) // of the batch only those that were read
-			require.Equal(t, OutcomeDown, calls[0].Outcome)
-			require.Contains(t, calls[0].Error, "holds as much")
 			waitFor(t, "the call that streams is recorded", func() bool {
 				return slices.ContainsFunc(g.Calls(0), func(c Call) bool { return c.Outcome == OutcomeOK })
 			})
 
+			select {
+			case answer := <-waited:
+				t.Fatalf("there was memory for it: %s", answer)
+			default:
+			}
 			opens()
 			require.Equal(t, result(`{"id":1}`, finalized), <-done)
+			require.Equal(t, trim(result(`{"id":"b"}`, finalized)), trim(<-waited))
 			_, answer, err = second.call(longFinalize("5", 60<<10))
 			require.NoError(t, err)
 			require.Equal(t, trim(result(`{"id":5}`, finalized)), trim(answer))
 			waitFor(t, "all is given back", func() bool { return g.held.used.Load() == 0 })
 		})
 	}
+}
+
+// hog takes memory of g until the test ends.
+func hog(t *testing.T, g *Gate, n int64) {
+	t.Helper()
+	h := &grant{of: &g.held}
+	require.NoError(t, h.take(n))
+	t.Cleanup(h.release)
+}
+
+// A dag_finalize for which there is no memory all the time is absorbed, if its spines are known.
+// An owned call that nobody could prove later, and a batch, are answered with an error.
+func TestNoMemoryForAnOwnedCall(t *testing.T) {
+	for _, listener := range kinds {
+		gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, finalized) })
+		g := startGate(t, gwat.endpoint("http"), headSync, func(c *Config) { c.MaxHeld, c.Absorb = 100<<10, 100*time.Millisecond })
+		hog(t, g, 100<<10)
+		c := dialGate(t, g, listener)
+		for i, raw := range []string{finalize(1), longFinalize("1", 10<<10)} {
+			began := time.Now()
+			_, answer, err := c.call(raw)
+			require.NoError(t, err)
+			require.Equal(t, trim(string(absorbedAnswer("1"))), trim(answer))
+			require.GreaterOrEqual(t, time.Since(began), 100*time.Millisecond)
+			absorbed := g.Status().Absorbed
+			require.Equal(t, i+1, absorbed.Count)
+			require.Contains(t, absorbed.Error, "holds as much of other calls as it may")
+		}
+		require.Len(t, g.Status().Absorbed.Spines, 2)
+		silent := strings.Replace(finalize(1), `"id":1,`, "", 1)
+		if listener == "http" {
+			_, answer, err := c.call(silent)
+			require.NoError(t, err)
+			require.Empty(t, answer)
+		} else {
+			require.NoError(t, c.send(silent))
+		}
+		for raw, of := range map[string]string{
+			longFinalize(`"b"`, 60<<10): `"b"`, "[" + longFinalize("2", 60<<10) + `,{"id":3,"method":"eth_a"}]`: "null",
+		} {
+			_, answer, err := c.call(raw)
+			require.NoError(t, err)
+			id, code, text := errorOf(t, answer)
+			require.Equal(t, codeLimit, code)
+			require.Contains(t, text, "holds as much of other calls as it may")
+			require.Equal(t, of, id)
+		}
+		require.Empty(t, gwat.messages())
+		require.Equal(t, 3, g.Status().Absorbed.Count)
+	}
+}
+
+// A dag_finalize that shows while its message streams, as memory was short, does not reach gwat;
+// what names it early finds the memory that is kept for it.
+func TestLateFinalizeWithoutMemory(t *testing.T) {
+	eachWay(t, func(t *testing.T, listener, backend string) {
+		gwat := newStandIn(t, func(raw string) (int, string) { return answersAs(raw) })
+		g := startGate(t, gwat.endpoint(backend), headSync, func(c *Config) { c.MaxHeld = 400 << 10 })
+		hog(t, g, 300<<10)
+		long := `"x":"` + strings.Repeat("x", 64<<10) + `"`
+		for _, raw := range []string{
+			`[{"jsonrpc":"2.0","id":1,"method":"eth_a",` + long + `},` + finalize(1) + `]`,
+			`{` + long + `,` + finalize(1)[1:],
+		} {
+			_, answer, err := dialGate(t, g, listener).call(raw)
+			require.NoError(t, err)
+			require.Contains(t, answer, `"code":-32`, "%.200s", answer)
+			require.Contains(t, answer, "had all memory", "%.200s", answer)
+		}
+		for _, raw := range gwat.messages() {
+			require.False(t, json.Valid([]byte(raw)), "%.100s", raw)
+		}
+		_, answer, err := dialGate(t, g, listener).call(longFinalize("1", 20<<10))
+		require.NoError(t, err)
+		require.NotContains(t, answer, `"code"`)
+		require.Contains(t, answer, `"result"`)
+	})
 }
 
 // The list of a split batch and gwat's answers to it count, too.

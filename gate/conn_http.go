@@ -72,6 +72,7 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "gate: the request's body ended early: "+boundedText(err.Error()), http.StatusBadRequest)
 		return
 	}
+	q.own()
 	spent := false // nothing reads q any more
 	defer func() {
 		if spent {
@@ -82,7 +83,7 @@ func (g *Gate) servePost(w http.ResponseWriter, r *http.Request) {
 	}()
 	switch {
 	case q.full != nil:
-		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
+		q.skim(r.Body)
 		g.answerHTTP(w, &plain{body: q.refuse()})
 	case q.mixed:
 		q.readOn(r.Body)

@@ -101,6 +101,7 @@ func (l *link) message(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	q.own()
 	if q.subscribes || !q.ended && !q.scan.done {
 		l.subscribed.Store(true)
 	}
@@ -140,7 +141,9 @@ func (l *link) refuse(q *request, r io.Reader) error {
 	if err := l.skip(q, r); err != nil {
 		return err
 	}
-	l.send(q.refuse())
+	if answer := q.refuse(); len(answer) > 0 {
+		l.send(answer)
+	}
 	return nil
 }
 

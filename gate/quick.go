@@ -122,7 +122,7 @@ func (s *quick) call(ctx context.Context, c *quickConn, raw []byte) bool {
 	}
 	c.body = raw[head.size:]
 	q, err := s.g.readRequest(c, "http")
-	if err != nil || !q.ended || q.full != nil || q.mixed || q.action != ActionForward {
+	if err != nil || !q.ended || q.mixed || q.action != ActionForward {
 		if err == nil {
 			q.release()
 		}

@@ -48,9 +48,10 @@ type request struct {
 	barred     bool // a call of a batch was met that must not reach gwat
 	subscribes bool // a call was met that subscribes
 	mixed      bool // a batch with owned calls; head has all of it
+	unheld     bool // it streams as memory is short: an owned call in it must not reach gwat
 	rec        *records
 	memory     grant // of head beyond firstRead, and of what an owned call needs
-	full       error // why the message is not held: memory is short
+	full       error // why the message, which has an owned call, is not held: memory is short
 }
 
 // element is a call of a batch.
@@ -71,7 +72,8 @@ func (e *element) message() message {
 }
 
 // readRequest reads from r as far as it takes to know what the policy does with
-// the message: all of it if it is owned. The caller must release what it returns.
+// the message: all of it if it is owned, for which own must follow. The caller must release
+// what it returns.
 func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	q := spare.Get().(*request)
 	q.begin(g, listener)
@@ -79,8 +81,9 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	searched, longest := owns(v.Era, v.State, q.mends), g.longest()
 	for !q.ended && !q.decided(searched, longest) {
 		if len(q.head) == cap(q.head) {
-			if err := q.grow(); err != nil {
-				if q.names() {
+			named := q.names()
+			if err := q.grow(named); err != nil {
+				if q.unheld = true; named {
 					q.full = err
 				}
 				break // what is not owned needs no memory
@@ -104,9 +107,6 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	q.mixed = q.owned && q.scan.done && (short || q.barred)
 	if q.scan.batch() {
 		q.rec.batch()
-		if q.mixed {
-			q.full = q.memory.take(int64(q.scan.part.count) * elementCost)
-		}
 		return q, nil
 	}
 	q.subscribes = q.scan.msg.subscribes()
@@ -118,10 +118,26 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 		q.rec.add(v, &q.scan.msg, q.action, q.era)
 	}
 	if q.action != ActionForward {
-		q.full = q.memory.take(firstRead)
 		q.scan.msg.wholeID(q.head)
 	}
 	return q, nil
+}
+
+// own takes what an owned call needs beside its body.
+func (q *request) own() {
+	switch {
+	case q.full != nil:
+	case q.mixed:
+		q.full = q.await(int64(q.scan.part.count) * elementCost)
+	case q.action != ActionForward:
+		q.full = q.await(firstRead)
+	}
+}
+
+// await takes memory for an owned call, and waits for it as long as the call would be held.
+func (q *request) await(n int64) error {
+	g := q.rec.g
+	return q.memory.await(n, q.rec.arrived.Add(g.cfg.Absorb), g.stopping)
 }
 
 // spare are requests that nobody uses any more.
@@ -142,13 +158,18 @@ func (q *request) begin(g *Gate, listener string) {
 func (q *request) saw(m *message, _, _ int64) {
 	action, era := judge(q.view, m, q.mends)
 	q.subscribes = q.subscribes || m.subscribes()
-	q.owned, q.barred = q.owned || action != ActionForward, q.barred || action == ActionAnswer
+	q.owned, q.barred = q.owned || action != ActionForward, q.barred || q.bars(action)
 	q.rec.add(q.view, m, ActionForward, era)
 }
 
-// errOwned: a message that is too long to be held, or tells its method too late, has a call
-// that the gate answers. Without its end, gwat takes it for no message.
-var errOwned = failure.Newf(failure.NeedsHuman, "gate: a call that never goes to gwat is too long, or names its method too late: it was not passed on")
+// errOwned: a message that is too long to be held, tells its method too late or found no memory
+// has a call that must not go to gwat. Without its end, gwat takes it for no message.
+var errOwned = failure.Newf(failure.NeedsHuman, "gate: a call that syncd owns is too long, names its method too late, or came while calls that are held had all memory: it was not passed on")
+
+// bars reports whether a call must not reach gwat while its message streams.
+func (q *request) bars(action Action) bool {
+	return action == ActionAnswer || q.unheld && action == ActionHold
+}
 
 // pass scans p, which follows the head of a message that is forwarded, and returns how much
 // of it may be passed on.
@@ -165,7 +186,7 @@ func (q *request) pass(p []byte) (n int, err error) {
 	}
 	if !q.scan.batch() {
 		action, _ := judge(q.view, &q.scan.msg, q.mends)
-		q.barred = action == ActionAnswer
+		q.barred = q.bars(action)
 	}
 	if q.barred {
 		return n - 1, errOwned
@@ -194,7 +215,7 @@ func (b rest) Read(p []byte) (int, error) {
 func (q *request) rest(r io.Reader) io.Reader {
 	q.scan.element = func(m *message, _, _ int64) {
 		action, _ := judge(q.view, m, q.mends)
-		q.barred = q.barred || action == ActionAnswer
+		q.barred = q.barred || q.bars(action)
 	}
 	return rest{q, r}
 }
@@ -206,13 +227,19 @@ func (q *request) recycle() {
 	}
 }
 
-// grow makes room in head.
-func (q *request) grow() error {
+// grow makes room in head; owned says whether an owned call was met.
+func (q *request) grow(owned bool) error {
 	more := 3 * cap(q.head)
 	if cap(q.head) >= 1<<20 {
 		more = cap(q.head)
 	}
-	if err := q.memory.take(int64(more)); err != nil {
+	var err error
+	if owned {
+		err = q.await(int64(more))
+	} else {
+		err = q.memory.takeOf(int64(more), q.memory.of.searched())
+	}
+	if err != nil {
 		return err
 	}
 	grown := make([]byte, len(q.head), cap(q.head)+more)
@@ -224,15 +251,47 @@ func (q *request) grow() error {
 // release frees the memory that the message had.
 func (q *request) release() { q.memory.release() }
 
-// refuse records that the message does not fit into the gate's memory, and returns the
-// answer.
+// skim reads on without keeping what it reads.
+func (q *request) skim(r io.Reader) {
+	_, _ = io.CopyN(skimmer{q}, r, maxDrain)
+}
+
+type skimmer struct{ q *request }
+
+func (s skimmer) Write(p []byte) (int, error) {
+	s.q.scan.scan(p)
+	return len(p), nil
+}
+
+// refuse records that the message, which was read to its end, does not fit into the gate's
+// memory, and returns the answer; nil for none.
 func (q *request) refuse() []byte {
+	if answer, ok := q.absorb(); ok {
+		return answer
+	}
 	id := "null"
 	if !q.scan.batch() && q.scan.msg.key() != "" && !q.scan.msg.idCut {
 		id = q.scan.msg.key()
 	}
 	q.rec.finish(0, q.full)
 	return errorAnswer(id, codeLimit, q.full.Error())
+}
+
+// absorb answers a dag_finalize as one that was held in vain, if its spines are known: what they
+// are is proved later (S9).
+func (q *request) absorb() (answer []byte, ok bool) {
+	m := &q.scan.msg
+	action, era := judge(q.view, m, q.mends)
+	if action != ActionHold || !q.scan.done || q.scan.batch() || m.idCut || len(q.rec.calls) != 1 {
+		return nil, false
+	}
+	c := newCall(q.view, m, action, era, q.rec.listener, q.rec.arrived)
+	if len(c.Spines) == 0 {
+		return nil, false
+	}
+	q.rec.calls[0] = c
+	q.rec.end(0, OutcomeAbsorbed, boundedText(q.full.Error()))
+	return absorbedAnswer(m.key()), true
 }
 
 // decided reports whether enough was read.
