@@ -275,6 +275,30 @@ func TestARestartThatNoPollSaw(t *testing.T) {
 	}
 }
 
+// A gwat that waits for a call and was away for a slot may have been restarted again, and the
+// beacon node has to find it once more. A poll or two without an answer change nothing.
+func TestARestartedGwatThatGoesAwayAgain(t *testing.T) {
+	for away, want := range map[int]int{0: 43, 2: 45, 10: 63} {
+		engine := NewCoordinated(time.Second)
+		told := 0
+		for n := 0; told == 0 && n < 100; n++ {
+			in := coordinatedSteady(n)
+			if n >= 30 {
+				in.Gwat.Number, in.Gwat.Syncing, in.Coordinated.State = new(uint64), true, &CoordinatedState{LastFinalized: common.Hash{7}}
+				in.Beacon.Head, in.Beacon.Root = 340, common.Hash{8}
+			}
+			if n >= 40 && n < 40+away {
+				in.Gwat.Node = Node{Reach: Down}
+				in.Coordinated.State = nil
+			}
+			if slices.Contains(names(engine.Observe(in).Findings), "beacon_silent") {
+				told = n
+			}
+		}
+		require.Equal(t, want, told, "away for %d s", away)
+	}
+}
+
 // Fifty quiet minutes of a healthy pair bring no finding.
 func TestHealthyCoordinatedPairBringsNoFinding(t *testing.T) {
 	engine := NewCoordinated(time.Second)

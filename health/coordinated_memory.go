@@ -80,7 +80,7 @@ func (c *coordinatedMemory) observe(in *Input, m *memory) {
 	back := c.startedAgain(in)
 	if c.gone {
 		c.gone = false
-		c.passOver(in.Elapsed)
+		c.passOver(in.Elapsed, m.slot())
 	}
 	if back {
 		c.startAgain(in.Elapsed)
@@ -105,9 +105,13 @@ func (c *coordinatedMemory) leave(at time.Duration) {
 	}
 }
 
-// passOver leaves an outage out of what is measured: what was not seen did not stand still.
-func (c *coordinatedMemory) passOver(at time.Duration) {
-	c.moved += at - c.outage.from
+// passOver leaves an outage out of what is measured: what was not seen did not stand still. A
+// restarted gwat that was away for a slot may have been restarted again without a trace, and the
+// beacon node has all its time to call it once more.
+func (c *coordinatedMemory) passOver(at, slot time.Duration) {
+	if c.moved += at - c.outage.from; c.restarted && at-c.outage.from >= slot {
+		c.moved = at
+	}
 	c.finalized += at - c.outage.from
 	// A beacon node that syncs in the outage takes finalHead along: it never passes the head.
 	c.finalHead = min(c.finalHead+c.head.slot-min(c.head.slot, c.outage.head), max(c.finalHead, c.head.slot))
