@@ -110,11 +110,16 @@ func (r rig) overlay(m mutant) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return r.list(m.Name, replaced)
+}
+
+// list writes the list of the files that stand for others.
+func (r rig) list(name string, replaced map[string]string) (string, error) {
 	overlay, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {
 		return "", err
 	}
-	list := filepath.Join(r.dir, m.Name+".json")
+	list := filepath.Join(r.dir, name+".json")
 	return list, os.WriteFile(list, overlay, 0o600)
 }
 

@@ -108,7 +108,7 @@ var mutants = []mutant{
 	{
 		Name: "own_push_is_evidence", What: "spines that syncd pushed itself count for normal work",
 		Rules: []string{"S5"},
-		Edits: []edit{{"headsync/verify.go", "if !v.ours[s] && e.Heights[i] > v.base {", "if len(s) > 0 && l.Heights[i] > 0 {"}},
+		Edits: []edit{{"headsync/verify.go", "if !v.ours[s] && e.Heights[i] > v.base {", "if len(s) > 0 && e.Heights[i] > 0 {"}},
 	},
 	{
 		Name: "working_not_taken_back", What: "working stays when it no longer holds",

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,6 +48,47 @@ func TestMutantsFitTheSources(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, len(mutants), 12)
+}
+
+// TestMutantsBuild compiles what each bug changes. Bugs of different files are built together.
+func TestMutantsBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds packages")
+	}
+	root, err := moduleRoot(t.Context())
+	require.NoError(t, err)
+	r := rig{root: root, dir: t.TempDir()}
+	var rounds []map[string]string // each a list of files and what stands for them
+	for _, m := range mutants {
+		replaced, err := r.mutate(m)
+		require.NoError(t, err, m.Name)
+		free := func(round map[string]string) bool {
+			for file := range replaced {
+				if round[file] != "" {
+					return false
+				}
+			}
+			return true
+		}
+		i := slices.IndexFunc(rounds, free)
+		if i < 0 {
+			i, rounds = len(rounds), append(rounds, map[string]string{})
+		}
+		maps.Copy(rounds[i], replaced)
+	}
+	for i, round := range rounds {
+		list, err := r.list(fmt.Sprintf("round-%d", i), round)
+		require.NoError(t, err)
+		args := []string{"build", "-overlay", list}
+		for file := range round {
+			args = append(args, filepath.Dir(file))
+		}
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	t.Logf("%d bugs in %d builds", len(mutants), len(rounds))
 }
 
 // The seeds of the coordinated era are those of the simulation.
