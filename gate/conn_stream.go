@@ -183,8 +183,11 @@ func (l *link) answer(a *plain, q *request) {
 	if q.scan.batch() {
 		id = "null"
 	}
-	if a == nil || len(a.body) == 0 && (a.status == 0 || id == "") {
+	switch {
+	case a == nil, len(a.body) == 0 && (a.status == 0 || id == ""):
 		return
+	case a.status != 0 && !a.ok() && q.silent():
+		return // HTTP has an answer for it, a connection of messages has none
 	}
 	l.send(jsonOf(a, cmp.Or(id, "null")))
 }

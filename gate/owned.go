@@ -235,10 +235,14 @@ func (g *Gate) answerBatch(ctx context.Context, q *request, x exchange) *plain {
 	return &plain{body: append(body, ']', '\n')}
 }
 
-// jsonOf returns an answer in the form of a batch element: an HTTP error as a JSON-RPC error.
+// jsonOf returns an answer in the form of a batch element: an HTTP error as a JSON-RPC error,
+// nothing for the id "".
 func jsonOf(a *plain, id string) []byte {
-	if a.status == 0 || a.ok() {
+	switch {
+	case a.status == 0 || a.ok():
 		return a.body
+	case id == "":
+		return nil // a notification
 	}
 	return errorAnswer(id, codeServer, boundedText(fmt.Sprintf("HTTP %d: %s", a.status, bytes.TrimSpace(a.body))))
 }

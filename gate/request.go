@@ -61,6 +61,24 @@ type element struct {
 	era    checkpoint.Era
 }
 
+// silent reports whether gwat says nothing about the message: it is a notification, or a
+// batch of nothing else.
+func (q *request) silent() bool {
+	s := &q.scan
+	switch {
+	case !s.done:
+		return false
+	case !s.batch():
+		return !answers(&s.msg)
+	}
+	for i := range q.rec.calls {
+		if q.rec.ids[i] != "" || q.rec.calls[i].Method == "" {
+			return false
+		}
+	}
+	return !s.empty() && !q.rec.more
+}
+
 // message reads the element again: a batch may have millions.
 func (e *element) message() message {
 	var s scanner

@@ -86,6 +86,34 @@ func TestNotifications(t *testing.T) {
 	})
 }
 
+// What gwat answers nothing to over a connection of messages has no answer either where gwat
+// refuses it over HTTP; what it answers is refused.
+func TestRefusedNotifications(t *testing.T) {
+	gwat := newStandIn(t, func(string) (int, string) { return http.StatusUnauthorized, "no token" })
+	g := startGate(t, gwat.endpoint("http"), headSync, func(c *Config) { c.Absorb = 200 * time.Millisecond })
+	const note, ask = `{"jsonrpc":"2.0","method":"eth_note"}`, `{"jsonrpc":"2.0","id":1,"method":"eth_a"}`
+	held := strings.Replace(finalize(1), `"id":1,`, "", 1)
+	for _, listener := range kinds[1:] {
+		c := dialGate(t, g, listener)
+		for _, silent := range []string{note, "[" + note + "," + note + "]", held, "[" + note + "," + held + "]"} {
+			require.NoError(t, c.send(silent))
+		}
+		for raw, of := range map[string]string{
+			ask: "1", "[" + note + "," + ask + "]": "null", "[" + note + ",{}]": "null", "[]": "null", "{}": "null",
+		} {
+			_, answer, err := c.call(raw)
+			require.NoError(t, err)
+			id, code, text := errorOf(t, answer)
+			require.Equal(t, of, id, raw)
+			require.Equal(t, codeServer, code)
+			require.Contains(t, text, "HTTP 401: no token")
+		}
+		_, answer, err := c.call("[" + held + "," + ask + "]")
+		require.NoError(t, err)
+		require.Regexp(t, `^\[\{[^{}]*"id":1,"error":\{[^{}]*\}\}\]\s*$`, answer)
+	}
+}
+
 // Owned calls of a batch are taken out, the rest reaches gwat in batches, and the
 // answer has the order of the batch.
 func TestMixedBatch(t *testing.T) {
