@@ -212,6 +212,9 @@ func (l *link) send(message []byte) {
 func (l *link) fail(rec *records, batch bool, cause error) {
 	var body []byte
 	for i, id := range rec.ids {
+		if rec.noCall(i) {
+			id = "null" // as in gwat's answer
+		}
 		if rec.open[i] && id != "" {
 			body = append(body, ',')
 			body = append(body, bytes.TrimSpace(errorAnswer(id, codeServer, cause.Error()))...)

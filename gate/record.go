@@ -203,6 +203,19 @@ type records struct {
 	scan     scanner
 }
 
+// foreign reports whether something in the message is no call: gwat says so, or ends the
+// connection.
+func (r *records) foreign() bool {
+	for i := range r.calls {
+		if r.noCall(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *records) noCall(i int) bool { return r.ids[i] == "" && r.calls[i].Method == "" }
+
 // maxRecorded bounds the calls of one batch that are recorded.
 const maxRecorded = 256
 

@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/gwatsync/syncd/checkpoint"
@@ -71,12 +73,7 @@ func (q *request) silent() bool {
 	case !s.batch():
 		return !answers(&s.msg)
 	}
-	for i := range q.rec.calls {
-		if q.rec.ids[i] != "" || q.rec.calls[i].Method == "" {
-			return false
-		}
-	}
-	return !s.empty() && !q.rec.more
+	return !s.empty() && !q.rec.more && !q.rec.foreign() && !slices.ContainsFunc(q.rec.ids, func(id string) bool { return id != "" })
 }
 
 // message reads the element again: a batch may have millions.
@@ -122,15 +119,16 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 		}
 	}
 	short := q.scan.pos <= int64(longest)
-	q.mixed = q.owned && q.scan.done && (short || q.barred)
+	q.mixed = q.owned && q.scan.done && (short || q.barred) && q.valid()
+	q.barred = q.barred && (q.mixed || !q.scan.done)
 	if q.scan.batch() {
 		q.rec.batch()
 		return q, nil
 	}
 	q.subscribes = q.scan.msg.subscribes()
 	q.action, q.era = judge(v, &q.scan.msg, q.mends)
-	if !q.scan.done || !short && q.action != ActionAnswer {
-		q.action = ActionForward // not a whole call, or too long: gwat says so
+	if q.action != ActionForward && (!q.scan.done || !short && q.action != ActionAnswer || !q.valid()) {
+		q.action = ActionForward // not a whole call, too long, or no JSON: gwat says so
 	}
 	if !q.scan.foreign {
 		q.rec.add(v, &q.scan.msg, q.action, q.era)
@@ -140,6 +138,9 @@ func (g *Gate) readRequest(r io.Reader, listener string) (*request, error) {
 	}
 	return q, nil
 }
+
+// valid reports whether the message, all of which is read, is JSON: the scanner does not tell.
+func (q *request) valid() bool { return json.Valid(q.head[:q.scan.pos]) }
 
 // own takes what an owned call needs beside its body.
 func (q *request) own() {
@@ -350,6 +351,9 @@ func judge(v View, m *message, mends bool) (Action, checkpoint.Era) {
 		era = eraOf(method, m.params)
 	}
 	action := decide(era, v.State, method)
+	if id := m.key(); id != "" && (id[0] == '{' || id[0] == '[') {
+		return ActionForward, era // gwat takes it for no call
+	}
 	if (action == ActionMend || action == ActionVouch) && m.key() == "" || action == ActionMend && !mends {
 		action = ActionForward // a notification, which nobody waits for; no mend that is on
 	}

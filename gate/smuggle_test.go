@@ -190,6 +190,93 @@ func TestDriverIsSmuggledInNoForm(t *testing.T) {
 	}
 }
 
+// saidTo sends raw bytes to an endpoint and returns the answer, and the status of HTTP.
+func saidTo(t *testing.T, to, raw string) string {
+	t.Helper()
+	switch {
+	case strings.HasPrefix(to, "http"):
+		resp, err := http.Post(to, "application/json", strings.NewReader(raw))
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return fmt.Sprint(resp.StatusCode, " ", string(body))
+	case strings.HasPrefix(to, "ws"):
+		ws, _, err := websocket.DefaultDialer.Dial(to, nil)
+		require.NoError(t, err)
+		defer ws.Close()
+		require.NoError(t, ws.SetReadDeadline(time.Now().Add(10*time.Second)))
+		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(raw)))
+		_, answer, err := ws.ReadMessage()
+		requireNoTimeout(t, err)
+		return string(answer)
+	}
+	c, err := net.Dial("unix", to)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	_, _ = io.WriteString(c, raw)
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	requireNoTimeout(t, err)
+	return answer
+}
+
+// What gwat takes for no call has gwat's own answer, whatever owned method it names.
+func TestWhatIsNoCallIsAnsweredByGwat(t *testing.T) {
+	const ready = `"jsonrpc":"2.0","method":"dag_headSyncReady","params":[{}]`
+	forms := map[string]string{
+		"an object as id":           `{"id":{},` + ready + `}`,
+		"a list as id":              `{"id":[1],` + ready + `}`,
+		"an object as last id":      `{"id":1,` + ready + `,"id":{}}`,
+		"an id late":                `{` + ready + `,"id":{"a":1}}`,
+		"an object as id, in batch": `[{"id":{},` + ready + `}]`,
+		"a bracket too many":        `{"id":1,` + ready + `,"x":[}]}`,
+		"a comma too many":          `{"id":1,` + ready + `,}`,
+		"a name without quotes":     `{"id":1,a:1,` + ready + `}`,
+		"a raw line end in a text":  "{\"id\":1,\"x\":\"\n\"," + ready + `}`,
+		"a bad escape":              `{"id":1,"x":"\q",` + ready + `}`,
+		"a bad number":              `{"id":01,` + ready + `}`,
+		"in a batch that is none":   `[{"id":1,` + ready + `},]`,
+		"a nested batch":            `[[{"id":1,` + ready + `}]]`,
+		"in params":                 `{"id":1,"jsonrpc":"2.0","method":"dag_a","params":[{"id":1,` + ready + `}]}`,
+		"a method in a list":        `[["method","dag_headSyncReady"]]`,
+		"another name in front":     `{"id":1,"jsonrpc":"2.0","method":" dag_headSyncReady","params":[{}]}`,
+		"another case":              `{"id":1,"jsonrpc":"2.0","method":"dag_HeadSyncReady","params":[{}]}`,
+		"a broken letter":           `{"id":1,"jsonrpc":"2.0","method":"dag_headSyncReady` + "\xff" + `","params":[{}]}`,
+		"half a letter":             `{"id":1,"jsonrpc":"2.0","method":"dag_headSyncReady\ud800","params":[{}]}`,
+		"a mark of the byte order":  "\ufeff" + `{"id":1,` + ready + `}`,
+		"of two bytes a letter":     strings.Join(strings.Split(`{"id":1,`+ready+`}`, ""), "\x00"),
+		"deeper than JSON may be":   `{"id":1,` + ready + `,"x":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`,
+	}
+	gwat := newRealServer(t)
+	gates := map[string]*Gate{}
+	for _, backend := range kinds {
+		gates[backend] = startGate(t, gwat.endpoint(backend), headSync)
+	}
+	for name, raw := range forms {
+		t.Run(name, func(t *testing.T) {
+			for _, listener := range kinds {
+				want := saidTo(t, gwat.endpoint(listener), raw)
+				for backend, g := range gates {
+					to := map[string]string{
+						"http": "http://" + g.Addr(NameHTTP).String(), "ws": "ws://" + g.Addr(NameWS).String(), "ipc": g.cfg.Socket,
+					}[listener]
+					got := saidTo(t, to, raw)
+					switch {
+					case listener == "ipc" && strings.Contains(want, "-32700"): // gwat ends the connection, perhaps without an answer
+						require.Regexp(t, `^$|"error":\{"code":-32`, got, backend)
+					case listener == backend:
+						require.Equal(t, want, got, listener)
+					}
+					require.NotContains(t, got, `"result":true`, "%s to %s", listener, backend)
+					require.Zero(t, g.Status().Asked, "%s to %s", listener, backend)
+				}
+			}
+			require.Zero(t, gwat.calls.Load(), "gwat executes it")
+		})
+	}
+}
+
 // An id that is too long to be kept is repeated whole by what the gate says itself.
 func TestLongIDs(t *testing.T) {
 	gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, finalized) })

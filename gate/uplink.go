@@ -148,7 +148,7 @@ func (up *uplink) expect(q *request) {
 	if !q.scan.done {
 		up.bound = true
 	}
-	if q.scan.msg.subscribes() {
+	if q.scan.msg.subscribes() || q.rec.foreign() {
 		up.bound = true
 	}
 	lost := up.lost
