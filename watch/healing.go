@@ -233,7 +233,8 @@ func (w *Watcher) healFacts(o *Observation) heal.Facts {
 		f.Why = w.pair.who.conflict()
 	}
 	if spec := w.pair.who.spec; spec != nil && o.Up() {
-		f.BeaconLag = primitives.Slot(checkpoint.Lag(o.Beacon.Head.Slot, w.now()))
+		f.BeaconLag = max(primitives.Slot(checkpoint.Lag(o.Beacon.Head.Slot, w.now())), primitives.Slot(o.Beacon.Syncing.Distance))
+		f.HeadBehind = o.Gwat.Mark != nil && heal.HeadBehind(spec, o.Beacon.Head.Slot, o.Gwat.Mark.Epoch)
 		clock, justified := spec.Epoch(w.now()), o.Beacon.Finality.CurrentJustified.Epoch
 		f.Unjustified = clock - min(clock, justified)
 		head := spec.Epoch(o.Beacon.Head.Slot)

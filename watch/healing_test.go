@@ -276,6 +276,24 @@ func TestTheExchangeIsProved(t *testing.T) {
 	})
 }
 
+// A state of gwat that changed after it was read for the exchange was changed by a driver that
+// works: its checkpoint is not exchanged for an older one.
+func TestTheExchangeStops(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{}), func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		p.beacon.Freeze(true)
+		p.forge()
+		one := p.oneTry(t)
+		plan, err := one.plan(t.Context(), heal.Checkpoint)
+		require.NoError(t, err)
+		p.gwat.Finalize(p.net.Call(p.net.Slot()-2, coordinated.NoSync))
+		before := len(p.gwat.Calls())
+		_, err = one.finalize(t.Context(), plan)
+		require.ErrorIs(t, err, heal.ErrStopped)
+		require.Len(t, p.gwat.Calls(), before)
+	})
+}
+
 // How the heals ended is counted.
 func TestHealsAreCounted(t *testing.T) {
 	registry := prometheus.NewRegistry()

@@ -61,8 +61,9 @@ func (t *try) planExchange(ctx context.Context) (*plan, error) {
 	}
 	point := call.Checkpoint
 	return &plan{
-		calls: []heal.Call{{Finalize: &call}},
-		what:  fmt.Sprintf("gwat's checkpoint is now %s of epoch %d", point.Root, point.Epoch),
+		calls:  []heal.Call{{Finalize: &call}},
+		before: mark,
+		what:   fmt.Sprintf("gwat's checkpoint is now %s of epoch %d", point.Root, point.Epoch),
 	}, nil
 }
 

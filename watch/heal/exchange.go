@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
@@ -36,6 +37,14 @@ func (r *Reading) CheckpointSpine() (common.Hash, error) {
 	return spine, nil
 }
 
+// HeadBehind reports whether gwat's last call was for a later epoch than that of the beacon's
+// head. Such a beacon node may not have loaded the block of gwat's checkpoint yet, which no
+// clock shows that was set back. An epoch that it cannot reach is no sign of that.
+func HeadBehind(spec *checkpoint.Spec, head primitives.Slot, epoch primitives.Epoch) bool {
+	at := spec.Epoch(head)
+	return epoch > at && epoch <= at+MaxEpochs
+}
+
 // Exchange returns the one call that exchanges gwat's checkpoint for the finalized one of
 // the beacon node, or why it may not be made. gwat stores a checkpoint unchecked, and one
 // whose spine it has not finalized costs it blocks at its next start.
@@ -50,6 +59,8 @@ func Exchange(r *Reading) (gwatclient.Finalization, error) {
 		return gwatclient.Finalization{}, fmt.Errorf("%w: the beacon node has finalized nothing yet", ErrUnproved)
 	case r.Finalized.Root != point.Root || !r.Finalized.Canonical:
 		return gwatclient.Finalization{}, fmt.Errorf("%w: the finalized block %s is not canonical", ErrUnproved, point.Root)
+	case HeadBehind(&r.Spec, r.Head.Slot, r.Mark.Epoch):
+		return gwatclient.Finalization{}, fmt.Errorf("%w: gwat was driven to epoch %d, the beacon's head is of epoch %d", ErrUnproved, r.Mark.Epoch, r.Spec.Epoch(r.Head.Slot))
 	case r.Mark.Root == point.Root:
 		return gwatclient.Finalization{}, fmt.Errorf("%w: gwat has this checkpoint already", ErrUnproved)
 	case r.Spine == nil || r.Spine.Hash != spine:

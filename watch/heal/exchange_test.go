@@ -33,6 +33,10 @@ func TestExchange(t *testing.T) {
 		Base: last, Mode: gwatclient.ModeNoSync,
 		Checkpoint: &gwatclient.FinalizeCheckpoint{Epoch: 10, FinEpoch: 12, Root: root, Spine: spine},
 	}, call)
+	far := good()
+	far.Mark.Epoch = 12 + MaxEpochs + 1
+	_, err = Exchange(&far)
+	require.NoError(t, err, "an epoch that no head reaches soon is foreign, too")
 	r.Spines.Finalization, r.Spine.Hash = nil, common.Hash{9}
 	call, err = Exchange(&r)
 	require.NoError(t, err)
@@ -46,6 +50,7 @@ func TestExchange(t *testing.T) {
 		"names no spine":                    func(r *Reading) { r.Spines = beaconclient.SpineData{} },
 		"has finalized nothing yet":         func(r *Reading) { r.Finality.Finalized.Epoch = 0 },
 		"finalized nothing":                 func(r *Reading) { r.Finality.Finalized.Root, r.Finalized.Root = common.Hash{}, common.Hash{} },
+		"gwat was driven to epoch 13":       func(r *Reading) { r.Mark.Epoch = 13 },
 		"gwat has this checkpoint already":  func(r *Reading) { r.Mark.Root = root },
 	} {
 		r := good()

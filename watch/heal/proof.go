@@ -52,6 +52,7 @@ const maxUnjustified = 2
 type OnChain struct {
 	CheckpointKnown *bool // the beacon node has a header of gwat's checkpoint
 	HeadFinal       bool  // gwat has finalized what the beacon's head finalizes
+	HeadBehind      bool  // gwat was driven past the beacon's head: see HeadBehind
 }
 
 // Facts are what the polls showed, as far as a heal depends on it.
@@ -155,6 +156,8 @@ func proveCheckpoint(f *Facts) (bool, string) {
 		return false, "gwat's checkpoint is a block of the beacon node's chain"
 	case f.BeaconSyncing || f.BeaconLag > maxLag:
 		return false, fmt.Sprintf("the beacon node syncs itself: its head is %d slots behind the clock", f.BeaconLag)
+	case f.HeadBehind:
+		return false, "gwat was driven further than the beacon's head: the beacon node may not have loaded the block of its checkpoint yet"
 	case f.BeaconPeers == nil || *f.BeaconPeers == 0:
 		return false, "the beacon node has no peers: its chain may be its own"
 	case f.Unjustified > maxUnjustified:

@@ -55,6 +55,7 @@ func TestProve(t *testing.T) {
 			"is a block of the beacon node's chain":             func(f *Facts) { f.CheckpointKnown = ptr(true) },
 			"the beacon node syncs itself":                      func(f *Facts) { f.BeaconSyncing = true },
 			"9 slots behind the clock":                          func(f *Facts) { f.BeaconLag = 9 },
+			"gwat was driven further than the beacon's head":    func(f *Facts) { f.HeadBehind = true },
 			"the beacon node has no peers":                      func(f *Facts) { f.BeaconPeers = ptr(uint64(0)) },
 			"has no peers: its chain may be its own":            func(f *Facts) { f.BeaconPeers = nil },
 			"epochs behind the clock: its chain may be its own": func(f *Facts) { f.Unjustified = 3 },
@@ -173,4 +174,13 @@ func TestRestored(t *testing.T) {
 			require.True(t, due(tc.due))
 		})
 	}
+}
+
+// The pause after a try of an earlier process does not follow a clock that is set: its end
+// has the reading of the clock that never jumps.
+func TestRestoredByTheClockThatNeverJumps(t *testing.T) {
+	now := time.Now()
+	last := Restored(1, now.Add(-30*time.Second).Round(0), now, false).Last()
+	require.Contains(t, last.String(), " m=")
+	require.Equal(t, 30*time.Second, now.Sub(last))
 }

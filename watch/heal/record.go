@@ -22,12 +22,11 @@ type Record struct {
 }
 
 // Restored returns the record of a heal that an earlier process tried. A last try in the
-// future is of a clock that was set back: it counts as made now.
+// future is of a clock that was set back: it counts as made now. From here on the time since
+// the last try is measured by now's clock that never jumps.
 func Restored(tries int, last, now time.Time, done bool) *Record {
-	if last.After(now) {
-		last = now
-	}
-	return &Record{tries: tries, last: last, done: done}
+	ago := max(now.Sub(last), 0)
+	return &Record{tries: tries, last: now.Add(-ago), done: done}
 }
 
 // Observe takes in what one poll proved.
