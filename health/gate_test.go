@@ -34,9 +34,10 @@ func TestQuietGateWithACause(t *testing.T) {
 			frozenHead(in, warmUp)
 			in.Gwat.Number = number
 		},
-		"the beacon syncs": func(in *Input, _ int) { in.Beacon.Head -= 40; in.Gwat.Slot -= 40; in.Stage = fsm.CheckpointSync },
-		"calls are held":   func(in *Input, _ int) { in.Gate.Held = 1 },
-		"gwat is away":     gwatFails(Down),
+		"the beacon syncs":       func(in *Input, _ int) { in.Beacon.Head -= 40; in.Gwat.Slot -= 40; in.Stage = fsm.CheckpointSync },
+		"the head is far behind": func(in *Input, _ int) { in.Beacon.Head -= 40 },
+		"calls are held":         func(in *Input, _ int) { in.Gate.Held = 1 },
+		"gwat is away":           gwatFails(Down),
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := New(time.Second)
