@@ -200,6 +200,7 @@ type records struct {
 	ids      []string // "" of a notification
 	open     []bool
 	more     bool // the message has calls that are not recorded
+	expected bool // the connection to gwat settles them
 	scan     scanner
 }
 

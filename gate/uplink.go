@@ -138,13 +138,11 @@ func (up *uplink) failed(q *request, r io.Reader) error {
 // expect notes that gwat will answer q. It must come before the last byte is
 // sent, and may come twice.
 func (up *uplink) expect(q *request) {
-	up.mu.Lock()
-	for _, w := range up.waiting {
-		if w.rec == q.rec {
-			up.mu.Unlock()
-			return
-		}
+	if q.rec.expected {
+		return // read may be failing it at this moment
 	}
+	q.rec.expected = true
+	up.mu.Lock()
 	if !q.scan.done {
 		up.bound = true
 	}
