@@ -101,6 +101,14 @@ func variants() (out []variant) {
 		k := float64(seconds) / float64(liveSpec.SecondsPerSlot)
 		add(variant{change: slowed(seconds), scale: k, late: k}, "slots of %d s", seconds)
 	}
+	for seed := range uint64(4) {
+		add(variant{change: gaps(20, seed), late: 6, coarse: true}, "gaps of up to 20 s, seed %d", seed)
+	}
+	for _, seconds := range []uint64{4, 6, 12} {
+		k := float64(seconds) / float64(liveSpec.SecondsPerSlot)
+		change := func(r *recording) { slowed(seconds)(r); sampled(5, 1)(r); overAuthRPC(r) }
+		add(variant{change: change, scale: k, late: 2*k + 5, coarse: true}, "slots of %d s, each 5. poll, over authrpc", seconds)
+	}
 	add(variant{change: epochsOf(16, 6), late: 3}, "16 slots of 6 s an epoch")
 	add(variant{change: epochsOf(24, 4), late: 2}, "24 slots of 4 s an epoch")
 	add(variant{change: epochsOf(48, 2)}, "48 slots of 2 s an epoch")
