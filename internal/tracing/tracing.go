@@ -41,6 +41,7 @@ type Tracer struct {
 	provider *sdktrace.TracerProvider // nil before the first head sync and after Close
 	closed   bool
 	waiting  *headSync // whose attempt pushed nothing and is followed by another; nil for none
+	expiry   *time.Timer
 }
 
 // New returns a tracer.
@@ -76,7 +77,21 @@ func (t *Tracer) keep(h *headSync) bool {
 		return false
 	}
 	t.waiting = h
+	t.expiry = time.AfterFunc(patience, func() { t.expire(h) })
 	return true
+}
+
+// expire ends a trace that no attempt went on with: the stage was left, or syncd is paused.
+func (t *Tracer) expire(h *headSync) {
+	t.mu.Lock()
+	mine := t.waiting == h
+	if mine {
+		t.waiting = nil
+	}
+	t.mu.Unlock()
+	if mine {
+		h.over()
+	}
 }
 
 // take returns the trace that waits for an attempt.
@@ -84,6 +99,9 @@ func (t *Tracer) take() *headSync {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.waiting
+	if h != nil {
+		t.expiry.Stop()
+	}
 	t.waiting = nil
 	return h
 }

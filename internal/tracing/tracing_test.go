@@ -7,10 +7,14 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"go.uber.org/goleak"
@@ -167,4 +171,31 @@ func TestACollectorThatIsNotThere(t *testing.T) {
 		require.NotEmpty(t, hook.AllEntries(), endpoint)
 	}
 	New(Config{Endpoint: c.URL, Log: logrus.New()}).Close()
+}
+
+// A trace that waits for an attempt that never comes ends after a minute, at the time of its last attempt.
+// One that an attempt goes on with does not.
+func TestATraceThatWaitsInVainEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spans := tracetest.NewSpanRecorder()
+		tracer := New(Config{Log: logrus.New()})
+		tracer.provider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+		attempt := func() {
+			one := tracer.HeadSync(1)
+			one.Report(headsync.Report{Phase: headsync.PhaseCollecting})
+			one.End(headsync.Result{}, failure.WithKind(failure.RetryLater, errors.New("gwat is busy")))
+		}
+		begin := time.Now()
+		attempt()
+		time.Sleep(patience - time.Second)
+		attempt()
+		time.Sleep(patience - time.Second)
+		require.Empty(t, spans.Ended())
+		time.Sleep(2 * time.Second)
+		ended := spans.Ended()
+		require.Len(t, ended, 2)
+		require.Equal(t, begin.Add(patience-time.Second), ended[1].EndTime())
+		tracer.Close()
+		require.Len(t, spans.Ended(), 2)
+	})
 }
