@@ -67,6 +67,7 @@ docs: ## write the generated documents again
 	$(GO) test ./ui/terminal -run TestStatusTable -update
 	$(GO) test ./pair -run TestMetricsDocument -update
 	$(GO) test ./watch -run TestIncidentsDocument -update
+	$(GO) test ./watch/heal -run TestRefusalsDocument -update
 	$(GO) test ./health -run TestRecordedIncidentsDocument -update
 	$(GO) test ./gate -run TestGateDocument -update
 	$(GO) test ./internal/testworld/faults -run TestFaultsDocument -update
