@@ -57,6 +57,27 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	return false
 }
 
+// checkNamed: a foreign checkpoint that no heal removed is reported before the operator repairs it.
+// All else is well by then, so that nothing hides it but a head that stands.
+func (c *coordinatedRecord) checkNamed() {
+	if !c.rescued {
+		return
+	}
+	w := c.worldAt(c.healedAt - 1)
+	if !w.foreign || !w.answers || !w.beaconAnswers || w.initial || c.clockAt(c.healedAt) > w.head+health.LagSlots {
+		return
+	}
+	var told saidChange
+	for _, s := range c.said {
+		if s.at < c.healedAt {
+			told = s
+		}
+	}
+	if !slices.Contains(told.names(), "foreign_checkpoint") {
+		c.broken("finding", c.healedAt, "gwat's checkpoint is foreign, and what is reported is %s", strings.Join(told.names(), " "))
+	}
+}
+
 // clockAt is the slot of the clock at a time of the run.
 func (c *coordinatedRun) clockAt(at time.Duration) uint64 { return c.wall + uint64(at/c.slotTime()) }
 

@@ -31,6 +31,7 @@ func (c *coordinatedRun) check() []Violation {
 	r.checkDelays()
 	r.checkGate()
 	r.checkFindings()
+	r.checkNamed()
 	r.checkWork()
 	r.checkEnd()
 	slices.SortStableFunc(r.found, func(a, b Violation) int { return cmp.Compare(a.At, b.At) })
