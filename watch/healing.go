@@ -206,11 +206,24 @@ func (w *Watcher) heal(ctx context.Context, o *Observation) {
 	}
 }
 
+// inhibited returns why nothing may be changed now; "" if it may.
+func (w *Watcher) inhibited() string {
+	switch {
+	case w.cfg.Observe:
+		return "observe is set"
+	case w.machine.Stage() == fsm.Paused || w.pair.pause != nil:
+		return "paused"
+	case w.pair.who.spec == nil:
+		return "the network is not known yet"
+	}
+	return w.pair.who.conflict()
+}
+
 // healFacts returns what the heals depend on.
 func (w *Watcher) healFacts(o *Observation) heal.Facts {
 	found := w.health.Findings()
 	f := heal.Facts{
-		BothUp: o.Up(), Working: health.Of(w.machine.Stage(), found, true) == status.VerdictWorking,
+		Why: w.inhibited(), BothUp: o.Up(), Working: health.Of(w.machine.Stage(), found, true) == status.VerdictWorking,
 		Loading: o.Gwat.Loading, GwatSyncing: o.Gwat.Syncing, GwatPeers: o.Gwat.Peers, Enodes: len(w.healing.enodes),
 		BeaconSyncing: o.Beacon.Syncing.IsSyncing, BeaconPeers: o.Beacon.Peers,
 		OnChain:       heal.OnChain{CheckpointKnown: o.CheckpointKnown, HeadFinal: o.HeadFinal != nil && *o.HeadFinal},
@@ -221,16 +234,6 @@ func (w *Watcher) healFacts(o *Observation) heal.Facts {
 		if one.ExplainedBy == "" { // else the heal of its cause is the one to try
 			f.Findings[one.Name] = true
 		}
-	}
-	switch {
-	case w.cfg.Observe:
-		f.Why = "observe is set"
-	case w.machine.Stage() == fsm.Paused || w.pair.pause != nil:
-		f.Why = "paused"
-	case w.pair.who.spec == nil:
-		f.Why = "the network is not known yet"
-	default:
-		f.Why = w.pair.who.conflict()
 	}
 	if spec := w.pair.who.spec; spec != nil && o.Up() {
 		f.BeaconLag = max(primitives.Slot(checkpoint.Lag(o.Beacon.Head.Slot, w.now())), primitives.Slot(o.Beacon.Syncing.Distance))

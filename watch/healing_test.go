@@ -294,6 +294,20 @@ func TestTheExchangeStops(t *testing.T) {
 	})
 }
 
+// A pause ends the heal that runs before its next call, and not only after the next poll.
+func TestAPauseEndsAHealAtOnce(t *testing.T) {
+	besideAPairWith(t, withHeals(Heals{Drive: true}), func(t *testing.T, p *simulated) {
+		p.works(t, 30*time.Second)
+		permit := p.watcher.healing.guard.Permit()
+		require.Empty(t, permit.Inhibit())
+		require.NoError(t, p.watcher.Pause(t.Context(), "maintenance"))
+		require.Equal(t, "paused", permit.Inhibit())
+		require.NoError(t, p.watcher.Resume(t.Context()))
+		p.works(t, 30*time.Second)
+		require.Empty(t, permit.Inhibit())
+	})
+}
+
 // How the heals ended is counted.
 func TestHealsAreCounted(t *testing.T) {
 	registry := prometheus.NewRegistry()

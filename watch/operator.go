@@ -20,10 +20,11 @@ func (w *Watcher) History(_ context.Context, limit int) ([]status.Change, error)
 	return publish.History(w.cfg.Journal, limit)
 }
 
-// Pause has the pair reported as paused. It is kept over a restart.
+// Pause has the pair reported as paused, and ends a heal that runs before its next call. It is kept over a restart.
 func (w *Watcher) Pause(ctx context.Context, reason string) error {
 	return w.orders.Give(ctx, func(context.Context) error {
 		w.pair.pause = &journal.Pause{Reason: reason, At: w.cfg.Now()}
+		w.healing.guard.Set(w.inhibited()) // a heal that runs makes no call after the answer
 		w.note(w.cfg.Journal.SetPause(*w.pair.pause))
 		return nil
 	})
