@@ -54,6 +54,7 @@ type Verifier struct {
 	newest   primitives.Slot // of the newest head that was good
 	lateFrom time.Time       // since when the head is not good; zero if it is
 	waiting  *common.Hash    // a spine of an earlier head that gwat had not finalized, last seen
+	alone    Entry           // the head that named it, if no head before did; else empty
 	working  bool            // the pair was verified, and has not lost its work since
 }
 
@@ -147,6 +148,9 @@ func (v *Verifier) betweenCalls(e Evidence) bool {
 
 // head checks the head of a poll and returns what is wrong with it; "" if it is good or not new.
 func (v *Verifier) head(e Evidence) string {
+	if v.replaced(e.Head) {
+		v.waiting, v.alone = nil, Entry{}
+	}
 	if e.Head.Slot() <= v.newest {
 		v.lateFrom = time.Time{}
 		return ""
@@ -154,6 +158,11 @@ func (v *Verifier) head(e Evidence) string {
 	for i, s := range e.States {
 		if s != checkpoint.SpineFinal {
 			waits, _ := e.Head.Info.LastSpine()
+			if v.waiting == nil {
+				v.alone = e.Head
+			} else if v.alone.Root != e.Head.Root {
+				v.alone = Entry{}
+			}
 			v.waiting = &waits
 			v.late(e)
 			return fmt.Sprintf("spine %s of the head at slot %d is %s", e.Head.Info.Finalizing[i], e.Head.Slot(), s)
@@ -182,6 +191,13 @@ func (v *Verifier) head(e Evidence) string {
 	v.newest = e.Head.Slot()
 	v.progress = e.At
 	return ""
+}
+
+// replaced reports whether a head shows that a reorg removed the one head that named the
+// spine that waits: both have one parent. Nobody has to finalize that spine any more.
+func (v *Verifier) replaced(head Entry) bool {
+	gone := v.alone
+	return v.waiting != nil && gone.Root != (common.Hash{}) && head.Root != gone.Root && head.Parent == gone.Parent
 }
 
 // late notes a head that is not good: a spine waits. The network is not quiet then, so

@@ -81,6 +81,44 @@ func TestHeadsWithoutSpinesBehindOneThatWaits(t *testing.T) {
 	require.True(t, v.Observe(at(112, checkpoint.SpineFinal, spine(112))).Working)
 }
 
+// A spine that only a head named which a reorg has removed need not become final: in a quiet
+// network no later head would. One that a head of the chain named still must.
+func TestAReorgRemovesTheHeadOfAnOpenSpine(t *testing.T) {
+	const slot = 4 * time.Second
+	start := time.Unix(1000, 0)
+	for name, tc := range map[string]struct {
+		before bool // the head before it named an open spine, too
+		parent int  // of the head that follows
+		want   bool
+	}{
+		"a reorg":  {parent: 102, want: true},
+		"no reorg": {parent: 103},
+		"a reorg of one of two heads with spines": {before: true, parent: 102},
+	} {
+		v := NewVerifier(start, slot, 100, 50, nil)
+		at := func(i int, state checkpoint.SpineState, spines ...common.Hash) Evidence {
+			return lookAt(start.Add(time.Duration(i-100)*slot), i, state, spines...)
+		}
+		v.Observe(at(101, checkpoint.SpineFinal, spine(101)))
+		if tc.before {
+			v.Observe(at(102, checkpoint.SpineOpen, spine(102)))
+		} else {
+			require.True(t, v.Observe(at(102, checkpoint.SpineFinal, spine(102))).Working)
+		}
+		v.Observe(at(103, checkpoint.SpineOpen, spine(103)))
+		for i := 104; i <= 110; i++ {
+			e := at(i, checkpoint.SpineFinal)
+			if i == 104 {
+				e.Head.Parent = root(tc.parent)
+			}
+			verdict := v.Observe(e)
+			if i > 106 {
+				require.Equal(t, tc.want, verdict.Working, "%s, slot %d: %s", name, i, verdict.Why)
+			}
+		}
+	}
+}
+
 // After our completing call only heads that bring a spine count, and a spine that waits takes
 // back none of them: it takes back quiet heads alone.
 func TestASpineThatWaitsTakesBackQuietHeadsOnly(t *testing.T) {

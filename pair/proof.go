@@ -58,7 +58,8 @@ func (p *Pair) verify(o *poll.Observation) {
 	}
 	head := o.Beacon.Head
 	shown := headsync.Evidence{At: o.At, Clock: p.polls.identity.Spec.SlotAt(o.At), Sync: o.Gwat.Sync, CallsErr: o.CallsErr}
-	shown.Head.Info = checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}
+	shown.Head = headsync.Entry{Root: head.Header.Root, Parent: head.Header.ParentRoot,
+		Info: checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}}
 	for _, s := range head.Spines {
 		shown.States = append(shown.States, o.State(s))
 		shown.Heights = append(shown.Heights, o.Height(s))
