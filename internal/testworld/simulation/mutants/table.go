@@ -48,7 +48,8 @@ var mutants = []mutant{
 		Rules: []string{"S1", "S2"},
 		Edits: []edit{{"protocol/headsync.go",
 			"case p.Call == checkpoint.CallReady && held && s.Latest != nil && s.Latest.Hash == p.Spine:",
-			"case p.Call == checkpoint.CallReady:"}},
+			"case p.Call == checkpoint.CallReady:"},
+			{"headsync/push.go", "if a.Takeover != nil {\n\t\terr = a.stillInForce(ctx)\n\t} else {", "if a.Takeover == nil {"}},
 	},
 	{
 		Name: "ready_not_written_down", What: "a ready is sent, and taken over, that is not in the journal",
