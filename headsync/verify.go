@@ -98,9 +98,9 @@ type Verdict struct {
 	Complete bool
 }
 
-// Completed records that the completing call was made, with these spines. What
-// it finalized is no evidence, nor is the eth_syncing false that follows, so from
-// now on a head counts only if it brings a spine that the beacon's calls finalized.
+// Completed records that the completing call was made, for a head with these spines. Neither they
+// nor the eth_syncing false that follows are evidence, so from now on a head counts only if it
+// brings another spine that the beacon's calls finalized.
 func (v *Verifier) Completed(head primitives.Slot, spines []common.Hash) {
 	v.synced, v.doubt = true, true
 	v.good, v.idle, v.newest = 0, 0, max(v.newest, head)

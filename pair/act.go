@@ -157,12 +157,13 @@ func (p *Pair) limits() headsync.Limits {
 	}
 }
 
-// startCompleting makes the dag_sync that ends gwat's resync: the head's slot
-// and no creators, because gwat would create a block for a creator whose key it holds.
+// startCompleting makes the dag_sync that ends gwat's resync. It names the head's slot, no
+// spines, as gwat may lack those of the heads before, and would finalize over the gap in another
+// order; and no creators, because gwat would create a block for a creator whose key it holds.
 func (p *Pair) startCompleting(ctx context.Context) {
 	head := p.polls.last.Beacon.Head
-	info := checkpoint.ConsensusInfo{Slot: head.Header.Slot, Finalizing: head.Spines}
-	p.proof.verifier.Completed(info.Slot, info.Finalizing)
+	info := checkpoint.ConsensusInfo{Slot: head.Header.Slot}
+	p.proof.verifier.Completed(info.Slot, head.Spines)
 	p.proof.verdict.Complete, p.proof.completed = false, &completion{}
 	level := logrus.InfoLevel
 	if p.proof.completions++; p.proof.completions > 1 {

@@ -350,6 +350,9 @@ func TestNoWorkingWithoutTheBeaconsCalls(t *testing.T) {
 		seen := d.reaches(fsm.HeadSyncReady)
 		require.NotContains(t, seen, fsm.Working)
 		require.Equal(t, 1, b.calls("dag_sync"))
+		for _, c := range b.gwat.Calls() {
+			require.False(t, c.Method == "dag_sync" && len(c.Infos[0].Finalizing) > 0, "gwat lacks what the heads before finalize: %v", c.Infos)
+		}
 		b.beacon.SetIdle(false)
 		d.reaches(fsm.Working)
 	})

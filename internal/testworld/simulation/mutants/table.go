@@ -118,7 +118,7 @@ var mutants = []mutant{
 	},
 	{
 		Name: "lost_node_still_working", What: "a node that is gone does not end working",
-		Rules: []string{"S5"},
+		Rules: []string{"S5", "work"},
 		Edits: []edit{{"fsm/decide.go", "if stage == Connecting {\n\t\t\treturn \"\", \"\", false", "if stage == Connecting || stage == Working {\n\t\t\treturn \"\", \"\", false"}},
 	},
 	{
@@ -172,7 +172,7 @@ var mutants = []mutant{
 	},
 	{
 		Name: "pending_waits_for_idle", What: "a call without an answer is resolved by a poll only while no attempt runs",
-		Rules: []string{"liveness", "progress"},
+		Rules: []string{"test"}, Test: "pair.TestAnOpenCallIsResolvedWhileAttemptsOutlastThePolls",
 		Edits: []edit{{"pair/writes.go", "\tif left == nil {\n\t\treturn\n\t}\n\tswitch state, why", "\tif left == nil || p.job.worker != nil {\n\t\treturn\n\t}\n\tswitch state, why"}},
 	},
 	{
