@@ -54,13 +54,14 @@ type Verifier struct {
 	newest   primitives.Slot // of the newest head that was good
 	lateFrom time.Time       // since when the head is not good; zero if it is
 	waiting  *common.Hash    // a spine of an earlier head that gwat had not finalized, last seen
-	alone    Entry           // the head that named it, if no head before did; else empty
+	alone    Entry           // the head that named it, if gwat has finalized all before it; else empty
 	working  bool            // the pair was verified, and has not lost its work since
 }
 
 // checkedHeads are the two newest heads that were checked.
 type checkedHeads struct {
 	slot   primitives.Slot // of the newest one
+	root   common.Hash     // of the newest one
 	last   []common.Hash   // its spines
 	before []common.Hash   // those of the head before it
 }
@@ -158,7 +159,7 @@ func (v *Verifier) head(e Evidence) string {
 	for i, s := range e.States {
 		if s != checkpoint.SpineFinal {
 			waits, _ := e.Head.Info.LastSpine()
-			if v.waiting == nil {
+			if v.waiting == nil && e.Head.Parent == v.checked.root { // and no poll missed a head between them
 				v.alone = e.Head
 			} else if v.alone.Root != e.Head.Root {
 				v.alone = Entry{}
@@ -178,7 +179,8 @@ func (v *Verifier) head(e Evidence) string {
 	v.lateFrom = time.Time{}
 	// A head without a spine of its own counts only while normal calls are answered, and
 	// one whose spines syncd pushed never counts.
-	if c := &v.checked; e.Head.Slot() != c.slot {
+	c := &v.checked
+	if c.root = e.Head.Root; e.Head.Slot() != c.slot {
 		c.slot, c.before, c.last = e.Head.Slot(), c.last, e.Head.Info.Finalizing
 	}
 	if !v.brings(e) {

@@ -88,21 +88,24 @@ func TestAReorgRemovesTheHeadOfAnOpenSpine(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for name, tc := range map[string]struct {
 		before bool // the head before it named an open spine, too
+		missed bool // no poll saw the head before it
 		parent int  // of the head that follows
 		want   bool
 	}{
 		"a reorg":  {parent: 102, want: true},
 		"no reorg": {parent: 103},
 		"a reorg of one of two heads with spines": {before: true, parent: 102},
+		"a reorg after a head that no poll saw":   {missed: true, parent: 102},
 	} {
 		v := NewVerifier(start, slot, 100, 50, nil)
 		at := func(i int, state checkpoint.SpineState, spines ...common.Hash) Evidence {
 			return lookAt(start.Add(time.Duration(i-100)*slot), i, state, spines...)
 		}
 		v.Observe(at(101, checkpoint.SpineFinal, spine(101)))
-		if tc.before {
+		switch {
+		case tc.before:
 			v.Observe(at(102, checkpoint.SpineOpen, spine(102)))
-		} else {
+		case !tc.missed:
 			require.True(t, v.Observe(at(102, checkpoint.SpineFinal, spine(102))).Working)
 		}
 		v.Observe(at(103, checkpoint.SpineOpen, spine(103)))
