@@ -57,14 +57,23 @@ func (c *coordinatedRecord) truth(name string, told saidChange) bool {
 	return false
 }
 
-// checkNamed: a foreign checkpoint that no heal removed is reported before the operator repairs it.
-// All else is well by then, so that nothing hides it but a head that stands.
+// checkNamed: what no heal removed is reported by its name before the operator repairs it. All
+// else is well by then, so that nothing hides it but a head that stands.
 func (c *coordinatedRecord) checkNamed() {
 	if !c.rescued {
 		return
 	}
-	w := c.worldAt(c.healedAt - 1)
-	if !w.foreign || !w.answers || !w.beaconAnswers || w.initial || c.clockAt(c.healedAt) > w.head+health.LagSlots {
+	w, want := c.worldAt(c.healedAt-1), ""
+	switch {
+	case !w.answers || !w.beaconAnswers || w.initial || c.clockAt(c.healedAt) > w.head+health.LagSlots:
+		return
+	case w.foreign:
+		want = "foreign_checkpoint"
+	case w.gwat.Peers == 0 && !c.authRPC: // which reports no peers
+		want = "no_peers_loop"
+	case w.gwat.Wedged:
+		want = "gwat_wedged"
+	default:
 		return
 	}
 	var told saidChange
@@ -73,8 +82,8 @@ func (c *coordinatedRecord) checkNamed() {
 			told = s
 		}
 	}
-	if !slices.Contains(told.names(), "foreign_checkpoint") {
-		c.broken("finding", c.healedAt, "gwat's checkpoint is foreign, and what is reported is %s", strings.Join(told.names(), " "))
+	if !slices.Contains(told.names(), want) {
+		c.broken("finding", c.healedAt, "%s is not reported for what no heal removed, but %s", want, strings.Join(told.names(), " "))
 	}
 }
 
