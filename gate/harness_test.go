@@ -290,9 +290,11 @@ func result(raw, value string) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`+"\n", idOf(raw), value)
 }
 
+// waitFor waits for a condition: for a minute at most, as 33 MiB take ten seconds under the race
+// detector on a slow machine.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 10*time.Second, 2*time.Millisecond, what)
+	require.Eventually(t, ok, time.Minute, 2*time.Millisecond, what)
 }
 
 func trim(s string) string { return string(bytes.TrimRight([]byte(s), "\n")) }
