@@ -162,10 +162,7 @@ func TestDriverIsSmuggledInNoForm(t *testing.T) {
 		"by a method of its own":        {"DRIVE", `{"jsonrpc":"2.0",` + push},
 	}
 	gwat := newRealServer(t)
-	gates := map[string]*Gate{}
-	for _, backend := range kinds {
-		gates[backend] = startGate(t, gwat.endpoint(backend), headSync)
-	}
+	gates := gatesBefore(t, gwat)
 	for name, f := range forms {
 		t.Run(name, func(t *testing.T) {
 			before, over := gwat.calls.Load(), ""
@@ -249,10 +246,7 @@ func TestWhatIsNoCallIsAnsweredByGwat(t *testing.T) {
 		"deeper than JSON may be":   `{"id":1,` + ready + `,"x":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}`,
 	}
 	gwat := newRealServer(t)
-	gates := map[string]*Gate{}
-	for _, backend := range kinds {
-		gates[backend] = startGate(t, gwat.endpoint(backend), headSync)
-	}
+	gates := gatesBefore(t, gwat)
 	for name, raw := range forms {
 		t.Run(name, func(t *testing.T) {
 			for _, listener := range kinds {
@@ -311,4 +305,14 @@ func TestChunkedCallerHangsUp(t *testing.T) {
 	waitFor(t, "its end", func() bool { return g.Status().Calls == 1 })
 	require.Equal(t, OutcomeGone, g.Calls(0)[0].Outcome)
 	require.Zero(t, g.Status().Held)
+}
+
+// gatesBefore returns a gate before gwat for each kind of backend.
+func gatesBefore(t *testing.T, gwat *realServer) map[string]*Gate {
+	t.Helper()
+	gates := map[string]*Gate{}
+	for _, backend := range kinds {
+		gates[backend] = startGate(t, gwat.endpoint(backend), headSync)
+	}
+	return gates
 }

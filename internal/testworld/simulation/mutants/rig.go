@@ -104,7 +104,7 @@ func testOf(m mutant) (folder, name string, err error) {
 	return "./" + m.Test[:at], m.Test[at+1:], nil
 }
 
-// overlay writes the edited files and the list by which the go command takes them.
+// overlay writes the edited copies of a bug, and their overlay.
 func (r rig) overlay(m mutant) (string, error) {
 	replaced, err := r.mutate(m)
 	if err != nil {
@@ -113,7 +113,7 @@ func (r rig) overlay(m mutant) (string, error) {
 	return r.list(m.Name, replaced)
 }
 
-// list writes the list of the files that stand for others.
+// list writes the overlay by which the go command takes edited copies for the source files.
 func (r rig) list(name string, replaced map[string]string) (string, error) {
 	overlay, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {

@@ -58,7 +58,7 @@ func TestMutantsBuild(t *testing.T) {
 	root, err := moduleRoot(t.Context())
 	require.NoError(t, err)
 	r := rig{root: root, dir: t.TempDir()}
-	var rounds []map[string]string // each a list of files and what stands for them
+	var rounds []map[string]string // each maps a source file to its edited copy
 	for _, m := range mutants {
 		replaced, err := r.mutate(m)
 		require.NoError(t, err, m.Name)
