@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -120,6 +121,9 @@ func (p *ptyRun) end() error {
 	p.t.Helper()
 	select {
 	case err := <-p.ended:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		require.Empty(p.t, p.scr.unknown, "the screen of this test has to learn it")
 		return err
 	case <-time.After(60 * time.Second):
 		p.t.Fatalf("it does not end; the screen:\n%s", p.shown())
@@ -137,6 +141,7 @@ type screen struct {
 	last     rune   // written
 	answer   string // to what was asked of the terminal
 	picture  string // as it was when the last one was whole
+	unknown  string // first sequence that this screen does not know
 }
 
 func newScreen(width, rows int) *screen {
@@ -146,18 +151,31 @@ func newScreen(width, rows int) *screen {
 // top returns the first line of the window.
 func (s *screen) top() int { return max(0, len(s.lines)-s.rows) }
 
-var sequence = regexp.MustCompile(`^\x1b\[([?<>=0-9;$]*)([A-Za-z@])`)
+var (
+	sequence     = regexp.MustCompile(`^\x1b\[([?<>=0-9;$]*)([A-Za-z@])`)
+	sequenceHead = regexp.MustCompile(`^\x1b(\[[?<>=0-9;$]*)?$`)
+)
+
+const reverseIndex = "\x1bM" // up by a line
 
 func (s *screen) write(text string) {
 	text = s.rest + text
 	s.rest = ""
 	for len(text) > 0 {
+		if rest, ok := strings.CutPrefix(text, reverseIndex); ok {
+			s.row = max(s.top(), s.row-1)
+			text = rest
+			continue
+		}
 		if text[0] == '\x1b' {
+			if sequenceHead.MatchString(text) {
+				s.rest = text
+				return
+			}
 			m := sequence.FindStringSubmatch(text)
 			if m == nil {
-				if len(text) < 16 {
-					s.rest = text
-					return
+				if s.unknown == "" {
+					s.unknown = strconv.QuoteToASCII(text[:min(len(text), 16)])
 				}
 				text = text[1:]
 				continue
@@ -165,6 +183,10 @@ func (s *screen) write(text string) {
 			s.obey(m[2], m[1])
 			text = text[len(m[0]):]
 			continue
+		}
+		if !utf8.FullRuneInString(text) {
+			s.rest = text
+			return
 		}
 		r := []rune(text)[0]
 		s.put(r)
@@ -272,6 +294,22 @@ func (s *screen) String() string {
 		out.WriteString(strings.TrimRight(string(l), " ") + "\n")
 	}
 	return out.String()
+}
+
+// The library moves up by one line with a sequence of its own. A sequence or letter that
+// arrives in two parts is read as one.
+func TestTheScreenOfTheseTests(t *testing.T) {
+	text := "one\r\ntwo\r\nthree\x1bM\r\x1b[Kzwö\x1b[1A\rONE\x1b[1;31m"
+	for cut := range len(text) + 1 {
+		s := newScreen(20, 5)
+		s.write(text[:cut])
+		s.write(text[cut:])
+		require.Equal(t, "ONE\nzwö\nthree\n", s.String(), "cut at %d", cut)
+		require.Empty(t, s.unknown)
+	}
+	s := newScreen(20, 5)
+	s.write("a\x1b]11;?b")
+	require.Contains(t, s.unknown, "]11;?b")
 }
 
 // In a low window the picture leaves one line free. A line of the log that is broken into
