@@ -278,19 +278,18 @@ func TestLongListOfNothing(t *testing.T) {
 func TestMemoryIsFreedOnceAndByItsOwner(t *testing.T) {
 	const waves, each = 50, 8
 	var vouched, wrong atomic.Int64
-	var started atomic.Pointer[Gate] // the race detector does not see what orders a direct write before its read
+	var g *Gate
 	body := result(blockNumber, `"0x1"`)
 	gwat := serveRaw(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body), func(r *http.Request) {
 		if r.ContentLength != int64(len(chainID)) {
 			return
 		}
-		if vouched.Add(1)*firstRead > started.Load().held.used.Load() {
+		if vouched.Add(1)*firstRead > g.held.used.Load() {
 			wrong.Add(1)
 		}
 		vouched.Add(-1)
 	})
-	g := startGate(t, "http://"+gwat, headSync)
-	started.Store(g)
+	g = startGate(t, "http://"+gwat, headSync)
 	var all sync.WaitGroup
 	for wave := range waves {
 		for i := range each {

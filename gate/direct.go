@@ -96,12 +96,6 @@ func failedCall(c net.Conn, op string, err error) error {
 	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, err)}
 }
 
-// readNow reads what a socket has.
-func readNow(fd uintptr, p []byte) (int, error) { return now(syscall.SYS_READ, fd, p, 0) }
-
-// writeNow writes what a socket takes.
-func writeNow(fd uintptr, p []byte) (int, error) { return now(syscall.SYS_WRITE, fd, p, 0) }
-
 // maxNow bounds what one system call copies: it must be short.
 const maxNow = 64 << 10
 
