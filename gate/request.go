@@ -282,8 +282,8 @@ func (s skimmer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// refuse records that the message, which was read to its end, does not fit into the gate's
-// memory, and returns the answer; nil for none.
+// refuse ends a call that was read to its end and has no room in the gate's memory. It returns
+// the answer; nil for none.
 func (q *request) refuse() []byte {
 	if answer, ok := q.absorb(); ok {
 		return answer

@@ -189,9 +189,7 @@ func (d *Demo) watch(ctx context.Context, served *daemon.Daemon, changes <-chan 
 	// show returns whether the changes end the demo. All that came before the snapshot are shown with it.
 	show := func(shown ...status.Change) bool {
 		s := served.Pair.Snapshot()
-		for c, open, ok := arrivals.NextOrEnd(changes); ok && open; c, open, ok = arrivals.NextOrEnd(changes) {
-			shown = append(shown, c)
-		}
+		shown = slices.AppendSeq(shown, arrivals.Waiting(changes))
 		d.View.Show(terminal.Update{Snapshot: s, Changes: shown, How: "simulated"})
 		return slices.ContainsFunc(shown, func(c status.Change) bool { return fsm.Stage(c.To) == d.Until })
 	}

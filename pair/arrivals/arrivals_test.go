@@ -1,6 +1,7 @@
 package arrivals
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,4 +37,23 @@ func TestWhatIsThereIsTaken(t *testing.T) {
 
 	_, ok = Next[int](nil)
 	require.False(t, ok, "a channel that was taken away has nothing")
+}
+
+// All that wait are taken in order, up to the end of the channel or of the caller's interest.
+func TestAllThatWaitAreTaken(t *testing.T) {
+	from := make(chan int, 4)
+	require.Empty(t, slices.Collect(Waiting(from)))
+	from <- 1
+	from <- 2
+	require.Equal(t, []int{1, 2}, slices.Collect(Waiting(from)))
+
+	from <- 3
+	from <- 4
+	for m := range Waiting(from) {
+		require.Equal(t, 3, m)
+		break
+	}
+	close(from)
+	require.Equal(t, []int{4}, slices.Collect(Waiting(from)))
+	require.Empty(t, slices.Collect(Waiting(from)), "a closed channel has nothing")
 }

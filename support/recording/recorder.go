@@ -291,7 +291,7 @@ func (r *Recorder) own(ctx context.Context, p *pair.Pair) {
 				return
 			}
 			// The snapshot of a later stage does not overtake the changes before it.
-			for c, open, got := arrivals.NextOrEnd(changes); got && open; c, open, got = arrivals.NextOrEnd(changes) {
+			for c := range arrivals.Waiting(changes) {
 				r.add(Entry{At: c.At, Change: &c})
 			}
 			if s != nil {

@@ -143,7 +143,7 @@ var mutants = []mutant{
 		},
 	},
 	{
-		Name: "open_call_ignored", What: "a call that was given up after a second and may still run does not keep hands off",
+		Name: "open_call_ignored", What: "syncd writes although a call that it gave up after a second may still run",
 		Rules: []string{"S6", "S1"},
 		Edits: []edit{
 			{"headsync/push.go", "return context.WithTimeout(ctx, a.Limits.Hard)", "return context.WithTimeout(ctx, time.Second)"},
