@@ -104,7 +104,7 @@ func (s *standIn) messages() []string {
 
 func (s *standIn) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		up := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+		up := websocket.Upgrader{EnableCompression: true, CheckOrigin: func(*http.Request) bool { return true }}
 		ws, err := up.Upgrade(w, r, nil)
 		if err != nil {
 			return

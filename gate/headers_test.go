@@ -143,3 +143,21 @@ func chunked(w *bufio.Writer, part string) {
 		_, _ = w.WriteString(size + "\r\n" + part + "\r\n")
 	}
 }
+
+// A caller that offers to compress its messages goes on without: the gate reads what it
+// forwards, and gwat is asked for the same.
+func TestCompressionIsNotAgreedOn(t *testing.T) {
+	gwat := newStandIn(t, func(raw string) (int, string) { return 200, result(raw, `"0x1"`) })
+	g := startGate(t, gwat.endpoint("ws"), headSync)
+	dialer := websocket.Dialer{EnableCompression: true}
+	ws, resp, err := dialer.Dial("ws://"+g.Addr(NameWS).String(), nil)
+	require.NoError(t, err)
+	defer ws.Close()
+	require.Empty(t, resp.Header.Get("Sec-WebSocket-Extensions"))
+	ws.EnableWriteCompression(true)
+	raw := `{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":["` + strings.Repeat("a", 4096) + `"]}`
+	_, answer, err := (&wsCaller{ws}).call(raw)
+	require.NoError(t, err)
+	require.Equal(t, result(raw, `"0x1"`), answer)
+	require.Equal(t, []string{raw}, gwat.messages())
+}
