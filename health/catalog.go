@@ -100,7 +100,7 @@ var reachRules = []rule{
 		Entry: Entry{Name: "gwat_hung", Severity: status.SeverityCritical, Node: nodeGwat,
 			Meaning: "gwat takes connections, and perhaps answers cheap calls, but real calls get no answer in time.",
 			Remedy:  "Look at gwat's CPU, disk and memory (top, iostat, dmesg for out-of-memory): a full disk or a stopped process looks like this. If it is busy with a long rollback it comes back by itself. Otherwise restart gwat."},
-		window: polls(3), windowNote: "without an answer within call-timeout (5 s); in the coordinated era only the first poll takes so long, then each further second without an answer counts as a poll", clear: polls(3), clearNote: "that were answered",
+		window: polls(3), windowNote: "without an answer within call-timeout (5 s); only the first poll takes so long, then each further second without an answer counts as a poll", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Silent) },
 	},
 	{
@@ -135,7 +135,7 @@ var reachRules = []rule{
 		Entry: Entry{Name: "beacon_hung", Severity: status.SeverityCritical, Node: nodeBeacon,
 			Meaning: "The beacon node takes connections, but calls get no answer in time.",
 			Remedy:  "Look at the beacon node's CPU, disk and memory. Right after a start it may be reading its database: give it some minutes. Otherwise restart it."},
-		window: polls(3), windowNote: "without an answer within call-timeout (5 s); in the coordinated era only the first poll takes so long, then each further second without an answer counts as a poll", clear: polls(3), clearNote: "that were answered",
+		window: polls(3), windowNote: "without an answer within call-timeout (5 s); only the first poll takes so long, then each further second without an answer counts as a poll", clear: polls(3), clearNote: "that were answered",
 		needs: beacon, reach: true, look: func(v *view) signal { return reach(&v.Beacon.Node, Silent) },
 	},
 	{

@@ -182,7 +182,7 @@ var findingCases = map[string]findingCase{
 	"gwat_auth":           {fault: front(gwatWire, answering(401, "missing token")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_bad_answers":    {fault: front(gwatWire, answering(200, "<html>hello</html>")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"beacon_unreachable":  {fault: mode(beaconWire, wire.Refused), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
-	"beacon_hung":         {fault: mode(beaconWire, wire.Stopped), heal: mode(beaconWire, wire.Up), tells: pollsIn(3, callTimeout), clears: pollsIn(3, callTimeout)},
+	"beacon_hung":         {fault: mode(beaconWire, wire.Stopped), heal: mode(beaconWire, wire.Up), tells: callTimeout + pollsIn(3, 0), clears: callTimeout + pollsIn(3, 0)},
 	"beacon_bad_answers":  {fault: front(beaconWire, answering(200, "hello")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: pollsIn(3, 0)},
 	"gwat_rate_limited":   {fault: front(gwatWire, answering(429, "too many requests")), heal: front(gwatWire, nil), tells: pollsIn(3, 0), clears: 8*time.Second + pollsIn(3, 0)},
 	"beacon_rate_limited": {fault: front(beaconWire, answering(429, "too many requests")), heal: front(beaconWire, nil), tells: pollsIn(3, 0), clears: 8*time.Second + pollsIn(3, 0)},

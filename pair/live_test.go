@@ -333,9 +333,9 @@ var liveTold = []struct{ event, name, severity, told, gone string }{
 	{"", "lock_held", "warning", "19:37:22", "19:37:40"},
 	{"its head waits for the driver", "beacon_stalled_head", "critical", "19:37:37", "19:38:01"},
 	// T3 19:38:36 gwat killed and started at once: nothing to report.
-	{"T4 19:39:24 gwat stopped for 15 s", "gwat_hung", "critical", "19:39:40", "19:39:43"},
-	{"T5 19:40:28 beacon node stopped for 25 s", "beacon_hung", "critical", "19:40:44", "19:40:57"},
-	{"T6 19:41:42 gwat stopped for 25 s", "gwat_hung", "critical", "19:41:58", "19:42:11"},
+	{"T4 19:39:24 gwat stopped for 15 s", "gwat_hung", "critical", "19:39:33", "19:39:43"},
+	{"T5 19:40:28 beacon node stopped for 25 s", "beacon_hung", "critical", "19:40:37", "19:41:00"},
+	{"T6 19:41:42 gwat stopped for 25 s", "gwat_hung", "critical", "19:41:51", "19:42:14"},
 	{"the beacon node's head has stopped for good", "beacon_stalled_head", "critical", "19:42:40", "19:43:24"},
 	{"T7 19:43:20 beacon node killed and started", "beacon_unreachable", "critical", "19:43:24", "19:43:28"},
 	{"", "beacon_rolled_back", "warning", "19:43:28", "19:43:57"},

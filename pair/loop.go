@@ -109,6 +109,7 @@ func (p *Pair) shutdown(cancel context.CancelFunc) {
 	}
 	cancel()
 	p.box.senders.Wait()
+	p.polls.poller.Wait()
 	p.nodes.gwat.Close()
 	p.nodes.beacon.Close()
 	p.shown.board.Close()

@@ -53,6 +53,7 @@ func (p *Pair) question() poll.Question {
 		Identified: p.polls.identity != nil,
 		Calls:      stage == fsm.Switching || stage == fsm.Working,
 		Within:     p.cfg.CallTimeout,
+		Again:      p.cfg.PollInterval,
 	}
 	if stage == fsm.Working && p.polls.history.Fails > 0 {
 		q.Within -= min(max(p.polls.last.Took(), 0), q.Within/2) // both polls together take no longer than one may (S5)

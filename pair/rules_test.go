@@ -233,7 +233,7 @@ func TestWhatAPollIsAsked(t *testing.T) {
 		p := knowing(t, stage)
 		p.polls.identityAt = p.cfg.Now().Add(-30 * time.Second)
 		q := p.question()
-		require.Equal(t, poll.Question{Identified: true, Calls: calls[stage], Within: 5 * time.Second}, q, stage)
+		require.Equal(t, poll.Question{Identified: true, Calls: calls[stage], Within: 5 * time.Second, Again: time.Second}, q, stage)
 		p.polls.identityAt = p.cfg.Now().Add(-30*time.Second - 1)
 		require.True(t, p.question().Identity, "who the nodes are was asked thirty polls ago")
 		p.polls.identity = nil

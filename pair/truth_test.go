@@ -53,7 +53,7 @@ type lie struct {
 func TestTheLiesOfOneFlag(t *testing.T) {
 	for _, l := range []lie{
 		{"gwat is dead", mode(gwatWire, wire.Refused), []string{"gwat_unreachable"}, pollsIn(3, 0)},
-		{"gwat is stopped", mode(gwatWire, wire.Stopped), []string{"gwat_hung"}, pollsIn(3, callTimeout)},
+		{"gwat is stopped", mode(gwatWire, wire.Stopped), []string{"gwat_hung"}, callTimeout + pollsIn(3, 0)},
 		{"gwat answers cheap calls only", failCalls("dag_getCandidates", gwatsim.Fault{Hang: true}), []string{"gwat_hung"}, pollsIn(3, callTimeout)},
 		{"gwat has no peers", func(b *fake) { b.gwat.SetPeers(0) }, []string{"gwat_no_peers"}, pollsIn(45, 0)},
 		{"gwat is rolled back", rolledBack(20), []string{"gwat_rolled_back"}, pollsIn(1, 0)},

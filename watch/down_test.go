@@ -58,6 +58,7 @@ func wayTo(stage fsm.Stage) []fsm.Event {
 // polled takes a poll in, with both nodes at a slot, and shows it.
 func (p *stillPair) polled(slot primitives.Slot, gwatErr, beaconErr error) {
 	o := &Observation{Begin: p.now, At: p.now, ended: time.Now()}
+	o.Gwat.At, o.Beacon.At = p.now, p.now
 	if o.Gwat.Err = gwatErr; gwatErr == nil {
 		peers, number := uint64(5), uint64(slot)+100
 		o.Gwat.Latency, o.Gwat.Version, o.Gwat.Peers = 7*time.Millisecond, "gwat/1", &peers

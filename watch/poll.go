@@ -38,7 +38,8 @@ type Observation struct {
 
 // GwatPoll is gwat's part of an observation.
 type GwatPoll struct {
-	Err     error // of the first call that failed
+	Err     error     // of the first call that failed
+	At      time.Time // when Latest was read
 	Latency time.Duration
 	ChainID *uint64
 	Version string
@@ -53,7 +54,8 @@ type GwatPoll struct {
 
 // BeaconPoll is the beacon node's part of an observation.
 type BeaconPoll struct {
-	Err      error // of the first call that failed
+	Err      error     // of the first call that failed
+	At       time.Time // when Head was read
 	Latency  time.Duration
 	Spec     *checkpoint.Spec
 	Version  string
@@ -72,9 +74,13 @@ type poller struct {
 	beacon  Beacon
 	now     func() time.Time
 	timeout time.Duration
+	again   time.Duration // how long a poll waits for a node that left the one before without an answer
 	polls   int
 	asked   common.Hash // the checkpoint root that known is about
 	known   *bool
+
+	gwatLate   reach.Late[GwatPoll]
+	beaconLate reach.Late[BeaconPoll]
 }
 
 // turns runs the polls of the loop, one at a time.
@@ -102,24 +108,40 @@ func (t *turns) wait() {
 	}
 }
 
-// poll reads both nodes at the same time, then what needs an answer of both.
+// poll reads both nodes at the same time, then what needs an answer of both. Of a node that
+// left the poll before without an answer it waits for one a while only.
 func (p *poller) poll(ctx context.Context) *Observation {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
 	slow := p.polls%slowEvery == 0
 	p.polls++
 	o, began := &Observation{Begin: p.now()}, time.Now()
+	rest, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
 	var both sync.WaitGroup
+	var gwatBegun time.Time
 	var gwatTook, beaconTook time.Duration
-	both.Go(func() { o.Gwat = p.pollGwat(ctx, slow); gwatTook = time.Since(began) })
-	both.Go(func() { o.Beacon = p.pollBeacon(ctx, slow); beaconTook = time.Since(began) })
+	both.Go(func() {
+		var err error
+		o.Gwat, gwatBegun, err = p.gwatLate.Read(ctx, p.timeout, p.again, func(ctx context.Context) GwatPoll { return p.pollGwat(ctx, slow) })
+		if gwatTook = time.Since(began); err != nil {
+			o.Gwat.Err = err
+		}
+	})
+	both.Go(func() {
+		var err error
+		o.Beacon, _, err = p.beaconLate.Read(ctx, p.timeout, p.again, func(ctx context.Context) BeaconPoll { return p.pollBeacon(ctx, slow) })
+		if beaconTook = time.Since(began); err != nil {
+			o.Beacon.Err = err
+		}
+	})
 	both.Wait()
+	p.gwatLate.Note(o.Gwat.Err)
+	p.beaconLate.Note(o.Beacon.Err)
 	up := o.Up()
 	if up {
-		p.compare(ctx, o)
+		p.compare(rest, o)
 	}
 	if o.Up() {
-		p.renew(ctx, &o.Gwat, began)
+		p.renew(rest, &o.Gwat, gwatBegun)
 	} else {
 		p.polls = 0 // the identity of the nodes is read again when both answer
 	}
@@ -128,6 +150,13 @@ func (p *poller) poll(ctx context.Context) *Observation {
 	}
 	o.At, o.ended = p.now(), time.Now()
 	return o
+}
+
+// wait waits for the end of reads that have outlasted their poll; the context of the polls ends
+// them.
+func (p *poller) wait() {
+	p.gwatLate.Wait()
+	p.beaconLate.Wait()
 }
 
 // blame makes a call that had no time left the error of the node whose answers had taken it; both
@@ -154,7 +183,8 @@ func (p *poller) renew(ctx context.Context, g *GwatPoll, asked time.Time) {
 func (p *poller) pollGwat(ctx context.Context, slow bool) (g GwatPoll) {
 	begin := p.now()
 	g.Latest, g.Err = p.gwat.Latest(ctx)
-	g.Latency = p.now().Sub(begin)
+	g.At = p.now()
+	g.Latency = g.At.Sub(begin)
 	if g.Err != nil {
 		return g
 	}
@@ -201,6 +231,7 @@ func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
 	if b.Head, b.Err = p.beacon.Header(ctx, beaconclient.Head); b.Err != nil {
 		return b
 	}
+	b.At = p.now()
 	if b.Finality, b.Err = p.beacon.Finality(ctx, beaconclient.StateHead); b.Err != nil {
 		return b
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/wire"
 	"github.com/gwatsync/syncd/journal"
+	"github.com/gwatsync/syncd/pair/reach"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
@@ -202,7 +203,8 @@ func TestANodeThatHangsIsToldSoon(t *testing.T) {
 	}
 }
 
-// A poll of a node that hangs takes one call timeout, not one for each of its calls.
+// A poll of a node that hangs takes one call timeout, not one for each of its calls. Those that
+// follow wait for it a while only: what they read of the other node is of now.
 func TestAPollOfANodeThatHangsTakesOneTimeout(t *testing.T) {
 	for name, stop := range map[string]func(p *simulated) *wire.Wire{
 		"gwat": func(p *simulated) *wire.Wire { return &p.gwatWire }, "beacon": func(p *simulated) *wire.Wire { return &p.beaconWire },
@@ -210,12 +212,27 @@ func TestAPollOfANodeThatHangsTakesOneTimeout(t *testing.T) {
 		besideAPair(t, func(t *testing.T, p *simulated) {
 			p.works(t, 30*time.Second)
 			cfg := p.watcher.cfg
-			one := poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: time.Now, timeout: 5 * time.Second}
+			one := poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: time.Now, timeout: 5 * time.Second, again: time.Second}
+			defer one.wait()
 			stop(p).Set(wire.Stopped)
 			began := time.Now()
 			require.False(t, one.poll(t.Context()).Up(), name)
 			require.Equal(t, 5*time.Second, time.Since(began), name)
+			for range 3 {
+				began = time.Now()
+				o := one.poll(t.Context())
+				require.Equal(t, time.Second, time.Since(began), name)
+				require.True(t, reach.TimedOut(o.Gwat.Err) != reach.TimedOut(o.Beacon.Err), name)
+				read := o.Gwat.At
+				if read.IsZero() {
+					read = o.Beacon.At
+				}
+				require.WithinDuration(t, began, read, time.Second/2, name)
+			}
 			stop(p).Set(wire.Up)
+			for up := false; !up; up = one.poll(t.Context()).Up() {
+				require.Less(t, time.Since(began), 5*time.Second, name)
+			}
 		})
 	}
 }

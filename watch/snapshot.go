@@ -47,11 +47,11 @@ func (n *nodes) observe(o *Observation) {
 	}
 	if o.Gwat.Err == nil {
 		slot := o.Gwat.Latest.Slot
-		n.gwat.known = &status.LastKnown{At: o.At, Slot: &slot, Finalized: o.Gwat.Latest.Number}
+		n.gwat.known = &status.LastKnown{At: o.Gwat.At, Slot: &slot, Finalized: o.Gwat.Latest.Number}
 	}
 	if o.Beacon.Err == nil {
 		slot := o.Beacon.Head.Slot
-		n.beacon.known = &status.LastKnown{At: o.At, Slot: &slot}
+		n.beacon.known = &status.LastKnown{At: o.Beacon.At, Slot: &slot}
 		if n.spec != nil {
 			finalized := uint64(n.spec.StartSlot(o.Beacon.Finality.Finalized.Epoch))
 			n.beacon.known.Finalized = &finalized

@@ -76,7 +76,7 @@ func New(cfg Config) (*Watcher, error) {
 	ended := make(chan struct{})
 	w := &Watcher{
 		Reader: board.Reader(), board: board, cfg: cfg, log: cfg.Log.WithField("pair", cfg.Name),
-		polls:  poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: cfg.Now, timeout: cfg.CallTimeout},
+		polls:  poller{gwat: cfg.Gwat, beacon: cfg.Beacon, now: cfg.Now, timeout: cfg.CallTimeout, again: cfg.PollInterval},
 		orders: orders.NewQueue(ended), ended: ended,
 		stage:  entered{at: now, reason: "syncd started"},
 		health: health.NewCoordinated(cfg.PollInterval),
@@ -118,6 +118,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		polls.wait()
+		w.polls.wait()
 		w.healing.wait()
 	}()
 	polls.ask()

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/protocol"
 )
 
@@ -143,5 +144,55 @@ func TestAStopWhileGwatIsAskedAgain(t *testing.T) {
 		obs := New(gwat, stillBeacon{}, time.Now).Poll(t.Context(), Question{Within: time.Minute})
 		require.True(t, obs.Up())
 		require.Equal(t, 3, gwat.asked)
+	})
+}
+
+// hungGwat answers nothing until it is freed, and says what it was asked then.
+type hungGwat struct {
+	stoppedGwat
+	hangs bool
+}
+
+func (g *hungGwat) State(ctx context.Context) (protocol.State, error) {
+	for g.hangs {
+		select {
+		case <-ctx.Done():
+			return protocol.State{}, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return g.stoppedGwat.State(ctx)
+}
+
+// While gwat hangs, what is known of the beacon node is of now: only the first poll takes the
+// whole time. gwat's answer is taken when it comes.
+func TestAHungNodeDoesNotTakeTheTimeOfTheOtherOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gwat := &hungGwat{hangs: true}
+		p := New(gwat, stillBeacon{}, time.Now)
+		defer p.Wait()
+		q := Question{Within: 5 * time.Second, Again: time.Second, Identity: true}
+		start := time.Now()
+		obs := p.Poll(t.Context(), q)
+		require.Equal(t, 5*time.Second, time.Since(start))
+		require.Equal(t, start, obs.Beacon.At)
+		for i := range 4 {
+			begun := time.Now()
+			obs = p.Poll(t.Context(), q)
+			require.Equal(t, time.Second, time.Since(begun), i)
+			require.Equal(t, begun, obs.Beacon.At, i)
+			require.Equal(t, begun, obs.Start, i)
+			require.Equal(t, health.Silent, GwatHealth(obs).Reach, i)
+			require.Equal(t, uint64(1), *p.Extras().Beacon.Peers, i)
+			require.Nil(t, p.Extras().Gwat.Peers, i)
+		}
+		gwat.hangs = false
+		time.Sleep(10 * time.Millisecond)
+		obs = p.Poll(t.Context(), Question{Within: q.Within, Again: q.Again})
+		require.True(t, obs.Up(), "%v %v", obs.Gwat.Err, obs.Beacon.Err)
+		require.Equal(t, start.Add(5*time.Second), obs.Start, "a part of it is of then")
+		require.Equal(t, obs.Began, obs.Start)
+		require.Equal(t, uint64(1), *p.Extras().Gwat.Peers)
+		require.Equal(t, "gwat", p.Extras().Gwat.Version)
 	})
 }

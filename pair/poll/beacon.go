@@ -17,17 +17,14 @@ func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
 		return b
 	}
 	b.Latency, b.clockAt = b.slowest, p.now()
-	if slow {
-		if b.Err = p.pollBeaconSlow(ctx, &b.who); b.Err != nil {
+	if slow || p.spec == nil {
+		if b.Err = p.pollBeaconSlow(ctx, &b); b.Err != nil {
 			return b
 		}
 		b.Spec = p.spec
 	}
-	if slow || p.beaconPeers > 0 {
-		b.peers = p.beaconPeers.read(func() (uint64, error) { return p.beacon.PeerCount(ctx) })
-		p.mu.Lock()
-		p.extras.Beacon.Peers = b.peers
-		p.mu.Unlock()
+	if b.slow || p.beaconPeers > 0 {
+		b.counted, b.peers = true, p.beaconPeers.read(func() (uint64, error) { return p.beacon.PeerCount(ctx) })
 	}
 	head, err := timed(&b.slowest, func() (beaconclient.Header, error) { return p.beacon.Header(ctx, beaconclient.Head) })
 	if err != nil {
@@ -37,22 +34,20 @@ func (p *Poller) pollBeacon(ctx context.Context, slow bool) (b Beacon) {
 	if b.Head, b.Err = p.entry(ctx, head); b.Err != nil {
 		return b
 	}
+	b.At = p.now()
 	b.Err = p.readCheckpoints(ctx, head, &b)
 	return b
 }
 
-func (p *Poller) pollBeaconSlow(ctx context.Context, who *health.Identity) error {
+func (p *Poller) pollBeaconSlow(ctx context.Context, b *Beacon) error {
 	spec, err := p.beacon.Spec(ctx)
 	if err != nil {
 		return fmt.Errorf("read the network's constants: %w", err)
 	}
-	version, _ := p.beacon.Version(ctx)
+	p.spec, b.slow = &spec, true
+	b.version, _ = p.beacon.Version(ctx)
 	peer, _ := p.beacon.PeerID(ctx) // not every node reports it
-	*who = health.Identity{Client: health.ClientName(version), Peer: peer}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.spec = &spec
-	p.extras.Beacon.Version = version
+	b.who = health.Identity{Client: health.ClientName(b.version), Peer: peer}
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Question struct {
 	Calls      bool          // whether gwat answers the calls of normal work
 	Spines     []common.Hash // further gwat blocks
 	Within     time.Duration // how long the poll may take
+	Again      time.Duration // how long it waits for a node that left the poll before without an answer
 }
 
 // Observation is the result of one poll of both nodes.
@@ -40,24 +41,34 @@ type Observation struct {
 
 // Gwat is what one poll read of gwat.
 type Gwat struct {
+	seldom
 	Err     error
+	At      time.Time     // when Latest was read
 	Latency time.Duration // of the first call
 	slowest time.Duration // of the slowest call
 	Sync    protocol.State
 	syncAt  time.Time // when it was asked that first, by the clock that never jumps: its answer may be as old
 	Latest  *gwatclient.Block
-	peers   *uint64 // if this poll read them
 	genesis common.Hash
 	client  string // of the version; "" if it was not read
 }
 
+// seldom is what a node is asked in few polls.
+type seldom struct {
+	slow    bool // the version was asked for
+	version string
+	counted bool // the peers were asked for
+	peers   *uint64
+}
+
 // Beacon is what one poll read of the beacon node.
 type Beacon struct {
+	seldom
 	Err     error
+	At      time.Time        // when Head was read
 	Latency time.Duration    // of the first call
 	slowest time.Duration    // of the slowest call
 	clockAt time.Time        // when it reported the slot of its clock
-	peers   *uint64          // if this poll read them
 	Spec    *checkpoint.Spec // the network's constants, if this poll read them
 	who     health.Identity
 	Syncing beaconclient.Syncing
@@ -91,6 +102,13 @@ func (o *Observation) Up() bool { return o.Gwat.Err == nil && o.Beacon.Err == ni
 func (o *Observation) Answered() bool {
 	return o.Up() && !errors.Is(o.CallsErr, gwatclient.ErrMalformed) &&
 		!errors.Is(o.CallsErr, gwatclient.ErrHTTPStatus) && !errors.Is(o.CallsErr, gwatclient.ErrLost)
+}
+
+// beganAt has the poll begin when a part of it began that an earlier poll has asked for.
+func (o *Observation) beganAt(at time.Time) {
+	if earlier := o.Began.Sub(at); earlier > 0 {
+		o.Start, o.Began = o.Start.Add(-earlier), at
+	}
 }
 
 // Took returns how long the poll took.

@@ -42,6 +42,11 @@ type Poller struct {
 	now    func() time.Time
 	polls  int
 
+	late struct {
+		gwat   reach.Late[Gwat]
+		beacon reach.Late[Beacon]
+	}
+
 	gwatPeers, beaconPeers peerWatch
 
 	spec     *checkpoint.Spec
@@ -61,40 +66,72 @@ func New(gwat GwatNode, beacon BeaconNode, now func() time.Time) *Poller {
 	return &Poller{gwat: gwat, beacon: beacon, now: now, entries: map[common.Hash]Entry{}}
 }
 
-// Poll reads both nodes at the same time, then what needs an answer of both.
+// Poll reads both nodes at the same time, then what needs an answer of both. Of a node that
+// left the poll before without an answer it waits for one no longer than q.Again.
 func (p *Poller) Poll(ctx context.Context, q Question) *Observation {
-	ctx, cancel := context.WithTimeout(ctx, q.Within)
-	defer cancel()
-	obs := &Observation{Start: p.now(), Began: time.Now(), Blocks: map[common.Hash]*gwatclient.Block{}}
+	began := time.Now()
+	obs := &Observation{Start: p.now(), Began: began, Blocks: map[common.Hash]*gwatclient.Block{}}
 	slow := p.polls%SlowEvery == 0 || q.Identity
 	p.polls++
 	var wg sync.WaitGroup
+	var gwatBegun, beaconBegun time.Time
 	var gwatTook, beaconTook time.Duration
-	wg.Go(func() { obs.Gwat = p.pollGwat(ctx, slow); gwatTook = time.Since(obs.Began) })
-	wg.Go(func() { obs.Beacon = p.pollBeacon(ctx, slow || p.spec == nil); beaconTook = time.Since(obs.Began) })
+	gwatSlow, beaconSlow := slow || p.late.gwat.Silent(), slow || p.late.beacon.Silent() // a later poll may take the answer
+	wg.Go(func() {
+		var err error
+		obs.Gwat, gwatBegun, err = p.late.gwat.Read(ctx, q.Within, q.Again, func(ctx context.Context) Gwat { return p.pollGwat(ctx, gwatSlow) })
+		if gwatTook = time.Since(began); err != nil {
+			obs.Gwat.Err, gwatTook = err, q.Within
+		}
+	})
+	wg.Go(func() {
+		var err error
+		obs.Beacon, beaconBegun, err = p.late.beacon.Read(ctx, q.Within, q.Again, func(ctx context.Context) Beacon { return p.pollBeacon(ctx, beaconSlow) })
+		if beaconTook = time.Since(began); err != nil {
+			obs.Beacon.Err, beaconTook = err, q.Within
+		}
+	})
 	wg.Wait()
-	p.forgetPeers(obs)
-	if obs.Up() {
-		p.readAcross(ctx, q, obs)
+	p.late.gwat.Note(obs.Gwat.Err)
+	p.late.beacon.Note(obs.Beacon.Err)
+	p.keepExtras(obs)
+	if obs.Gwat.Err == nil {
+		obs.beganAt(gwatBegun)
+	}
+	if obs.Beacon.Err == nil {
+		obs.beganAt(beaconBegun)
 	}
 	if obs.Up() {
-		obs.Gwat.Err = p.renew(ctx, &obs.Gwat)
+		ctx, cancel := context.WithTimeout(ctx, q.Within-time.Since(began))
+		defer cancel()
+		p.readAcross(ctx, q, obs)
+		if obs.Up() {
+			obs.Gwat.Err = p.renew(ctx, &obs.Gwat)
+		}
 	}
 	obs.blameBeacon(reach.Slow(beaconTook, gwatTook, q.Within))
 	obs.At, obs.Done = p.now(), time.Now()
 	return obs
 }
 
-// forgetPeers drops the number of peers of a node that did not answer: it may have others by
-// the time it answers again.
-func (p *Poller) forgetPeers(o *Observation) {
+// keepExtras keeps what the poll read of versions and peers. It drops the number of peers of a
+// node that did not answer, or did not say it: it may have others by now.
+func (p *Poller) keepExtras(o *Observation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o.Gwat.Err != nil {
-		p.extras.Gwat.Peers = nil
+	p.extras.Gwat.keep(&o.Gwat.seldom, o.Gwat.Err == nil)
+	p.extras.Beacon.keep(&o.Beacon.seldom, o.Beacon.Err == nil)
+}
+
+func (e *Extra) keep(t *seldom, answers bool) {
+	if t.slow {
+		e.Version = t.version
 	}
-	if o.Beacon.Err != nil {
-		p.extras.Beacon.Peers = nil
+	if t.counted {
+		e.Peers = t.peers
+	}
+	if !answers {
+		e.Peers = nil
 	}
 }
 
@@ -107,25 +144,17 @@ func (p *Poller) pollGwat(ctx context.Context, slow bool) (g Gwat) {
 	if g.Latest, g.Err = timed(&g.slowest, func() (*gwatclient.Block, error) { return p.gwat.Latest(ctx) }); g.Err != nil {
 		return g
 	}
-	counts := slow || p.gwatPeers > 0
-	if counts {
-		g.peers = p.gwatPeers.read(func() (uint64, error) { return p.gwat.PeerCount(ctx) })
+	g.At = p.now()
+	if slow || p.gwatPeers > 0 {
+		g.counted, g.peers = true, p.gwatPeers.read(func() (uint64, error) { return p.gwat.PeerCount(ctx) })
 	}
-	version := ""
 	if slow {
-		version, _ = p.gwat.ClientVersion(ctx)
-		g.client = health.ClientName(version)
+		g.slow = true
+		g.version, _ = p.gwat.ClientVersion(ctx)
+		g.client = health.ClientName(g.version)
 		if first, err := p.gwat.BlocksByNumber(ctx, 0, 0); err == nil && first[0] != nil {
 			g.genesis = first[0].Hash
 		}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if slow {
-		p.extras.Gwat.Version = version
-	}
-	if counts {
-		p.extras.Gwat.Peers = g.peers // nil if it did not say it: an older number is none of now
 	}
 	return g
 }
@@ -233,6 +262,13 @@ func (p *Poller) identify(ctx context.Context) (*checkpoint.Identity, error) {
 		return nil, fmt.Errorf("compare slot info: %w", err)
 	}
 	return &checkpoint.Identity{GwatChainID: chainID, Spec: *p.spec, SlotInfo: ok}, nil
+}
+
+// Wait waits for the end of reads that have outlasted their poll; the context of the polls
+// ends them.
+func (p *Poller) Wait() {
+	p.late.gwat.Wait()
+	p.late.beacon.Wait()
 }
 
 // Extras returns what was read seldom, as last read.

@@ -27,6 +27,7 @@ func stateAt(stage fsm.Stage) State {
 	at := spec.SlotStart(32)
 	number := uint64(20)
 	o := &poll.Observation{Start: at, At: at, Done: at, Blocks: map[common.Hash]*gwatclient.Block{}}
+	o.Gwat.At, o.Beacon.At = at, at
 	o.Gwat.Latest = &gwatclient.Block{Hash: common.Hash{1}, Number: &number, Height: number, Slot: 28}
 	o.Beacon.Head = poll.Entry{Header: beaconclient.Header{Slot: 31, Root: common.Hash{2}}}
 	o.Beacon.Syncing.HeadSlot, o.Beacon.Syncing.Distance = 31, 1
@@ -357,6 +358,7 @@ func TestMetersMeasureEachPollOnce(t *testing.T) {
 	require.Zero(t, first.Gwat.Rate)
 	next := *o
 	next.At = o.At.Add(2 * time.Second)
+	next.Gwat.At, next.Beacon.At = next.At, next.At
 	h.Number = 26
 	m.Observe(&next, h, next.At)
 	m.Observe(&next, h, next.At)

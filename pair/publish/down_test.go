@@ -33,6 +33,7 @@ type downPair struct {
 
 func (o *downPair) polled(at time.Time, number uint64, head primitives.Slot, gwatErr, beaconErr error) {
 	p := &poll.Observation{Start: at, At: at, Done: at, Began: at, Blocks: map[common.Hash]*gwatclient.Block{}}
+	p.Gwat.At, p.Beacon.At = at, at
 	if p.Gwat.Err = gwatErr; gwatErr == nil {
 		p.Gwat.Latency = 7 * time.Millisecond
 		p.Gwat.Latest = &gwatclient.Block{Number: &number, Slot: head - 1}

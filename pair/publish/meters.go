@@ -55,11 +55,11 @@ func (m *Meters) Observe(o *poll.Observation, h *poll.History, now time.Time) {
 	}
 	if o.Beacon.Err == nil {
 		slot := o.Beacon.Head.Header.Slot
-		m.measured.BeaconKnown = &status.LastKnown{At: o.At, Slot: &slot, Finalized: o.Beacon.Finalized}
+		m.measured.BeaconKnown = &status.LastKnown{At: o.Beacon.At, Slot: &slot, Finalized: o.Beacon.Finalized}
 	}
 	if o.Beacon.Err == nil && spec != nil {
 		head := uint64(h.HighHead)
-		m.measured.Beacon = m.beacon.progress(unitSlot, head, max(head, uint64(spec.SlotAt(o.At))), o.At)
+		m.measured.Beacon = m.beacon.progress(unitSlot, head, max(head, uint64(spec.SlotAt(o.Beacon.At))), o.Beacon.At)
 	}
 }
 
@@ -81,7 +81,7 @@ func (m *Meters) observeIdentity(o *poll.Observation) {
 
 // gwatKnown returns what gwat has by a poll that it answered.
 func gwatKnown(o *poll.Observation, h *poll.History) *status.LastKnown {
-	known := &status.LastKnown{At: o.At}
+	known := &status.LastKnown{At: o.Gwat.At}
 	if o.Gwat.Latest != nil {
 		slot := max(h.Coordinated, o.Gwat.Latest.Slot)
 		known.Slot, known.Finalized = &slot, o.Gwat.Latest.Number
@@ -96,10 +96,10 @@ func (m *Meters) Measured() Measured { return m.measured }
 func (m *Meters) gwatProgress(o *poll.Observation, h *poll.History, spec *checkpoint.Spec) *status.Progress {
 	sync := o.Gwat.Sync
 	if sync.Activity == protocol.LoadingDAG && spec != nil {
-		wall, tip := uint64(spec.SlotAt(o.At)), uint64(sync.TipSlot)
-		return m.gwatDAG.progress(unitSlot, tip, max(wall, tip), o.At)
+		wall, tip := uint64(spec.SlotAt(o.Gwat.At)), uint64(sync.TipSlot)
+		return m.gwatDAG.progress(unitSlot, tip, max(wall, tip), o.Gwat.At)
 	}
-	return m.gwat.progress(unitBlock, h.Number, max(h.Number, sync.HighestBlock), o.At)
+	return m.gwat.progress(unitBlock, h.Number, max(h.Number, sync.HighestBlock), o.Gwat.At)
 }
 
 // upSince is since when a node answers, or does not.

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"maps"
 	"testing"
 	"time"
@@ -114,10 +115,22 @@ func TestLagIsCountedAtTheNewestPoll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := stateAt(fsm.Working)
 			s.Nodes.Last.At = spec.SlotStart(33).Add(-time.Millisecond)
+			s.Nodes.Last.Gwat.At = s.Nodes.Last.At
 			s.At = s.Nodes.Last.At.Add(tc.since)
 			require.Equal(t, tc.want, *Build(s).Gwat.LagSlots)
 		})
 	}
+}
+
+// A node that answered at once is no further behind because the poll waited for the other one.
+func TestAHungNodePutsTheOtherOneNotBehind(t *testing.T) {
+	s := stateAt(fsm.Connecting)
+	o := s.Nodes.Last
+	o.Beacon.At = spec.SlotStart(31)
+	o.At = o.Beacon.At.Add(5 * time.Second) // in the next slot
+	s.At = o.At
+	o.Gwat.Err = context.DeadlineExceeded
+	require.Zero(t, *Build(s).Beacon.LagSlots)
 }
 
 func TestBeaconIsSyncedNearTheClock(t *testing.T) {

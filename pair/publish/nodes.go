@@ -12,7 +12,7 @@ func (s *State) gwat() status.Node {
 	m := &s.Nodes.Measured
 	n := status.Node{Endpoint: s.Pair.GwatURL, Version: s.Nodes.Extras.Gwat.Version, Since: s.Stage.Since}
 	o := s.Nodes.Last
-	if o == nil || !s.answered(&n, o.Gwat.Err, m.GwatSince, m.GwatKnown) {
+	if o == nil || !s.answered(&n, o.Gwat.Err, o.Gwat.At, m.GwatSince, m.GwatKnown) {
 		return n
 	}
 	n.Peers, n.LatencyMS = s.Nodes.Extras.Gwat.Peers, new(status.Milliseconds(o.Gwat.Latency))
@@ -25,7 +25,7 @@ func (s *State) beacon() status.Node {
 	m := &s.Nodes.Measured
 	n := status.Node{Endpoint: s.Pair.BeaconURL, Version: s.Nodes.Extras.Beacon.Version, Since: s.Stage.Since}
 	o := s.Nodes.Last
-	if o == nil || !s.answered(&n, o.Beacon.Err, m.BeaconSince, m.BeaconKnown) {
+	if o == nil || !s.answered(&n, o.Beacon.Err, o.Beacon.At, m.BeaconSince, m.BeaconKnown) {
 		return n
 	}
 	n.Peers, n.LatencyMS = s.Nodes.Extras.Beacon.Peers, new(status.Milliseconds(o.Beacon.Latency))
@@ -39,25 +39,26 @@ func (s *State) beacon() status.Node {
 	return n
 }
 
-// answered shows how the newest poll found a node, with what it has, or had when it last
-// answered. It reports whether the node answered.
-func (s *State) answered(n *status.Node, err error, since time.Time, known *status.LastKnown) bool {
+// answered shows how the newest poll found a node, with what it had when that poll read it, or
+// when it last answered. It reports whether the node answered.
+func (s *State) answered(n *status.Node, err error, read, since time.Time, known *status.LastKnown) bool {
 	n.Reachable, n.Since, n.Error = err == nil, since, status.NewError(err, s.Nodes.Last.At)
 	switch {
 	case known == nil:
 	case n.Reachable:
-		n.Slot, n.Finalized, n.LagSlots = known.Slot, known.Finalized, s.lag(known, s.clock())
+		n.Slot, n.Finalized, n.LagSlots = known.Slot, known.Finalized, s.lag(known, s.clock(read))
 	default:
 		n.LastKnown, n.LagSlots = known, s.lag(known, s.At)
 	}
 	return n.Reachable
 }
 
-// clock returns the time by which a node that answers is behind: that of the newest poll,
-// and now if no poll has ended for some time.
-func (s *State) clock() time.Time {
-	if polled := s.Nodes.Last.At; s.At.Sub(polled) <= 2*s.Pair.PollInterval {
-		return polled
+// clock returns the time by which a node that answers is behind: when the newest poll read it,
+// which is long before its end if the other node hangs, and now if no poll has ended for some
+// time.
+func (s *State) clock(read time.Time) time.Time {
+	if s.At.Sub(s.Nodes.Last.At) <= 2*s.Pair.PollInterval {
+		return read
 	}
 	return s.At
 }
