@@ -202,3 +202,35 @@ func TestSpinesThatDiffer(t *testing.T) {
 		}
 	}
 }
+
+// Evidence that the newest poll does not show, of a finding that is reported on meanwhile, has
+// the time at which it was read.
+func TestEvidenceSaysFromWhenItIs(t *testing.T) {
+	j := New(time.Second)
+	at := func(n int, failed bool) *time.Time {
+		t.Helper()
+		in := steady(n)
+		if failed {
+			gwatFails(Down)(&in, n)
+		}
+		f := findingNamed(j.Observe(in).Findings, "gwat_unreachable")
+		require.NotEmpty(t, f.Name, n)
+		require.NotEmpty(t, f.Evidence, n)
+		return f.EvidenceAt
+	}
+	for n := range 4 {
+		in := steady(n)
+		gwatFails(Down)(&in, n)
+		j.Observe(in)
+	}
+	seen := steady(4).At
+	require.Nil(t, at(4, true))
+	require.Equal(t, seen, *at(5, false))
+	require.Equal(t, seen, *at(6, false))
+	require.Nil(t, at(7, true), "it is seen again")
+	require.Equal(t, steady(7).At, *at(8, false))
+	resumed := New(time.Second)
+	resumed.Resume(j.Findings())
+	f := resumed.Observe(steady(9)).Findings[0]
+	require.Equal(t, steady(7).At, *f.EvidenceAt, "an earlier engine has read it")
+}

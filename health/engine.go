@@ -91,6 +91,8 @@ type run struct {
 	good     int           // polls in a row that do not, once it is reported
 	goodFrom time.Duration
 	evidence []string
+	seen     time.Time // when the evidence was read; zero if that is not known
+	old      bool      // the newest poll that counted does not show it
 }
 
 var emptyRun run
@@ -98,6 +100,7 @@ var emptyRun run
 // step adds a signal and reports whether the finding is gone; counts is false for a poll
 // that does not count where polls are counted.
 func (r *run) step(s signal, rule *rule, counts bool, now, slot, poll time.Duration) (gone bool) {
+	r.old = s.state != present
 	switch s.state {
 	case present:
 		if r.bad == 0 {
@@ -159,6 +162,9 @@ func (e *Engine) Resume(found []status.Finding) (unknown []status.Finding) {
 		}
 		explained := f.ExplainedBy != ""
 		e.runs[i] = run{reported: true, alone: !explained, folded: explained, bad: 1, evidence: f.Evidence}
+		if f.EvidenceAt != nil {
+			e.runs[i].seen = *f.EvidenceAt
+		}
 		e.found = append(e.found, f)
 	}
 	return unknown
@@ -233,7 +239,11 @@ func (e *Engine) step(t *turn, i int) {
 		return
 	}
 	was := *run
-	if run.step(r.look(t.view), r, t.counts, t.Elapsed, e.mem.slot(), e.poll) && was.alone {
+	gone := run.step(r.look(t.view), r, t.counts, t.Elapsed, e.mem.slot(), e.poll)
+	if run.bad > 0 && !run.old {
+		run.seen = t.At
+	}
+	if gone && was.alone {
 		t.report.Gone = append(t.report.Gone, findingNamed(t.before, r.Name))
 	}
 }
@@ -276,10 +286,15 @@ func (e *Engine) finding(i int, v *view, before []status.Finding) status.Finding
 	if old := findingNamed(before, r.Name); old.Name != "" {
 		since = old.Since // the wall clock may have been set meanwhile
 	}
-	return status.Finding{
+	f := status.Finding{
 		Name: r.Name, Severity: severity, Node: r.Node, Summary: r.Meaning,
 		Evidence: append([]string{}, run.evidence...), Since: since.Round(0), Remedy: r.Remedy,
 	}
+	if run.old && !run.seen.IsZero() {
+		seen := run.seen.Round(0)
+		f.EvidenceAt = &seen
+	}
+	return f
 }
 
 func findingNamed(list []status.Finding, name string) status.Finding {

@@ -33,6 +33,9 @@ type Finding struct {
 	Evidence []string  `json:"evidence"` // the signals with their values
 	Since    time.Time `json:"since"`    // when the signals began, not when it was reported
 	Remedy   string    `json:"remedy"`
+	// EvidenceAt is when the evidence was read, if the newest poll does not show it: the
+	// finding is reported on until it is seen to be gone for long enough.
+	EvidenceAt *time.Time `json:"evidenceAt,omitempty"`
 	// ExplainedBy names the finding that has caused this one; it comes before this one in
 	// the list and is not explained itself. Heal that one first.
 	ExplainedBy string `json:"explainedBy,omitempty"`

@@ -82,7 +82,7 @@ func Diagnosis(s *status.Snapshot, now time.Time, width int) string {
 		out.WriteString("\n" + Wrap(fmt.Sprintf("%d. %s (%s, %s, for %s)", number, f.Name, f.Severity, f.Node, since), 3, width) + "\n")
 		paragraph(3, "%s", f.Summary)
 		for _, e := range f.Evidence {
-			paragraph(3, "Seen: %s", e)
+			paragraph(3, "%s: %s", terminal.Seen(f, now), e)
 		}
 		if f.Remedy != "" {
 			paragraph(3, "Do: %s", f.Remedy)

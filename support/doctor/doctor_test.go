@@ -50,6 +50,13 @@ func TestFindingsInWords(t *testing.T) {
 	}
 }
 
+func TestOldEvidenceHasItsAge(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	seen := now.Add(-90 * time.Second)
+	f := status.Finding{Name: "gwat_unreachable", Since: now, Evidence: []string{"connection refused"}, EvidenceAt: &seen}
+	require.Contains(t, Diagnosis(&status.Snapshot{At: now, Findings: []status.Finding{f}}, now, textWidth), "   Last seen 1m30s ago: connection refused\n")
+}
+
 // On a narrow terminal no line is broken by the terminal, in the middle of a word.
 func TestANarrowTerminal(t *testing.T) {
 	s := &status.Snapshot{At: time.Unix(1_700_000_000, 0), Pair: "main", Stage: "connecting", Waiting: "gwat at ws://127.0.0.1:8546 to answer", Findings: []status.Finding{

@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -22,7 +23,7 @@ func (f frame) findings(p *painter) {
 		}
 		p.finding(label, text)
 		if seen := evidence(g, f.snap); p.detail == everything && seen != "" {
-			p.finding("", "   seen: "+seen)
+			p.finding("", "   "+strings.ToLower(Seen(g, f.now))+": "+seen)
 		}
 		switch {
 		case g.Remedy == "", p.detail == namesOnly, p.detail == brief && i > 0:
@@ -64,6 +65,14 @@ func firstSentence(text string) string {
 		return first + "."
 	}
 	return text
+}
+
+// Seen leads in the evidence of a finding, with its age if the newest poll does not show it.
+func Seen(f status.Finding, now time.Time) string {
+	if f.EvidenceAt == nil {
+		return "Seen"
+	}
+	return "Last seen " + Ago(*f.EvidenceAt, now) + " ago"
 }
 
 // evidence is that of a finding without the errors of the nodes, which their own lines show.

@@ -182,6 +182,10 @@ func TestFrameFitsEveryWindow(t *testing.T) {
 	require.Contains(t, picture(t, f, 80, 6, "NO_COLOR=1"), "more lines: make the window higher")
 	// The less room, the less of the findings is shown; their names stay the longest.
 	require.Contains(t, picture(t, f, 80, 26, "NO_COLOR=1"), "seen: 3 polls failed")
+	old := f
+	old.snap = CleanSnapshot(sample())
+	old.snap.Findings[0].EvidenceAt = new(noon.Add(-5 * time.Second))
+	require.Contains(t, picture(t, old, 80, 26, "NO_COLOR=1"), "last seen 5s ago: 3 polls failed")
 	short := picture(t, f, 80, 21, "NO_COLOR=1")
 	require.NotContains(t, short, "seen:")
 	require.Contains(t, short, "do: start it")

@@ -1,5 +1,6 @@
 // The calls that passed the gate: a lane for each method, a mark for each call.
 import { duration, number, plural, time } from "./text.js";
+import { holding } from "./view.js";
 import { named, say, w } from "./words.js";
 
 const span = 300000; // ms shown
@@ -144,7 +145,7 @@ export class Calls {
 function row(call) {
   const tr = document.createElement("tr");
   for (const words of [time(new Date(call.t)), call.method, call.slot === undefined ? "—" : number(call.slot), took(call.durationMs), named(w.outcomes, call.outcome) + (call.error ? `: ${call.error}` : "")]) {
-    tr.append(Object.assign(document.createElement("td"), { textContent: words }));
+    tr.append(holding("td", words));
   }
   return tr;
 }

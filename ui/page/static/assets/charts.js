@@ -1,6 +1,7 @@
 // Line charts of the samples, drawn as SVG. Each series has a colour, a dash
 // pattern and its value in the legend.
 import { clock, day, duration, none, number, stageOf, time } from "./text.js";
+import { put } from "./view.js";
 import { say, w } from "./words.js";
 
 const height = 190;
@@ -156,7 +157,7 @@ export class Chart {
     const sample = seen.reduce((best, s) => (Math.abs(x(s.t) - at) < Math.abs(x(best.t) - at) ? s : best));
     this.#plot.querySelector(".cross")?.remove();
     this.#plot.append(svg("path", { class: "cross", d: `M${x(sample.t)} ${box.top}V${box.bottom}` }));
-    this.#readout.textContent = `${time(new Date(sample.t))}: ${this.#spec.series.map((s) => `${s.name} ${s.value(sample) === undefined ? none : number(s.value(sample))}`).join(", ")}`;
+    put(this.#readout, `${time(new Date(sample.t))}: ${this.#spec.series.map((s) => `${s.name} ${s.value(sample) === undefined ? none : number(s.value(sample))}`).join(", ")}`);
   }
 
   #unpoint() {

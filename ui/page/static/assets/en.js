@@ -59,7 +59,7 @@ export default {
     reachable: "✓ reachable", unreachable: "✗ not reachable", notAsked: "not asked yet", notHeld: "not held", ours: "ours", theirs: "a competing driver's", of: "{n} of {target}", from: "from {n}", doneAt: "done at {at}", noProgress: "no progress known",
     gwat: "gwat", beacon: "the beacon node", push: "the push", progressOf: "Progress of {what}", now: "now", lastKnown: "last known", done: "done", tookStage: "took {time}", underSecond: "under 1 s", wasHere: "was here", toCome: "to come",
     noFindings: "none: nothing is wrong", notObserved: "nothing was observed yet", sinceNode: "{node}, since {at}", pair: "pair", syncd: "syncd", copied: "Copied", notCopied: "The browser refused it", noHistory: "No stage change is known.", noneOfThese: "No such change is known.",
-    lasted: "lasted {time}", lasts: "lasts {time}", fewer: "Show fewer", showAll: "Show all {n}", noPush: "none yet", explained: "Explained by it", lastAnswer: "last known: answered at {at}", lastKnownSlot: "last known: slot {slot} at {at}", lastFinalized: ", finalized {n}",
+    lasted: "lasted {time}", lasts: "lasts {time}", fewer: "Show fewer", showAll: "Show all {n}", noPush: "none yet", explained: "Explained by it", lastAnswer: "last known: answered at {at}", lastKnownSlot: "last known: slot {slot} at {at}", lastFinalized: ", finalized {n}", lastSeen: "Evidence, last seen {at}",
   },
   strip: { day: "24 hours", week: "7 days", share: "worked {share} % of {time} known", nothing: "nothing known", label: "{name}: {share}" },
   charts: {

@@ -61,7 +61,7 @@ export default {
     reachable: "✓ доступен", unreachable: "✗ недоступен", notAsked: "ещё не опрошен", notHeld: "не удерживается", ours: "наша", theirs: "другого управляющего", of: "{n} из {target}", from: "с {n}", doneAt: "готово в {at}", noProgress: "прогресс неизвестен",
     gwat: "gwat", beacon: "узла beacon", push: "передачи", progressOf: "Прогресс {what}", now: "сейчас", lastKnown: "последнее известное", done: "готово", tookStage: "заняло {time}", underSecond: "меньше 1 с", wasHere: "был здесь", toCome: "впереди",
     noFindings: "нет: всё в порядке", notObserved: "ещё ничего не наблюдалось", sinceNode: "{node}, с {at}", pair: "пара", syncd: "syncd", copied: "Скопировано", notCopied: "Браузер отказал", noHistory: "Переходы неизвестны.", noneOfThese: "Таких переходов не известно.",
-    lasted: "длился {time}", lasts: "длится {time}", fewer: "Показать меньше", showAll: "Показать все {n}", noPush: "ещё не было", explained: "Следствия", lastAnswer: "последнее известное: ответ {at}", lastKnownSlot: "последнее известное: слот {slot}, {at}", lastFinalized: ", финализировано {n}",
+    lasted: "длился {time}", lasts: "длится {time}", fewer: "Показать меньше", showAll: "Показать все {n}", noPush: "ещё не было", explained: "Следствия", lastAnswer: "последнее известное: ответ {at}", lastKnownSlot: "последнее известное: слот {slot}, {at}", lastFinalized: ", финализировано {n}", lastSeen: "Признаки, замечены последний раз {at}",
   },
   strip: { day: "24 часа", week: "7 дней", share: "работала {share} % из известных {time}", nothing: "ничего не известно", label: "{name}: {share}" },
   charts: {

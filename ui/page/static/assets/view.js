@@ -5,10 +5,22 @@ import { fill, language, manyOf, named, say, told, w } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
+// holding is a new element with a text.
+export function holding(tag, text) {
+  const el = document.createElement(tag);
+  el.append(...whole(text));
+  return el;
+}
+
 // put changes the page only where something is new: a screen reader announces
 // every change in a live region.
 export function put(el, text) {
-  if (el.textContent !== text) el.textContent = text;
+  if (el.textContent !== text) el.replaceChildren(...whole(text));
+}
+
+// whole keeps each day in one line: a browser breaks one behind its hyphens.
+function whole(text) {
+  return text.split(/(\d{4}-\d\d-\d\d)/).map((part, i) => (i % 2 ? Object.assign(document.createElement("span"), { className: "day", textContent: part }) : part));
 }
 
 export const show = (el, shown) => { el.hidden = !shown; };
@@ -44,7 +56,7 @@ export function fields(snapshot) {
   show($("competing-driver"), snapshot.competingDriver);
   show($("observe"), snapshot.observe);
   show($("waits"), snapshot.waiting);
-  show($("entered"), snapshot.reason);
+  show($("entered"), snapshot.reason && snapshot.reason !== snapshot.waiting);
 }
 
 // lastKnown says what a node that does not answer had, and when it last answered.
@@ -102,7 +114,7 @@ function progress(el, value) {
 // parts puts texts side by side; one that fits into a line is not broken.
 function parts(el, words) {
   if (el.textContent === words.join(" ")) return;
-  el.replaceChildren(...words.flatMap((word, i) => [i ? " " : "", Object.assign(document.createElement("span"), { textContent: word })]));
+  el.replaceChildren(...words.flatMap((word, i) => [i ? " " : "", holding("span", word)]));
 }
 
 // hero gives the answer: how it is, since when, until when, and what is to be done.
@@ -228,7 +240,7 @@ const wordsOf = (f, part) => told(f.name, part) ?? f[part];
 
 // asText is a finding for a ticket or a chat.
 function asText(f, snapshot) {
-  const lines = [`${String(f.severity).toUpperCase()} ${f.name} (${f.node}) since ${f.since}`, wordsOf(f, "summary"), `${w.page.todo}: ${wordsOf(f, "remedy")}`, ...(f.evidence ?? []).map((e) => `- ${e}`)];
+  const lines = [`${String(f.severity).toUpperCase()} ${f.name} (${f.node}) since ${f.since}`, wordsOf(f, "summary"), `${w.page.todo}: ${wordsOf(f, "remedy")}`, ...(f.evidenceAt ? [`evidence of ${f.evidenceAt}:`] : []), ...(f.evidence ?? []).map((e) => `- ${e}`)];
   return [...lines, `syncd ${snapshot.version}, ${snapshot.pair}${snapshot.network ? `, ${snapshot.network.name}` : ""}, ${snapshot.at}`].join("\n");
 }
 
@@ -305,10 +317,14 @@ function finding(li, f, snapshot) {
   const evidence = li.querySelector(".evidence");
   const wanted = f.evidence ?? [];
   show(li.querySelector(".evlead"), wanted.length);
+  put(li.querySelector(".evlead"), seen(f));
   while (evidence.children.length > wanted.length) evidence.lastElementChild.remove();
   while (evidence.children.length < wanted.length) evidence.append(document.createElement("li"));
   wanted.forEach((text, j) => put(evidence.children[j], text));
 }
+
+// seen leads in the evidence, with its time if the newest poll does not show it.
+const seen = (f) => (f.evidenceAt ? say(w.view.lastSeen, { at: time(new Date(f.evidenceAt)) }) : w.page.evidence);
 
 // prose puts a text in whose commands stand between backticks.
 function prose(el, text) {
@@ -318,6 +334,9 @@ function prose(el, text) {
 }
 
 const fewChanges = 8;
+
+// span is a duration that is never nothing.
+const span = (ms) => (ms < 1000 ? w.view.underSecond : duration(ms));
 
 // interrupts: the change ended work, or work on the way to it.
 const interrupts = (c) => c.from === "working" || c.to === "paused" || c.to === "halted" || c.from === "paused" || c.from === "halted";
@@ -336,11 +355,11 @@ export function history(changes, all, filter, now) {
     const li = $("t-change").content.cloneNode(true).firstElementChild;
     const when = li.querySelector("time");
     when.dateTime = when.title = String(c.at);
-    when.textContent = time(new Date(c.at));
+    put(when, time(new Date(c.at)));
     li.dataset.to = stageOf(c.to) ? c.to : "";
     li.querySelector("b").textContent = c.from ? `${stageName(c.from)} → ${stageName(c.to)}` : stageName(c.to);
-    li.querySelector(".lasted").textContent = say(next ? w.view.lasted : w.view.lasts, { time: duration((next ? new Date(next.at) : now) - new Date(c.at)) });
-    li.querySelector(".why").textContent = c.reason ?? "";
+    li.querySelector(".lasted").textContent = say(next ? w.view.lasted : w.view.lasts, { time: span((next ? new Date(next.at) : now) - new Date(c.at)) });
+    put(li.querySelector(".why"), c.reason ?? "");
     return li;
   }));
 }
@@ -361,7 +380,7 @@ export function table(samples) {
   $("samples").replaceChildren(...samples.slice(-tableRows).reverse().map((s) => {
     const row = document.createElement("tr");
     for (const text of [time(new Date(s.t)), stageName(s.stage), cell(s.wallSlot), cell(s.gwatSlot), cell(s.beaconSlot), cell(s.gwatNumber)]) {
-      row.append(Object.assign(document.createElement("td"), { textContent: text }));
+      row.append(holding("td", text));
     }
     return row;
   }));
