@@ -136,6 +136,33 @@ func TestAPathThatIsTooLong(t *testing.T) {
 
 // Public report 7 (on 677a403 "stopped by force" in half of the runs): GNU timeout
 // signals its child and then its group, in which the child is too.
+// The terminal in which syncd was started closes: it ends in good order. Under nohup it goes on.
+func TestTheTerminalHangsUp(t *testing.T) {
+	for _, ignored := range []bool{false, true} {
+		script := `exec "$0" "$@"`
+		if ignored {
+			script = `trap "" HUP; ` + script
+		}
+		cmd := exec.Command("sh", append([]string{"-c", script, os.Args[0]}, runArgs(t, "127.0.0.1:0")...)...)
+		cmd.Env = append(os.Environ(), beMain+"=1")
+		stderr := &buffer{}
+		cmd.Stderr = stderr
+		require.NoError(t, cmd.Start())
+		require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "syncd starts") }, 10*time.Second, 10*time.Millisecond)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+		if ignored {
+			time.Sleep(sameAsNothing)
+			require.NotContains(t, stderr.String(), "syncd has stopped")
+			require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		}
+		require.NoError(t, cmd.Wait(), stderr.String())
+		require.Contains(t, stderr.String(), "syncd has stopped")
+	}
+}
+
+// sameAsNothing is how long a signal that is ignored is watched.
+const sameAsNothing = 200 * time.Millisecond
+
 func TestTheSignalsOfAWrapper(t *testing.T) {
 	for range 3 {
 		cmd := exec.Command(os.Args[0], "run", "--gwat.endpoint", "ws://127.0.0.1:1", "--beacon.endpoint", "http://127.0.0.1:1",

@@ -26,10 +26,36 @@ func TestTheSecondSignalForces(t *testing.T) {
 		time.Sleep(sameSignal - time.Millisecond)
 		signals <- syscall.SIGTERM
 		synctest.Wait()
-		require.Equal(t, []string{"stop"}, calls, "all of them are the same")
+		require.NotContains(t, calls, "force", "all of them are the same")
+		require.Contains(t, calls, "stop")
 		time.Sleep(time.Millisecond)
 		signals <- syscall.SIGINT
 		<-done
-		require.Equal(t, []string{"stop", "force"}, calls)
+		require.Equal(t, "force", calls[len(calls)-1])
+	})
+}
+
+// A terminal that closes sends SIGHUP, its shell once more, and the session's manager SIGTERM.
+func TestAHangUpStopsAndForcesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 8)
+		var stopped, forced int
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			obeySignals(signals, func() { stopped++ }, func() { forced++ })
+		}()
+		signals <- syscall.SIGHUP
+		synctest.Wait()
+		require.Equal(t, 1, stopped)
+		for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGHUP} {
+			time.Sleep(sameSignal)
+			signals <- s
+		}
+		synctest.Wait()
+		require.Zero(t, forced)
+		signals <- syscall.SIGINT
+		<-done
+		require.Equal(t, 1, forced)
 	})
 }
