@@ -128,9 +128,13 @@ func listenUnix(path string) (net.Listener, error) {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, fmt.Errorf("%q is not a socket: move it away, or choose another path", path)
 		}
-		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		conn, err := net.DialTimeout("unix", path, time.Second)
+		switch {
+		case err == nil:
 			_ = conn.Close()
 			return nil, fmt.Errorf("a running program listens on %q: %w", path, syscall.EADDRINUSE)
+		case !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("whether a program listens on %q could not be found out: %w", path, err)
 		}
 	}
 	// Made under another name, so that it never has more rights than it shall.
@@ -144,17 +148,26 @@ func listenUnix(path string) (net.Listener, error) {
 	if err := errors.Join(os.Chmod(made, 0o660), os.Rename(made, path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("socket %q: %w", path, err), l.Close(), os.Remove(made))
 	}
-	return &unixListener{l, path}, nil
+	own, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("socket %q: %w", path, err), l.Close())
+	}
+	return &unixListener{l, path, own}, nil
 }
 
-// unixListener removes its socket when it closes.
+// unixListener removes its socket when it closes, unless another one is there by now.
 type unixListener struct {
 	net.Listener
 	path string
+	made os.FileInfo
 }
 
 func (l *unixListener) Close() error {
-	return errors.Join(os.Remove(l.path), l.Listener.Close())
+	err := l.Listener.Close()
+	if now, statErr := os.Lstat(l.path); statErr == nil && os.SameFile(now, l.made) {
+		return errors.Join(os.Remove(l.path), err)
+	}
+	return err
 }
 
 // boundedListener takes no connection while too many are open: further callers
