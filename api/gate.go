@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/rs/cors"
+
+	"github.com/gwatsync/syncd/endpoint"
 )
 
 // anyone, as the only entry of a list, lets everything pass.
@@ -33,20 +35,20 @@ func newGate(listenHost string, hosts, origins []string) (*gate, error) {
 		g.hosts = append(g.hosts, strings.ToLower(listenHost))
 	}
 	for _, h := range hosts {
-		if h == "" || strings.ContainsAny(h, "/ ") {
-			return nil, fmt.Errorf("--api.allowed-hosts has %q: want a host name such as syncd.example, or %s", h, anyone)
+		if h == "" || strings.ContainsAny(h, "/ ") || h != anyone && strings.Contains(h, anyone) {
+			return nil, fmt.Errorf("--api.allowed-hosts has %q: want a host name such as syncd.example, or %s alone", h, anyone)
 		}
 		if name, _, err := net.SplitHostPort(h); err == nil {
 			h = name // any port of an allowed host is allowed
 		}
-		g.hosts = append(g.hosts, strings.ToLower(strings.Trim(h, "[]")))
+		g.hosts = append(g.hosts, strings.ToLower(strings.TrimSuffix(strings.Trim(h, "[]"), ".")))
 	}
 	for _, o := range origins {
 		u, err := url.Parse(o)
-		if o != anyone && (err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "") {
-			return nil, fmt.Errorf("--api.allowed-origins has %q: want scheme://host[:port] such as http://localhost:3000, or %s", o, anyone)
+		if o != anyone && (err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil || strings.ContainsAny(o, "?#*")) {
+			return nil, fmt.Errorf("--api.allowed-origins has %q: want scheme://host[:port] such as http://localhost:3000, or %s alone", endpoint.Mask(o), anyone)
 		}
-		g.origins = append(g.origins, strings.ToLower(strings.TrimSuffix(o, "/")))
+		g.origins = append(g.origins, withoutDefaultPort(strings.ToLower(strings.TrimRight(o, "/"))))
 	}
 	return g, nil
 }
@@ -84,12 +86,24 @@ func (g *gate) originAllowed(r *http.Request, local bool) bool {
 	if len(values) > 1 {
 		return false
 	}
-	origin := strings.ToLower(values[0])
+	origin := withoutDefaultPort(strings.ToLower(values[0]))
 	if slices.Contains(g.origins, origin) || slices.Contains(g.origins, anyone) {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && !local && u.Host != "" && u.Host == strings.ToLower(r.Host)
+	// A proxy may name the port that a browser leaves out.
+	return err == nil && !local && u.Host != "" && withoutDefaultPort(u.Scheme+"://"+u.Host) == withoutDefaultPort(u.Scheme+"://"+strings.ToLower(r.Host))
+}
+
+// withoutDefaultPort returns an origin as a browser writes it: without the port that its
+// scheme has anyway.
+func withoutDefaultPort(origin string) string {
+	for scheme, port := range map[string]string{"http://": ":80", "https://": ":443"} {
+		if short, ok := strings.CutSuffix(origin, port); ok && strings.HasPrefix(origin, scheme) {
+			return short
+		}
+	}
+	return origin
 }
 
 // wrap guards a listener; over the local socket no name leads, so that any Host will do.

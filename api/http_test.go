@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -260,6 +261,35 @@ func TestOrigins(t *testing.T) {
 	require.Equal(t, "http://dash.example:3000", header.Get("Access-Control-Allow-Origin"))
 }
 
+// A proxy may pass on a Host with the port that a browser leaves out of its Origin.
+func TestAnOriginsDefaultPortDoesNotMatter(t *testing.T) {
+	g, err := newGate("127.0.0.1", []string{"syncd.example", "Dot.example."}, []string{"https://dash.example:443", "http://old.example:80/"})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		host, origin string
+		allowed      bool
+	}{
+		{"syncd.example:443", "https://syncd.example", true},
+		{"syncd.example:80", "http://syncd.example", true},
+		{"syncd.example", "https://syncd.example:443", true},
+		{"SYNCD.example:443", "https://syncd.EXAMPLE", true},
+		{"syncd.example:8650", "https://dash.example", true},
+		{"syncd.example:8650", "http://old.example", true},
+		{"syncd.example:443", "http://syncd.example", false},
+		{"syncd.example:80", "https://syncd.example", false},
+		{"syncd.example:8443", "https://syncd.example", false},
+		{"syncd.example", "http://dash.example", false},
+		{"syncd.example:443", "https://evil.example", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://"+c.host+"/livez", nil)
+		r.Header.Set("Origin", c.origin)
+		require.Equal(t, c.allowed, g.originAllowed(r, false), "%+v", c)
+		require.True(t, g.hostAllowed(c.host))
+	}
+	require.True(t, g.hostAllowed("dot.example:1"))
+	require.True(t, g.hostAllowed("dot.example."))
+}
+
 func headerIf(name, value string) http.Header {
 	if value == "" {
 		return nil
@@ -367,6 +397,9 @@ func TestBadConfig(t *testing.T) {
 		`--api.allowed-hosts has "http://x": want`:        func(c *Config) { c.AllowedHosts = []string{"http://x"} },
 		`--api.allowed-origins has "dash.example": want`:  func(c *Config) { c.AllowedOrigins = []string{"dash.example"} },
 		`--api.allowed-origins has "http://x/path": want`: func(c *Config) { c.AllowedOrigins = []string{"http://x/path"} },
+		`--api.allowed-hosts has "*.example": want`:       func(c *Config) { c.AllowedHosts = []string{"*.example"} },
+		`--api.allowed-origins has "https://*.x": want`:   func(c *Config) { c.AllowedOrigins = []string{"https://*.x"} },
+		`--api.allowed-origins has "http://***@x": want`:  func(c *Config) { c.AllowedOrigins = []string{"http://me:pw@x"} },
 		"api needs a source and a log":                    func(c *Config) { c.Log = nil },
 	} {
 		cfg := Config{Listen: "127.0.0.1:0", Log: quietLog()}
