@@ -16,11 +16,17 @@ var ErrSecretItself = errors.New("is the secret itself; want the path of a file 
 var (
 	secretForms = regexp.MustCompile(`^(?:(?:0[xX])?[0-9a-fA-F\s:_-]+|eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*)$`)
 	base64Form  = regexp.MustCompile(`^[A-Za-z0-9+_=-][A-Za-z0-9+/_=-]{31,}$`)
-	base64Sorts = []string{"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "0123456789"}
+	// What stands around a secret that was copied with a bit too much: hex:, file://, Bearer,
+	// a comma, an ending. No name of a file without a directory has such a run in it.
+	secretInside = regexp.MustCompile(`[0-9a-fA-F]{32,}|eyJ[A-Za-z0-9_-]{8,}\.`)
+	base64Sorts  = []string{"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "0123456789"}
 )
 
 func isSecret(text string) bool {
 	bare := strings.Trim(text, " \t\r\n\"'`")
+	if inside := strings.TrimPrefix(bare, "file://"); !strings.Contains(inside, "/") && secretInside.MatchString(inside) {
+		return true
+	}
 	if strings.Contains(text, "-----BEGIN") || strings.ContainsAny(text, "\r\n\"'`") || secretForms.MatchString(bare) {
 		return true
 	}

@@ -29,6 +29,12 @@ func TestCheckSecretPathRefusesSecrets(t *testing.T) {
 		"not quite hex":   digits[:63] + "g",
 		"base64":          "XsLnoV7C56FewuehXsLnoV7C56FewuehXsLnoV7C56E=",
 		"base64 slashes":  "XsLn/V7C56Fewue+XsLnoV7C56FewuehXsLnoV7C56E=",
+		"a comma":         digits + ",",
+		"named":           "secret:" + digits,
+		"hex:":            "hex:" + digits,
+		"file://":         "file://" + digits,
+		"an ending":       "0x" + digits + ".hex",
+		"Bearer":          "Bearer eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjF9.c2ln",
 		"a token":         "eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjF9.c2ln",
 		"PEM":             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
 		"PEM in one line": "-----BEGIN PRIVATE KEY----- AAAA -----END PRIVATE KEY-----",
@@ -43,7 +49,8 @@ func TestCheckSecretPathRefusesSecrets(t *testing.T) {
 func TestCheckSecretPathTakesPaths(t *testing.T) {
 	for _, path := range []string{
 		"", "jwt.hex", "./jwt", "/run/secrets/jwtsecret", "/var/lib/gwat/geth/jwtsecret", "secret", "../keys/api key.hex",
-		"/a/very/long/path/below/which/a/secret/is/kept/for/syncd", "./deadbeef", "secrets/production/gwat/jwtsecret", `C:\keys\jwt.hex`,
+		"/a/very/long/path/below/which/a/secret/is/kept/for/syncd", "./deadbeef", "/var/lib/volumes/" + strings.Repeat("5ec2e7a1", 8) + "/_data/jwt.hex", "./" + strings.Repeat("5ec2e7a1", 8), "file:///run/jwt.hex",
+		"secrets/production/gwat/jwtsecret", `C:\keys\jwt.hex`,
 	} {
 		require.NoError(t, CheckSecretPath(path), path)
 		require.Equal(t, path, MaskPath(path))
