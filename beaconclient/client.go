@@ -77,8 +77,9 @@ type Client struct {
 	tap     func(Call)
 	observe func(path string, took time.Duration, err error)
 	skipped atomic.Uint64
-	hold    failure.HoldBack
-	closed  context.Context // ends with Close, and every call and stream with it
+	hold    failure.HoldBack // of REST calls and of the event stream
+	events  failure.HoldBack // of the event stream alone: a bound on streams keeps no call back
+	closed  context.Context  // ends with Close, and every call and stream with it
 	shut    context.CancelFunc
 }
 
@@ -239,9 +240,12 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w: %w", path, ErrDown, failure.Bounded(failure.Untrusted(withoutURL(err))))
 	}
 	defer resp.Body.Close()
-	if wait := c.heldBack(resp); wait > 0 {
+	if wait := heldBack(&c.hold, resp); wait > 0 {
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, failure.MaxText))
 		return 0, nil, failure.WithKind(ErrHTTPStatus, fmt.Errorf("GET %s: %w", path, failure.RateLimited(wait, string(said))))
+	}
+	if to := failure.Redirect(resp.StatusCode, resp.Header); to != "" {
+		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w %d: %s", path, ErrHTTPStatus, resp.StatusCode, to)
 	}
 	body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
@@ -253,14 +257,15 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 	return resp.StatusCode, body, nil
 }
 
-// heldBack returns for how long an answer keeps further requests back: HTTP 429.
-func (c *Client) heldBack(resp *http.Response) time.Duration {
+// heldBack notes an answer in hold and returns for how long it keeps further requests
+// back: HTTP 429.
+func heldBack(hold *failure.HoldBack, resp *http.Response) time.Duration {
 	if resp.StatusCode != http.StatusTooManyRequests {
-		c.hold.Answered()
+		hold.Answered()
 		return 0
 	}
 	now := time.Now()
-	return c.hold.Limited(now, failure.RetryAfter(resp.Header.Get("Retry-After"), now))
+	return hold.Limited(now, failure.RetryAfter(resp.Header.Get("Retry-After"), now))
 }
 
 // withoutURL drops a url.Error around err: its text repeats the URL.

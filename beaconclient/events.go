@@ -178,7 +178,7 @@ func (c *Client) readStream(ctx context.Context, events chan<- Event) {
 	if err != nil {
 		return
 	}
-	if c.hold.Check(time.Now()) != nil {
+	if now := time.Now(); c.hold.Check(now) != nil || c.events.Check(now) != nil {
 		return
 	}
 	req.Header.Set("Accept", "text/event-stream")
@@ -188,7 +188,7 @@ func (c *Client) readStream(ctx context.Context, events chan<- Event) {
 		return
 	}
 	defer resp.Body.Close()
-	if c.heldBack(resp) > 0 || resp.StatusCode != http.StatusOK {
+	if heldBack(&c.events, resp) > 0 || resp.StatusCode != http.StatusOK {
 		return
 	}
 	pass := func(event Event) bool {

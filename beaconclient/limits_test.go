@@ -59,6 +59,36 @@ func TestRateLimitHoldsEveryCallBack(t *testing.T) {
 	require.EqualValues(t, 1, asked.Load())
 }
 
+// A server may bound the streams alone, so that their 429 keeps no call back.
+func TestARateLimitOfTheStreamKeepsNoCallBack(t *testing.T) {
+	var streams atomic.Int32
+	c := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/eth/v1/events" {
+			streams.Add(1)
+			w.Header().Set("Retry-After", "30")
+			http.Error(w, "too many streams", http.StatusTooManyRequests)
+			return
+		}
+		body(http.StatusOK, `{"data":{"version":"v"}}`)(w, r)
+	})
+	events := make(chan Event)
+	for range 3 {
+		c.readStream(t.Context(), events)
+		_, err := c.Version(t.Context())
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 1, streams.Load(), "the stream itself waits")
+}
+
+func TestARedirectSaysWhereTo(t *testing.T) {
+	c := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://node.example"+r.URL.Path, http.StatusMovedPermanently)
+	})
+	_, err := c.Version(t.Context())
+	require.ErrorIs(t, err, ErrHTTPStatus)
+	require.ErrorContains(t, err, "unexpected HTTP status 301: it redirects to https://node.example/eth/v1/node/version, and no redirect is followed")
+}
+
 // A closed client keeps no connection open.
 func TestCloseEndsIdleConnections(t *testing.T) {
 	server := httptest.NewUnstartedServer(body(http.StatusOK, `{"data":{"version":"v"}}`))

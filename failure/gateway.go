@@ -2,6 +2,7 @@ package failure
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 )
 
@@ -16,4 +17,14 @@ func Gateway(httpStatus int, err error) error {
 		return &kinded{kind: ErrGateway, err: err}
 	}
 	return err
+}
+
+// Redirect says where an answer sends its caller, for an error; "" unless it is a redirect.
+// None is followed: it would carry the token to a host that nobody configured.
+func Redirect(httpStatus int, header http.Header) string {
+	to := header.Get("Location")
+	if httpStatus/100 != 3 || to == "" {
+		return ""
+	}
+	return fmt.Sprintf("it redirects to %s, and no redirect is followed: name that address itself", Text(to))
 }

@@ -1,6 +1,7 @@
 package gwatclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +146,7 @@ func rpcError(method string, err *jsonrpc.Error) error {
 }
 
 func statusError(method string, err *jsonrpc.StatusError) error {
-	body := failure.Text(string(err.Body))
+	body := cmp.Or(failure.Redirect(err.Code, err.Header), failure.Text(string(err.Body)))
 	if !refusedToken(err) {
 		return failure.Newf(failure.RetryLater, "%s: %w %s: %s", method, failure.Gateway(err.Code, ErrHTTPStatus), failure.Text(err.Status), body)
 	}

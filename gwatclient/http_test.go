@@ -72,7 +72,7 @@ func TestHTTPFaults(t *testing.T) {
 		{"host", status(403, "invalid host specified"), ErrUnauthorized, failure.NeedsHuman, "host name", false},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		}, ErrHTTPStatus, failure.RetryLater, "307", true},
+		}, ErrHTTPStatus, failure.RetryLater, "307 Temporary Redirect: it redirects to /elsewhere, and no redirect is followed", true},
 		{"oversized", status(200, `"`+strings.Repeat("x", 5000)+`"`), ErrMalformed, failure.RetryLater, "size limit", true},
 		{"oversized error page", status(500, strings.Repeat("x", 5000)), ErrMalformed, failure.RetryLater, "size limit", true},
 		{"endless", endless(strings.Repeat("[", 1000)), ErrMalformed, failure.RetryLater, "size limit", true},

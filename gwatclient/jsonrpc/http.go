@@ -2,12 +2,14 @@ package jsonrpc
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -100,7 +102,7 @@ func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper, 
 		return reply{}, notSent(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, l.cfg.MaxBody+1))
+	body, err := readAll(resp, l.cfg.MaxBody+1)
 	switch {
 	case err != nil:
 		return reply{}, lost(fmt.Errorf("read the answer: %w", err))
@@ -111,4 +113,17 @@ func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper, 
 		return reply{}, err
 	}
 	return decode(body)
+}
+
+// readAll returns an answer's body, up to limit bytes of it. One that is compressed although
+// that was not asked for, as a proxy may do it (RFC 9110, 12.5.3), is unpacked.
+func readAll(resp *http.Response, limit int64) ([]byte, error) {
+	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		return io.ReadAll(io.LimitReader(resp.Body, limit))
+	}
+	unpacked, err := gzip.NewReader(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(unpacked, limit))
 }

@@ -1,6 +1,8 @@
 package jsonrpc
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -463,6 +466,36 @@ func TestRepeats(t *testing.T) {
 			require.Equal(t, tt.sends, sends)
 		})
 	}
+}
+
+// A proxy may compress an answer to who said nothing of compression. The bound on an answer
+// is one on what it unpacks to.
+func TestHTTPAnswerThatIsCompressed(t *testing.T) {
+	var answer atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(answer.Load().([]byte))
+	}))
+	defer server.Close()
+	c := New(Config{Endpoint: at(t, server.URL), Timeout: time.Minute, MaxBody: 1000})
+	defer c.Close()
+	packed := func(text string) []byte {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, err := io.WriteString(w, text)
+		require.NoError(t, errors.Join(err, w.Close()))
+		return out.Bytes()
+	}
+	answer.Store(packed(`{"jsonrpc":"2.0","id":1,"result":"yes"}`))
+	raw, err := c.Call(t.Context(), "a")
+	require.NoError(t, err)
+	require.JSONEq(t, `"yes"`, string(raw))
+	answer.Store(packed(strings.Repeat("[", 1<<20)))
+	_, err = c.Call(t.Context(), "a")
+	require.ErrorIs(t, err, ErrTooLarge)
+	answer.Store([]byte(`{"jsonrpc":"2.0","id":1,"result":"yes"}`))
+	_, err = c.Call(t.Context(), "a")
+	require.Error(t, err)
 }
 
 // TestCredentials: user and password of the URL become a header, and are in no URL.
