@@ -296,6 +296,8 @@ func (v *view) dutiesAtRisk() signal {
 	switch {
 	case !v.mem.coord.worked || v.Gwat.Reach == NotAsked:
 		return unmeasured
+	case v.mem.spec != nil && v.At.Before(v.mem.spec.SlotStart(0)):
+		return healthy // there are no duties before genesis
 	case v.Gwat.Reach != Answers:
 		return shows("gwat does not answer: " + v.Gwat.Error)
 	case v.Gwat.Syncing:

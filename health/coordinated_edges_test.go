@@ -145,6 +145,35 @@ func TestBeforeGenesisNoCallIsMissing(t *testing.T) {
 	}
 }
 
+// Before genesis nobody has a duty, whatever gwat says: a gwat that had nothing to sync says
+// false to eth_syncing, and true once it is called.
+func TestBeforeGenesisNoDutyIsMissed(t *testing.T) {
+	for name, change := range map[string]func(*Input){
+		"syncing": func(in *Input) { in.Gwat.Syncing = true },
+		"away":    func(in *Input) { in.Gwat.Reach, in.Gwat.Error = Down, "connection refused" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := NewCoordinated(time.Second)
+			told := -60
+			for n := range 100 {
+				in := coordinatedSteady(n)
+				in.At = liveSpec.SlotStart(0).Add(time.Duration(n-60) * time.Second)
+				in.Stage, in.Coordinated.State = fsm.Switching, &CoordinatedState{LastFinalized: common.Hash{1}}
+				in.Beacon.Head, in.Beacon.Root, in.Beacon.Justified = 0, common.Hash{1}, 0
+				in.Beacon.Clock, in.Beacon.ClockAt = liveSpec.SlotAt(in.At), in.At
+				if n > 10 {
+					change(&in)
+				}
+				if slices.Contains(names(engine.Observe(in).Findings), "duties_at_risk") {
+					told = n - 60
+					break
+				}
+			}
+			require.GreaterOrEqual(t, told, 2*3, "seconds after genesis")
+		})
+	}
+}
+
 // On a network without transactions gwat has nothing to finalize: for 22 s of a real one
 // the head went on and gwat's state stayed as it was. That is no wedged gwat as long as
 // gwat has all that the head finalizes, and no loop without peers either.
