@@ -242,7 +242,7 @@ func (c *Client) ask(ctx context.Context, limit int64, path string, query url.Va
 	defer resp.Body.Close()
 	if wait := heldBack(&c.hold, resp); wait > 0 {
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, failure.MaxText))
-		return 0, nil, failure.WithKind(ErrHTTPStatus, fmt.Errorf("GET %s: %w", path, failure.RateLimited(wait, string(said))))
+		return 0, nil, failure.WithKind(ErrHTTPStatus, fmt.Errorf("GET %s: %w", path, failure.RateLimited(failure.By429, wait, string(said))))
 	}
 	if to := failure.Redirect(resp.StatusCode, resp.Header); to != "" {
 		return 0, nil, failure.Newf(failure.RetryLater, "GET %s: %w %d: %s", path, ErrHTTPStatus, resp.StatusCode, to)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ErrRateLimited is HTTP 429, and the error of a request that was not sent because
+// ErrRateLimited is HTTP 429 or a JSON-RPC error of that meaning, and the error of a request that was not sent because
 // of an earlier 429.
 var ErrRateLimited = errors.New("rate limited")
 
@@ -63,10 +63,14 @@ func (h *HoldBack) Check(now time.Time) error {
 	return nil
 }
 
-// RateLimited returns the error of a 429 answer, of kind RetryLater.
-func RateLimited(wait time.Duration, said string) error {
-	return Newf(RetryLater, "%w (HTTP 429): no further request for %s%s", ErrRateLimited, roundUp(wait), detail(said))
+// RateLimited returns the error of an answer that refuses a request because of their
+// number, of kind RetryLater; by is how the server says so.
+func RateLimited(by string, wait time.Duration, said string) error {
+	return Newf(RetryLater, "%w (%s): no further request for %s%s", ErrRateLimited, by, roundUp(wait), detail(said))
 }
+
+// By429 is how a server refuses requests because of their number.
+const By429 = "HTTP 429"
 
 func roundUp(d time.Duration) time.Duration { return (d + time.Second - 1).Truncate(time.Second) }
 

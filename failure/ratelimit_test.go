@@ -46,9 +46,9 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestRateLimited(t *testing.T) {
-	err := RateLimited(1500*time.Millisecond, " slow\ndown ")
+	err := RateLimited(By429, 1500*time.Millisecond, " slow\ndown ")
 	require.ErrorIs(t, err, ErrRateLimited)
 	require.Equal(t, RetryLater, Kind(err))
 	require.Equal(t, "rate limited (HTTP 429): no further request for 2s: slow down", err.Error())
-	require.Equal(t, "rate limited (HTTP 429): no further request for 1s", RateLimited(time.Second, " ").Error())
+	require.Equal(t, "rate limited (error 5): no further request for 1s", RateLimited("error 5", time.Second, " ").Error())
 }

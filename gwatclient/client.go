@@ -192,7 +192,12 @@ func (c *Client) send(ctx context.Context, method string, once func() error) err
 	var status *jsonrpc.StatusError
 	if errors.As(err, &status) && status.Code == http.StatusTooManyRequests {
 		wait := c.hold.Limited(time.Now(), status.RetryAfter)
-		return failure.WithKind(ErrHTTPStatus, fmt.Errorf("%s: %w", method, failure.RateLimited(wait, string(status.Body))))
+		return failure.WithKind(ErrHTTPStatus, fmt.Errorf("%s: %w", method, failure.RateLimited(failure.By429, wait, string(status.Body))))
+	}
+	var answered *jsonrpc.Error
+	if errors.As(err, &answered) && answered.Limits() {
+		wait := c.hold.Limited(time.Now(), 0)
+		return failure.WithKind(ErrRPC, fmt.Errorf("%s: %w", method, failure.RateLimited(fmt.Sprintf("JSON-RPC error %d", answered.Code), wait, answered.Message)))
 	}
 	c.hold.Answered()
 	return classify(method, err)

@@ -2,6 +2,7 @@ package gwatclient
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -156,5 +157,42 @@ func TestRateLimit(t *testing.T) {
 			_, err = client.ValidateSpines(t.Context(), nil)
 			require.ErrorContains(t, err, "no further request for 1s", "an answer came between: the pauses begin again")
 		})
+	}
+}
+
+// TestRateLimitInAJSONRPCError: providers refuse a call because of their number with HTTP
+// status 200, too. The same code for an answer that is too large is none of that.
+func TestRateLimitInAJSONRPCError(t *testing.T) {
+	for refusal, limited := range map[string]bool{
+		`{"code":-32005,"message":"daily request count exceeded, request rate limited","data":{"rate":{}}}`: true,
+		`{"code":-32005,"message":"Limit exceeded"}`:                                                        true,
+		`{"code":429,"message":"Your app has exceeded its compute units per second capacity"}`:              true,
+		`{"code":-32005,"message":"query returned more than 10000 results"}`:                                false,
+		`{"code":-32000,"message":"request rate limited"}`:                                                  false,
+	} {
+		for _, batch := range []bool{false, true} {
+			var asked atomic.Int32
+			client := serveRaw(t, "http", Config{}, func(raw []byte) []byte {
+				asked.Add(1)
+				if batch {
+					return []byte(`{"jsonrpc":"2.0","id":null,"error":` + refusal + `}`)
+				}
+				return respond(raw, func(req request) []byte { return answer(req, "error", json.RawMessage(refusal)) })
+			})
+			call := func() error { _, err := client.ChainID(t.Context()); return err }
+			if batch {
+				call = func() error { return client.ProbeBatch(t.Context()) }
+			}
+			err := call()
+			require.Equal(t, limited, errors.Is(err, failure.ErrRateLimited), "%v", err)
+			require.Equal(t, failure.RetryLater, failure.Kind(err))
+			require.False(t, PossiblyDone(err))
+			again := call()
+			require.Equal(t, limited, errors.Is(again, ErrDown), "%v", again)
+			if limited {
+				require.ErrorContains(t, err, "no further request for 1s")
+				require.EqualValues(t, 1, asked.Load())
+			}
+		}
 	}
 }

@@ -119,7 +119,7 @@ var reachRules = []rule{
 	},
 	{
 		Entry: Entry{Name: "gwat_rate_limited", Severity: status.SeverityCritical, Node: nodeGwat,
-			Meaning: "Something in front of gwat refuses syncd's calls because of their number: HTTP 429. syncd then waits for as long as the answer asks, at most a minute at a time.",
+			Meaning: "Something in front of gwat refuses syncd's calls because of their number: HTTP 429, or the JSON-RPC error -32005 or 429. syncd then waits for as long as the answer asks, at most a minute at a time.",
 			Remedy:  "Point syncd at gwat itself and not at a public or shared endpoint, or raise the limit of the proxy in between: syncd makes five to ten calls a poll, and many more during a sync."},
 		window: polls(3), windowNote: "that were refused", clear: polls(3), clearNote: "that were answered",
 		needs: gwat, reach: true, look: func(v *view) signal { return reach(&v.Gwat.Node, Limited) },

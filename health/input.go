@@ -23,7 +23,7 @@ const (
 	Denied         // the node refuses the token or the host name
 	Garbled        // it answers what no node of this kind answers
 	Starting       // it has just started and lacks the state of its head still
-	Limited        // it refuses calls for now because of their number: HTTP 429
+	Limited        // it refuses calls for now because of their number
 )
 
 // Input is what one poll measured, and what syncd knows of itself at that time. What was not

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/gwatsync/syncd/failure"
@@ -52,6 +54,22 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Message }
+
+// Codes by which a provider in front of a node refuses a call because of their number, with
+// HTTP status 200 (EIP-1474, and the status itself).
+const (
+	codeLimitExceeded = -32005
+	codeTooMany       = http.StatusTooManyRequests
+)
+
+// ofTheRate tells a limit on the number of calls from one on the size of an answer, for
+// which providers use the same code.
+var ofTheRate = regexp.MustCompile(`(?i)\brate\b|\brequests?\b|\bquota\b|^limit exceeded`)
+
+// Limits reports whether the call was refused because of the number of calls.
+func (e *Error) Limits() bool {
+	return e.Code == codeTooMany || e.Code == codeLimitExceeded && ofTheRate.MatchString(strings.TrimSpace(e.Message))
+}
 
 var (
 	// ErrTooLarge is the cause of an Unreadable answer over the size limit.
