@@ -59,6 +59,17 @@ func TestRateLimitByAddress(t *testing.T) {
 	}, 5*time.Second, 20*time.Millisecond, "it may ask again after a while")
 }
 
+// What is no call, too, costs one.
+func TestCallsOfARequest(t *testing.T) {
+	for raw, want := range map[string]int{
+		`{`: 1, `7`: 1, `{}`: 1, ` [] `: 1, `[{}]`: 1, `[{},{},7]`: 3, `[1` + strings.Repeat(`,1`, maxBatch) + `]`: maxBatch,
+	} {
+		calls, _, ok := prepare([]byte(raw))
+		require.Equal(t, want, calls, raw)
+		require.Equal(t, raw != `{`, ok, raw)
+	}
+}
+
 func TestLimitersAreByAddressAndBounded(t *testing.T) {
 	l := newLimiters()
 	require.Same(t, l.of("10.0.0.1:1"), l.of("10.0.0.1:2"))

@@ -47,6 +47,7 @@ func TestBeyondLoopbackNeedsTLSOrAFlag(t *testing.T) {
 	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLS: TLS{TLSCert: cert}}.Check(), "belong together")
 	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", TLS: TLS{TLSCert: cert, TLSKey: cert}}.Check(), "--api.tls-key")
 	require.ErrorContains(t, Config{Listen: "127.0.0.1:0", Socket: strings.Repeat("x", 91)}.Check(), "91 bytes")
+	require.NoError(t, Config{Listen: "127.0.0.1:0", Socket: strings.Repeat("x", 90)}.Check())
 	// A service manager may make the directory at the start: only who listens wants it.
 	require.NoError(t, Config{Listen: "127.0.0.1:0", Socket: "/no/such/directory/s"}.Check())
 	_, err := listenLocal("/no/such/directory/s")

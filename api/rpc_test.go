@@ -198,7 +198,7 @@ func TestProgressOverASpan(t *testing.T) {
 		require.LessOrEqual(t, len(got.Samples), memory.MostSamples)
 		require.Greater(t, got.StepSeconds, 1000.0)
 		for _, bad := range [][]any{
-			{"yesterday"}, {"24h"}, {since, 5}, {end, since}, {since, end, 60}, {since, end, "-1m"}, {since, end, "1m", 5}, {nil, nil, nil, maxSamples + 1},
+			{"yesterday"}, {"24h"}, {since, "1ns"}, {since, 5}, {end, since}, {since, end, 60}, {since, end, "-1m"}, {since, end, "1m", 5}, {nil, nil, nil, maxSamples + 1},
 		} {
 			requireCode(t, c.CallContext(t.Context(), &got, "syncd_progress", bad...), codeInvalidParams, "")
 		}

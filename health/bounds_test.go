@@ -59,6 +59,12 @@ func TestRulesAtTheirBounds(t *testing.T) {
 			m.coord.waiting, m.coord.finalHead = true, in.Beacon.Head-UnmovedSlots
 		}
 	}
+	driven := func(lag primitives.Slot, epochs primitives.Epoch) func(*Input, *memory) {
+		return func(in *Input, _ *memory) {
+			in.Beacon.Clock = in.Beacon.Head + lag
+			in.Coordinated.CheckpointKnown, in.Coordinated.State.Epoch = &no, testSpec.Epoch(in.Beacon.Head)+epochs
+		}
+	}
 	for name, tc := range map[string]struct {
 		rule   string
 		change func(*Input, *memory)
@@ -103,6 +109,10 @@ func TestRulesAtTheirBounds(t *testing.T) {
 		"its peers and the checkpoint are unknown": {"no_peers_loop", uncounted(nil), present, unknownPeers},
 		"only its peers are unknown":               {"no_peers_loop", uncounted(&yes), present, unknownPeers},
 		"its checkpoint is nobody's":               {"no_peers_loop", uncounted(&no), absent, ""},
+
+		"gwat past a head that is on time":    {"foreign_checkpoint", driven(LagSlots, 1), present, "no header"},
+		"gwat past a head that begins again":  {"foreign_checkpoint", driven(LagSlots+1, 1), unknown, ""},
+		"gwat level with a head that is late": {"foreign_checkpoint", driven(LagSlots+1, 0), present, "no header"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := steady(40)

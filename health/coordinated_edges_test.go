@@ -304,6 +304,27 @@ func TestARestartThatNoPollSaw(t *testing.T) {
 	}
 }
 
+// A gwat that worked, was away and is back without a state of its own was restarted if it is
+// known to have had no block before: a number that was never read is not 0.
+func TestARestartAtGenesis(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*coordinatedMemory)
+		want   bool
+	}{
+		"it worked at genesis":    {func(*coordinatedMemory) {}, true},
+		"its number was not read": {func(c *coordinatedMemory) { c.numbered = false }, false},
+		"it did not work":         {func(c *coordinatedMemory) { c.working = false }, false},
+		"it had a block":          {func(c *coordinatedMemory) { c.number = 1 }, false},
+		"it was not away":         {func(c *coordinatedMemory) { c.open = false }, false},
+	} {
+		var c coordinatedMemory
+		c.working, c.numbered, c.open = true, true, true
+		tc.change(&c)
+		in := Input{Gwat: Gwat{Syncing: true}, Coordinated: &Coordinated{}}
+		require.Equal(t, tc.want, c.startedAgain(&in), name)
+	}
+}
+
 // A gwat that waits for a call and was away for a slot may have been restarted again, and the
 // beacon node has to find it once more. A poll or two without an answer change nothing.
 func TestARestartedGwatThatGoesAwayAgain(t *testing.T) {

@@ -226,7 +226,7 @@ type turn struct {
 
 // end clears a run, and reports its finding as gone if it was reported.
 func (t *turn) end(r *rule, run *run) {
-	if run.reported && run.alone {
+	if run.alone {
 		t.report.Gone = append(t.report.Gone, findingNamed(t.before, r.Name))
 	}
 	*run = emptyRun

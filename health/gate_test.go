@@ -1,11 +1,14 @@
 package health
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/status"
 )
@@ -34,6 +37,9 @@ func TestQuietGateWithACause(t *testing.T) {
 			frozenHead(in, warmUp)
 			in.Gwat.Number = number
 		},
+		"gwat has all that the head asks for": func(in *Input, _ int) {
+			in.Gwat.Number = steady(warmUp).Gwat.Number
+		},
 		"the beacon syncs":       func(in *Input, _ int) { in.Beacon.Head -= 40; in.Gwat.Slot -= 40; in.Stage = fsm.CheckpointSync },
 		"the head is far behind": func(in *Input, _ int) { in.Beacon.Head -= 40 },
 		"calls are held":         func(in *Input, _ int) { in.Gate.Held = 1 },
@@ -52,6 +58,20 @@ func TestQuietGateWithACause(t *testing.T) {
 				require.NotContains(t, told, "gate_bypassed", "poll %d", n)
 			}
 		})
+	}
+}
+
+// The beacon node calls in each slot once its head is near the clock, and not before.
+func TestAGateIsQuietOnlyNearTheHead(t *testing.T) {
+	for behind, want := range map[primitives.Slot]bool{checkpoint.NearHead: true, checkpoint.NearHead + 1: false} {
+		j := New(time.Second)
+		var told []string
+		for n := range 2 * warmUp {
+			in := steady(n)
+			in.Gate, in.Beacon.Head = steady(0).Gate, in.Beacon.Head-behind
+			told = append(told, names(j.Observe(in).Findings)...)
+		}
+		require.Equal(t, want, slices.Contains(told, "gate_bypassed"), "%d slots behind", behind)
 	}
 }
 
