@@ -118,6 +118,11 @@ func TestCallsTellWhatIsLost(t *testing.T) {
 	require.EqualValues(t, 5, out.Lost)
 	require.Equal(t, []uint64{8, 9, 10}, seqs(out))
 	require.Zero(t, traffic(g, &status.CallFilter{}).Lost, "nobody asked for those")
+	g.keeps = 1
+	g.add("eth_call", "ok", 1)
+	out = traffic(g, &status.CallFilter{After: &two})
+	require.EqualValues(t, 8, out.Lost, "all but the one that is kept")
+	require.Equal(t, []uint64{11}, seqs(out))
 }
 
 func TestSubscribeCalls(t *testing.T) {

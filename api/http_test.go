@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -389,6 +390,32 @@ func TestStopEndsOpenSockets(t *testing.T) {
 	for _, e := range logged.AllEntries() {
 		require.NotContains(t, e.Message, "cut off", "no request was running")
 	}
+}
+
+// idleListener accepts nothing until it is closed.
+type idleListener struct{ closed chan struct{} }
+
+func (l idleListener) Accept() (net.Conn, error) { <-l.closed; return nil, net.ErrClosed }
+func (l idleListener) Close() error              { close(l.closed); return nil }
+func (l idleListener) Addr() net.Addr            { return &net.TCPAddr{} }
+
+// What a subscription holds of the pair is given back before Run returns.
+func TestStopWaitsForSubscriptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Listen: "127.0.0.1:0", Log: quietLog()}, &fakePair{})
+		require.NoError(t, err)
+		s.listener = idleListener{make(chan struct{})}
+		release := make(chan struct{})
+		s.subs.running.Go(func() { <-release })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		require.Empty(t, done, "one has not ended")
+		close(release)
+		require.NoError(t, <-done)
+	})
 }
 
 func TestBadConfig(t *testing.T) {
