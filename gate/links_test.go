@@ -50,10 +50,10 @@ func TestDrainWaitsForCallsInFlight(t *testing.T) {
 }
 
 // brokenStream panics when it is read.
-type brokenStream struct{ ended int }
+type brokenStream struct{ begun, ended int }
 
 func (s *brokenStream) next() (io.Reader, error)       { panic("a broken stream") }
-func (s *brokenStream) begin() (io.WriteCloser, error) { return nil, io.ErrClosedPipe }
+func (s *brokenStream) begin() (io.WriteCloser, error) { s.begun++; return nil, io.ErrClosedPipe }
 func (s *brokenStream) framed() bool                   { return true }
 func (s *brokenStream) conn() net.Conn                 { return nil }
 func (s *brokenStream) end(error)                      { s.ended++ }
@@ -69,10 +69,23 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	})
 }
 
+// A batch whose calls are not all known is not answered in part: some of them would wait for ever.
+func TestABatchThatIsNotWhollyKnownFails(t *testing.T) {
+	for _, more := range []bool{false, true} {
+		g, s := fakeGate(t, coordinated, &fakeBackend{}), &brokenStream{}
+		l := &link{g: g, client: s}
+		l.ctx, l.cancel = context.WithCancel(t.Context())
+		rec := records{g: g, calls: make([]Call, 1), ids: []string{"7"}, open: []bool{true}, more: more}
+		l.fail(&rec, true, errRefused)
+		require.Error(t, l.ctx.Err(), "the client is gone, or shall go")
+		require.Equal(t, !more, s.begun == 1)
+	}
+}
+
 // cutBackend is a gwat that takes a call and closes the connection before the answer's first byte.
 type cutBackend struct{ fakeBackend }
 
-func (cutBackend) do(_ context.Context, x *exchange) (*reply, error) {
+func (*cutBackend) do(_ context.Context, x *exchange) (*reply, error) {
 	_, _ = io.Copy(io.Discard, x.body)
 	return &reply{status: http.StatusOK, body: io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)), length: -1}, nil
 }
