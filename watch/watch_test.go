@@ -426,6 +426,9 @@ func TestOrders(t *testing.T) {
 		pause, err := w.cfg.Journal.Pause()
 		require.NoError(t, err)
 		require.Equal(t, "maintenance", pause.Reason, "a pause is kept over a restart")
+		was := w.Snapshot().Seq
+		require.NoError(t, w.Pause(t.Context(), "a longer one"))
+		require.Greater(t, w.Snapshot().Seq, was, "what an order changed is published before it is answered")
 		require.ErrorIs(t, w.Resync(t.Context(), status.Resync{}), ErrBeaconDrives)
 		require.NoError(t, w.Resume(t.Context()))
 		within(t, w, 12*time.Second, "working again", inStage(fsm.Working))

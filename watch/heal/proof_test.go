@@ -114,6 +114,8 @@ func TestRecord(t *testing.T) {
 	require.False(t, due(0))
 	r.Observe(true, "proved", begin)
 	require.False(t, due(4*slot-time.Millisecond))
+	_, why := r.Next(slot, begin)
+	require.Equal(t, "proved; waiting for the proof to hold for 8s", why)
 	r.Observe(false, "not now", at(7*time.Second))
 	r.Observe(true, "proved", at(7500*time.Millisecond))
 	require.False(t, due(8*time.Second), "the break counts")
