@@ -1,0 +1,49 @@
+package watch
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/fsm"
+)
+
+// countingBeacon counts for which roots it was asked.
+type countingBeacon struct {
+	fakeBeacon
+	asked map[common.Hash]int
+}
+
+func (b countingBeacon) Header(ctx context.Context, id beaconclient.BlockID) (beaconclient.Header, error) {
+	for _, root := range []common.Hash{{1}, {2}} {
+		if id == beaconclient.AtRoot(root) {
+			b.asked[root]++
+		}
+	}
+	return b.fakeBeacon.Header(ctx, id)
+}
+
+// A checkpoint that the beacon node has stays known, one that it lacks may come.
+func TestHowOftenACheckpointIsAskedFor(t *testing.T) {
+	f := newFakePair()
+	beacon := countingBeacon{fakeBeacon{f}, map[common.Hash]int{}}
+	p := poller{gwat: fakeGwat{f}, beacon: beacon, now: time.Now, timeout: time.Minute}
+	for _, foreign := range []bool{false, false, false, true, true, true, false} {
+		f.set(func(f *fakePair) { f.foreign = foreign })
+		o := p.poll(t.Context())
+		require.NotNil(t, o.CheckpointKnown)
+		require.Equal(t, !foreign, *o.CheckpointKnown)
+	}
+	require.Equal(t, map[common.Hash]int{{1}: 2, {2}: 3}, beacon.asked)
+}
+
+// A pair whose network is not known yet does not wait for its genesis.
+func TestAnUnknownNetworkHasBegun(t *testing.T) {
+	w, err := New(config(newFakePair()))
+	require.NoError(t, err)
+	require.Contains(t, w.waiting(fsm.HeadSync), "eth_syncing is not false")
+}
