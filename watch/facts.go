@@ -7,6 +7,7 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/protocol"
 )
 
 // newHeads is over how many new heads gwat must follow before the pair counts as working (S5).
@@ -21,6 +22,7 @@ type standing struct {
 	conflict string
 	judged   bool // the identity of both nodes is known
 	now      primitives.Slot
+	mark     *protocol.Mark // where gwat was driven to before it began to load; nil if that is not known
 
 	// The proof of work: how many new heads gwat has followed by calls of the beacon
 	// node, in which slot the wait for it began, and whether gwat follows now.
@@ -69,12 +71,18 @@ func upWhy(o *Observation) string {
 	return "both nodes answer"
 }
 
-// gwatEpoch is the epoch of the last call that gwat carried out; false while it loads.
-func gwatEpoch(o *Observation) (primitives.Epoch, bool) {
-	if o.Gwat.Mark == nil {
+// gwatEpoch is the epoch of the last call that gwat carried out. A gwat that loads does not say
+// it, and each call of the beacon node may have it load for a moment: what it said before counts
+// then.
+func gwatEpoch(o *Observation, s *standing) (primitives.Epoch, bool) {
+	mark := o.Gwat.Mark
+	if mark == nil {
+		mark = s.mark
+	}
+	if mark == nil {
 		return 0, false
 	}
-	return o.Gwat.Mark.Epoch, true
+	return mark.Epoch, true
 }
 
 func checkpointReached(o *Observation, s *standing) (bool, string) {
@@ -82,7 +90,7 @@ func checkpointReached(o *Observation, s *standing) (bool, string) {
 	if o.Beacon.Syncing.IsSyncing && !near(head, s.now) {
 		return false, fmt.Sprintf("the beacon node to finish its initial sync: head at slot %d of %d", head, s.now)
 	}
-	epoch, known := gwatEpoch(o)
+	epoch, known := gwatEpoch(o, s)
 	if !known {
 		return false, "gwat to load the finalized chain from its peers" + watProgress(o)
 	}
@@ -105,7 +113,7 @@ func dagSynced(o *Observation, s *standing) (bool, string) {
 	if !near(head, s.now) {
 		return false, fmt.Sprintf("the beacon's head at slot %d to come near slot %d", head, s.now)
 	}
-	epoch, known := gwatEpoch(o)
+	epoch, known := gwatEpoch(o, s)
 	if !known {
 		return false, "gwat to load the blocks after the checkpoint" + watProgress(o)
 	}
@@ -118,7 +126,7 @@ func dagSynced(o *Observation, s *standing) (bool, string) {
 // fellBehind is the resync rule over what both nodes have.
 func fellBehind(o *Observation, s *standing) (bool, string) {
 	synced := o.Beacon.Head.Slot
-	if epoch, known := gwatEpoch(o); known {
+	if epoch, known := gwatEpoch(o, s); known {
 		synced = min(synced, s.spec.StartSlot(epoch+1)-1)
 	}
 	if !s.spec.Behind(synced, s.now) {

@@ -44,9 +44,13 @@ func TestFactsOfAnObservation(t *testing.T) {
 		"checkpoint: gwat is at it":                       {func(o *Observation, _ *standing) { o.Gwat.Mark.Epoch = 4 }, reached, true},
 		"checkpoint: gwat is before it":                   {func(o *Observation, _ *standing) { o.Gwat.Mark.Epoch = 3 }, reached, false},
 
-		"dag: at work":                   {func(*Observation, *standing) {}, synced, true},
-		"dag: the head is near":          {func(o *Observation, _ *standing) { o.Beacon.Head.Slot = 36 }, synced, true},
-		"dag: the head is not near":      {func(o *Observation, _ *standing) { o.Beacon.Head.Slot = 35 }, synced, false},
+		"dag: at work":                                  {func(*Observation, *standing) {}, synced, true},
+		"dag: the head is near":                         {func(o *Observation, _ *standing) { o.Beacon.Head.Slot = 36 }, synced, true},
+		"dag: the head is not near":                     {func(o *Observation, _ *standing) { o.Beacon.Head.Slot = 35 }, synced, false},
+		"checkpoint: gwat loads, and was driven to it":  {func(o *Observation, s *standing) { o.Gwat.Mark, s.mark = nil, &protocol.Mark{Epoch: 4} }, reached, true},
+		"checkpoint: gwat loads, and was driven before": {func(o *Observation, s *standing) { o.Gwat.Mark, s.mark = nil, &protocol.Mark{Epoch: 3} }, reached, false},
+		"checkpoint: what gwat says now counts":         {func(o *Observation, s *standing) { o.Gwat.Mark.Epoch, s.mark = 3, &protocol.Mark{Epoch: 5} }, reached, false},
+
 		"dag: gwat loads":                {func(o *Observation, _ *standing) { o.Gwat.Mark = nil }, synced, false},
 		"dag: gwat is an epoch behind":   {func(o *Observation, _ *standing) { o.Gwat.Mark.Epoch = 4 }, synced, true},
 		"dag: gwat is two epochs behind": {func(o *Observation, _ *standing) { o.Gwat.Mark.Epoch = 3 }, synced, false},

@@ -312,6 +312,48 @@ func TestStagesOfAFirstSync(t *testing.T) {
 	})
 }
 
+// Each call of the beacon node may have gwat load for a moment. That takes the pair back to no
+// earlier stage: gwat was driven as far as before.
+func TestAMomentOfLoadingKeepsTheStage(t *testing.T) {
+	inFakeTime(t, func(f *fakePair) { f.syncing = true }, func(t *testing.T, f *fakePair, w *Watcher) {
+		within(t, w, 3*time.Second, "head_sync", inStage(fsm.HeadSync))
+		for range 5 {
+			f.set(func(f *fakePair) { f.loading = true })
+			time.Sleep(2 * time.Second)
+			f.set(func(f *fakePair) { f.loading = false })
+			time.Sleep(2 * time.Second)
+			require.Equal(t, string(fsm.HeadSync), w.Snapshot().Stage)
+		}
+		f.set(func(f *fakePair) { f.syncing = false })
+		within(t, w, 3*time.Second, "switching", inStage(fsm.Switching))
+		f.set(func(f *fakePair) { f.loading = true })
+		time.Sleep(2 * time.Second)
+		require.Equal(t, string(fsm.Switching), w.Snapshot().Stage)
+		f.set(func(f *fakePair) { f.loading = false })
+		within(t, w, 20*time.Second, "working", inStage(fsm.Working))
+		history, err := w.History(t.Context(), 20)
+		require.NoError(t, err)
+		stages := []string{}
+		for _, c := range history {
+			stages = append([]string{c.To}, stages...)
+		}
+		require.Equal(t, []string{"checkpoint_sync", "dag_sync", "head_sync_ready", "head_sync", "switching", "working"}, stages)
+	})
+}
+
+// A gwat that loads after an outage may have been restarted: how far the one before was driven
+// does not count.
+func TestAGwatThatLoadsAfterAnOutageBeginsAgain(t *testing.T) {
+	inFakeTime(t, nil, func(t *testing.T, f *fakePair, w *Watcher) {
+		within(t, w, 12*time.Second, "working", inStage(fsm.Working))
+		f.set(func(f *fakePair) { f.gwatDown = true })
+		within(t, w, 4*time.Second, "connecting", inStage(fsm.Connecting))
+		f.set(func(f *fakePair) { f.gwatDown, f.loading = false, true })
+		within(t, w, 3*time.Second, "checkpoint_sync", inStage(fsm.CheckpointSync))
+		require.Contains(t, w.Snapshot().Waiting, "gwat to load the finalized chain")
+	})
+}
+
 // Before genesis nothing is wrong with a pair in which no call is made: it waits for genesis.
 func TestBeforeGenesisThePairWaits(t *testing.T) {
 	inFakeTime(t, func(f *fakePair) { f.spec.GenesisTime, f.syncing = genesisTime+60, true }, func(t *testing.T, f *fakePair, w *Watcher) {

@@ -18,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/orders"
 	"github.com/gwatsync/syncd/pair/publish"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -58,6 +59,7 @@ type known struct {
 	begin  time.Time    // of the loop
 	events uint64       // head events of the beacon's stream
 	nodes  nodes
+	mark   *protocol.Mark // the newest of a gwat that has answered since
 	pause  *journal.Pause // the operator's; nil if there is none
 	who    identity
 }
@@ -185,6 +187,9 @@ func (w *Watcher) observed(ctx context.Context, o *Observation) {
 	p := &w.pair
 	p.last = o
 	p.nodes.observe(o)
+	if o.Gwat.Err != nil || o.Gwat.Mark != nil {
+		p.mark = o.Gwat.Mark // after an outage it may be another process, which begins further back
+	}
 	if o.Up() {
 		p.good, p.fails = o, 0
 		p.who.observe(o)
@@ -263,7 +268,7 @@ func (w *Watcher) facts() fsm.Facts {
 		o = w.pair.good
 	}
 	f := facts(o, &standing{
-		spec: w.pair.who.spec, conflict: w.pair.who.conflict(), judged: w.pair.who.complete(), now: w.now(),
+		spec: w.pair.who.spec, conflict: w.pair.who.conflict(), judged: w.pair.who.complete(), now: w.now(), mark: w.pair.mark,
 		followed: w.proof.followed, since: w.proof.since, follows: w.proof.follows,
 	})
 	if pause := w.pair.pause; pause != nil {
