@@ -18,7 +18,8 @@ var (
 	ErrBadRequest = errors.New("request refused")
 	// ErrStarting: a node that has just started cannot answer for this block or
 	// state yet, its database lacks the summaries; HTTP 500, for 2 to 16 s: RetryLater.
-	ErrStarting = errors.New("the beacon node has just started")
+	// One that could not save the state of its head answers so until the next head.
+	ErrStarting = errors.New("the beacon node lacks this state, as after its start")
 	// ErrHTTPStatus is any other HTTP status but 200: RetryLater. An HTTP 429 is
 	// also failure.ErrRateLimited, and so is a call held back after one.
 	ErrHTTPStatus = errors.New("unexpected HTTP status")

@@ -21,6 +21,10 @@ const slowEvery = 30
 // maxAge is how old the answer that gwat does not sync may be at the end of a poll.
 const maxAge = time.Second
 
+// keptSlots is for how many slots the last finality of a beacon node counts that cannot read the
+// state of its head: after a block whose state it could not save, until the next head.
+const keptSlots = 4
+
 // Observation is what one poll read of both nodes. What was not read is zero.
 type Observation struct {
 	Begin, At time.Time
@@ -63,6 +67,8 @@ type BeaconPoll struct {
 	Syncing  beaconclient.Syncing
 	Head     beaconclient.Header
 	Finality beaconclient.Finality
+
+	stateless bool // it lacks the state of its head
 }
 
 // Up reports whether both nodes answered.
@@ -78,9 +84,18 @@ type poller struct {
 	polls   int
 	asked   common.Hash // the checkpoint root that known is about
 	known   *bool
+	last    lastFinality
 
 	gwatLate   reach.Late[GwatPoll]
 	beaconLate reach.Late[BeaconPoll]
+}
+
+// lastFinality is what a beacon node that has answered since has said of its finality.
+type lastFinality struct {
+	known bool
+	is    beaconclient.Finality
+	read  time.Time     // by the clock that never jumps
+	kept  time.Duration // how long it counts; 0 before the network is known
 }
 
 // turns runs the polls of the loop, one at a time.
@@ -134,6 +149,7 @@ func (p *poller) poll(ctx context.Context) *Observation {
 		}
 	})
 	both.Wait()
+	p.last.keep(&o.Beacon)
 	p.gwatLate.Note(o.Gwat.Err)
 	p.beaconLate.Note(o.Beacon.Err)
 	up := o.Up()
@@ -232,13 +248,30 @@ func (p *poller) pollBeacon(ctx context.Context, slow bool) (b BeaconPoll) {
 		return b
 	}
 	b.At = p.now()
-	if b.Finality, b.Err = p.beacon.Finality(ctx, beaconclient.StateHead); b.Err != nil {
+	b.Finality, b.Err = p.beacon.Finality(ctx, beaconclient.StateHead)
+	if b.stateless = errors.Is(b.Err, beaconclient.ErrStarting); b.Err != nil && !b.stateless {
 		return b
 	}
 	if peers, err := p.beacon.PeerCount(ctx); err == nil {
 		b.Peers = &peers
 	}
 	return b
+}
+
+// keep has the last finality count of a beacon node that lacks the state of its head now: one that
+// has said its finality before has not just started.
+func (l *lastFinality) keep(b *BeaconPoll) {
+	if b.Spec != nil {
+		l.kept = keptSlots * time.Duration(b.Spec.SecondsPerSlot) * time.Second
+	}
+	switch {
+	case b.Err == nil:
+		l.known, l.is, l.read = true, b.Finality, time.Now()
+	case b.stateless && l.known && time.Since(l.read) <= l.kept:
+		b.Finality, b.Err = l.is, nil
+	default:
+		l.known = false
+	}
 }
 
 // compare asks each node about what the other one said. A call that fails leaves its field

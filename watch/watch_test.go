@@ -41,6 +41,7 @@ type fakePair struct {
 	peers                uint64
 	foreign              bool // gwat's checkpoint is not the beacon's
 	initialSync          bool
+	stateless            bool            // the beacon node cannot read the state of its head
 	lag                  primitives.Slot // of the head
 
 	hangs chan struct{} // gwat answers when it is closed; nil: at once
@@ -192,6 +193,9 @@ func (b fakeBeacon) Header(_ context.Context, id beaconclient.BlockID) (beaconcl
 }
 func (b fakeBeacon) Finality(context.Context, beaconclient.StateID) (beaconclient.Finality, error) {
 	return ask(b.ask, func() (beaconclient.Finality, error) {
+		if b.stateless {
+			return beaconclient.Finality{}, failure.WithKind(failure.RetryLater, beaconclient.ErrStarting)
+		}
 		epoch := b.spec.Epoch(b.head())
 		return beaconclient.Finality{
 			CurrentJustified: checkpoint.Checkpoint{Epoch: max(epoch, 2) - 2, Root: common.Hash{1}},
@@ -201,6 +205,9 @@ func (b fakeBeacon) Finality(context.Context, beaconclient.StateID) (beaconclien
 }
 func (b fakeBeacon) SpineData(context.Context, beaconclient.StateID) (beaconclient.SpineData, error) {
 	return ask(b.ask, func() (beaconclient.SpineData, error) {
+		if b.stateless {
+			return beaconclient.SpineData{}, failure.WithKind(failure.RetryLater, beaconclient.ErrStarting)
+		}
 		return beaconclient.SpineData{Finalization: []common.Hash{spineOf(b.head())}}, nil
 	})
 }
@@ -273,7 +280,6 @@ func hasFinding(name string) func(*status.Snapshot) bool {
 // A healthy pair is verified over two new heads, and stays working.
 func TestHealthyPairIsVerified(t *testing.T) {
 	inFakeTime(t, nil, func(t *testing.T, f *fakePair, w *Watcher) {
-		require.Equal(t, string(fsm.Connecting), w.Snapshot().Stage)
 		took := within(t, w, 12*time.Second, "working", inStage(fsm.Working))
 		require.Greater(t, took, 3*time.Second, "two new heads take longer than a slot")
 		s := w.Snapshot()
@@ -410,6 +416,42 @@ func TestOneLostPollKeepsWorking(t *testing.T) {
 			time.Sleep(time.Second)
 			require.Equal(t, string(fsm.Working), w.Snapshot().Stage)
 		}
+	})
+}
+
+// A real beacon node whose processing of a block was cut off lacks the state of its head until the
+// next one. It has not just started, and the pair goes on to work.
+func TestAHeadWithoutAStateKeepsWorking(t *testing.T) {
+	inFakeTime(t, nil, func(t *testing.T, f *fakePair, w *Watcher) {
+		within(t, w, 12*time.Second, "working", inStage(fsm.Working))
+		f.set(func(f *fakePair) { f.stateless = true })
+		for range 4 {
+			time.Sleep(time.Second)
+			require.Equal(t, string(fsm.Working), w.Snapshot().Stage)
+			require.True(t, w.Snapshot().Beacon.Reachable)
+		}
+		f.set(func(f *fakePair) { f.stateless = false })
+		for range 10 {
+			time.Sleep(time.Second)
+			require.Equal(t, string(fsm.Working), w.Snapshot().Stage)
+		}
+		f.set(func(f *fakePair) { f.stateless = true })
+		within(t, w, 12*time.Second, "no answer any more", func(s *status.Snapshot) bool { return !s.Beacon.Reachable })
+	})
+}
+
+// What a beacon node said before it was away says nothing of the one that starts after it.
+func TestABeaconThatStartsHasNoFinality(t *testing.T) {
+	inFakeTime(t, nil, func(t *testing.T, f *fakePair, w *Watcher) {
+		within(t, w, 12*time.Second, "working", inStage(fsm.Working))
+		f.set(func(f *fakePair) { f.beaconDown = true })
+		within(t, w, 4*time.Second, "connecting", inStage(fsm.Connecting))
+		f.set(func(f *fakePair) { f.beaconDown, f.stateless = false, true })
+		for range 5 {
+			time.Sleep(time.Second)
+			require.Equal(t, string(fsm.Connecting), w.Snapshot().Stage)
+		}
+		require.Contains(t, w.Snapshot().Waiting, "as after its start")
 	})
 }
 
