@@ -38,9 +38,10 @@ func TestRulesAtTheirBounds(t *testing.T) {
 	}
 	window := UnheardHeads * testSpec.SlotDuration()
 	justified := func(lag primitives.Slot) func(*Input, *memory) {
-		return func(in *Input, _ *memory) {
+		return func(in *Input, m *memory) {
 			in.Beacon.Clock = in.Beacon.Head + lag
-			in.Beacon.Justified = testSpec.Epoch(in.Beacon.Clock) - 3
+			in.Beacon.Justified = testSpec.Epoch(in.Beacon.Clock) - forkEpochs
+			m.coord.observeHead(in, m)
 		}
 	}
 	final := func(behind primitives.Epoch) func(*Input, *memory) {

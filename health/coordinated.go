@@ -48,6 +48,10 @@ const (
 	SilentEpochs = 2
 	// LagSlots is how far a beacon node that says it is synced may be behind the clock.
 	LagSlots = 8
+	// forkEpochs is how far a head near the clock is past the justified checkpoint that does not
+	// follow it. A fork with few validators makes a block now and then: between two of them the
+	// clock runs away from its head.
+	forkEpochs = 3
 	// ForkSlots is how long a head that jumped over an epoch, while finality stayed,
 	// is watched.
 	ForkSlots = 64
@@ -238,8 +242,8 @@ func (v *view) privateFork() signal {
 		return unmeasured
 	}
 	// The head's epoch, not the clock's: what the head justifies changes with the first block of an epoch.
-	if epoch := v.mem.spec.Epoch(v.Beacon.Head); v.lag() <= 2 && !v.Coordinated.BeaconSyncing && epoch >= v.Beacon.Justified+3 {
-		return shows(fmt.Sprintf("the head is %d slots behind the clock, but current_justified is epoch %d in epoch %d", v.lag(), v.Beacon.Justified, epoch))
+	if v.mem.coord.forked {
+		return shows(fmt.Sprintf("the head is %d slots behind the clock, but current_justified is epoch %d in epoch %d", v.lag(), v.Beacon.Justified, v.mem.spec.Epoch(v.Beacon.Head)))
 	}
 	if j := v.mem.coord.jump; j != nil {
 		return shows(fmt.Sprintf("the head jumped from slot %d to %d within one poll, and current_justified stayed at epoch %d: a block on a stale head", j.from, j.to, v.Beacon.Justified))

@@ -417,3 +417,45 @@ func TestAWedgedGwatHasPeers(t *testing.T) {
 	}
 	require.Contains(t, findingNamed(engine.Findings(), "gwat_wedged").Evidence, "gwat has 2 peers")
 }
+
+// A fork with few validators has a block now and then. Between two of them its head falls behind
+// the clock, and it stays a fork until its justified checkpoint moves or the beacon node syncs.
+func TestAForkWithFewBlocksStaysOne(t *testing.T) {
+	for name, end := range map[string]func(*Input){
+		"justified again": func(in *Input) { in.Beacon.Justified++ },
+		"it syncs":        func(in *Input) { in.Coordinated.BeaconSyncing = true },
+		"its head went":   func(in *Input) { in.Beacon.Head -= primitives.Slot(liveSpec.SlotsPerEpoch) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine := NewCoordinated(time.Second)
+			fork := func(n int) Input {
+				in := coordinatedSteady(n)
+				in.Beacon.Justified = liveSpec.Epoch(330) - 3
+				in.Beacon.Head = 330 + (in.Beacon.Head-330)/6*6 // a block in every sixth slot
+				in.Beacon.Root = common.BigToHash(big.NewInt(int64(in.Beacon.Head)))
+				return in
+			}
+			n := 0
+			for ; n < 60; n++ {
+				require.Equal(t, n > 0, slices.Contains(names(engine.Observe(fork(n)).Findings), "private_fork"), "poll %d", n)
+			}
+			for i := 1; i <= 2; i++ {
+				in := fork(n)
+				end(&in)
+				require.Equal(t, i < 2, slices.Contains(names(engine.Observe(in).Findings), "private_fork"), "poll %d after its end", i)
+				n++
+			}
+		})
+	}
+}
+
+// A head far behind the clock alone is no fork: the network's chain may be on its way.
+func TestAHeadBehindTheClockIsNoFork(t *testing.T) {
+	engine := NewCoordinated(time.Second)
+	for n := range 30 {
+		in := coordinatedSteady(n)
+		in.Beacon.Head -= 3
+		in.Beacon.Justified = liveSpec.Epoch(in.Beacon.Head) - 4
+		require.NotContains(t, names(engine.Observe(in).Findings), "private_fork", "poll %d", n)
+	}
+}

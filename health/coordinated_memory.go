@@ -22,8 +22,9 @@ type coordinatedMemory struct {
 	number   uint64
 	highest  uint64 // before a restart rolled gwat back; 0 when it is past that again
 
-	head headSeen // of the beacon node, when it answered last
-	jump *headJump
+	head   headSeen // of the beacon node, when it answered last
+	jump   *headJump
+	forked bool // the head was near the clock and forkEpochs past what is justified, which has not changed since
 
 	peers map[string]uint64
 }
@@ -230,6 +231,8 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 	if c.jump != nil && (b.Justified != last.justified || in.Elapsed-c.jump.at > ForkSlots*m.slot()) {
 		c.jump = nil
 	}
+	c.forked = m.spec != nil && !in.Coordinated.BeaconSyncing && m.spec.Epoch(b.Head) >= b.Justified+forkEpochs &&
+		(b.Clock <= b.Head+2 || c.forked && b.Justified == last.justified)
 	if in.Coordinated.BeaconSyncing {
 		c.finalHead = b.Head // heads of its own sync bring no calls
 	}
@@ -238,14 +241,14 @@ func (c *coordinatedMemory) observeHead(in *Input, m *memory) {
 
 // withoutGwat returns what holds still when another gwat answers at the endpoint.
 func (c coordinatedMemory) withoutGwat() coordinatedMemory {
-	out := coordinatedMemory{head: c.head, jump: c.jump, peers: c.peers}
+	out := coordinatedMemory{head: c.head, jump: c.jump, forked: c.forked, peers: c.peers}
 	delete(out.peers, nodeGwat)
 	return out
 }
 
 // withoutBeacon returns what holds still when another beacon node answers at the endpoint.
 func (c coordinatedMemory) withoutBeacon() coordinatedMemory {
-	c.head, c.jump = headSeen{}, nil
+	c.head, c.jump, c.forked = headSeen{}, nil, false
 	delete(c.peers, nodeBeacon)
 	return c
 }
