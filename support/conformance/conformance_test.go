@@ -169,6 +169,30 @@ func TestEveryPlantedDifferenceIsNamed(t *testing.T) {
 	}
 }
 
+// authrpc, the one port with dag in the coordinated era, serves no web3 and no net: that is no
+// difference there, and one in the head-sync era.
+func TestWhatAuthrpcDoesNotServeIsLeftOut(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var call struct{ ID json.RawMessage }
+		require.NoError(t, json.NewDecoder(r.Body).Decode(&call))
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(call.ID)+`,"error":{"code":-32601,"message":"the method does not exist/is not available"}}`)
+	}))
+	t.Cleanup(server.Close)
+	for era, left := range map[checkpoint.Era]bool{checkpoint.EraCoordinated: true, checkpoint.EraHeadSync: false} {
+		g, err := gwatclient.New(gwatclient.Config{Endpoint: server.URL})
+		require.NoError(t, err)
+		found := map[string]Result{}
+		require.NoError(t, Run(t.Context(), Nodes{Gwat: g}, era, func(r Result) { found[r.Call] = r }))
+		g.Close()
+		for _, call := range []string{"web3_clientVersion", "net_version", "net_peerCount"} {
+			require.Equal(t, left, found[call].Skip != "", call)
+			require.Equal(t, left, !found[call].Different(), call)
+		}
+		require.True(t, found["eth_chainId"].Different(), "eth is served by both")
+	}
+}
+
 func TestADeadNodeIsNoDifference(t *testing.T) {
 	p := started(t)
 	b, err := beaconclient.New(beaconclient.Config{URL: "http://127.0.0.1:1"})

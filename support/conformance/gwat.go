@@ -17,6 +17,7 @@ type gwatRow struct {
 	refuse  error // instead of a result
 	learn   func(*facts, any)
 	ipcOnly bool // served on the IPC socket alone
+	public  bool // authrpc may not serve it
 }
 
 func params(values ...any) func(*facts) []any { return func(*facts) []any { return values } }
@@ -60,9 +61,9 @@ func common(extra members) []gwatRow {
 	pending := members{"hash": either(null, hash), "number": either(null, quantity)}
 	maps.Copy(pending, extra)
 	return []gwatRow{
-		{method: "web3_clientVersion", want: someText},
-		{method: "net_version", want: decimal},
-		{method: "net_peerCount", want: quantity},
+		{method: "web3_clientVersion", public: true, want: someText},
+		{method: "net_version", public: true, want: decimal},
+		{method: "net_peerCount", public: true, want: quantity},
 		{method: "eth_chainId", want: quantity},
 		{method: "eth_blockNumber", want: quantity},
 		{method: "eth_getBlockByNumber", note: "latest", params: params("latest", false), want: block(true, extra), learn: func(f *facts, v any) {
