@@ -61,6 +61,7 @@ func besideAPairWith(t *testing.T, config func(*simulated, *Config), test func(t
 		cancel()
 		<-beaconEnded
 		require.NoError(t, <-watcherEnded)
+		p.gwat.Stop() // a call whose caller has left may still load
 	})
 }
 
