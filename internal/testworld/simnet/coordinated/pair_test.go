@@ -173,6 +173,7 @@ func inFakeTime(t *testing.T, age uint64, test func(t *testing.T, p *pair)) {
 		test(t, p)
 		cancel()
 		<-done
+		p.gwat.Stop() // a call whose caller has left may still load
 	})
 }
 
