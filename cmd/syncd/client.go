@@ -69,7 +69,7 @@ it changes nothing on a node, and ends with 3 even if all is well, since nobody
 drives the pair then.`,
 		Flags: append(commandline.WhereFlags(), commandline.SettingFlags(nil)...),
 		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
-			return operator.Doctor(ctx, client, std.stdout, func() (*settings.Config, error) { return std.source(cmd).Load(true, nil) })
+			return operator.Doctor(ctx, client, std.toTheEnd(), func() (*settings.Config, error) { return std.source(cmd).Load(true, nil) })
 		}),
 	}
 }

@@ -241,6 +241,47 @@ func TestAReaderOfStdoutGoesAway(t *testing.T) {
 	}
 }
 
+// A command that ends by itself goes on to its end, and its exit code says what it found,
+// when the reader of its first lines goes away. A disk without room is an error.
+func TestCheckIsReadInPart(t *testing.T) {
+	nodes, err := simnet.Start(t.Context(), simnet.Options{World: world.Config{
+		GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8,
+	}, Beacon: beaconsim.Config{Driver: beaconsim.DriverOff, AnswerCost: 20 * time.Millisecond}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, nodes.Close()) })
+	both := []string{"--gwat.endpoint", nodes.GwatWS, "--beacon.endpoint", nodes.BeaconURL}
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, full.Close()) })
+	code := func(stdout *os.File, stderr *os.File, args []string) <-chan int {
+		_, ended := process(t, stdout, stderr, nil, args...)
+		out := make(chan int, 1)
+		go func() {
+			err := <-ended
+			var failed *exec.ExitError
+			switch {
+			case errors.As(err, &failed):
+				out <- failed.ExitCode()
+			case err == nil:
+				out <- exit.OK
+			}
+		}()
+		return out
+	}
+	for _, args := range [][]string{append([]string{"check", "--data-dir", t.TempDir()}, both...), append([]string{"conformance"}, both...)} {
+		want := <-code(nil, nil, args)
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		ended := code(write, nil, args)
+		require.NoError(t, write.Close())
+		_, err = read.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.NoError(t, read.Close())
+		require.Equal(t, want, <-ended, args[0])
+		require.Equal(t, exit.Internal, <-code(full, nil, args), args[0])
+	}
+}
+
 // A command that waits for the reader of its stdout still obeys SIGTERM.
 func TestAStdoutThatNobodyReadsIsLeftAtTheEnd(t *testing.T) {
 	read, write, err := os.Pipe()

@@ -36,6 +36,14 @@ func NewOutput(ctx context.Context, out io.Writer, gone context.CancelFunc) *Out
 
 // Write writes p, waiting for the reader. When the context ends first, its
 // error is returned and p may be written in part.
+// GoOn has a reader that goes away end nothing: for a command that ends by itself, and
+// whose exit code says what it found.
+func (o *Output) GoOn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gone = func() {}
+}
+
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -53,31 +53,40 @@ func Print(ctx context.Context, cfg *settings.Config, out io.Writer, era, only s
 		}
 		defer nodes.Beacon.Close()
 	}
+	var broken error // the first of writing
+	line := func(format string, args ...any) {
+		if _, err := fmt.Fprintf(out, format, args...); broken == nil {
+			broken = err
+		}
+	}
 	kind := checkpoint.Era(era)
 	if era == Auto {
 		if kind, err = Detect(ctx, nodes.Gwat); err != nil {
 			return nodeError(err)
 		}
-		fmt.Fprintf(out, "gwat is of the %s era\n", kind)
+		line("gwat is of the %s era\n", kind)
 	}
 	asked, different := 0, 0
 	err = Run(ctx, nodes, kind, func(r Result) {
 		switch {
 		case r.Skip != "":
-			fmt.Fprintf(out, "skip  %-6s  %s: %s\n", r.Node, r.Call, r.Skip)
+			line("skip  %-6s  %s: %s\n", r.Node, r.Call, r.Skip)
 			return
 		case r.Different():
 			different++
-			fmt.Fprintf(out, "DIFF  %-6s  %s: want %s, got %s\n", r.Node, r.Call, r.Want, terminal.Clean(r.Got))
+			line("DIFF  %-6s  %s: want %s, got %s\n", r.Node, r.Call, r.Want, terminal.Clean(r.Got))
 		default:
-			fmt.Fprintf(out, "ok    %-6s  %s\n", r.Node, r.Call)
+			line("ok    %-6s  %s\n", r.Node, r.Call)
 		}
 		asked++
 	})
 	if err != nil {
 		return nodeError(err)
 	}
-	fmt.Fprintf(out, "%d of %d answers differ\n", different, asked)
+	line("%d of %d answers differ\n", different, asked)
+	if broken != nil {
+		return broken
+	}
 	if different > 0 {
 		return exit.Reported(exit.Different)
 	}

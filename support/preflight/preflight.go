@@ -116,8 +116,9 @@ func Print(ctx context.Context, cfg *settings.Config, out io.Writer) error {
 		if f.Remedy != "" {
 			text += "; " + f.Remedy
 		}
-		_, err := fmt.Fprintf(out, "%-4s  %-8s  %s\n", f.Level, f.Check, terminal.Clean(text))
-		broken = errors.Join(broken, err)
+		if _, err := fmt.Fprintf(out, "%-4s  %-8s  %s\n", f.Level, f.Check, terminal.Clean(text)); broken == nil {
+			broken = err
+		}
 		if code == exit.OK {
 			code = f.Code
 		}
