@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -70,6 +71,9 @@ func (k Kind) Parse(raw string) (Endpoint, error) {
 // would be taken for the path of a socket that is never there.
 var almostScheme = regexp.MustCompile(`^(?i)(https?|wss?)(:/?|//)`)
 
+// socketScheme is how other programs name a socket by its path.
+var socketScheme = regexp.MustCompile(`^(?i)(unix|ipc|file):`)
+
 // parsePath takes what has no scheme for the path of a socket, where one is accepted.
 func (k Kind) parsePath(raw string) (Endpoint, error) {
 	host, port, err := net.SplitHostPort(raw)
@@ -81,6 +85,9 @@ func (k Kind) parsePath(raw string) (Endpoint, error) {
 	}
 	if !k.socket {
 		return Endpoint{}, fmt.Errorf("%s has no scheme: want %s", k.name, k.want)
+	}
+	if scheme := socketScheme.FindString(raw); scheme != "" {
+		return Endpoint{}, fmt.Errorf("%s begins with %q: want %s, the path alone", k.name, scheme, k.want)
 	}
 	if err := CheckSocketPath(raw); err != nil {
 		return Endpoint{}, fmt.Errorf("%s: %w", k.name, err)
@@ -179,5 +186,18 @@ func CheckSocketPath(path string) error {
 	case strings.ContainsRune(path, 0):
 		return errors.New("the path of a socket has a zero byte: give another path")
 	}
-	return nil
+	return CheckTilde(path)
+}
+
+// CheckTilde refuses a path that a shell would have expanded, and that names nothing as it
+// stands: syncd would wait for it, or make a directory of the name ~.
+func CheckTilde(path string) error {
+	first, _, _ := strings.Cut(path, "/")
+	if !strings.HasPrefix(first, "~") && !strings.HasPrefix(first, "$") {
+		return nil
+	}
+	if _, err := os.Lstat(first); err == nil {
+		return nil
+	}
+	return fmt.Errorf("the path begins with %.64q, which only a shell expands: write the whole path", first)
 }

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -141,4 +142,26 @@ func TestAlmostAURLIsRefused(t *testing.T) {
 		_, err := Gwat.Parse(path)
 		require.NoError(t, err, path)
 	}
+}
+
+// A path that names no file as it stands is refused, not waited for.
+func TestAPathThatAShellWouldExpandIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for raw, says := range map[string]string{
+		"~/gwat.ipc": `begins with "~"`, "~gwat/gwat.ipc": `begins with "~gwat"`, "$HOME/gwat.ipc": `begins with "$HOME"`, "${HOME}/g.ipc": `begins with "${HOME}"`,
+		"unix:/run/gwat.ipc": `begins with "unix:": want http(s)://`, "IPC:/run/gwat.ipc": `begins with "IPC:"`, "file:/run/gwat.ipc": `begins with "file:"`,
+	} {
+		_, err := Gwat.Parse(raw)
+		require.ErrorContains(t, err, says, raw)
+	}
+	require.ErrorContains(t, CheckSocketPath("~/s"), "only a shell expands")
+	for _, path := range []string{"/home/~/x", "./~/x", "a~/x", "", "/run/unix:/x", "unix/x.ipc"} {
+		require.NoError(t, CheckTilde(path), path)
+		if path != "" {
+			_, err := Gwat.Parse(path)
+			require.NoError(t, err, path)
+		}
+	}
+	require.NoError(t, os.Mkdir("~", 0o700))
+	require.NoError(t, CheckTilde("~/there"), "a directory that is there")
 }

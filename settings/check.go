@@ -97,6 +97,9 @@ func checkDataDir(c *Config) error {
 	if c.DataDir == "" {
 		return errors.New("--data-dir is empty: name the directory of the journal")
 	}
+	if err := endpoint.CheckTilde(c.DataDir); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
 	return nil
 }
 
@@ -192,6 +195,9 @@ func readSecret(key, path, remedy string) ([]byte, error) {
 	}
 	if err := endpoint.CheckSecretPath(path); err != nil {
 		return nil, failure.Newf(failure.NeedsHuman, "--%s %w", key, err)
+	}
+	if err := endpoint.CheckTilde(path); err != nil {
+		return nil, failure.Newf(failure.NeedsHuman, "--%s: %w", key, err)
 	}
 	secret, err := gwatclient.LoadJWTSecret(path)
 	if err == nil {
