@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/gwatsync/syncd/internal/commandline"
-	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/ui/terminal"
 )
 
@@ -25,15 +24,6 @@ type stdio struct {
 
 func (s stdio) source(cmd *cli.Command) commandline.Source {
 	return commandline.Source{Command: cmd, Environ: s.environ(), Places: s.places}
-}
-
-// toTheEnd returns the stdout of a command that ends by itself: as in `syncd check | head`, a
-// reader that goes away must not cut its calls off, which would count as failures of the nodes.
-func (s stdio) toTheEnd() io.Writer {
-	if out, ok := s.stdout.(*logs.Output); ok {
-		out.GoOn()
-	}
-	return s.stdout
 }
 
 func (s stdio) view(replay bool) terminal.View {

@@ -9,6 +9,7 @@ import (
 	"github.com/gwatsync/syncd/api"
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/internal/commandline"
+	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/operator"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
@@ -69,7 +70,7 @@ it changes nothing on a node, and ends with 3 even if all is well, since nobody
 drives the pair then.`,
 		Flags: append(commandline.WhereFlags(), commandline.SettingFlags(nil)...),
 		Action: commandline.Asked(std.source, func(ctx context.Context, cmd *cli.Command, client *apiclient.Client) error {
-			return operator.Doctor(ctx, client, std.toTheEnd(), func() (*settings.Config, error) { return std.source(cmd).Load(true, nil) })
+			return operator.Doctor(ctx, client, logs.ToTheEnd(std.stdout), func() (*settings.Config, error) { return std.source(cmd).Load(true, nil) })
 		}),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gwatsync/syncd/internal/buildinfo"
 	"github.com/gwatsync/syncd/internal/commandline"
 	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/internal/logs"
 	"github.com/gwatsync/syncd/operator"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/support/conformance"
@@ -22,7 +23,7 @@ func checkCommand(std stdio) *cli.Command {
 		Usage: "say before the start what does not fit: endpoints, network, settings; changes nothing on a node",
 		Flags: commandline.SettingFlags(nil),
 		Action: commandline.Checked(std.source, false, func(ctx context.Context, cmd *cli.Command, cfg *settings.Config) error {
-			return preflight.Print(ctx, cfg, std.toTheEnd())
+			return preflight.Print(ctx, cfg, logs.ToTheEnd(std.stdout))
 		}),
 	}
 }
@@ -106,7 +107,7 @@ came, or skip with the reason. Only calls that change nothing are made.`,
 			&cli.StringFlag{Name: "only", Value: conformance.Both, Usage: "gwat, beacon or both"},
 		}, commandline.SettingFlags(nil, "gwat.endpoint", "gwat.jwt-secret", "beacon.endpoint", "call-timeout")...),
 		Action: commandline.Checked(std.source, false, func(ctx context.Context, cmd *cli.Command, cfg *settings.Config) error {
-			return conformance.Print(ctx, cfg, std.toTheEnd(), cmd.String("era"), cmd.String("only"))
+			return conformance.Print(ctx, cfg, logs.ToTheEnd(std.stdout), cmd.String("era"), cmd.String("only"))
 		}),
 	}
 }

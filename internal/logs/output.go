@@ -36,12 +36,16 @@ func NewOutput(ctx context.Context, out io.Writer, gone context.CancelFunc) *Out
 
 // Write writes p, waiting for the reader. When the context ends first, its
 // error is returned and p may be written in part.
-// GoOn has a reader that goes away end nothing: for a command that ends by itself, and
-// whose exit code says what it found.
-func (o *Output) GoOn() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.gone = func() {}
+// ToTheEnd returns the stdout of a command that ends by itself: as in `syncd check | head`,
+// a reader that goes away must not cut its calls off, which would count as failures of the
+// nodes.
+func ToTheEnd(stdout io.Writer) io.Writer {
+	if o, ok := stdout.(*Output); ok {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.gone = func() {}
+	}
+	return stdout
 }
 
 func (o *Output) Write(p []byte) (int, error) {

@@ -53,44 +53,49 @@ func Print(ctx context.Context, cfg *settings.Config, out io.Writer, era, only s
 		}
 		defer nodes.Beacon.Close()
 	}
-	var broken error // the first of writing
-	line := func(format string, args ...any) {
-		if _, err := fmt.Fprintf(out, format, args...); broken == nil {
-			broken = err
-		}
-	}
+	lines := printer{out: out}
 	kind := checkpoint.Era(era)
 	if era == Auto {
 		if kind, err = Detect(ctx, nodes.Gwat); err != nil {
 			return nodeError(err)
 		}
-		line("gwat is of the %s era\n", kind)
+		lines.print("gwat is of the %s era\n", kind)
 	}
-	asked, different := 0, 0
-	err = Run(ctx, nodes, kind, func(r Result) {
-		switch {
-		case r.Skip != "":
-			line("skip  %-6s  %s: %s\n", r.Node, r.Call, r.Skip)
-			return
-		case r.Different():
-			different++
-			line("DIFF  %-6s  %s: want %s, got %s\n", r.Node, r.Call, r.Want, terminal.Clean(r.Got))
-		default:
-			line("ok    %-6s  %s\n", r.Node, r.Call)
-		}
-		asked++
-	})
-	if err != nil {
+	if err := Run(ctx, nodes, kind, lines.result); err != nil {
 		return nodeError(err)
 	}
-	line("%d of %d answers differ\n", different, asked)
-	if broken != nil {
-		return broken
-	}
-	if different > 0 {
+	lines.print("%d of %d answers differ\n", lines.different, lines.asked)
+	if lines.err == nil && lines.different > 0 {
 		return exit.Reported(exit.Different)
 	}
-	return nil
+	return lines.err
+}
+
+// printer writes lines, counts the answers among them and keeps the first error.
+type printer struct {
+	out              io.Writer
+	asked, different int
+	err              error
+}
+
+func (p *printer) print(format string, args ...any) {
+	if _, err := fmt.Fprintf(p.out, format, args...); p.err == nil {
+		p.err = err
+	}
+}
+
+func (p *printer) result(r Result) {
+	switch {
+	case r.Skip != "":
+		p.print("skip  %-6s  %s: %s\n", r.Node, r.Call, r.Skip)
+		return
+	case r.Different():
+		p.different++
+		p.print("DIFF  %-6s  %s: want %s, got %s\n", r.Node, r.Call, r.Want, terminal.Clean(r.Got))
+	default:
+		p.print("ok    %-6s  %s\n", r.Node, r.Call)
+	}
+	p.asked++
 }
 
 func nodeError(err error) error {
