@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -34,7 +35,38 @@ func Run(ctx context.Context, app *cli.Command, args []string, stderr io.Writer)
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"}
 	}
-	return Report(stderr, app.Run(ctx, args))
+	return Report(stderr, app.Run(ctx, emptyValues(app, args)))
+}
+
+// emptyValues writes --name= as two arguments, the second one empty. The library would take
+// the next argument for the value: --api.socket= --observe would not observe.
+// A switch takes no value from there, and stays as it is.
+func emptyValues(app *cli.Command, args []string) []string {
+	var out []string
+	for i, arg := range args {
+		if arg == "--" {
+			return append(out, args[i:]...)
+		}
+		name, empty := strings.CutSuffix(arg, "=")
+		if !empty || !strings.HasPrefix(arg, "-") || strings.Contains(name, "=") || isSwitch(app, strings.TrimLeft(name, "-")) {
+			out = append(out, arg)
+			continue
+		}
+		out = append(out, name, "")
+	}
+	return out
+}
+
+// isSwitch reports whether some command has a flag of that name that is true or false.
+func isSwitch(app *cli.Command, name string) bool {
+	for _, cmd := range append(slices.Clone(app.Commands), app) {
+		for _, f := range cmd.Flags {
+			if _, is := f.(*cli.BoolFlag); is && slices.Contains(f.Names(), name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Report writes the one line that an error gets, and returns its exit code. An error

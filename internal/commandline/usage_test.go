@@ -94,3 +94,27 @@ func TestOneCommandLine(t *testing.T) {
 		require.Equal(t, want.line, stderr.String())
 	}
 }
+
+// A value that is empty is one, as with two arguments: the flag behind it is not taken for it.
+func TestAnEmptyValueTakesNoOtherFlag(t *testing.T) {
+	for _, args := range [][]string{
+		{"--gwat.jwt-secret=", "--observe", "--pair", "x"}, {"-gwat.jwt-secret=", "--observe", "--pair=x"},
+		{"--observe", "--pair", "x", "--gwat.jwt-secret="}, {"--api.allowed-hosts=", "--observe=", "--pair", "x"},
+	} {
+		var cfg *settings.Config
+		app := NewApp(&cli.Command{Name: "syncd", Commands: []*cli.Command{{
+			Name: "run", Flags: SettingFlags(nil),
+			Action: NoArguments(func(_ context.Context, cmd *cli.Command) (err error) {
+				cfg, err = Source{Command: cmd}.Load(false, nil)
+				return err
+			}),
+		}}})
+		var stderr bytes.Buffer
+		require.Equal(t, exit.OK, Run(t.Context(), app, append([]string{"syncd", "run"}, args...), &stderr), "%q: %s", args, &stderr)
+		require.True(t, cfg.Observe, args)
+		require.Empty(t, cfg.Gwat.JWTSecret, args)
+		require.Equal(t, "x", cfg.Pair, args)
+	}
+	app := &cli.Command{Flags: []cli.Flag{&cli.BoolFlag{Name: "observe"}}}
+	require.Equal(t, []string{"a", "--b", "", "--c=d=", "--observe=", "--", "--e="}, emptyValues(app, []string{"a", "--b=", "--c=d=", "--observe=", "--", "--e="}))
+}
