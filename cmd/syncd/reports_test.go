@@ -134,8 +134,6 @@ func TestAPathThatIsTooLong(t *testing.T) {
 	}
 }
 
-// Public report 7 (on 677a403 "stopped by force" in half of the runs): GNU timeout
-// signals its child and then its group, in which the child is too.
 // The terminal in which syncd was started closes: it ends in good order. Under nohup it goes on.
 func TestTheTerminalHangsUp(t *testing.T) {
 	for _, ignored := range []bool{false, true} {
@@ -163,6 +161,8 @@ func TestTheTerminalHangsUp(t *testing.T) {
 // sameAsNothing is how long a signal that is ignored is watched.
 const sameAsNothing = 200 * time.Millisecond
 
+// Public report 7 (on 677a403 "stopped by force" in half of the runs): GNU timeout
+// signals its child and then its group, in which the child is too.
 func TestTheSignalsOfAWrapper(t *testing.T) {
 	for range 3 {
 		cmd := exec.Command(os.Args[0], "run", "--gwat.endpoint", "ws://127.0.0.1:1", "--beacon.endpoint", "http://127.0.0.1:1",

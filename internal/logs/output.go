@@ -34,8 +34,6 @@ func NewOutput(ctx context.Context, out io.Writer, gone context.CancelFunc) *Out
 	return &Output{out: out, ctx: ctx, gone: gone}
 }
 
-// Write writes p, waiting for the reader. When the context ends first, its
-// error is returned and p may be written in part.
 // ToTheEnd returns the stdout of a command that ends by itself: as in `syncd check | head`,
 // a reader that goes away must not cut its calls off, which would count as failures of the
 // nodes.
@@ -48,6 +46,8 @@ func ToTheEnd(stdout io.Writer) io.Writer {
 	return stdout
 }
 
+// Write writes p, waiting for the reader. When the context ends first, its
+// error is returned and p may be written in part.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
