@@ -41,9 +41,30 @@ func TestHowOftenACheckpointIsAskedFor(t *testing.T) {
 	require.Equal(t, map[common.Hash]int{{1}: 2, {2}: 3}, beacon.asked)
 }
 
+// What the nodes are is read in the first poll, in one of slowEvery, and once both answer again.
+func TestHowOftenTheIdentityIsRead(t *testing.T) {
+	f := newFakePair()
+	p := poller{gwat: fakeGwat{f}, beacon: fakeBeacon{f}, now: time.Now, timeout: time.Minute}
+	var read []int
+	const away = slowEvery + 5
+	for n := range 2 * slowEvery {
+		f.set(func(f *fakePair) { f.gwatDown = n == away })
+		o := p.poll(t.Context())
+		require.Equal(t, n != away, o.Up())
+		if o.Beacon.Version != "" {
+			require.NotNil(t, o.Gwat.ChainID)
+			read = append(read, n)
+		} else {
+			require.Nil(t, o.Gwat.ChainID)
+		}
+	}
+	require.Equal(t, []int{0, slowEvery, away + 1}, read)
+}
+
 // A pair whose network is not known yet does not wait for its genesis.
 func TestAnUnknownNetworkHasBegun(t *testing.T) {
 	w, err := New(config(newFakePair()))
 	require.NoError(t, err)
+	require.Zero(t, w.now())
 	require.Contains(t, w.waiting(fsm.HeadSync), "eth_syncing is not false")
 }
