@@ -68,3 +68,37 @@ func TestAnUnknownNetworkHasBegun(t *testing.T) {
 	require.Zero(t, w.now())
 	require.Contains(t, w.waiting(fsm.HeadSync), "eth_syncing is not false")
 }
+
+// While a poll waits for a node that hangs, nothing is said of the other one, which has answered
+// the poll before.
+func TestAPollThatWaitsIsOfOneNodeOnly(t *testing.T) {
+	for hung, gwat := range map[string]bool{"gwat_hung": true, "beacon_hung": false} {
+		p := newStillPair(t, fsm.Working)
+		var gwatErr, beaconErr error
+		if gwat {
+			gwatErr = context.DeadlineExceeded
+		} else {
+			beaconErr = context.DeadlineExceeded
+		}
+		p.polled(400, gwatErr, beaconErr)
+		for range 10 {
+			p.now = p.now.Add(p.cfg.PollInterval)
+			p.waits()
+		}
+		var found []string
+		for _, one := range p.health.Findings() {
+			found = append(found, one.Name)
+		}
+		require.Equal(t, []string{hung}, found)
+	}
+}
+
+// A pair that works, or is paused, is not tried again: only the other stages say when they are.
+func TestWhichStagesHaveANextTry(t *testing.T) {
+	for _, stage := range fsm.Stages() {
+		p := newStillPair(t, stage)
+		p.publish()
+		rests := stage == fsm.Working || stage == fsm.Paused
+		require.Equal(t, rests, p.Snapshot().NextTry == nil, stage)
+	}
+}
