@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/watch/heal"
 )
 
 // countingBeacon counts for which roots it was asked.
@@ -100,5 +102,18 @@ func TestWhichStagesHaveANextTry(t *testing.T) {
 		p.publish()
 		rests := stage == fsm.Working || stage == fsm.Paused
 		require.Equal(t, rests, p.Snapshot().NextTry == nil, stage)
+	}
+}
+
+// The history says of a heal what it did, or why it failed.
+func TestWhatTheHistorySaysOfAHeal(t *testing.T) {
+	for want, err := range map[string]error{"heal drive: two calls": nil, "heal drive failed: gwat refuses": errors.New("gwat refuses")} {
+		p := newStillPair(t, fsm.HeadSync)
+		p.healed(healed{name: heal.Drive, what: "two calls", err: err})
+		changes, failed := p.History(t.Context(), 1)
+		require.NoError(t, failed)
+		require.Len(t, changes, 1)
+		require.Equal(t, want, changes[0].Reason)
+		require.Equal(t, changes[0].From, changes[0].To)
 	}
 }
