@@ -36,3 +36,13 @@ func TestWhoseConnectionToGwatIsClosed(t *testing.T) {
 		})
 	}
 }
+
+// Only a host of letters, digits, dots, colons and dashes is taken without net/http.
+func TestPlainHosts(t *testing.T) {
+	for host, plain := range map[string]bool{
+		"localhost:8545": true, "127.0.0.1": true, "a-z.A-Z:09": true,
+		"": false, "a@b": false, "a`b": false, "a[b": false, "a{b": false, "a/b": false, "a_b": false, "a b": false,
+	} {
+		require.Equal(t, plain, plainHost([]byte(host)), host)
+	}
+}
