@@ -1,8 +1,11 @@
 package settings
 
 import (
+	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -147,18 +150,52 @@ func (c *Config) checkTimes() error {
 	return nil
 }
 
-// checkServing reads the files that the API is served with.
+// checkServing reads the files that the API and the gate are served with.
 func (c *Config) checkServing() error {
-	for _, file := range []struct{ key, path string }{{"api.tls-cert", c.API.TLSCert}, {"api.tls-key", c.API.TLSKey}} {
-		if why := notWritten(file.path); why != "" && c.API.TLSCert != "" && c.API.TLSKey != "" {
-			return notYet{fmt.Errorf("--%s is %q, which %s; name the PEM files of a certificate and its key, readable for this user", file.key, file.path, why)}
-		}
+	if err := checkKeyPair("api.tls-cert", c.API.TLSCert, "api.tls-key", c.API.TLSKey); err != nil {
+		return err
+	}
+	if err := checkKeyPair("gate.tls-cert", c.Gate.TLSCert, "gate.tls-key", c.Gate.TLSKey); err != nil {
+		return err
 	}
 	serving, err := c.Serving()
 	if err != nil {
 		return err
 	}
 	return serving.Check()
+}
+
+// checkKeyPair reads a certificate and its key. Two PEM files that do not fit are met in the
+// middle of a renewal, too: a later start may find them whole.
+func checkKeyPair(certSetting, cert, keySetting, key string) error {
+	const remedy = "name the PEM files of a certificate and its key, readable for this user"
+	if cert == "" || key == "" {
+		return nil // whether both belong there is checked with the address
+	}
+	for _, file := range []struct{ setting, path string }{{certSetting, cert}, {keySetting, key}} {
+		if why := notWritten(file.path); why != "" {
+			return notYet{fmt.Errorf("--%s is %q, which %s; %s", file.setting, file.path, why, remedy)}
+		}
+	}
+	_, err := tls.LoadX509KeyPair(cert, key)
+	switch {
+	case err == nil:
+		return nil
+	case isPEM(cert) && isPEM(key):
+		return notYet{fmt.Errorf("--%s and --%s: %w; if they are not being renewed, %s", certSetting, keySetting, err, remedy)}
+	}
+	return fmt.Errorf("--%s and --%s: %w; %s", certSetting, keySetting, err, remedy)
+}
+
+// isPEM reports whether a file begins as PEM does, in its first lines.
+func isPEM(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	begin, _ := io.ReadAll(io.LimitReader(f, 64<<10))
+	return bytes.Contains(begin, []byte("-----BEGIN "))
 }
 
 // notWritten says why a file cannot be read that may be readable later, "" if it can

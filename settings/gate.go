@@ -49,7 +49,7 @@ func (c *Config) checkGate() error {
 	if !on {
 		return nil
 	}
-	if c.Gate.Listen != "" && c.Gate.Listen == c.API.Listen {
+	if c.Gate.Listen != "" && c.Gate.Listen == c.API.Listen && !strings.HasSuffix(c.Gate.Listen, ":0") {
 		return fmt.Errorf("--gate.listen and --api.listen are both %s: give them two ports", c.Gate.Listen)
 	}
 	if setting := c.gateOfEndpoint(); setting != "" {

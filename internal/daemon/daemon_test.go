@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gwatsync/syncd/internal/exit"
+	"github.com/gwatsync/syncd/internal/testworld/certificate"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/settings"
@@ -70,6 +72,10 @@ func TestWhatIsNotThereYet(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	cert, oldKey, half := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "old.key"), filepath.Join(dir, "half.pem")
+	certificate.Write(t, half, oldKey, time.Now().Add(time.Hour))
+	certificate.Write(t, cert, filepath.Join(dir, "new.key"), time.Now().Add(time.Hour))
+	require.NoError(t, os.Truncate(half, 100))
 	log, _ := test.NewNullLogger()
 	for name, c := range map[string]struct {
 		flags map[string]string
@@ -82,6 +88,10 @@ func TestWhatIsNotThereYet(t *testing.T) {
 		"the secret of the API":        {map[string]string{"api.jwt-secret": filepath.Join(dir, "later")}, exit.NotYet},
 		"an empty secret of the API":   {map[string]string{"api.jwt-secret": empty}, exit.NotYet},
 		"a certificate":                {map[string]string{"api.tls-cert": filepath.Join(dir, "cert"), "api.tls-key": filepath.Join(dir, "key")}, exit.NotYet},
+		"one with the key before":      {map[string]string{"api.tls-cert": cert, "api.tls-key": oldKey}, exit.NotYet},
+		"half of one":                  {map[string]string{"api.tls-cert": half, "api.tls-key": oldKey}, exit.NotYet},
+		"a certificate of the gate":    {map[string]string{"gate.listen": "127.0.0.1:0", "gate.tls-cert": filepath.Join(dir, "cert"), "gate.tls-key": oldKey}, exit.NotYet},
+		"the gate's with another key":  {map[string]string{"gate.listen": "127.0.0.1:0", "gate.tls-cert": cert, "gate.tls-key": oldKey}, exit.NotYet},
 		"the directory of the socket":  {map[string]string{"api.socket": filepath.Join(dir, "run", "s")}, exit.NotYet},
 		"gwat's secret is waited for":  {map[string]string{"gwat.jwt-secret": filepath.Join(dir, "later")}, exit.OK},
 		"an empty one too":             {map[string]string{"gwat.jwt-secret": empty}, exit.OK},
