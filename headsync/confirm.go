@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/internal/counted"
 )
 
 // confirming is a push whose spines are to be read; its answer comes once. The reads
@@ -72,7 +73,7 @@ func (a *Attempt) readBack(ctx context.Context, base Position, before tail, push
 		return c
 	}
 	if n := c.pos.Confirm(push, view); n < len(push) {
-		c.err = fmt.Errorf("%w: not what slot %d says, %d of %d entries are right", ErrNotConfirmed, push[n].Slot(), n, len(push))
+		c.err = fmt.Errorf("%w: not what slot %d says, right: %s", ErrNotConfirmed, push[n].Slot(), counted.Part(n, len(push), "entry"))
 		return c
 	}
 	c.err = tailErr

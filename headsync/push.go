@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/protocol"
 )
 
@@ -367,7 +368,7 @@ func (a *Attempt) stillCanonical(ctx context.Context, entries []Entry, read head
 		return nil, time.Time{}, err
 	}
 	if n := chain.Canonical(entries, a.chain); n < len(entries) {
-		return entries[:n], answered, fmt.Errorf("%w: %d of %d entries were canonical when sent", ErrReorg, n, len(entries))
+		return entries[:n], answered, fmt.Errorf("%w: canonical when sent: %s", ErrReorg, counted.Part(n, len(entries), "entry"))
 	}
 	return entries, answered, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -76,7 +77,7 @@ var beaconRules = []rule{
 		needs: beacon, look: func(v *view) signal {
 			switch {
 			case v.mem.unheard >= UnheardHeads && v.mem.now-v.mem.unheardFrom >= UnheardHeads*v.mem.slot():
-				return shows(fmt.Sprintf("%d new heads since the last event", v.mem.unheard)).from(v.mem.unheardFrom)
+				return shows(counted.Of(v.mem.unheard, "new head") + " since the last event").from(v.mem.unheardFrom)
 			case v.mem.unheard <= 1:
 				return healthy
 			}
@@ -95,7 +96,7 @@ func (v *view) stalledHead() signal {
 		return healthy
 	}
 	return shows(
-		fmt.Sprintf("its head is slot %d for %d slots", m.head, still/m.slot()),
+		fmt.Sprintf("its head is slot %d for %s", m.head, counted.Of(still/m.slot(), "slot")),
 		fmt.Sprintf("the wall clock is at slot %d", m.spec.SlotAt(v.At)),
 	).from(m.now - still)
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
+
+	"github.com/gwatsync/syncd/internal/counted"
 )
 
 // Coordinated is what a poll of a pair of the coordinated era measured beside
@@ -207,7 +209,7 @@ func (v *view) networkStalled() signal {
 	if stood < v.silence()+LagSlots*slot {
 		return healthy
 	}
-	return shows(fmt.Sprintf("the head is slot %d, %d slots behind the clock, and has not moved for %s", v.Beacon.Head, v.lag(), v.headStillFor().Round(time.Second)),
+	return shows(fmt.Sprintf("the head is slot %d, %s behind the clock, and has not moved for %s", v.Beacon.Head, counted.Of(v.lag(), "slot"), v.headStillFor().Round(time.Second)),
 		fmt.Sprintf("within %d epochs the beacon node found no peer that is ahead of it%s", SilentEpochs, peersIfKnown(peers, known)))
 }
 
@@ -216,7 +218,7 @@ func peersIfKnown(peers uint64, known bool) string {
 	if !known {
 		return ""
 	}
-	return fmt.Sprintf(", %d peers", peers)
+	return ", " + counted.Of(peers, "peer")
 }
 
 func (v *view) wedged() signal {
@@ -232,7 +234,7 @@ func (v *view) wedged() signal {
 	}
 	has := unknownPeers
 	if known {
-		has = fmt.Sprintf("gwat has %d peers", peers)
+		has = "gwat has " + counted.Of(peers, "peer")
 	}
 	return shows(v.unfinalized(), v.headMoved(), has)
 }
@@ -243,7 +245,7 @@ func (v *view) privateFork() signal {
 	}
 	// The head's epoch, not the clock's: what the head justifies changes with the first block of an epoch.
 	if v.mem.coord.forked {
-		return shows(fmt.Sprintf("the head is %d slots behind the clock, but current_justified is epoch %d in epoch %d", v.lag(), v.Beacon.Justified, v.mem.spec.Epoch(v.Beacon.Head)))
+		return shows(fmt.Sprintf("the head is %s behind the clock, but current_justified is epoch %d in epoch %d", counted.Of(v.lag(), "slot"), v.Beacon.Justified, v.mem.spec.Epoch(v.Beacon.Head)))
 	}
 	if j := v.mem.coord.jump; j != nil {
 		return shows(fmt.Sprintf("the head jumped from slot %d to %d within one poll, and current_justified stayed at epoch %d: a block on a stale head", j.from, j.to, v.Beacon.Justified))
@@ -264,7 +266,7 @@ func (v *view) sawtooth() signal {
 	case c.restarted && v.Gwat.Syncing:
 		return healthy // the beacon waits for nothing and gwat for it: beacon_silent
 	}
-	return shows(fmt.Sprintf("the head is slot %d, %d slots behind the clock, is_syncing is false%s", v.Beacon.Head, v.lag(), peersIfKnown(peers, known)))
+	return shows(fmt.Sprintf("the head is slot %d, %s behind the clock, is_syncing is false%s", v.Beacon.Head, counted.Of(v.lag(), "slot"), peersIfKnown(peers, known)))
 }
 
 func (v *view) beaconWithoutPeers() signal {
@@ -275,7 +277,7 @@ func (v *view) beaconWithoutPeers() signal {
 	case peers > 0:
 		return healthy
 	}
-	return shows("the beacon node has 0 peers", fmt.Sprintf("its head is %d slots behind the clock", v.lag()))
+	return shows("the beacon node has 0 peers", fmt.Sprintf("its head is %s behind the clock", counted.Of(v.lag(), "slot")))
 }
 
 func (v *view) restartRollback() signal {

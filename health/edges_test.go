@@ -96,7 +96,7 @@ func TestHeadsOfAnInitialSyncAreNotMissed(t *testing.T) {
 
 func TestWindowsAsText(t *testing.T) {
 	for want, s := range map[string]span{
-		"one poll": polls(1), "3 polls in a row (2 s with a poll a second)": polls(3), "60 seconds": seconds(60), "1 slots": slots(1), "2 slots": slots(2),
+		"one poll": polls(1), "3 polls in a row (2 s with a poll a second)": polls(3), "60 seconds": seconds(60), "1 slot": slots(1), "2 slots": slots(2),
 	} {
 		require.Equal(t, want, s.String())
 	}

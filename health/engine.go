@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -30,11 +31,11 @@ func slots(n int) span { return span{polls: 1, slots: n} }
 func (s span) String() string {
 	switch {
 	case s.slots > 0 && s.polls > 1:
-		return fmt.Sprintf("%d slots and %d polls", s.slots, s.polls)
+		return counted.Of(s.slots, "slot") + " and " + counted.Of(s.polls, "poll")
 	case s.slots > 0:
-		return fmt.Sprintf("%d slots", s.slots)
+		return counted.Of(s.slots, "slot")
 	case s.time > 0:
-		return fmt.Sprintf("%d seconds", s.time/time.Second)
+		return counted.Of(s.time/time.Second, "second")
 	case s.polls <= 1:
 		return "one poll"
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/prysmaticlabs/prysm/v5/consensus-types/primitives"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -102,7 +103,7 @@ func (v *view) behindGate() signal {
 	case v.Gate.Absorbed == 0:
 		return healthy
 	}
-	said := fmt.Sprintf("%d calls were answered without gwat since %s", v.Gate.Absorbed, v.Gate.Since.UTC().Format(time.RFC3339))
+	said := fmt.Sprintf("answered without gwat since %[2]s: %[1]s", counted.Of(v.Gate.Absorbed, "call"), v.Gate.Since.UTC().Format(time.RFC3339))
 	why := ""
 	if v.Gate.Error != "" {
 		why = "the last of them: " + v.Gate.Error
@@ -122,12 +123,12 @@ func (v *view) listDiffers() signal {
 		return healthy
 	}
 	l := v.Gate.List
-	said := []string{fmt.Sprintf("the list has %d entries; %d were compared with REST, %d are finalized by gwat", l.Entries, l.Compared, l.Finalized)}
+	said := []string{fmt.Sprintf("the list has %s; compared with REST: %d, finalized by gwat: %d", counted.Of(l.Entries, "entry"), l.Compared, l.Finalized)}
 	if l.Malformed != "" {
 		said = append(said, "it cannot be read to its end: "+l.Malformed)
 	}
 	if l.Differs > 0 {
-		said = append(append(said, fmt.Sprintf("%d differences from REST", l.Differs)), l.First...)
+		said = append(append(said, counted.Of(l.Differs, "difference")+" from REST"), l.First...)
 	}
 	if l.Missing > 0 {
 		said = append(said, fmt.Sprintf("gwat has not finalized %d of its entries, the first of slot %d", l.Missing, l.MissingAt))
@@ -152,7 +153,7 @@ func (v *view) quietGate(follows bool) signal {
 	if rises := g.rise > g.quiet; m.headSince <= g.quiet || v.headStalled() || rises != follows || !follows && !m.open {
 		return unmeasured
 	}
-	said := fmt.Sprintf("no call has passed the gate for %d slots", quiet/m.slot())
+	said := fmt.Sprintf("no call has passed the gate for %s", counted.Of(quiet/m.slot(), "slot"))
 	if follows {
 		return shows(said, fmt.Sprintf("gwat has finalized block %d of slot %d meanwhile", *v.Gwat.Number, v.Gwat.Slot)).from(g.quiet)
 	}

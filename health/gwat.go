@@ -6,6 +6,7 @@ import (
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -185,8 +186,8 @@ func (v *view) stalled() signal {
 		return unmeasured // gwat is not what the pair waits for
 	}
 	evidence := []string{
-		fmt.Sprintf("its last finalized block is number %d of slot %d, for %d slots", m.number, v.Gwat.Slot, still/m.slot()),
-		fmt.Sprintf("the beacon's head at slot %d carries %d spines, not all finalized", v.Beacon.Head, len(v.Gwat.Spines)),
+		fmt.Sprintf("its last finalized block is number %d of slot %d, for %s", m.number, v.Gwat.Slot, counted.Of(still/m.slot(), "slot")),
+		fmt.Sprintf("the beacon's head at slot %d carries %s, not all finalized", v.Beacon.Head, counted.Of(len(v.Gwat.Spines), "spine")),
 	}
 	return shows(append(evidence, v.saysSyncing())...).from(since)
 }

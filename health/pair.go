@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -77,7 +78,7 @@ var pairRules = []rule{
 			if v.Failed < FailedAttempts {
 				return healthy
 			}
-			return shows(fmt.Sprintf("%d attempts in a row failed", v.Failed), v.FailedWhy).from(v.Elapsed - v.FailedFor)
+			return shows(counted.Of(v.Failed, "attempt")+" in a row failed", v.FailedWhy).from(v.Elapsed - v.FailedFor)
 		},
 	},
 	{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gwatsync/syncd/apiclient"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
@@ -83,7 +84,7 @@ func Calls(ctx context.Context, client *apiclient.Client, out, notes io.Writer, 
 		default:
 			said = ""
 			if traffic.Lost > 0 {
-				fmt.Fprintf(notes, "syncd: %d calls are not shown: more passed than syncd keeps\n", traffic.Lost)
+				fmt.Fprintf(notes, "syncd: %s not shown: more passed than syncd keeps\n", counted.Of(traffic.Lost, "call"))
 			}
 			failed = p.print(traffic)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/endpoint"
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
@@ -74,7 +75,7 @@ func writeHeal(out io.Writer, h *status.Heal) error {
 	yes := map[bool]string{true: "yes", false: "no"}
 	lines := []string{
 		"proved  " + yes[h.Proved] + ": " + failure.Text(h.Why),
-		"on      " + yes[h.On] + ", tried " + fmt.Sprint(h.Tries) + " times since the pair worked",
+		"on      " + yes[h.On] + ", tried " + counted.Of(h.Tries, "time") + " since the pair worked",
 	}
 	if h.Refused != "" {
 		lines = append(lines, "refused "+failure.Text(h.Refused))

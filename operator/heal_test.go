@@ -34,7 +34,7 @@ func TestWriteHeal(t *testing.T) {
 		Calls: []status.HealCall{{Method: "admin_addPeer", Params: []any{"enode://a"}}, {Method: "dag_finalize", Params: []any{map[string]any{"syncMode": "0x0"}}}},
 	}))
 	require.Equal(t, `proved  yes: gwat has 0 peers
-on      no, tried 1 times since the pair worked
+on      no, tried 1 time since the pair worked
 call    admin_addPeer ["enode://a"]
 call    dag_finalize [{"syncMode":"0x0"}]
 begun   how it ends is in the log, and in the history with the event heal

@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/fsm"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
 )
@@ -66,7 +67,7 @@ func (p *Pair) ended(ctx context.Context, r result) {
 		p.fire(ctx, fsm.AlreadySynced, fmt.Sprintf("gwat has finalized all up to the head at slot %d", r.Head.Slot))
 	case stage == fsm.HeadSync:
 		p.shown.push.Done(r.Pushed)
-		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, %d entries by our push", r.Head.Slot, r.Pushed))
+		p.fire(ctx, fsm.Pushed, fmt.Sprintf("gwat finalized all up to the head at slot %d, %s by our push", r.Head.Slot, counted.Of(r.Pushed, "entry")))
 	}
 	p.poll(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/gate"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/headsync"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/pair/poll"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/status"
@@ -207,7 +208,7 @@ func (p *Pair) unprovedCalls() string {
 		return why
 	}
 	if p.gate.evidence.worked < workCalls && p.machine.Stage() != fsm.Working {
-		return fmt.Sprintf("gwat to carry out %d more calls of the beacon node through the gate", workCalls-p.gate.evidence.worked)
+		return fmt.Sprintf("gwat to carry out %s of the beacon node through the gate", counted.Of(workCalls-p.gate.evidence.worked, "more call"))
 	}
 	return ""
 }
@@ -219,7 +220,7 @@ func (p *Pair) unprovedAbsorbed() string {
 	if a.Count == 0 {
 		return ""
 	}
-	return fmt.Sprintf("gwat to finalize what %d calls named that the gate answered in its place", a.Count)
+	return fmt.Sprintf("gwat to finalize what %s named that the gate answered in its place", counted.Of(a.Count, "call"))
 }
 
 // showToGate publishes what the gate's policy needs of a snapshot.

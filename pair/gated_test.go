@@ -226,7 +226,7 @@ func TestCallsThroughTheGateAreEvidence(t *testing.T) {
 	g.calls = append(g.calls, worked(4), gate.Call{Seq: 5})
 	p.countCalls()
 	p.countCalls()
-	require.Contains(t, p.unprovedCalls(), "1 more calls")
+	require.Contains(t, p.unprovedCalls(), "1 more call of the beacon")
 	g.calls = append(g.calls, worked(6))
 	p.countCalls()
 	require.Empty(t, p.unprovedCalls())

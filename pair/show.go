@@ -8,6 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/pair/publish"
 	"github.com/gwatsync/syncd/status"
 )
@@ -100,6 +101,6 @@ func (p *Pair) reported(ctx context.Context, r report) {
 	}
 	p.shown.push.Report(r.Report, p.cfg.Now(), time.Now())
 	if r.Accepted && p.machine.Can(fsm.ReadyAccepted) {
-		p.fire(ctx, fsm.ReadyAccepted, fmt.Sprintf("gwat is ready for %d of %d entries, slots %d to %d", len(r.Push), r.Total, r.From, r.To))
+		p.fire(ctx, fsm.ReadyAccepted, fmt.Sprintf("gwat is ready for %s, slots %d to %d", counted.Part(len(r.Push), r.Total, "entry"), r.From, r.To))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/internal/counted"
 )
 
 // HeadSync is the head-sync era with one gwat: dag_headSyncReady makes gwat roll back to a
@@ -87,7 +88,7 @@ func (d headSyncDriver) Push(ctx context.Context, entries []checkpoint.Consensus
 		err = failure.WithKind(failure.Abort, ErrRefused)
 	}
 	if err = answered(true, err); err != nil {
-		return nil, fmt.Errorf("dag_headSync of %d entries: %w", len(entries), err)
+		return nil, fmt.Errorf("dag_headSync of %s: %w", counted.Of(len(entries), "entry"), err)
 	}
 	return nil, nil
 }

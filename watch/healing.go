@@ -16,6 +16,7 @@ import (
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
 	"github.com/gwatsync/syncd/health"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/watch/heal"
@@ -126,7 +127,7 @@ func (h *healing) wait() {
 func (h *healing) human(on Heals, at time.Time) string {
 	for _, n := range heal.All {
 		if on.on(n) && h.records[n].GivenUp(at) {
-			return fmt.Sprintf("heal.%s was tried %d times, and what called for it goes on", n, h.records[n].Tries())
+			return fmt.Sprintf("heal.%s was tried %s, and what called for it goes on", n, counted.Of(h.records[n].Tries(), "time"))
 		}
 	}
 	return ""

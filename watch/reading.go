@@ -11,6 +11,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/watch/heal"
 )
@@ -145,7 +146,7 @@ func (t *try) add(ctx context.Context, p *plan, header beaconclient.Header, from
 		}
 	}
 	p.calls = append(p.calls, heal.Call{Finalize: &call})
-	p.what = fmt.Sprintf("gwat was driven to the state of slot %d by %d calls", header.Slot, len(p.calls))
+	p.what = fmt.Sprintf("gwat was driven to the state of slot %d by %s", header.Slot, counted.Of(len(p.calls), "call"))
 	return true, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/watch/heal"
 )
@@ -113,7 +114,7 @@ func (t *try) addPeers(ctx context.Context, p *plan) (string, error) {
 		}
 		added++
 	}
-	what := fmt.Sprintf("added %d of %d peers that gwat had before", added, len(p.calls))
+	what := fmt.Sprintf("added %s that gwat had before", counted.Part(added, len(p.calls), "peer"))
 	if added == 0 {
 		return what, errors.Join(failed...)
 	}
@@ -124,7 +125,7 @@ func (t *try) addPeers(ctx context.Context, p *plan) (string, error) {
 func (t *try) finalize(ctx context.Context, p *plan) (string, error) {
 	before := p.before
 	for i, c := range p.calls {
-		sent := fmt.Sprintf("sent %d of %d calls of dag_finalize", i, len(p.calls))
+		sent := fmt.Sprintf("sent %s of dag_finalize", counted.Part(i, len(p.calls), "call"))
 		if err := t.undisturbed(ctx, p, before, c.Finalize); err != nil {
 			return sent, err
 		}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/gwatsync/syncd/internal/counted"
 )
 
 // What a Writer keeps for a reader that is slow: some minutes of a busy log.
@@ -39,7 +41,7 @@ type Writer struct {
 func NewWriter(out io.Writer) *Writer {
 	w := &Writer{
 		out: out, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		notice: func(lost uint64) []byte { return fmt.Appendf(nil, "syncd: %d lines were lost here\n", lost) },
+		notice: func(lost uint64) []byte { return fmt.Appendf(nil, "syncd: %s lost here\n", counted.Of(lost, "line")) },
 	}
 	go w.run()
 	return w

@@ -126,7 +126,7 @@ func TestAnErrorOfTheReaderIsDropped(t *testing.T) {
 			out.fails(nil)
 			_, _ = io.WriteString(w, "kept\n")
 			synctest.Wait()
-			require.Equal(t, "kept\nsyncd: 5 lines were lost here\n", out.String())
+			require.Equal(t, "kept\nsyncd: 5 lines lost here\n", out.String())
 			w.Close(time.Minute)
 		})
 	}
@@ -145,7 +145,7 @@ func TestTheEndIsBoundedInTime(t *testing.T) {
 		_, _ = io.WriteString(w, "too late\n")
 		close(open)
 		w.Close(time.Second)
-		require.Equal(t, "the last words\nsyncd: 1 lines were lost here\n", out.String())
+		require.Equal(t, "the last words\nsyncd: 1 line lost here\n", out.String())
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/status"
 	"github.com/gwatsync/syncd/ui/terminal"
@@ -223,13 +224,13 @@ func listed(names []string) string {
 }
 
 func (p *player) summary() string {
-	text := fmt.Sprintf("%d calls (%d failed), %d polls, %d snapshots; the last verdict is %s; %d of %d verdicts differ from the recorded ones",
-		p.counts.calls, p.counts.failed, p.counts.polls, p.counts.snapshots, cmp.Or(p.verdict, "-"), p.different, p.counts.polls)
+	text := fmt.Sprintf("%s (%d failed), %s, %s; the last verdict is %s; %d of %d verdicts differ from the recorded ones",
+		counted.Of(p.counts.calls, "call"), p.counts.failed, counted.Of(p.counts.polls, "poll"), counted.Of(p.counts.snapshots, "snapshot"), cmp.Or(p.verdict, "-"), p.different, p.counts.polls)
 	if p.counts.gate > 0 {
-		text += fmt.Sprintf("; %d calls passed the gate, %d of them held, answered without gwat or failed", p.counts.gate, p.counts.gateSpecial)
+		text += fmt.Sprintf("; %s passed the gate, %d of them held, answered without gwat or failed", counted.Of(p.counts.gate, "call"), p.counts.gateSpecial)
 	}
 	if p.compared > 0 {
-		text += fmt.Sprintf("; the snapshots then said the same verdict in %d of %d polls", p.agreed, p.compared)
+		text += fmt.Sprintf("; the snapshots then said the same verdict in %s", counted.Part(p.agreed, p.compared, "poll"))
 	}
 	if p.end != "" {
 		text += "; the recording ended because " + p.end

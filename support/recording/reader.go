@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/gwatsync/syncd/checkpoint"
+	"github.com/gwatsync/syncd/internal/counted"
 )
 
 // Reader reads a bundle line by line; it holds one line at a time, however
@@ -128,7 +129,7 @@ func (r *Reader) next() ([]byte, error) {
 
 func (r *Reader) broken(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w, after %d lines", ErrTruncated, r.line)
+		return fmt.Errorf("%w, after %s", ErrTruncated, counted.Of(r.line, "line"))
 	}
 	return fmt.Errorf("%w after line %d: %w", ErrCorrupt, r.line, err)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gwatsync/syncd/beaconclient"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
@@ -98,7 +99,7 @@ func (r *Recorder) Run(ctx context.Context) (summary string, err error) {
 		err = fmt.Errorf("--out: %w; see whether the disk is full", closeErr)
 	}
 	size, entries := r.out.Size()
-	return fmt.Sprintf("%s: %d entries, %d KiB before compression; ended because %s", r.Path, entries, size>>10, why), err
+	return fmt.Sprintf("%s: %s, %d KiB before compression; ended because %s", r.Path, counted.Of(entries, "entry"), size>>10, why), err
 }
 
 // daemon reports whether a syncd answers.

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/gwatsync/syncd/fsm"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -64,7 +65,7 @@ func (f frame) render(width, height int, st styles) string {
 		}
 	}
 	if height > 0 && len(lines) > room { // the library cuts off at the top
-		lines = append(slices.Clone(lines[:room-1]), st.faint.Render(fmt.Sprintf("… %d more lines: make the window higher", len(lines)-room+1)))
+		lines = append(slices.Clone(lines[:room-1]), st.faint.Render("… "+counted.Of(len(lines)-room+1, "more line")+": make the window higher"))
 	}
 	if f.hint != "" {
 		lines = append(lines, st.faint.Render(f.hint))
@@ -238,7 +239,7 @@ func (p *painter) node(name string, n status.Node, finalized string, bars bool, 
 		parts = append(parts, fmt.Sprintf("final %s %d", finalized, *n.Finalized))
 	}
 	if n.Peers != nil {
-		parts = append(parts, fmt.Sprintf("%d peers", *n.Peers))
+		parts = append(parts, counted.Of(*n.Peers, "peer"))
 	}
 	parts = append(parts, latencyText(n.LatencyMS), n.Endpoint)
 	if n.Version != "" {

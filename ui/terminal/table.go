@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gwatsync/syncd/failure"
+	"github.com/gwatsync/syncd/internal/counted"
 	"github.com/gwatsync/syncd/status"
 )
 
@@ -141,7 +142,7 @@ func nodeText(n status.Node, now time.Time) string {
 		parts = append(parts, n.Version)
 	}
 	if n.Peers != nil {
-		parts = append(parts, fmt.Sprintf("%d peers", *n.Peers))
+		parts = append(parts, counted.Of(*n.Peers, "peer"))
 	}
 	if n.SyncStage != "" {
 		parts = append(parts, n.SyncStage)

@@ -136,7 +136,7 @@ func provePeers(f *Facts) (bool, string) {
 	case f.GwatPeers == nil:
 		return false, "gwat does not report its peers at this endpoint, only over IPC"
 	case *f.GwatPeers > 0:
-		return false, fmt.Sprintf("gwat has %d peers", *f.GwatPeers)
+		return false, fmt.Sprintf("gwat has peers (%d)", *f.GwatPeers)
 	case !f.GwatSyncing && !f.Findings["no_peers_loop"]:
 		return false, "gwat is in normal work"
 	case f.Enodes == 0:
@@ -145,7 +145,7 @@ func provePeers(f *Facts) (bool, string) {
 		}
 		return true, "gwat has 0 peers and does not work; no peer that it had before is known, but what it has can be finalized"
 	}
-	return true, fmt.Sprintf("gwat has 0 peers and does not work; %d peers that it had before are known", f.Enodes)
+	return true, fmt.Sprintf("gwat has 0 peers and does not work; of those that it had before, %d are known", f.Enodes)
 }
 
 func proveCheckpoint(f *Facts) (bool, string) {

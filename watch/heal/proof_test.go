@@ -38,7 +38,7 @@ func TestProve(t *testing.T) {
 	}{
 		"peers": {Peers, Facts{BothUp: true, GwatSyncing: true, GwatPeers: ptr(uint64(0)), Enodes: 1, Findings: none()}, map[string]func(*Facts){
 			"does not report its peers at this endpoint, only over IPC": func(f *Facts) { f.GwatPeers = nil },
-			"gwat has 1 peers":       func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
+			"gwat has peers (1)":     func(f *Facts) { f.GwatPeers = ptr(uint64(1)) },
 			"gwat is in normal work": func(f *Facts) { f.GwatSyncing = false },
 			"no peer that gwat had before is known, and the beacon node does not have": func(f *Facts) { f.Enodes = 0 },
 		}},

@@ -3,6 +3,8 @@ package heal
 import (
 	"fmt"
 	"time"
+
+	"github.com/gwatsync/syncd/internal/counted"
 )
 
 // The back-off of a heal.
@@ -59,7 +61,7 @@ func (r *Record) Next(slot time.Duration, at time.Time) (bool, string) {
 	case !r.Held(slot, at):
 		return false, fmt.Sprintf("%s; waiting for the proof to hold for %s", r.why, HoldSlots*slot)
 	case r.tries >= MaxTries:
-		return false, fmt.Sprintf("it was tried %d times, and the pair has not worked since", r.tries)
+		return false, fmt.Sprintf("it was tried %s, and the pair has not worked since", counted.Of(r.tries, "time"))
 	case r.tries > 0 && at.Sub(r.last) < Pause:
 		return false, fmt.Sprintf("the next try is due %s after the last one", Pause)
 	}

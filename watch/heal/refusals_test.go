@@ -24,7 +24,7 @@ var refusals = []struct{ text, heals, do string }{
 	{"a node does not answer", "all", "start the node, or correct its endpoint"},
 	{"gwat loads from its peers", "all", "wait: a call of the beacon node runs"},
 	{"gwat does not report its peers at this endpoint, only over IPC", "peers", "set `gwat.endpoint` to gwat's IPC socket"},
-	{"gwat has %d peers", "peers", "nothing: peers are not what gwat lacks"},
+	{"gwat has peers (%d)", "peers", "nothing: peers are not what gwat lacks"},
 	{"gwat is in normal work", "peers", "nothing"},
 	{"no peer that gwat had before is known, and ", "peers", "give gwat a peer by hand (`admin_addPeer`), or see the text that follows"},
 	{"%w: gwat lacks spines of the first epoch after its checkpoint: it needs a peer", "peers", "give gwat a peer by hand (`admin_addPeer`)"},

@@ -93,7 +93,7 @@ func (r *run) endedPush(l *incarnation, c status.Change) {
 		return
 	}
 	var slot, entries uint64
-	if _, err := fmt.Sscanf(c.Reason, "gwat finalized all up to the head at slot %d, %d entries by our push", &slot, &entries); err != nil {
+	if _, err := fmt.Sscanf(c.Reason, "gwat finalized all up to the head at slot %d, %d entr", &slot, &entries); err != nil {
 		r.lies("the end of a push is not understood: %s", c.Reason)
 		return
 	}
