@@ -101,11 +101,29 @@ func TestTheNewerFileCounts(t *testing.T) {
 	require.Equal(t, status.VerdictFailing, alone.record.Verdict)
 	require.Empty(t, alone.Newest(10))
 
-	m.record.Trouble = &status.Trouble{Summary: strings.Repeat("long ", 1000)}
-	require.ErrorContains(t, m.saveLatest(path), "at most 4086 fit")
-	m.record.Trouble = nil
 	m.Add(snapshot(start.Add(3*time.Minute), status.VerdictPaused))
 	require.NoError(t, m.Save(path))
 	newer, _ := Open(path)
 	require.Equal(t, status.VerdictPaused, newer.record.Verdict)
+}
+
+// A trouble whose summary is longer than the page is kept by its name: it does not end the
+// writing of what each node had last.
+func TestALongTroubleIsKeptByItsName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "past")
+	m := &Memory{}
+	m.Add(snapshot(start, status.VerdictWorking))
+	for length, want := range map[int]int{100: 100, 5000: 0} {
+		m.record.Trouble = &status.Trouble{From: start, Finding: "gwat_hung", Summary: strings.Repeat("x", length)}
+		require.NoError(t, m.saveLatest(path))
+		page, err := os.ReadFile(latestPath(path))
+		require.NoError(t, err)
+		require.Len(t, page, latestBytes)
+		next, note := Open(path)
+		require.Empty(t, note)
+		require.Equal(t, "gwat_hung", next.record.Trouble.Finding)
+		require.Len(t, next.record.Trouble.Summary, want)
+		require.Len(t, m.record.Trouble.Summary, length, "the memory itself keeps it")
+		require.Equal(t, start, next.last)
+	}
 }
