@@ -80,7 +80,7 @@ func TestEachDifferenceOfTheListIsTold(t *testing.T) {
 	for want, l := range map[string]List{
 		"":                                 {},
 		"it cannot be read to its end":     {Malformed: "entry 3 has no slot"},
-		"1 differences from REST":          {Differs: 1, First: []string{"slot 7"}},
+		"1 difference from REST":           {Differs: 1, First: []string{"slot 7"}},
 		"not finalized 2 of its entries, ": {Missing: 2, MissingAt: 7},
 	} {
 		v := view{Input: &Input{Gate: &Gate{List: &l}}}

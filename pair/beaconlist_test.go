@@ -47,7 +47,7 @@ func TestTheBeaconsListIsCompared(t *testing.T) {
 				if name != "equal" {
 					b.within(time.Hour, finding, func(s *status.Snapshot) bool { return told(s, finding) != nil })
 					evidence := strings.Join(told(b.pair.Snapshot(), finding).Evidence, "\n")
-					require.Contains(b.t, evidence, "1 differences from REST")
+					require.Contains(b.t, evidence, "1 difference from REST")
 					require.Contains(b.t, evidence, "has other spines or creators")
 					return
 				}
