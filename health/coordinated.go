@@ -97,7 +97,7 @@ func (v *view) noPeersLoop() signal {
 		return unmeasured
 	case !known && !v.lacksPeersLikely():
 		return healthy
-	case peers > 0 || v.uncalled(c.finalized) < UnmovedSlots*v.mem.slot():
+	case peers > 0 || v.uncalled(max(c.finalized, c.peered)) < UnmovedSlots*v.mem.slot():
 		return healthy // the driver's calls up to the last checkpoint succeed and change its epoch
 	}
 	still := v.unfinalized()

@@ -459,3 +459,20 @@ func TestAHeadBehindTheClockIsNoFork(t *testing.T) {
 		require.NotContains(t, names(engine.Observe(in).Findings), "private_fork", "poll %d", n)
 	}
 }
+
+// A gwat that is not driven for want of a head loses its last peer: no_peers_loop waits for its four
+// slots from then on, not from the last finalized spine.
+func TestAPeerLostInAStallIsNoLoopYet(t *testing.T) {
+	engine, none := NewCoordinated(time.Second), uint64(0)
+	const stops, lost, slotPolls = 10, 60, 3
+	for n := range lost + 20 {
+		in := coordinatedSteady(min(n, stops))
+		in.At, in.Elapsed = coordinatedSteady(n).At, coordinatedSteady(n).Elapsed
+		in.Beacon.Clock, in.Beacon.ClockAt, in.Gwat.Syncing = coordinatedSteady(n).Beacon.Clock, in.At, n > stops
+		if n >= lost {
+			in.Gwat.Peers = &none
+		}
+		told := slices.Contains(names(engine.Observe(in).Findings), "no_peers_loop")
+		require.Equal(t, n >= lost+UnmovedSlots*slotPolls, told, "poll %d", n)
+	}
+}

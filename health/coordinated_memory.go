@@ -26,7 +26,8 @@ type coordinatedMemory struct {
 	jump   *headJump
 	forked bool // the head was near the clock and forkEpochs past what is justified, which has not changed since
 
-	peers map[string]uint64
+	peers  map[string]uint64
+	peered time.Duration // when gwat last had a peer
 }
 
 // runMemory is what is known of gwat's process: whether it was restarted, and whether
@@ -70,6 +71,9 @@ func (c *coordinatedMemory) observe(in *Input, m *memory) {
 	}
 	rememberPeers(c.peers, nodeGwat, &in.Gwat.Node)
 	rememberPeers(c.peers, nodeBeacon, &in.Beacon.Node)
+	if c.peers[nodeGwat] > 0 {
+		c.peered = in.Elapsed
+	}
 	c.observeHead(in, m)
 	if in.Gwat.Reach == NotAsked {
 		return
