@@ -12,6 +12,7 @@ import (
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient/guard"
+	"github.com/gwatsync/syncd/health"
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair/memory"
 	"github.com/gwatsync/syncd/pair/tally"
@@ -51,6 +52,8 @@ type Report struct {
 	Tally      *tally.Tally          // one of its own if it is nil
 	// Told are the findings that an earlier loop has reported of the pair and that are still active.
 	Told []status.Finding
+	// Polled is called with each poll, before its health is evaluated; it may be nil.
+	Polled func(health.Input)
 	// View is called after each poll with what a gate needs to know; nil for no gate.
 	View func(View)
 	// NullAnswers returns how many answers to the beacon node's calls were null in every

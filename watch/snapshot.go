@@ -192,7 +192,11 @@ func (w *Watcher) lag(slot *primitives.Slot) *uint64 {
 
 // evaluateHealth evaluates the newest poll and logs which findings it has changed.
 func (w *Watcher) evaluateHealth(o *Observation) {
-	w.health.Observe(w.input(o)).Log(w.log)
+	in := w.input(o)
+	if polled := w.cfg.Report.Polled; polled != nil {
+		polled(in)
+	}
+	w.health.Observe(in).Log(w.log)
 }
 
 // errWaiting is of a node that the poll before has read: of it nothing new is known yet.

@@ -9,12 +9,19 @@ import (
 )
 
 // evaluator runs the health engine over polls: a recorder as they come, a player again.
-type evaluator struct{ engine *health.Engine }
+// Each era has its engine.
+type evaluator struct{ headSync, coordinated *health.Engine }
 
-func newEvaluator(poll time.Duration) evaluator { return evaluator{health.New(poll)} }
+func newEvaluator(poll time.Duration) evaluator {
+	return evaluator{health.New(poll), health.NewCoordinated(poll)}
+}
 
 func (e evaluator) poll(in health.Input) (verdictNow string, names []string) {
-	report := e.engine.Observe(in)
+	engine := e.headSync
+	if in.Coordinated != nil {
+		engine = e.coordinated
+	}
+	report := engine.Observe(in)
 	names = []string{}
 	for _, f := range report.Findings {
 		names = append(names, f.Name)

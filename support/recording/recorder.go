@@ -17,6 +17,7 @@ import (
 
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/beaconclient"
+	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
 	"github.com/gwatsync/syncd/gwatclient"
 	"github.com/gwatsync/syncd/internal/counted"
@@ -24,8 +25,10 @@ import (
 	"github.com/gwatsync/syncd/journal"
 	"github.com/gwatsync/syncd/pair"
 	"github.com/gwatsync/syncd/pair/arrivals"
+	"github.com/gwatsync/syncd/protocol"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/status"
+	"github.com/gwatsync/syncd/watch"
 )
 
 // The bounds of a recording.
@@ -137,10 +140,11 @@ func (r *Recorder) collect(ctx context.Context, daemon bool) (string, error) {
 	defer r.stop(nil)
 	timer := time.AfterFunc(r.For, func() { r.stop(errTime) })
 	defer timer.Stop()
-	observer, err := r.observer()
+	observer, closeNodes, err := r.observer(ctx)
 	if err != nil {
 		return "", err
 	}
+	defer closeNodes()
 	var group errgroup.Group
 	group.Go(func() error { return observer.Run(ctx) })
 	group.Go(func() error { r.flush(ctx); return nil })
@@ -164,17 +168,59 @@ func (r *Recorder) collect(ctx context.Context, daemon bool) (string, error) {
 	return "it failed", fmt.Errorf("poll the nodes: %w", err)
 }
 
-// observer is a pair that never writes to a node and keeps nothing.
-func (r *Recorder) observer() (*pair.Pair, error) {
+// observer is the loop of one era. It never writes to a node and keeps nothing.
+type observer interface {
+	Run(ctx context.Context) error
+	Subscribe() (changes <-chan status.Change, cancel func())
+	Updates() (snapshots <-chan *status.Snapshot, cancel func())
+}
+
+// observer returns one of the era that the nodes are of by now, and what is to be called at its end.
+func (r *Recorder) observer(ctx context.Context) (observer, func(), error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	return pair.New(pair.Config{
-		Name: r.Settings.Pair, Version: r.Version, Observe: true,
-		Gwat:    gwatclient.Config{Endpoint: r.Settings.Gwat.Endpoint, JWTSecret: r.secret, Tap: r.gwatCall},
-		Beacon:  beaconclient.Config{URL: r.Settings.Beacon.Endpoint, Tap: r.beaconCall},
-		Journal: journal.OpenMemory(), Log: log, Followers: pair.Followers{Polled: r.polled},
-		Times: pair.Times{PollInterval: r.Settings.PollInterval, CallTimeout: r.Settings.CallTimeout},
-	})
+	toGwat := gwatclient.Config{Endpoint: r.Settings.Gwat.Endpoint, JWTSecret: r.secret, Tap: r.gwatCall}
+	toBeacon := beaconclient.Config{URL: r.Settings.Beacon.Endpoint, Tap: r.beaconCall}
+	gwat, err := gwatclient.New(toGwat)
+	if err != nil {
+		return nil, nil, err
+	}
+	beacon, err := beaconclient.New(toBeacon)
+	if err != nil {
+		gwat.Close()
+		return nil, nil, err
+	}
+	closeNodes := func() { gwat.Close(); beacon.Close() }
+	var seen observer
+	if coordinated := (protocol.Coordinated{Client: gwat}); r.coordinated(ctx, coordinated, beacon) {
+		seen, err = watch.New(watch.Config{
+			Name: r.Settings.Pair, Version: r.Version, Observe: true, Gwat: coordinated, Beacon: beacon,
+			Journal: journal.OpenMemory(), Log: log, Report: watch.Report{Polled: r.polled},
+			PollInterval: r.Settings.PollInterval, CallTimeout: r.Settings.CallTimeout,
+		})
+	} else {
+		seen, err = pair.New(pair.Config{
+			Name: r.Settings.Pair, Version: r.Version, Observe: true, Gwat: toGwat, Beacon: toBeacon,
+			Journal: journal.OpenMemory(), Log: log, Followers: pair.Followers{Polled: r.polled},
+			Times: pair.Times{PollInterval: r.Settings.PollInterval, CallTimeout: r.Settings.CallTimeout},
+		})
+	}
+	if err != nil {
+		closeNodes()
+		return nil, nil, err
+	}
+	return seen, closeNodes, nil
+}
+
+// coordinated reports whether the beacon node, or else gwat, says that the pair is of that era.
+func (r *Recorder) coordinated(ctx context.Context, gwat protocol.Coordinated, beacon *beaconclient.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, r.Settings.CallTimeout)
+	defer cancel()
+	if spec, err := beacon.Spec(ctx); err == nil {
+		return spec.Era() == checkpoint.EraCoordinated
+	}
+	_, err := gwat.Mark(ctx)
+	return err == nil
 }
 
 // add ends the recording when nothing more is taken.
@@ -274,8 +320,8 @@ func (r *Recorder) followGate(ctx context.Context) {
 	})
 }
 
-// own records what the recorder's own pair reports.
-func (r *Recorder) own(ctx context.Context, p *pair.Pair) {
+// own records what the recorder's own loop reports.
+func (r *Recorder) own(ctx context.Context, p observer) {
 	changes, endChanges := p.Subscribe()
 	defer endChanges()
 	snapshots, endSnapshots := p.Updates()

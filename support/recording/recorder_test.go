@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/gwatsync/syncd/apiclient"
 	"github.com/gwatsync/syncd/internal/exit"
 	"github.com/gwatsync/syncd/internal/testworld/simnet"
+	"github.com/gwatsync/syncd/internal/testworld/simnet/coordinated"
 	"github.com/gwatsync/syncd/internal/testworld/simnet/world"
 	"github.com/gwatsync/syncd/settings"
 	"github.com/gwatsync/syncd/ui/terminal"
@@ -92,6 +95,33 @@ func TestARecordingPlaysAgain(t *testing.T) {
 	summary, err = Replay(ended, &viewed{}, r.Path, 1, false)
 	require.NoError(t, err)
 	require.Contains(t, summary, "the replay was stopped")
+}
+
+// A pair of the coordinated era is polled and evaluated as one: by the rules of the other era its
+// beacon node has no answer that can be used.
+func TestARecordingOfTheCoordinatedEra(t *testing.T) {
+	net := &coordinated.Network{ChainID: 1337, GenesisTime: uint64(time.Now().Unix()) - 60, SecondsPerSlot: 1, SlotsPerEpoch: 8}
+	gwat := coordinated.NewGwat(net, "enode://a")
+	toGwat := httptest.NewServer(http.HandlerFunc(gwat.ServeHTTP))
+	t.Cleanup(toGwat.Close)
+	beacon := coordinated.NewBeacon(net, coordinated.Caller{URL: toGwat.URL}, 3)
+	toBeacon := httptest.NewServer(http.HandlerFunc(beacon.ServeHTTP))
+	t.Cleanup(toBeacon.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { beacon.Run(ctx); close(ended) }()
+	t.Cleanup(func() { cancel(); <-ended })
+
+	r := recorder(t, toGwat.URL, toBeacon.URL)
+	_, err := r.Run(t.Context())
+	require.NoError(t, err)
+	view := &viewed{}
+	summary, err := Replay(t.Context(), view, r.Path, 0, true)
+	require.NoError(t, err)
+	require.Contains(t, summary, "; 0 of ")
+	require.NotContains(t, summary, "failing")
+	require.NotContains(t, summary, ", 0 polls")
+	require.Contains(t, strings.Join(view.lines, "\n"), "gwat dag_coordinatedState")
 }
 
 func TestARecordingThatIsStopped(t *testing.T) {
