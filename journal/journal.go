@@ -3,7 +3,9 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gwatsync/syncd/checkpoint"
 	"github.com/gwatsync/syncd/failure"
@@ -21,13 +23,16 @@ var (
 )
 
 // Journal is safe for concurrent use. Errors of its methods are of kind
-// RetryLater (a full disk heals); a value that cannot be read is a note and
-// counts as absent.
+// RetryLater (a full disk heals): a value that could not be written counts for this
+// process, and the next write takes it along, but for a pending call. A value that
+// cannot be read is a note and counts as absent.
 type Journal struct {
 	// turn holds one token: who has it may use the rest. It is a channel because
 	// who waits for a slow disk must not keep a fake clock from running.
 	turn  chan struct{}
 	store Store
+	owed  map[string][]byte // what failed writes would have left; the next write takes it along
+	owes  atomic.Bool       // owed is not empty
 	notes []string
 	noted map[string]bool
 }
@@ -251,17 +256,47 @@ func setValue[T any](j *Journal, key string, v T) error {
 	return j.write(map[string][]byte{key: data})
 }
 
+// write writes values, and with them those of the writes before that failed.
 func (j *Journal) write(values map[string][]byte) error {
-	return j.with("write", func(s Store) error { return s.Set(values) })
+	return j.with("write", func(s Store) error {
+		all := maps.Clone(j.owed)
+		if all == nil {
+			all = map[string][]byte{}
+		}
+		maps.Copy(all, values)
+		err := s.Set(all)
+		if err == nil {
+			all = nil
+		} else if call, ok := all[keyPending]; ok && call != nil {
+			delete(all, keyPending) // written later it would pass for written before it was sent (S1)
+		}
+		j.owed = all
+		j.owes.Store(len(all) > 0)
+		return err
+	})
 }
+
+// Owes reports whether a write failed whose values are not in the store yet.
+func (j *Journal) Owes() bool { return j.owes.Load() }
+
+// Retry writes what failed writes would have left. With nothing to write it tells whether
+// the store takes a write.
+func (j *Journal) Retry() error { return j.write(nil) }
 
 func value[T any](j *Journal, key string) (*T, error) {
 	var out *T
 	err := j.with("read", func(s Store) error {
-		data, err := s.Get(key)
-		if err != nil || data == nil {
-			return err
+		data, owed := j.owed[key]
+		if !owed {
+			var err error
+			if data, err = s.Get(key); err != nil {
+				return err
+			}
 		}
+		if data == nil {
+			return nil
+		}
+		var err error
 		if out, err = decode[T](data); err != nil {
 			j.addNote(fmt.Sprintf("the journal's %s cannot be read and is left out: %v", key, err))
 		}

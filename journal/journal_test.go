@@ -588,3 +588,54 @@ func TestOpenErrorsNameThePath(t *testing.T) {
 	require.ErrorIs(t, err, failure.NeedsHuman)
 	require.ErrorContains(t, err, file)
 }
+
+// refusing fails while it is full.
+type refusing struct {
+	*Memory
+	full bool
+}
+
+func (s *refusing) Set(values map[string][]byte) error {
+	if s.full {
+		return syscall.ENOSPC
+	}
+	return s.Memory.Set(values)
+}
+
+// What a full disk refused counts for this process, and the next write takes it along: the
+// newest value of each key. A pending call is not written later than it was sent (S1).
+func TestWhatAFullDiskRefusedIsWrittenLater(t *testing.T) {
+	store := &refusing{Memory: NewMemory()}
+	j := OpenStore(store, "")
+	require.NoError(t, j.SetPause(Pause{Reason: "upgrade"}))
+	require.NoError(t, j.SetPending(checkpoint.Pending{Call: checkpoint.CallPush, Attempt: 1}))
+	require.False(t, j.Owes())
+
+	store.full = true
+	require.ErrorIs(t, j.SetPeers([]string{"enode://old"}), syscall.ENOSPC)
+	require.ErrorIs(t, j.SetPeers([]string{"enode://new"}), syscall.ENOSPC)
+	require.ErrorIs(t, j.ClearPause(), syscall.ENOSPC)
+	require.ErrorIs(t, j.ClearPending(), syscall.ENOSPC)
+	require.ErrorIs(t, j.SetPending(checkpoint.Pending{Call: checkpoint.CallReady, Attempt: 2}), syscall.ENOSPC)
+	require.True(t, j.Owes())
+	pause, err := j.Pause()
+	require.NoError(t, err)
+	require.Nil(t, pause)
+
+	store.full = false
+	require.NoError(t, j.SetHeals(map[string]Tries{"peers": {}}))
+	require.False(t, j.Owes())
+	next := OpenStore(store.Memory, "")
+	peers, err := next.Peers()
+	require.NoError(t, err)
+	require.Equal(t, []string{"enode://new"}, peers)
+	pause, err = next.Pause()
+	require.NoError(t, err)
+	require.Nil(t, pause)
+	pending, err := next.Pending()
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), pending.Attempt, "a call that is over is found to be over")
+	heals, err := next.Heals()
+	require.NoError(t, err)
+	require.Len(t, heals, 1)
+}

@@ -92,8 +92,8 @@ func (p *Pair) polled(ctx context.Context, o *poll.Observation) {
 			p.poll(ctx)
 			return
 		}
-		p.ledger.Retry(journal.NetworkOf(p.polls.identity.Spec))
 	}
+	p.ledger.Retry()
 	if p.job.human != nil && o.At.After(p.job.human.until) {
 		p.job.human = nil
 	}

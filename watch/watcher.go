@@ -197,6 +197,7 @@ func (w *Watcher) observed(ctx context.Context, o *Observation) {
 	} else {
 		p.fails++
 	}
+	w.retryJournal()
 	w.proof.observe(o, w.now())
 	w.settle(ctx)
 	w.evaluateHealth(o)
@@ -303,10 +304,23 @@ func (w *Watcher) noteNetwork() {
 
 // note records why a write of the journal failed. The pair goes on without the journal.
 func (w *Watcher) note(err error) {
+	w.noteJournal(err)
+	if err != nil {
+		w.log.WithError(err).Warn("The journal cannot be written; going on without it")
+	}
+}
+
+func (w *Watcher) noteJournal(err error) {
 	w.journal = ""
 	if err != nil {
 		w.journal = trouble(err.Error())
-		w.log.WithError(err).Warn("The journal cannot be written; going on without it")
+	}
+}
+
+// retryJournal writes what a full disk has refused, after a write that failed.
+func (w *Watcher) retryJournal() {
+	if w.journal != "" || w.cfg.Journal.Owes() {
+		w.noteJournal(w.cfg.Journal.Retry())
 	}
 }
 

@@ -88,31 +88,54 @@ func (s *countedStore) Set(values map[string][]byte) error {
 	return s.Store.Set(values)
 }
 
-// Retry writes nothing while the journal is in order; after a failed write it
-// brings the network and the pause to the disk, and warns while that fails.
+// Retry writes nothing while the journal is in order; after a failed write it brings what
+// was refused to the disk.
 func TestRetry(t *testing.T) {
 	store := &countedStore{Store: journal.NewMemory()}
 	j := journal.OpenStore(store, "")
 	log, hook := logtest.NewNullLogger()
 	l := Open(j, log, time.Now)
-	l.Retry(journal.Network{ChainID: 1})
+	l.Retry()
 	require.Zero(t, store.sets)
 
 	store.fail = errors.New("disk full")
+	l.SetNetwork(journal.Network{ChainID: 1})
+	l.SetConfirmed(checkpoint.Confirmed{Slot: 7})
 	l.SetPause(&journal.Pause{Reason: "upgrade"})
 	l.KeepPause()
 	require.Contains(t, l.Trouble(), "disk full")
 	require.Contains(t, hook.LastEntry().Message, "pause")
-	store.sets = 0
-	l.Retry(journal.Network{ChainID: 1})
-	require.Equal(t, 1, store.sets, "the network was refused: the pause is not tried")
+	warned := len(hook.AllEntries())
+	l.Retry()
+	require.Contains(t, l.Trouble(), "disk full")
+	require.Len(t, hook.AllEntries(), warned, "a retry in each poll is no line each")
 
 	store.fail = nil
-	l.Retry(journal.Network{ChainID: 1})
+	l.Retry()
 	require.Empty(t, l.Trouble())
-	kept, err := j.Pause()
-	require.NoError(t, err)
-	require.Equal(t, "upgrade", kept.Reason)
+	store.sets = 0
+	l.Retry()
+	require.Zero(t, store.sets)
+	next := Open(journal.OpenStore(store.Store, ""), log, time.Now)
+	require.Equal(t, "upgrade", next.Pause().Reason)
+	require.EqualValues(t, 7, next.Confirmed().Slot)
+}
+
+// The end of a pause that the disk refused is written once it takes writes again, also if a
+// line of the history was the first: the next process does not find the pause (seed 301219).
+func TestTheEndOfAPauseOutlastsAFullDisk(t *testing.T) {
+	store := &countedStore{Store: journal.NewMemory()}
+	l := Open(journal.OpenStore(store, ""), quietLogger(), time.Now)
+	l.SetPause(&journal.Pause{Reason: "upgrade"})
+	l.KeepPause()
+	store.fail = errors.New("disk full")
+	l.SetPause(nil)
+	l.KeepPause()
+	store.fail = nil
+	l.AppendChange(journal.Change{})
+	require.Empty(t, l.Trouble())
+	l.Retry()
+	require.Nil(t, Open(journal.OpenStore(store.Store, ""), quietLogger(), time.Now).Pause())
 }
 
 func TestAnEmptyJournalOpensEmpty(t *testing.T) {

@@ -207,15 +207,13 @@ func (l *Ledger) KeepPause() {
 	l.note("pause", l.journal.ClearPause())
 }
 
-// Retry writes what a full disk may have refused, after a write that failed.
-func (l *Ledger) Retry(network journal.Network) {
-	if l.Trouble() == "" {
+// Retry writes what a full disk has refused, after a write that failed.
+func (l *Ledger) Retry() {
+	if l.Trouble() == "" && !l.journal.Owes() {
 		return
 	}
-	l.SetNetwork(network)
-	if l.Trouble() == "" {
-		l.KeepPause()
-	}
+	defer l.writing()()
+	l.setTrouble(l.journal.Retry())
 }
 
 func (l *Ledger) note(what string, err error) {

@@ -81,10 +81,12 @@ func TestACallThatWasNotWrittenDownIsKept(t *testing.T) {
 	require.NotNil(t, l.Pending())
 	require.Nil(t, l.Takeable())
 	disk.full = false
-	l.Retry(network)
+	l.Retry()
+	l.SetNetwork(network)
 	require.Empty(t, l.Trouble())
 	require.NotNil(t, l.Pending())
 	require.Nil(t, l.Takeable())
+	require.Nil(t, Open(journal.OpenStore(disk, ""), quietLogger(), c.now).Takeable(), "the next process does not take it over either")
 }
 
 // Nobody waits for a call that is not of the running attempt.

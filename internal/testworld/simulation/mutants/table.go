@@ -354,7 +354,7 @@ var mutants = []mutant{
 	{
 		Name: "peers_loop_with_peers", What: "no_peers_loop is reported for a gwat with peers",
 		Rules: []string{"finding"}, Coordinated: true,
-		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(c.finalized)", "case peers > 99 || v.uncalled(c.finalized)"}},
+		Edits: []edit{{"health/coordinated.go", "case peers > 0 || v.uncalled(", "case peers > 99 || v.uncalled("}},
 	},
 	{
 		Name: "standing_head_waited_for", What: "a beacon node's head that stands while its driver waits for gwat is waited for",
