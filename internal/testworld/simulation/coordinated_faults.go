@@ -85,11 +85,16 @@ func (c *coordinatedRun) gwatLosesPeers(f *fault, _ *seededRand) func() {
 }
 
 // forged gives gwat a checkpoint of another chain; a beacon node that begins then does not
-// know it. In some cases gwat has lost the spine of every checkpoint as well.
+// know it. In some cases gwat has lost the spine of every checkpoint as well, or has not
+// finalized it.
 func (c *coordinatedRun) forged(f *fault, d *seededRand) func() {
-	if d.chance(25) && c.gwatHost.up {
+	if d.chance(40) && c.gwatHost.up {
 		c.killGwat()
-		c.gwat.Wipe()
+		if d.chance(50) {
+			c.gwat.Wipe()
+		} else {
+			c.gwat.Unfinalize()
+		}
 		c.startGwat(enodes...)
 	}
 	c.gwat.Forge(common.HexToHash("0xbebe"))

@@ -92,7 +92,19 @@ func (g *Gwat) Restart(enodes ...string) {
 func (g *Gwat) Wipe() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.final, g.local, g.point = 0, 0, Checkpoint{Spine: g.net.Spine(0)}
+	g.unfinalize()
+	g.local = 0
+}
+
+// Unfinalize has it keep its blocks, of which none is final any more.
+func (g *Gwat) Unfinalize() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unfinalize()
+}
+
+func (g *Gwat) unfinalize() {
+	g.final, g.point = 0, Checkpoint{Spine: g.net.Spine(0)}
 	g.points = map[common.Hash]Checkpoint{}
 }
 

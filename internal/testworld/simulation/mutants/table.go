@@ -171,9 +171,12 @@ var mutants = []mutant{
 		},
 	},
 	{
-		Name: "pending_waits_for_idle", What: "a call without an answer is resolved by a poll only while no attempt runs",
-		Rules: []string{"test"}, Test: "pair.TestAnOpenCallIsResolvedWhileAttemptsOutlastThePolls",
-		Edits: []edit{{"pair/writes.go", "\tif left == nil {\n\t\treturn\n\t}\n\tswitch state, why", "\tif left == nil || p.job.worker != nil {\n\t\treturn\n\t}\n\tswitch state, why"}},
+		Name: "pending_waits_for_idle", What: "a call without an answer is resolved only while no attempt runs, and one follows the other",
+		Rules: []string{"progress", "liveness"},
+		Edits: []edit{
+			{"pair/writes.go", "\tif left == nil {\n\t\treturn\n\t}\n\tswitch state, why", "\tif left == nil || p.job.worker != nil {\n\t\treturn\n\t}\n\tswitch state, why"},
+			{"pair/act.go", "return seen.inhibited && seen == p.job.tried", "return false"},
+		},
 	},
 	{
 		Name: "no_second_attempt", What: "a failed attempt is not tried again",
