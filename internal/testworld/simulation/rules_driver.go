@@ -29,12 +29,16 @@ func (c *record) checkDrivers() {
 		}
 		for _, y := range c.ours[:i] {
 			if y.call == callPush && y.from == x.from && y.ended != never && y.ended < x.sent && y.ended > x.sent-3*slot &&
-				strings.Contains(string(y.answer), `"not ready"`) && y.whole && !c.ranOut(y) {
+				strings.Contains(string(y.answer), `"not ready"`) && y.whole && !c.ranOut(y) && !c.ofAnotherNetwork(y) {
 				c.broken("S6", x.sent, fmt.Sprintf("a ready %s after gwat answered not ready", (x.sent-y.ended).Round(time.Millisecond)))
 			}
 		}
 	}
 }
+
+// ofAnotherNetwork reports whether a gwat of another network took a call: that it knows no ready
+// of syncd's says nothing of the drivers here.
+func (c *record) ofAnotherNetwork(y *exchange) bool { return y.node > 0 && !c.gwats[y.node-1].home }
 
 // ranOut reports whether a push was sent when the lock of the ready before it had run out, as the
 // empty one that frees a lock may be: "not ready" is no sign of another driver then.

@@ -323,7 +323,7 @@ var mutants = []mutant{
 	},
 	{
 		Name: "heal_spine_not_final", What: "a checkpoint is exchanged although its spine is not final in gwat",
-		Rules: []string{"final"}, Coordinated: true,
+		Rules: []string{"test"}, Test: "watch/heal.TestExchange",
 		Edits: []edit{{"watch/heal/exchange.go", "case !r.Spine.Final():", "case !r.Spine.Final() && r.Spine.Number != nil:"}},
 	},
 	{
