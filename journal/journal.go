@@ -279,7 +279,7 @@ func (j *Journal) write(values map[string][]byte) error {
 // Owes reports whether a write failed whose values are not in the store yet.
 func (j *Journal) Owes() bool { return j.owes.Load() }
 
-// Retry writes what failed writes would have left. With nothing to write it tells whether
+// Retry writes what failed writes would have left. With nothing to write it says whether
 // the store takes a write.
 func (j *Journal) Retry() error { return j.write(nil) }
 
