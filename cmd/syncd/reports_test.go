@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -136,6 +137,9 @@ func TestAPathThatIsTooLong(t *testing.T) {
 
 // The terminal in which syncd was started closes: it ends in good order. Under nohup it goes on.
 func TestTheTerminalHangsUp(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP) // tests under nohup would hand its ignoring on
+	t.Cleanup(func() { signal.Stop(caught) })
 	for _, ignored := range []bool{false, true} {
 		script := `exec "$0" "$@"`
 		if ignored {
@@ -146,6 +150,8 @@ func TestTheTerminalHangsUp(t *testing.T) {
 		stderr := &buffer{}
 		cmd.Stderr = stderr
 		require.NoError(t, cmd.Start())
+		hangs := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+		defer hangs.Stop()
 		require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "syncd starts") }, 10*time.Second, 10*time.Millisecond)
 		require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 		if ignored {
