@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -50,13 +51,13 @@ func TestDrainWaitsForCallsInFlight(t *testing.T) {
 }
 
 // brokenStream panics when it is read.
-type brokenStream struct{ begun, ended int }
+type brokenStream struct{ begun, ended atomic.Int32 }
 
 func (s *brokenStream) next() (io.Reader, error)       { panic("a broken stream") }
-func (s *brokenStream) begin() (io.WriteCloser, error) { s.begun++; return nil, io.ErrClosedPipe }
+func (s *brokenStream) begin() (io.WriteCloser, error) { s.begun.Add(1); return nil, io.ErrClosedPipe }
 func (s *brokenStream) framed() bool                   { return true }
 func (s *brokenStream) conn() net.Conn                 { return nil }
-func (s *brokenStream) end(error)                      { s.ended++ }
+func (s *brokenStream) end(error)                      { s.ended.Add(1) }
 
 // A panic ends the connection whose message caused it, and no other one.
 func TestAPanicEndsOneConnection(t *testing.T) {
@@ -64,7 +65,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 		g, s := fakeGate(t, View{}, &fakeBackend{}), &brokenStream{}
 		require.NotPanics(t, func() { g.serveLink(t.Context(), s, "ipc", nil) })
 		synctest.Wait()
-		require.Positive(t, s.ended)
+		require.Positive(t, s.ended.Load())
 		require.Empty(t, g.links.open)
 	})
 }
@@ -78,7 +79,7 @@ func TestABatchThatIsNotWhollyKnownFails(t *testing.T) {
 		rec := records{g: g, calls: make([]Call, 1), ids: []string{"7"}, open: []bool{true}, more: more}
 		l.fail(&rec, true, errRefused)
 		require.Error(t, l.ctx.Err(), "the client is gone, or shall go")
-		require.Equal(t, !more, s.begun == 1)
+		require.Equal(t, !more, s.begun.Load() == 1)
 	}
 }
 

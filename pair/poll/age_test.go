@@ -2,6 +2,7 @@ package poll
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,11 +151,11 @@ func TestAStopWhileGwatIsAskedAgain(t *testing.T) {
 // hungGwat answers nothing until it is freed, and says what it was asked then.
 type hungGwat struct {
 	stoppedGwat
-	hangs bool
+	hangs atomic.Bool
 }
 
 func (g *hungGwat) State(ctx context.Context) (protocol.State, error) {
-	for g.hangs {
+	for g.hangs.Load() {
 		select {
 		case <-ctx.Done():
 			return protocol.State{}, ctx.Err()
@@ -168,7 +169,8 @@ func (g *hungGwat) State(ctx context.Context) (protocol.State, error) {
 // whole time. gwat's answer is taken when it comes.
 func TestAHungNodeDoesNotTakeTheTimeOfTheOtherOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gwat := &hungGwat{hangs: true}
+		gwat := &hungGwat{}
+		gwat.hangs.Store(true)
 		p := New(gwat, stillBeacon{}, time.Now)
 		defer p.Wait()
 		q := Question{Within: 5 * time.Second, Again: time.Second, Identity: true}
@@ -186,7 +188,7 @@ func TestAHungNodeDoesNotTakeTheTimeOfTheOtherOne(t *testing.T) {
 			require.Equal(t, uint64(1), *p.Extras().Beacon.Peers, i)
 			require.Nil(t, p.Extras().Gwat.Peers, i)
 		}
-		gwat.hangs = false
+		gwat.hangs.Store(false)
 		time.Sleep(10 * time.Millisecond)
 		obs = p.Poll(t.Context(), Question{Within: q.Within, Again: q.Again})
 		require.True(t, obs.Up(), "%v %v", obs.Gwat.Err, obs.Beacon.Err)
