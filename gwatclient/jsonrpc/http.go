@@ -102,11 +102,14 @@ func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper, 
 		return reply{}, notSent(err)
 	}
 	defer resp.Body.Close()
-	body, err := readAll(resp, l.cfg.MaxBody+1)
-	switch {
-	case err != nil:
+	body, err := io.ReadAll(io.LimitReader(resp.Body, l.cfg.MaxBody+1))
+	if err != nil {
 		return reply{}, lost(fmt.Errorf("read the answer: %w", err))
-	case int64(len(body)) > l.cfg.MaxBody:
+	}
+	if body, err = unpacked(resp, body, l.cfg.MaxBody+1); err != nil {
+		return reply{}, unreadable(fmt.Errorf("unpack the answer: %w", err))
+	}
+	if int64(len(body)) > l.cfg.MaxBody {
 		return reply{}, tooLarge(l.cfg.MaxBody)
 	}
 	if err := statusError(resp, body); err != nil {
@@ -115,15 +118,16 @@ func (l *httpLink) send(ctx context.Context, r request, over http.RoundTripper, 
 	return decode(body)
 }
 
-// readAll returns an answer's body, up to limit bytes of it. One that is compressed although
-// that was not asked for, as a proxy may do it (RFC 9110, 12.5.3), is unpacked.
-func readAll(resp *http.Response, limit int64) ([]byte, error) {
-	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		return io.ReadAll(io.LimitReader(resp.Body, limit))
+// unpacked returns an answer's body as it is, or up to limit bytes of what is in it if it is
+// compressed although that was not asked for, as a proxy may do it (RFC 9110, 12.5.3). A body
+// of limit bytes is too large as it is.
+func unpacked(resp *http.Response, body []byte, limit int64) ([]byte, error) {
+	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") || int64(len(body)) == limit {
+		return body, nil
 	}
-	unpacked, err := gzip.NewReader(resp.Body)
+	r, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(unpacked, limit))
+	return io.ReadAll(io.LimitReader(r, limit))
 }

@@ -493,9 +493,14 @@ func TestHTTPAnswerThatIsCompressed(t *testing.T) {
 	answer.Store(packed(strings.Repeat("[", 1<<20)))
 	_, err = c.Call(t.Context(), "a")
 	require.ErrorIs(t, err, ErrTooLarge)
-	answer.Store([]byte(`{"jsonrpc":"2.0","id":1,"result":"yes"}`))
-	_, err = c.Call(t.Context(), "a")
-	require.Error(t, err)
+	whole := packed(`{"jsonrpc":"2.0","id":1,"result":"yes"}`)
+	for _, bad := range [][]byte{[]byte(`{"jsonrpc":"2.0","id":1,"result":"yes"}`), whole[:len(whole)-4]} {
+		answer.Store(bad)
+		_, err = c.Call(t.Context(), "a")
+		var transport *TransportError
+		require.ErrorAs(t, err, &transport)
+		require.Equal(t, Unreadable, transport.Fate, "gwat has answered, and may have carried the call out")
+	}
 }
 
 // TestCredentials: user and password of the URL become a header, and are in no URL.
